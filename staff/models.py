@@ -1,0 +1,157 @@
+import hashlib
+import secrets
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+
+
+def in_reader_language(english: str, chinese: str) -> str:
+    """Choose the text of the reader's language, else the other one when it is empty."""
+    if (get_language() or "en").startswith("zh"):
+        return chinese or english
+    return english or chinese
+
+
+class Department(models.Model):
+    """A part of the company that owns tags and sources and signs off their changes."""
+
+    code = models.SlugField(_("code"), primary_key=True, max_length=40, help_text=_("A short name for machines, such as marketing."))
+    label_en = models.CharField(_("name in English"), max_length=80)
+    label_zh_hans = models.CharField(_("name in Chinese"), max_length=80)
+
+    class Meta:
+        ordering = ["code"]
+        verbose_name = _("department")
+        verbose_name_plural = _("departments")
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def label(self) -> str:
+        return in_reader_language(self.label_en, self.label_zh_hans)
+
+
+class UserManager(BaseUserManager["User"]):
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email__iexact=username)
+
+    def create_user(self, email: str, password: str | None = None, **fields) -> "User":
+        user = self.model(email=email.strip(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A colleague who logs in by e-mail address."""
+
+    class Language(models.TextChoices):
+        ENGLISH = "en", "English"
+        CHINESE = "zh-hans", "简体中文"
+
+    email = models.EmailField(_("e-mail"), unique=True, help_text=_("The address this person logs in with; invitations go there."))
+    name = models.CharField(_("name"), max_length=120, blank=True)
+    department = models.ForeignKey(
+        Department, models.PROTECT, null=True, blank=True, related_name="members", verbose_name=_("department")
+    )
+    language = models.CharField(
+        _("language"), max_length=10, choices=Language, blank=True, help_text=_("Empty: the language of the browser.")
+    )
+    time_zone = models.CharField(
+        _("time zone"), max_length=60, blank=True, help_text=_("Such as Asia/Shanghai. Empty: the company's time zone.")
+    )
+    is_staff = models.BooleanField(_("may log in"), default=True)
+    is_active = models.BooleanField(_("active"), default=True)
+    joined_at = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+
+    class Meta:
+        ordering = ["email"]
+        verbose_name = _("colleague")
+        verbose_name_plural = _("colleagues")
+        permissions = [("see_personal_data", _("Can see phone numbers and e-mail addresses unmasked"))]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("email"), name="user_email_unique", violation_error_message=_("Someone already uses this e-mail.")
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+    def get_full_name(self) -> str:
+        return self.name or self.email
+
+    def get_short_name(self) -> str:
+        return self.name or self.email.partition("@")[0]
+
+
+class AccessLog(models.Model):
+    """Who looked at whose personal data, when and why. Rows are only ever added."""
+
+    class Action(models.TextChoices):
+        LOOKUP = "lookup", _("looked up by phone")
+        VIEW = "view", _("opened the customer")
+        REVEAL = "reveal", _("revealed personal data")
+        ORIGINAL = "original", _("opened an original record")
+        EXPORT = "export", _("exported")
+
+    user = models.ForeignKey(User, models.PROTECT, null=True, related_name="+", verbose_name=_("who"))
+    action = models.CharField(_("what"), max_length=12, choices=Action)
+    customer = models.UUIDField(_("customer"), null=True, help_text=_("The customer's public id."))
+    reason = models.CharField(_("why"), max_length=300, blank=True)
+    channel = models.CharField(_("through"), max_length=12, default="page", help_text=_("page or api"))
+    at = models.DateTimeField(_("when"), default=timezone.now)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        verbose_name = _("access log entry")
+        verbose_name_plural = _("access log")
+        default_permissions = ("view",)
+        indexes = [models.Index(fields=["-at"]), models.Index(fields=["customer", "-at"])]
+
+    def __str__(self) -> str:
+        return f"{self.user} {self.get_action_display()}"
+
+
+class ReadToken(models.Model):
+    """A person's credential for reading by API. It obeys that person's rights; only its hash is kept."""
+
+    PREFIX = "tlr_"
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="read_tokens", verbose_name=_("person"))
+    name = models.CharField(_("name"), max_length=80, help_text=_("What it is for, such as: sales dashboard."))
+    hash = models.BinaryField(max_length=32, unique=True, editable=False)
+    hint = models.CharField(_("begins with"), max_length=12, editable=False)
+    scopes = models.JSONField(_("scopes"), default=list, help_text=_('What it may read: a list of "customers", "plan".'))
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(_("expires"))
+    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
+    last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name = _("read token")
+        verbose_name_plural = _("read tokens")
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.hint}…)"
+
+    def set_secret(self) -> str:
+        """Make a secret, keep its hash, and return the secret: the only time it can be shown."""
+        secret = self.PREFIX + secrets.token_urlsafe(32)
+        self.hash = hashlib.sha256(secret.encode()).digest()
+        self.hint = secret[:10]
+        return secret

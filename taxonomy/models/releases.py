@@ -1,0 +1,59 @@
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class Release(models.Model):
+    """A published version of the plan: an immutable map of item definitions. Ingestion obeys the newest."""
+
+    id = models.BigAutoField(primary_key=True)
+    version = models.CharField(_("version"), max_length=40, unique=True, help_text=_("Such as 1.4.0."))
+    content_hash = models.CharField(_("content hash"), max_length=64, help_text=_("SHA-256 of the canonical JSON of its items."))
+    snapshot = models.BinaryField(help_text="zstd-compressed canonical JSON: {uuid: definition}", editable=False)
+    changed_items = models.JSONField(
+        _("changed items"), default=list, help_text=_("The items that differ from the release before.")
+    )
+    notes = models.TextField(_("notes"), blank=True)
+    published_at = models.DateTimeField(_("published"), default=timezone.now)
+    published_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("published by")
+    )
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = _("release")
+        verbose_name_plural = _("releases")
+        default_permissions = ("view",)
+        permissions = [("publish_release", _("Can publish a release"))]
+
+    def __str__(self) -> str:
+        return self.version
+
+
+class Revision(models.Model):
+    """One saved state of one governed item: its whole definition, inlines included. Rows are only ever added."""
+
+    class Action(models.TextChoices):
+        CREATED = "created", _("created")
+        CHANGED = "changed", _("changed")
+        DELETED = "deleted", _("deleted")
+        RESTORED = "restored", _("restored")
+
+    item = models.UUIDField(_("item"))
+    kind = models.CharField(_("kind"), max_length=12)
+    action = models.CharField(_("action"), max_length=10, choices=Action)
+    definition = models.JSONField(_("definition"), null=True)
+    why = models.CharField(_("why"), max_length=300, blank=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("by"))
+    at = models.DateTimeField(_("when"), default=timezone.now)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        verbose_name = _("revision")
+        verbose_name_plural = _("revisions")
+        default_permissions = ("view",)
+        indexes = [models.Index(fields=["item", "-at"])]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.action}"
