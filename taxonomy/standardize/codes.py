@@ -1,0 +1,85 @@
+"""The one table of codes: what each does to an event. Its anchor in docs/codes.md is the code itself.
+
+The sentences live at the edge (taxonomy/violations.py); the core knows no language.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Effect = Literal["refused", "held", "noted", "change"]
+
+
+class Code(msgspec.Struct, frozen=True):
+    code: str
+    effect: Effect
+
+    @property
+    def blocking(self) -> bool:
+        """Whether an event with this violation is held (a refusal never becomes an event at all)."""
+        return self.effect in ("held", "refused")
+
+    @property
+    def slug(self) -> str:
+        return self.code
+
+
+_BY_EFFECT: dict[Effect, tuple[str, ...]] = {
+    "refused": (
+        "record.not_json",
+        "record.not_utf8",
+        "record.not_object",
+        "record.empty",
+        "limit.size",
+        "limit.nesting",
+        "limit.attributes",
+        "limit.message_id",
+        "limit.events",
+    ),
+    "held": (
+        "record.repeated_key",
+        "envelope.wrong_type",
+        "event.name_missing",
+        "event.unknown",
+        "phone.missing",
+        "phone.invalid",
+        "phone.region_unknown",
+        "phone.conflict",
+        "time.invalid",
+        "time.impossible",
+        "attribute.missing",
+        "attribute.wrong_type",
+        "attribute.not_allowed",
+        "attribute.out_of_range",
+        "attribute.length",
+        "attribute.pattern",
+        "attribute.transform",
+        "refinement.conflict",
+    ),
+    "noted": (
+        "text.repaired",
+        "envelope.unknown_field",
+        "tag.deprecated",
+        "phone.unreadable",
+        "time.missing",
+        "time.ahead",
+        "message_id.missing",
+        "identifier.junk",
+        "identifier.unknown_kind",
+        "attribute.unplanned",
+        "attribute.set_aside",
+    ),
+    "change": (
+        "tag.mapped",
+        "tag.case",
+        "tag.refinement",
+        "attribute.renamed",
+        "attribute.transformed",
+        "attribute.cast",
+        "attribute.added",
+    ),
+}
+
+CODES: dict[str, Code] = {code: Code(code, effect) for effect, codes in _BY_EFFECT.items() for code in codes}
+
+HELD: frozenset[str] = frozenset(_BY_EFFECT["held"])
