@@ -1,0 +1,230 @@
+"""The file door: opens a CSV or NDJSON file, plain, gzip or zstd, and cuts it into blocks of whole records.
+
+A block is what one worker reads and stores in one commit. The same file is always cut at the same places, so an
+interrupted import knows which blocks are done. Nothing here holds more than one block.
+"""
+
+import csv
+import gzip
+import io
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import zstandard
+
+from taxonomy.standardize import LIMITS
+
+csv.field_size_limit(LIMITS.event_bytes)
+
+BLOCK_BYTES = 2 * 1024 * 1024
+SNIFF_BYTES = 64 * 1024
+RECORD_BYTES = 16 * 1024 * 1024
+GZIP_MAGIC = b"\x1f\x8b"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+BOM = b"\xef\xbb\xbf"
+
+
+class UnreadableFile(Exception):
+    """The file cannot be read as events at all. `code` is stable, `values` say what was seen."""
+
+    def __init__(self, code: str, **values: object) -> None:
+        super().__init__(code)
+        self.code = code
+        self.values = values
+
+
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """How a file is read. `columns` and `delimiter` are for CSV only."""
+
+    kind: str
+    compression: str = ""
+    delimiter: str = ","
+    columns: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole records. `first_row` is the 1-based number of its first record; `read_bytes` of the stored file so far."""
+
+    index: int
+    first_row: int
+    data: bytes
+    read_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a file: its exact bytes, and for CSV its cells by column (None: a row of another width)."""
+
+    row: int
+    original: bytes
+    cells: dict[str, str] | None = None
+    width: int = 0
+
+
+def sniff(path: Path) -> FileFormat:
+    """Tell how the file is to be read from its first bytes. Raises UnreadableFile."""
+    compression = _compression(path)
+    try:
+        with path.open("rb") as stored, _unpacked(stored, compression) as stream:
+            head = stream.read(SNIFF_BYTES)
+    except (OSError, EOFError, zstandard.ZstdError) as error:
+        raise UnreadableFile("file.damaged", detail=type(error).__name__) from error
+    head = head.removeprefix(BOM)
+    if not head.strip():
+        raise UnreadableFile("file.empty")
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in head[:1000]:
+        raise UnreadableFile("file.not_text")
+    if head.lstrip()[:1] == b"{":
+        return FileFormat("ndjson", compression)
+    return _csv_format(head, compression)
+
+
+def blocks(path: Path, file_format: FileFormat, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
+    """Cut the file into blocks of about `block_bytes`, each of whole records. Raises UnreadableFile when it is damaged."""
+    cut = _cut_lines if file_format.kind == "ndjson" else partial(_cut_rows, delimiter=file_format.delimiter)
+    with path.open("rb") as stored, _unpacked(stored, file_format.compression) as stream:
+        rest, index, row, at_start = b"", 0, 1, True
+        while True:
+            try:
+                piece = stream.read(block_bytes)
+            except (OSError, EOFError, zstandard.ZstdError) as error:
+                raise UnreadableFile("file.damaged", row=row, detail=type(error).__name__) from error
+            data = rest + piece
+            if at_start:
+                data, at_start = _without_header(data.removeprefix(BOM), file_format), False
+            end, rows = cut(data, last=not piece)
+            if rows:
+                yield Block(index, row, data[:end], stored.tell())
+                index, row = index + 1, row + rows
+            rest = data[end:]
+            if not piece:
+                return
+            if len(rest) > RECORD_BYTES:
+                raise UnreadableFile("file.record_too_long", row=row)
+
+
+def records(block: Block, file_format: FileFormat) -> Iterator[Record]:
+    """The records of a block with their exact bytes, line end excluded."""
+    if file_format.kind == "ndjson":
+        row = block.first_row
+        for line in block.data.split(b"\n"):
+            if line.strip():
+                yield Record(row, line.removesuffix(b"\r"))
+                row += 1
+        return
+    columns, width = file_format.columns, len(file_format.columns)
+    for number, (original, cells) in enumerate(_rows(block.data, file_format.delimiter), block.first_row):
+        if len(cells) == width:
+            yield Record(number, original, dict(zip(columns, cells, strict=True)), width)
+        else:
+            yield Record(number, original, None, len(cells))
+
+
+def write_row(cells: list[str], delimiter: str) -> bytes:
+    """One CSV row, quoted where needed, with its line end."""
+    line = io.StringIO()
+    csv.writer(line, delimiter=delimiter, lineterminator="\r\n").writerow(cells)
+    return line.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _compression(path: Path) -> str:
+    with path.open("rb") as stored:
+        magic = stored.read(4)
+    if magic[:2] == GZIP_MAGIC:
+        return "gzip"
+    return "zstd" if magic == ZSTD_MAGIC else ""
+
+
+def _unpacked(stored: BinaryIO, compression: str) -> BinaryIO:
+    if compression == "gzip":
+        return cast(BinaryIO, gzip.GzipFile(fileobj=stored))
+    if compression == "zstd":
+        return cast(BinaryIO, zstandard.ZstdDecompressor().stream_reader(stored, read_across_frames=True, closefd=False))
+    return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, stored)))
+
+
+def _csv_format(head: bytes, compression: str) -> FileFormat:
+    text = head.decode("utf-8", "surrogateescape")
+    first_line = text.splitlines()[0]
+    delimiter = max(",;\t|", key=first_line.count)
+    try:
+        header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except (csv.Error, StopIteration) as error:
+        raise UnreadableFile("file.no_header") from error
+    columns = [name.strip() for name in header]
+    if any(not name for name in columns):
+        raise UnreadableFile("file.column_unnamed", position=columns.index("") + 1)
+    repeated = next((name for name in columns if columns.count(name) > 1), None)
+    if repeated:
+        raise UnreadableFile("file.column_repeated", column=repeated)
+    return FileFormat("csv", compression, delimiter, columns)
+
+
+def _without_header(data: bytes, file_format: FileFormat) -> bytes:
+    if file_format.kind == "ndjson":
+        return data
+    header = next(_rows(data, file_format.delimiter), (b"", []))[0]
+    return data[len(header) :].lstrip(b"\r\n")
+
+
+def _cut_lines(data: bytes, *, last: bool) -> tuple[int, int]:
+    """Where the last whole line ends, and how many records stand before: (offset, records)."""
+    end = len(data) if last else data.rfind(b"\n") + 1
+    return end, sum(1 for line in data[:end].split(b"\n") if line.strip())
+
+
+def _cut_rows(data: bytes, *, last: bool, delimiter: str) -> tuple[int, int]:
+    """The same for CSV, where a quoted cell may hold line ends; the last record may be unfinished and is left."""
+    if b'"' not in data:
+        return _cut_lines(data, last=last)
+    ends = [end for end, _, _ in _quoted_rows(data, delimiter)]
+    if last:
+        return len(data), len(ends)
+    return (ends[-2], len(ends) - 1) if len(ends) > 1 else (0, 0)
+
+
+def _rows(data: bytes, delimiter: str) -> Iterator[tuple[bytes, list[str]]]:
+    """CSV records with their exact bytes, line end excluded; blank lines are none."""
+    if b'"' in data:
+        yield from ((original, cells) for _, original, cells in _quoted_rows(data, delimiter))
+        return
+    for line in data.split(b"\n"):
+        if line.strip():
+            original = line.removesuffix(b"\r")
+            yield original, original.decode("utf-8", "surrogateescape").split(delimiter)
+
+
+def _quoted_rows(data: bytes, delimiter: str) -> Iterator[tuple[int, bytes, list[str]]]:
+    """(offset after the record, its bytes, its cells). A record past the size limit has a stray quote: its first line is taken alone."""
+    lines = data.split(b"\n")
+    taken = offset = 0
+
+    def feed() -> Iterator[str]:
+        nonlocal taken
+        while taken < len(lines):
+            taken += 1
+            yield lines[taken - 1].decode("utf-8", "surrogateescape") + "\n"
+
+    reader = csv.reader(feed(), delimiter=delimiter)
+    while taken < len(lines):
+        first = taken
+        try:
+            cells: list[str] | None = next(reader, [])
+        except csv.Error:
+            cells = None
+        original = lines[first] if taken == first + 1 else b"\n".join(lines[first:taken])
+        if cells is None or (len(original) > LIMITS.event_bytes and taken > first + 1):
+            original, taken = lines[first], first + 1
+            cells = original.decode("utf-8", "surrogateescape").split(delimiter)
+            reader = csv.reader(feed(), delimiter=delimiter)
+        offset += len(original) + 1
+        if original.strip():
+            yield min(offset, len(data)), original.removesuffix(b"\r"), cells
