@@ -1,0 +1,104 @@
+"""The file door cuts a file into whole records, the same way every time, whatever is quoted in it."""
+
+import csv
+import gzip
+import io
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingestion.doors.files import FileFormat, UnreadableFile, blocks, records, sniff
+
+
+def cut(path: Path, block_bytes: int = 2_000_000) -> list[dict[str, str] | None]:
+    found = sniff(path)
+    return [record.cells for block in blocks(path, found, block_bytes=block_bytes) for record in records(block, found)]
+
+
+def test_it_reads_quoted_line_ends_and_keeps_each_record_s_bytes(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b'id,note\r\n1,"two\nlines, ""quoted"""\r\n\r\n2,plain\r\n')
+    found = sniff(path)
+    rows = [record for block in blocks(path, found) for record in records(block, found)]
+    assert [row.cells for row in rows] == [{"id": "1", "note": 'two\nlines, "quoted"'}, {"id": "2", "note": "plain"}]
+    assert [row.original for row in rows] == [b'1,"two\nlines, ""quoted"""', b"2,plain"]
+    assert [row.row for row in rows] == [1, 2]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.ZstdCompressor().compress])
+@pytest.mark.parametrize("block_bytes", [7, 64, 1_000_000])
+def test_it_cuts_the_same_records_whatever_the_block_size(tmp_path, pack, block_bytes):
+    rows = [{"a": str(n), "b": 'x,"\n' * (n % 4)} for n in range(50)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["a", "b"])
+    writer.writeheader()
+    writer.writerows(rows)
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + pack(text.getvalue().encode()) if pack is bytes else pack(text.getvalue().encode()))
+    assert cut(path, block_bytes) == rows
+
+
+@given(st.lists(st.tuples(st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=8), st.sampled_from(["x", 'q"', "n\nn"])), min_size=1))
+@settings(max_examples=200)
+def test_what_the_csv_module_wrote_comes_back(tmp_path_factory, rows):
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer.writerows([("a", "b"), *rows])
+    path = tmp_path_factory.mktemp("csv") / "a.csv"
+    path.write_bytes(text.getvalue().encode())
+    found = FileFormat("csv", "", ",", ["a", "b"])
+    assert [tuple((r.cells or {}).values()) for b in blocks(path, found, block_bytes=16) for r in records(b, found)] == rows
+
+
+def test_a_stray_quote_costs_its_own_row_and_no_other(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b'id,note\n1,"never closed\n' + b"2,fine\n" * 60_000)
+    rows = cut(path)
+    assert len(rows) == 60_001
+    assert rows[-1] == {"id": "2", "note": "fine"}
+
+
+def test_a_row_of_another_width_is_kept_and_named(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"id,note\n1,a,b\n2,c\n")
+    found = sniff(path)
+    first = next(record for block in blocks(path, found) for record in records(block, found))
+    assert (first.cells, first.width, first.original) == (None, 3, b"1,a,b")
+
+
+def test_ndjson_is_told_by_its_first_byte(tmp_path):
+    path = tmp_path / "a.ndjson"
+    path.write_bytes(b'{"a":1}\n\n{"a":2}')
+    found = sniff(path)
+    assert found.kind == "ndjson"
+    assert [r.original for b in blocks(path, found, block_bytes=4) for r in records(b, found)] == [b'{"a":1}', b'{"a":2}']
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "file.empty"),
+        (b" \n\n", "file.empty"),
+        (b"\xff\xfea\0", "file.not_text"),
+        (b"a,,b\n1,2,3\n", "file.column_unnamed"),
+        (b"a,b,a\n1,2,3\n", "file.column_repeated"),
+        (gzip.compress(b"a,b\n1,2\n")[:-9], "file.damaged"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why(tmp_path, content, code):
+    path = tmp_path / "a"
+    path.write_bytes(content)
+    with pytest.raises(UnreadableFile) as raised:
+        cut(path)
+    assert raised.value.code == code
+
+
+def test_a_file_without_line_ends_is_refused_before_it_fills_the_memory(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"a,b\n" + b"x" * 40_000_000)
+    with pytest.raises(UnreadableFile) as raised:
+        cut(path)
+    assert raised.value.code == "file.record_too_long"
