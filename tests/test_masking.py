@@ -1,0 +1,99 @@
+import pytest
+
+from staff.masking import mask_email, mask_identifier, mask_in_record, mask_in_text, mask_phone
+
+
+@pytest.mark.parametrize(
+    ("phone", "masked"),
+    [
+        ("+8613800138000", "+86 138****8000"),
+        ("+12025550123", "+1 20****0123"),
+        ("+85291234567", "+852 ****4567"),
+        ("+4915123456789", "+49 151****6789"),
+        ("13800138000", "138****8000"),
+        ("１３８００１３８０００", "138****8000"),
+        ("+", "****"),
+        ("12", "****12"),
+        ("not a phone", "****"),
+        ("", "****"),
+    ],
+)
+def test_a_masked_phone_keeps_country_first_and_last_digits(phone, masked):
+    assert mask_phone(phone) == masked
+
+
+@pytest.mark.parametrize("digits", range(1, 16))
+def test_at_least_four_digits_stay_hidden_of_numbers_long_enough_to_be_dialled(digits):
+    number = "1234567890123456"[:digits]
+    shown = sum(sign.isdigit() for sign in mask_phone(number))
+    assert shown <= max(2, digits - 3)
+    assert mask_phone(number) != number
+
+
+@pytest.mark.parametrize(
+    ("email", "masked"),
+    [("zhang@example.com", "z***@example.com"), ("@example.com", "***@example.com"), ("broken", "***")],
+)
+def test_a_masked_email_keeps_its_first_letter_and_domain(email, masked):
+    assert mask_email(email) == masked
+
+
+def test_other_identifiers_keep_their_ends():
+    assert mask_identifier("openid", "oXy1234567890abc") == "oX****bc"
+    assert mask_identifier("user_id", "u1") == "u****"
+    assert mask_identifier("phone", "+8613800138000") == "+86 138****8000"
+    assert mask_identifier("email", "zhang@example.com") == "z***@example.com"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+8613800138000",
+        "138 0013 8000",
+        "138-0013-8000",
+        "(138)0013-8000",
+        "（138）0013－8000",
+        "１３８００１３８０００",
+        "008613800138000",
+        "tel:13800138000",
+        '{"tel": "13800138000"}',
+        "电话：13800138000",
+        "call 202.555.0123 now",
+    ],
+)
+def test_a_phone_in_a_text_is_masked_however_it_is_written(text):
+    masked = mask_in_text(text)
+    assert "0013" not in masked
+    assert "００１３" not in masked
+    assert "555" not in masked
+    assert "****" in masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-03T10:15:00Z",
+        "2026-11-03 10:15:00",
+        "20261103",
+        "SKU12345678",
+        "12.50",
+        "199.9900000",
+        "order 202611031015000012345",
+        "4711",
+        "550e8400-e29b-41d4-a716-446655440000",
+    ],
+)
+def test_what_is_no_phone_is_left_alone(text):
+    assert mask_in_text(text) == text
+
+
+def test_an_email_in_a_text_is_masked():
+    assert mask_in_text("write to zhang.wei@example.com.") == "write to z***@example.com."
+
+
+def test_a_record_is_masked_at_any_depth():
+    record = {"user": {"tel": 13800138000, "mail": "li@example.com"}, "rows": ["138 0013 8000", 12, True, None, 1.5]}
+    assert mask_in_record(record) == {
+        "user": {"tel": "138****8000", "mail": "l***@example.com"},
+        "rows": ["138****8000", 12, True, None, 1.5],
+    }
