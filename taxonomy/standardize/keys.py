@@ -1,0 +1,110 @@
+"""Message identity: one event per source and message id, whatever its verdict, door or time.
+
+A 16-byte BLAKE2b hash, so that the unique index holds no personal data. The three kinds of hash are kept apart by
+BLAKE2's `person` parameter: an id that looks like somebody's derived key is still another event.
+"""
+
+from functools import lru_cache
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import msgspec
+
+from taxonomy.standardize.decode import storable
+from taxonomy.standardize.read import text_of
+from taxonomy.standardize.structs import RawEvent
+
+if TYPE_CHECKING:
+    from taxonomy.standardize.plan import SourcePlan
+
+KEY_BYTES = 16
+
+_canonical = msgspec.json.Encoder(order="sorted", decimal_format="string")
+_exact = msgspec.json.Encoder(order="sorted", decimal_format="number")
+
+
+class MessageKey(NamedTuple):
+    """`identity` says what the key rests on: the id as sent, the content, or neither (each sending is its own event)."""
+
+    key: bytes
+    identity: Literal["given", "derived", "none"]
+
+
+def message_key(source_uuid: str, message_id: str) -> bytes:
+    """Hash a source's uuid and a message id as sent."""
+    hashing = _started(source_uuid, b"given").copy()
+    hashing.update(message_id.encode("utf-8", "surrogatepass"))
+    return hashing.digest()
+
+
+def message_key_of(raw: RawEvent, source: "SourcePlan", *, nonce: bytes = b"", row: bytes = b"") -> MessageKey:
+    """The key of an event: of its message id, else derived from its content as written.
+
+    `nonce` tells sendings apart that have neither id nor time (random per sending, or file and row number).
+    `row` is given by file doors only: file and row number, used where the source says identical rows are separate.
+    """
+    if raw.message_id is not None:
+        return MessageKey(message_key(source.uuid, raw.message_id), "given")
+    hashing = _started(source.uuid, b"derived").copy()
+    hashing.update(_as_written(raw))
+    if raw.occurred_at is None:
+        hashing.update(nonce)
+        return MessageKey(hashing.digest(), "none")
+    if source.separate_rows:
+        hashing.update(row)
+    return MessageKey(hashing.digest(), "derived")
+
+
+def content_hash(raw: RawEvent) -> bytes:
+    """Hash what a reading can depend on, types included: tells "sent again" from "sent again, corrected"."""
+    content = [
+        raw.name, raw.phone, raw.region, raw.identifiers, raw.occurred_at, raw.source_version, raw.attributes, raw.context,
+    ]  # fmt: skip
+    return blake2b(_encode(_exact, content), digest_size=KEY_BYTES, person=b"content").digest()
+
+
+@lru_cache(maxsize=2048)
+def _started(source_uuid: str, person: bytes) -> blake2b:
+    """A hash that has taken the source in already; copy it before use."""
+    return blake2b(source_uuid.encode() + b"\0", digest_size=KEY_BYTES, person=person)
+
+
+def _as_written(raw: RawEvent) -> bytes:
+    """Name, phone, identifiers, time, and attributes with scalars as text and keys sorted.
+
+    Absent and empty values do not count, so that a CSV row and a JSON object saying the same are the same.
+    Never received_at, context, region or release.
+    """
+    occurred_at = raw.occurred_at
+    content = [
+        raw.name,
+        raw.phone,
+        raw.identifiers,
+        occurred_at if occurred_at is None or type(occurred_at) is str else text_of(occurred_at),
+        _texts(raw.attributes),
+    ]
+    return _encode(_canonical, content)
+
+
+def _texts(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: value if type(value) is str else _as_text(value)
+        for key, value in attributes.items()
+        if value is not None and value != ""
+    }
+
+
+def _as_text(value: Any) -> Any:
+    """Scalars as text, all the way down."""
+    if isinstance(value, dict):
+        return _texts(value)
+    if isinstance(value, list):
+        return [_as_text(inner) for inner in value]
+    return value if value is None else text_of(value)
+
+
+def _encode(encoder: msgspec.json.Encoder, content: Any) -> bytes:
+    try:
+        return encoder.encode(content)
+    except UnicodeEncodeError:
+        return encoder.encode(storable(content))

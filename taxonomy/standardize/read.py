@@ -1,0 +1,325 @@
+"""Reading envelopes: one record of a source becomes its raw events, each field found where that source puts it."""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from taxonomy.standardize.decode import NotedRecord, encode_json, storable
+from taxonomy.standardize.limits import LIMITS
+from taxonomy.standardize.paths import Getter, compile_path, first_names
+from taxonomy.standardize.structs import RawEvent, Refusal, Violation
+
+if TYPE_CHECKING:
+    from taxonomy.standardize.plan import Plan, SourcePlan
+
+# (item, whole record, received_at, original, notes, position of the item) -> the event
+ItemReader = Callable[[dict[str, Any], Any, datetime, bytes, list[Violation], int | None], RawEvent]
+
+# Columns of a failed-rows file: they say which held event a mended row closes, and are never attributes.
+RESERVED = frozenset({"_tagline_id", "_reason"})
+TAGLINE_FIELDS = RESERVED | {
+    "id", "event", "phone", "region", "identifiers", "occurred_at", "sent_at", "source_version", "attributes", "context",
+}  # fmt: skip
+FLAT_FIELDS = RESERVED | {"id", "event", "phone", "region", "occurred_at"}
+IDENTIFIER_COLUMN = "identifier."
+
+_MAX_CONTAINERS_UNCHECKED = LIMITS.nesting
+
+
+def read(
+    record: Any, source: "SourcePlan", plan: "Plan", *, received_at: datetime, original: bytes
+) -> list[RawEvent | Refusal]:
+    """Find the events in one decoded record. Never raises; `original` is the record's exact bytes."""
+    notes: list[Violation] = []
+    if type(record) is not dict:
+        if isinstance(record, Refusal):
+            return [record]
+        if isinstance(record, NotedRecord):
+            notes, record = record.notes, dict(record)
+    if b"\x00" in original:
+        record = storable(record)
+        notes = [*notes, Violation("text.repaired")]
+    if source.find_items is not None:
+        return _read_many(record, source, received_at, original, notes)
+    return [_read_item(record, record, source, received_at, original, notes, None)]
+
+
+def _read_many(
+    record: Any, source: "SourcePlan", received_at: datetime, original: bytes, notes: list[Violation]
+) -> list[RawEvent | Refusal]:
+    assert source.find_items is not None
+    items = source.find_items(record)
+    if isinstance(items, dict):
+        items = [items]
+    if not isinstance(items, list) or not items:
+        return [Refusal("record.empty", source.envelope["events"])]
+    if len(items) > LIMITS.events_per_record:
+        return [Refusal("limit.events", values={"seen": len(items), "limit": LIMITS.events_per_record})]
+    return [
+        _read_item(item, record, source, received_at, original, list(notes), position)
+        for position, item in enumerate(items)
+    ]
+
+
+def _read_item(
+    item: Any, record: Any, source: "SourcePlan", received_at: datetime, original: bytes,
+    notes: list[Violation], position: int | None,
+) -> RawEvent | Refusal:  # fmt: skip
+    where = "" if position is None else f"[{position}]"
+    if type(item) is not dict:
+        return Refusal("record.not_object", where, {"seen": type(item).__name__})
+    # A JSON text with few brackets cannot be nested deep: counting them is far cheaper than walking.
+    if not original or original.count(b"{") + original.count(b"[") > _MAX_CONTAINERS_UNCHECKED:
+        if is_nested_deeper(item, LIMITS.nesting):
+            return Refusal("limit.nesting", where, {"limit": LIMITS.nesting})
+    if len(original) > LIMITS.event_bytes:
+        size = len(original) if position is None else len(encode_json(item))
+        if size > LIMITS.event_bytes:
+            return Refusal("limit.size", where, {"seen": size, "limit": LIMITS.event_bytes})
+    raw = source.read_item(item, record, received_at, original, notes, position)
+    if len(raw.attributes) > LIMITS.attributes:
+        return Refusal("limit.attributes", where, {"seen": len(raw.attributes), "limit": LIMITS.attributes})
+    if raw.message_id is not None and len(raw.message_id) > LIMITS.message_id_characters:
+        return Refusal(
+            "limit.message_id", where, {"seen": len(raw.message_id), "limit": LIMITS.message_id_characters}
+        )
+    if raw.name is None and not any(is_given(value) for key, value in item.items() if key not in RESERVED):
+        return Refusal("record.empty", where)
+    return raw
+
+
+def compile_envelope(source_code: str, envelope: dict[str, Any]) -> ItemReader:
+    preset = envelope.get("preset") or "tagline"
+    if preset == "tagline":
+        return _tagline_reader(source_code)
+    if preset == "flat":
+        return _flat_reader(source_code)
+    if preset == "custom":
+        return _custom_reader(source_code, envelope)
+    raise ValueError(f"Envelope preset {preset!r}: expected tagline, flat or custom")
+
+
+def is_given(value: Any) -> bool:
+    return value is not None and value != "" and value != {} and value != []
+
+
+def is_nested_deeper(value: Any, limit: int) -> bool:
+    """Whether containers stand in one another more than `limit` deep; the value itself is the first."""
+    level = [value]
+    for _ in range(limit):
+        level = [
+            inner
+            for container in level
+            for inner in (container.values() if isinstance(container, dict) else container)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def text_of(value: Any) -> str:
+    """A value as text: the digits of a number as they were written, true and false, JSON for the rest."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float | Decimal):
+        return str(value)
+    return encode_json(value).decode()
+
+
+def _text(value: Any, path: str, notes: list[Violation]) -> str | None:
+    """A field of the envelope that must be text; a number will do."""
+    if value is None:
+        return None
+    if type(value) is str:
+        return value if value and not value.isspace() else None
+    if isinstance(value, int | float | Decimal):
+        return text_of(value)
+    if value == {} or value == []:
+        return None
+    notes.append(Violation("envelope.wrong_type", path, shorten(value), "text"))
+    return None
+
+
+def _time(value: Any) -> Any:
+    return None if type(value) is str and (not value or value.isspace()) else value
+
+
+def _object(value: Any, path: str, notes: list[Violation]) -> dict[str, Any]:
+    if type(value) is dict:
+        return value
+    if is_given(value):
+        notes.append(Violation("envelope.wrong_type", path, shorten(value), "object"))
+    return {}
+
+
+def _identifiers(value: Any, notes: list[Violation]) -> dict[str, str]:
+    identifiers = {}
+    for kind, identifier in _object(value, "identifiers", notes).items():
+        written = identifier if type(identifier) is str and identifier else _text(identifier, f"identifiers.{kind}", notes)
+        if written is not None:
+            identifiers[kind] = written
+    return identifiers
+
+
+def shorten(value: Any) -> Any:
+    """What a violation repeats of a value: numbers and booleans as they are, else a storable text of 200 characters."""
+    if value is None or isinstance(value, bool):
+        return value
+    text = text_of(value)
+    if not isinstance(value, str) and isinstance(value, int | Decimal) and len(text) <= LIMITS.seen_characters:
+        return value
+    if len(text) > LIMITS.seen_characters:
+        text = text[: LIMITS.seen_characters - 1] + "…"
+    return storable(text)
+
+
+def _tagline_reader(source_code: str) -> ItemReader:
+    def read_item(
+        item: dict[str, Any], record: Any, received_at: datetime, original: bytes, notes: list[Violation], position: int | None
+    ) -> RawEvent:
+        get = item.get
+        if not item.keys() <= TAGLINE_FIELDS:
+            notes += [Violation("envelope.unknown_field", storable(key)) for key in sorted(item.keys() - TAGLINE_FIELDS)]
+        name = get("event")
+        phone = get("phone")
+        attributes = get("attributes")
+        identifiers = get("identifiers")
+        context = get("context")
+        return RawEvent(
+            source_code,
+            name if type(name) is str and name and not name.isspace() else _text(name, "event", notes),
+            phone if phone is None else _text(phone, "phone", notes),
+            _text(get("region"), "region", notes),
+            _identifiers(identifiers, notes) if identifiers else {},
+            _time(get("occurred_at")),
+            get("sent_at"),
+            received_at,
+            _text(get("id"), "id", notes),
+            _text(get("source_version"), "source_version", notes),
+            attributes if type(attributes) is dict else _object(attributes, "attributes", notes),
+            context if type(context) is dict else {},
+            original,
+            notes,
+            position,
+        )
+
+    return read_item
+
+
+def _flat_reader(source_code: str) -> ItemReader:
+    def read_item(
+        item: dict[str, Any], record: Any, received_at: datetime, original: bytes, notes: list[Violation], position: int | None
+    ) -> RawEvent:
+        get = item.get
+        attributes: dict[str, Any] = {}
+        identifiers: dict[str, str] = {}
+        for key, value in item.items():
+            if value is None or value == "" or key in FLAT_FIELDS:
+                continue
+            if key.startswith(IDENTIFIER_COLUMN):
+                written = _text(value, f"identifiers.{key[len(IDENTIFIER_COLUMN) :]}", notes)
+                if written is not None:
+                    identifiers[key[len(IDENTIFIER_COLUMN) :]] = written
+            else:
+                attributes[key] = value
+        return RawEvent(
+            source_code,
+            _text(get("event"), "event", notes),
+            _text(get("phone"), "phone", notes),
+            _text(get("region"), "region", notes),
+            identifiers,
+            _time(get("occurred_at")),
+            None,
+            received_at,
+            _text(get("id"), "id", notes),
+            None,
+            attributes,
+            {},
+            original,
+            notes,
+            position,
+        )
+
+    return read_item
+
+
+def _custom_reader(source_code: str, envelope: dict[str, Any]) -> ItemReader:
+    find = {field: _finder(envelope.get(field) or "") for field in _CUSTOM_FIELDS}
+    find_name, find_phone, find_region = find["event"], find["phone"], find["region"]
+    find_occurred_at, find_sent_at, find_id = find["occurred_at"], find["sent_at"], find["message_id"]
+    find_version, find_context = find["source_version"], find["context"]
+    find_identifiers = [(kind, _finder(path)) for kind, path in (envelope.get("identifiers") or {}).items() if path]
+    find_attributes = _finder(envelope["attributes"]) if envelope.get("attributes") else None
+    constant = envelope.get("event_constant") or None
+    used = used_names(envelope) | RESERVED
+
+    def read_item(
+        item: dict[str, Any], record: Any, received_at: datetime, original: bytes, notes: list[Violation], position: int | None
+    ) -> RawEvent:
+        if find_attributes is None:
+            attributes = {key: value for key, value in item.items() if key not in used}
+        else:
+            attributes = _object(find_attributes(item, record), "attributes", notes)
+        identifiers = {}
+        for kind, find_identifier in find_identifiers:
+            written = _text(find_identifier(item, record), f"identifiers.{kind}", notes)
+            if written is not None:
+                identifiers[kind] = written
+        context = find_context(item, record)
+        return RawEvent(
+            source_code,
+            _text(find_name(item, record), "event", notes) or constant,
+            _text(find_phone(item, record), "phone", notes),
+            _text(find_region(item, record), "region", notes),
+            identifiers,
+            _time(find_occurred_at(item, record)),
+            find_sent_at(item, record),
+            received_at,
+            _text(find_id(item, record), "id", notes),
+            _text(find_version(item, record), "source_version", notes),
+            attributes,
+            context if type(context) is dict else {},
+            original,
+            notes,
+            position,
+        )
+
+    return read_item
+
+
+_CUSTOM_FIELDS = ("event", "phone", "region", "occurred_at", "sent_at", "message_id", "source_version", "context")
+
+
+def custom_paths(envelope: dict[str, Any]) -> dict[str, str]:
+    """Every path a custom envelope names: {field: path}."""
+    paths = {field: envelope.get(field) or "" for field in (*_CUSTOM_FIELDS, "attributes", "events")}
+    paths |= {f"identifiers.{kind}": path for kind, path in (envelope.get("identifiers") or {}).items()}
+    return {field: path for field, path in paths.items() if path}
+
+
+def used_names(envelope: dict[str, Any]) -> set[str]:
+    """Top-level names of an item that its envelope's fields are read from, so that they are no attributes."""
+    return {
+        name
+        for field, path in custom_paths(envelope).items()
+        if field not in ("attributes", "events") and not path.startswith("$.")
+        for name in first_names(path)
+    }
+
+
+def _finder(path: str) -> Callable[[Any, Any], Any]:
+    """Compile a path of an envelope: looked up in the item, or after "$." in the whole record."""
+    if not path:
+        return lambda item, record: None
+    if path.startswith("$."):
+        get = compile_path(path[2:])
+        return lambda item, record: get(record)
+    return _on_item(compile_path(path))
+
+
+def _on_item(get: Getter) -> Callable[[Any, Any], Any]:
+    return lambda item, record: get(item)
