@@ -1,0 +1,40 @@
+"""What the leaves of the core answer when a value does not fit. Data only: the sentences live at the edge."""
+
+from enum import Enum
+from typing import Any, Final, Literal
+
+import msgspec
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One reason why a value does not fit.
+
+    `path` is where inside the value: "" for the value itself, else such as "[2]" or ".city".
+    `seen` is the raw value; `expected` what would have fitted, such as {"minimum": "0"}.
+    """
+
+    code: str
+    path: str = ""
+    seen: Any = None
+    expected: Any = None
+
+    def under(self, path: str) -> "Fault":
+        """The same fault, seen from the container that holds the value at `path`."""
+        return Fault(self.code, path + self.path, self.seen, self.expected)
+
+
+class Faults(tuple[Fault, ...]):
+    """Several reasons, in the order of the value's parts."""
+
+    __slots__ = ()
+
+
+class _Absent(Enum):
+    ABSENT = "absent"
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+# The value says that there is none: null, or a blank text where a text cannot be the value.
+ABSENT: Final[Literal[_Absent.ABSENT]] = _Absent.ABSENT
