@@ -1,0 +1,58 @@
+"""Store a file's blocks on all cores: the parent cuts, workers read, check and store, one commit per block."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import islice
+from uuid import UUID
+
+import django
+
+from ingestion.doors.files import Block
+from ingestion.models import ImportRun
+
+# Below this a file is stored in this process: starting two others takes longer.
+SMALL_BYTES = 4 * 1024 * 1024
+
+
+def store_blocks(run: ImportRun, left: Iterable[Block]) -> Iterator[int]:
+    """Store each block, yielding how far the file has been read as blocks finish. At most two blocks a worker wait."""
+    if run.size_bytes < SMALL_BYTES:
+        for block in left:
+            _store(run.id, block)
+            yield block.read_bytes
+        return
+    workers = os.cpu_count() or 1
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
+        blocks = iter(left)
+        under_way = {pool.submit(_store, run.id, block): block for block in islice(blocks, 2 * workers)}
+        while under_way:
+            finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield _finish(future, under_way)
+                if block := next(blocks, None):
+                    under_way[pool.submit(_store, run.id, block)] = block
+
+
+def _finish(future: "Future[None]", under_way: "dict[Future[None], Block]") -> int:
+    block = under_way.pop(future)
+    future.result()
+    return block.read_bytes
+
+
+def _start_worker() -> None:
+    """Make the process a Django one, and one that ends with its parent."""
+    django.setup()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+
+
+def _store(run_id: UUID, block: Block) -> None:
+    """Bring one block to the standard and store it with its ImportChunk, in one commit."""
+    from ingestion.chunk import store_block  # Django must be set up first in a fresh worker
+
+    store_block(run_id, block)

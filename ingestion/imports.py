@@ -1,0 +1,158 @@
+"""Import a file: blocks in, one commit per block, on all cores, resumable at any moment.
+
+A block's events and its ImportChunk row are one commit, so a block is done or it never was; starting a run again does
+the blocks that are not. The run keeps the release it began with.
+"""
+
+import hashlib
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from ingestion.blocks import store_blocks
+from ingestion.doors.files import FileFormat, UnreadableFile, blocks, records, sniff, write_row
+from ingestion.models import ImportChunk, ImportRun
+from staff.models import User
+from taxonomy.current import current
+from taxonomy.models import Source
+from taxonomy.violations import message_for
+
+COUNTS = ("accepted", "changed", "duplicate", "quarantined", "refused")
+RESERVED = ("_tagline_id", "_reason")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What has become of a run's records so far. `causes` is [(code, records)], most frequent first."""
+
+    received: int
+    counts: dict[str, int]
+    causes: list[tuple[str, int]]
+
+
+def take_file(path: Path, *, source: Source, file_name: str, dry_run: bool = False, by: User | None = None) -> ImportRun:
+    """Keep a copy of the file and make its run. The same file for the same source, unfinished, is that run again.
+
+    Raises UnreadableFile.
+    """
+    file_format = sniff(path)
+    fingerprint = _sha256(path)
+    unfinished = ImportRun.objects.filter(source=source, sha256=fingerprint, dry_run=dry_run).exclude(
+        status=ImportRun.Status.FINISHED
+    )
+    if run := unfinished.first():
+        return run
+    run = ImportRun(
+        source=source,
+        file_name=file_name,
+        dry_run=dry_run,
+        started_by=by,
+        sha256=fingerprint,
+        size_bytes=path.stat().st_size,
+        format=file_format.as_json(),
+    )
+    run.path = str(_kept(run.id))
+    shutil.copyfile(path, run.path)
+    os.chmod(run.path, 0o600)
+    run.save(force_insert=True)
+    return run
+
+
+def run_import(run_id: UUID, *, on_progress: Callable[[ImportRun], None] | None = None) -> ImportRun:
+    """Do what is left of a run. Safe to call again after any interruption; of two at once the second waits, and finds it done."""
+    with _only_one(run_id):
+        run = ImportRun.objects.select_related("source").get(pk=run_id)
+        if run.status == ImportRun.Status.FINISHED:
+            return run
+        _begin(run)
+        try:
+            _do_blocks(run, on_progress)
+        except UnreadableFile as error:
+            run.status, run.error = ImportRun.Status.FAILED, error.code
+        else:
+            run.status = ImportRun.Status.FINISHED
+        run.finished_at = timezone.now()
+        run.save(update_fields=["status", "error", "finished_at"])
+        return run
+
+
+def outcome(run: ImportRun) -> Outcome:
+    counts, causes = Counter[str](dict.fromkeys(COUNTS, 0)), Counter[str]()
+    for chunk_counts, chunk_causes in run.chunks.values_list("counts", "causes"):
+        counts.update(chunk_counts)
+        causes.update(chunk_causes)
+    return Outcome(sum(counts.values()) - counts["changed"], dict(counts), causes.most_common())
+
+
+def failed_rows(run: ImportRun) -> Iterator[bytes]:
+    """The file of the records that were held or refused, in the format they came in, with `_tagline_id` and `_reason`."""
+    file_format = FileFormat(**run.format)
+    kept = [column for column in file_format.columns if column not in RESERVED]
+    if file_format.kind == "csv":
+        yield write_row([*kept, *RESERVED], file_format.delimiter)
+    failed = _failures(run)
+    row, event_id, codes = next(failed, (0, "", []))
+    for block in blocks(Path(run.path), file_format):
+        for record in records(block, file_format):
+            if record.row != row:
+                continue
+            reason = " ".join(str(message_for(code, {})) for code in codes)
+            yield record_with_reason(record, file_format, event_id or "", reason)
+            row, event_id, codes = next(failed, (0, "", []))
+        if not row:
+            return
+
+
+def _kept(run_id: UUID) -> Path:
+    folder = Path(settings.UPLOAD_DIR)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / str(run_id)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _only_one(run_id: UUID) -> Iterator[None]:
+    key = run_id.int % 2**63
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [key])
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
+
+
+def _begin(run: ImportRun) -> None:
+    run.release_id = run.release_id or current().release_id
+    run.started_at = run.started_at or timezone.now()
+    run.status, run.error = ImportRun.Status.RUNNING, ""
+    run.save(update_fields=["release", "started_at", "status", "error"])
+
+
+def _do_blocks(run: ImportRun, on_progress: Callable[[ImportRun], None] | None) -> None:
+    done = set(run.chunks.values_list("index", flat=True))
+    left = (block for block in blocks(Path(run.path), FileFormat(**run.format)) if block.index not in done)
+    for read_bytes in store_blocks(run, left):
+        run.read_bytes = max(run.read_bytes, read_bytes)
+        ImportRun.objects.filter(pk=run.pk).update(read_bytes=run.read_bytes)
+        if on_progress:
+            on_progress(run)
+
+
+def _failures(run: ImportRun) -> Iterator[tuple[int, str | None, list[str]]]:
+    chunks = ImportChunk.objects.filter(run=run).order_by("index").values_list("failed_rows", flat=True)
+    for failures in chunks.iterator(chunk_size=8):
+        for row, event_id, codes in failures:
+            yield row, event_id, codes
