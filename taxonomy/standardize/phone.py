@@ -56,7 +56,7 @@ class PhoneReading(msgspec.Struct, frozen=True, gc=False):
     extension: str = ""
 
 
-def read_phone(text: str | None, region: str | None = None) -> PhoneReading | Fault:
+def parse_phone(text: str | None, region: str | None = None) -> PhoneReading | Fault:
     """Parse a phone number, e.g. "138 0013 8000" with region "CN" to "+8613800138000". Never raises.
 
     Faults: phone.missing (no number, or a placeholder), phone.region_unknown (expected.candidates: the regions where
@@ -97,23 +97,23 @@ def _read(text: str, region: str) -> PhoneReading | Fault:
 
 
 _MISSING = Fault("phone.missing")
-_PARSE_ERRORS: dict[int | None, str] = {
+_PARSE_ERRORS: dict[int, str] = {
     NumberParseException.INVALID_COUNTRY_CODE: "no_such_country",
     NumberParseException.NOT_A_NUMBER: "not_a_number",
     NumberParseException.TOO_SHORT_AFTER_IDD: "too_short",
     NumberParseException.TOO_SHORT_NSN: "too_short",
     NumberParseException.TOO_LONG: "too_long",
-    None: "not_a_number",
 }
 
 
-def _parse(text: str, region: str) -> tuple[PhoneNumber | None, int | None]:
+_PARSED = -1
+
+
+def _parse(text: str, region: str) -> tuple[PhoneNumber | None, int]:
     try:
-        return parse(text, region or None), None
+        return parse(text, region or None), _PARSED
     except NumberParseException as error:
         return None, error.error_type
-    except Exception:  # A hostile text must not stop a batch, whatever the library makes of it.
-        return None, None
 
 
 def _valid_reading(number: PhoneNumber | None) -> PhoneReading | None:

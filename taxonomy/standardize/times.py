@@ -1,0 +1,225 @@
+"""Moments in time: what sources write, read as aware UTC.
+
+| written | read as |
+|---|---|
+| ISO 8601: `2026-01-31T10:00:00+08:00`, `…Z`, a space instead of `T`, fractions, `+0800`, ` UTC`, `20260131T100000` | itself |
+| without a zone | local time in the source's zone |
+| a date alone | the start of that day in the source's zone |
+| 10 digits, with or without a fraction (2001 to 2286) | seconds since 1970, where no format is set |
+| 13 digits | milliseconds since 1970, where no format is set |
+
+A local time that a clock change skips is read with the offset before the change; one that comes twice is read as
+the first (Python's fold=0). Week dates, ordinal dates and anything with slashes are no ISO 8601 to us.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from taxonomy.standardize.faults import Fault
+
+TimeReader = Callable[[Any], datetime | Fault]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_CHARACTERS = 100
+_NUMBER = re.compile(r"-?[0-9]{1,17}(?:\.[0-9]{1,17})?")
+_EPOCH_S = re.compile(r"[1-9][0-9]{9}(?:\.[0-9]+)?")
+_EPOCH_MS = re.compile(r"[1-9][0-9]{12}(?:\.[0-9]+)?")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}")
+_BASIC = re.compile(r"[0-9]{8}T[0-9]{2,6}\S*")
+# Ruby and git write " +0800", BigQuery " UTC"; Python reads neither.
+_SPACED_ZONE = re.compile(r"(.*[0-9]) (?:(UTC|GMT|Z)|([+-][0-9]{2}:?[0-9]{2}))")
+
+
+@cache
+def zone_of(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def compile_time(format: str, timezone: str) -> TimeReader:
+    """Compile a source's time format: "" (ISO 8601 or epoch digits), "iso", "epoch_s", "epoch_ms", or strptime's.
+
+    The reader answers an aware UTC time, or Fault time.missing or time.invalid; it never raises.
+    Raises ValueError for a format or zone that is none.
+    """
+    zone = zone_of(timezone)
+    parse = _parser(format, zone)
+    expected = {"format": format or "iso"}
+
+    def read(value: Any) -> datetime | Fault:
+        try:
+            moment = parse(value)
+        except (ValueError, OverflowError):
+            moment = None
+        if moment is not None:
+            return moment
+        if value is None or (type(value) is str and not value.strip()):
+            return Fault("time.missing", seen=value)
+        return Fault("time.invalid", seen=value, expected=expected)
+
+    return read
+
+
+def _parser(format: str, zone: ZoneInfo) -> Callable[[Any], datetime | None]:
+    if format == "":
+        return lambda value: parse_moment(value, zone)
+    if format == "iso":
+        return lambda value: _parse_iso(value, zone) if type(value) is str else _parse_clock(value, zone)
+    if format == "epoch_s":
+        return lambda value: _since_epoch(_number(value), 1_000_000)
+    if format == "epoch_ms":
+        return lambda value: _since_epoch(_number(value), 1_000)
+    parse = compile_strptime(format)
+    return lambda value: _in_utc(parse(_as_text(value)), zone)
+
+
+def parse_moment(value: Any, zone: ZoneInfo) -> datetime | None:
+    """Read ISO 8601 or epoch digits as aware UTC. None, ValueError or OverflowError for what is neither."""
+    if type(value) is str:
+        return _parse_iso(value, zone) or _detect_epoch(value.strip())
+    if isinstance(value, int | Decimal | float) and type(value) is not bool:
+        return _detect_epoch(_as_text(value))
+    return _parse_clock(value, zone)
+
+
+def format_moment(moment: datetime) -> str:
+    """Write an aware UTC time as the standard does: 2026-01-31T02:00:00Z, fractions only where there are any."""
+    return moment.isoformat()[:-6] + "Z"
+
+
+def _parse_iso(text: str, zone: ZoneInfo) -> datetime | None:
+    if len(text) > 10 and text[4] == "-" and text[7] == "-" and text[10] in "T " and len(text) <= _MAX_CHARACTERS:
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return _parse_spaced_zone(text, zone)
+        return moment if moment.tzinfo is UTC else _in_utc(moment, zone)
+    return _parse_rarer_iso(text.strip(), zone)
+
+
+def _parse_spaced_zone(text: str, zone: ZoneInfo) -> datetime | None:
+    spaced = _SPACED_ZONE.fullmatch(text.strip())
+    text = spaced[1] + ("Z" if spaced[2] else spaced[3]) if spaced else text.strip()
+    return _in_utc(datetime.fromisoformat(text), zone)
+
+
+def _parse_rarer_iso(text: str, zone: ZoneInfo) -> datetime | None:
+    if _DATE.fullmatch(text) or _BASIC.fullmatch(text):
+        return _in_utc(datetime.fromisoformat(text), zone)
+    if len(text) > 10 and text[4] == "-" and text[7] == "-" and text[10] in "Tt " and len(text) <= _MAX_CHARACTERS:
+        return _parse_spaced_zone(text.upper(), zone)
+    return None
+
+
+def _parse_clock(value: Any, zone: ZoneInfo) -> datetime | None:
+    """Take what spreadsheets' readers give: Python's own datetime and date."""
+    if isinstance(value, datetime):
+        return _in_utc(value, zone)
+    if isinstance(value, date):
+        return _in_utc(datetime(value.year, value.month, value.day), zone)
+    return None
+
+
+def _in_utc(moment: datetime | None, zone: ZoneInfo) -> datetime | None:
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone)
+    return moment.astimezone(UTC)
+
+
+def _detect_epoch(text: str) -> datetime | None:
+    if _EPOCH_S.fullmatch(text):
+        return _since_epoch(_number(text), 1_000_000)
+    if _EPOCH_MS.fullmatch(text):
+        return _since_epoch(_number(text), 1_000)
+    return None
+
+
+def _since_epoch(number: int | Decimal | None, microseconds: int) -> datetime | None:
+    if number is None:
+        return None
+    return _EPOCH + timedelta(microseconds=int(number * microseconds))
+
+
+def _number(value: Any) -> int | Decimal | None:
+    if type(value) is int:
+        return value
+    text = _as_text(value)
+    if not _NUMBER.fullmatch(text):
+        return None
+    return Decimal(text) if "." in text else int(text)
+
+
+def _as_text(value: Any) -> str:
+    """Texts and numbers as text; what is neither as "", which no format fits."""
+    if type(value) is str:
+        return value.strip() if len(value) <= _MAX_CHARACTERS else ""
+    if isinstance(value, int | Decimal | float) and type(value) is not bool:
+        return str(value) if -(10**30) < value < 10**30 else ""
+    return ""
+
+
+# The sub-patterns of Python's own _strptime, so that what fits is the same, ten times faster.
+_DIRECTIVES = {
+    "Y": r"(?P<Y>[0-9]{4})",
+    "y": r"(?P<y>[0-9]{2})",
+    "m": r"(?P<m>1[0-2]|0[1-9]|[1-9])",
+    "d": r"(?P<d>3[0-1]|[1-2][0-9]|0[1-9]|[1-9]| [1-9])",
+    "H": r"(?P<H>2[0-3]|[0-1][0-9]|[0-9])",
+    "M": r"(?P<M>[0-5][0-9]|[0-9])",
+    "S": r"(?P<S>6[0-1]|[0-5][0-9]|[0-9])",
+    "f": r"(?P<f>[0-9]{1,6})",
+    "%": "%",
+}
+_YEAR_DIRECTIVES = ("%Y", "%y", "%G", "%c", "%x")
+_SAMPLE = datetime(2024, 11, 23, 14, 25, 36, 123456, tzinfo=UTC)
+
+
+def compile_strptime(format: str) -> Callable[[str], datetime | None]:
+    """Compile a strptime format to a parser, which answers None or raises ValueError for what does not fit.
+
+    Raises ValueError for a format that is none or names no year.
+    """
+    if not any(directive in format for directive in _YEAR_DIRECTIVES):
+        raise ValueError(f"Time format {format!r}: expected a year, such as %Y-%m-%d")
+    try:
+        datetime.strptime(_SAMPLE.strftime(format), format)
+    except (ValueError, re.error) as error:
+        raise ValueError(f"Time format {format!r}: {error}") from error
+    pattern = _strptime_pattern(format)
+    if pattern is None:
+        return lambda text: datetime.strptime(text, format)
+    return lambda text: _from_groups(pattern.fullmatch(text))
+
+
+def _strptime_pattern(format: str) -> re.Pattern[str] | None:
+    """None where the format has directives that only strptime knows, such as names of months."""
+    parts = []
+    for part in re.findall(r"%.|\s+|[^%\s]+", format):
+        if part[0] != "%":
+            parts.append(r"\s+" if part.isspace() else re.escape(part))
+        elif part[1] in _DIRECTIVES:
+            parts.append(_DIRECTIVES[part[1]])
+        else:
+            return None
+    return re.compile("".join(parts), re.IGNORECASE)
+
+
+def _from_groups(found: re.Match[str] | None) -> datetime | None:
+    if found is None:
+        return None
+    part = found.groupdict().get
+    year = part("Y")
+    if year is None:
+        two_digits = int(part("y") or 0)
+        year = two_digits + (1900 if two_digits >= 69 else 2000)
+    fraction = (part("f") or "").ljust(6, "0")
+    return datetime(
+        int(year), int(part("m") or 1), int(part("d") or 1),
+        int(part("H") or 0), int(part("M") or 0), int(part("S") or 0), int(fraction),
+    )  # fmt: skip
