@@ -12,8 +12,8 @@ from taxonomy.standardize.types.currencies import CURRENCIES
 
 # No quantity of a business has more; 1e400000 would fill the memory when written out.
 MAX_DIGITS = 100
-_HIGH = 10**MAX_DIGITS
-_LOW = -_HIGH
+_HIGH: int = 10**MAX_DIGITS
+_LOW: int = -_HIGH
 _LOWEST_EXPONENT = -MAX_DIGITS
 _MAX_CHARACTERS = 250
 # ASCII only and no underscores, both of which int() and Decimal() would take.
@@ -45,7 +45,7 @@ def is_writable(number: int | Decimal) -> bool:
     """Whether it has at most 100 digits before the point, and begins at most 100 after it."""
     if isinstance(number, int):
         return _LOW < number < _HIGH
-    return bool(number.is_finite()) and _LOWEST_EXPONENT <= number.adjusted() < MAX_DIGITS
+    return number.is_finite() and _LOWEST_EXPONENT <= number.adjusted() < MAX_DIGITS
 
 
 def read_integer(value: Any) -> Any:
@@ -65,7 +65,7 @@ def compile_integer(constraints: Constraints) -> Callable[[Any, Defaults], Any]:
         if kind is int and low <= value <= high:
             return value
         if kind is str and len(value) < 20 and value.isascii() and value.isdigit():
-            number = int(value)
+            number: Any = int(value)
         else:
             number = read_integer(value)
         if number is ABSENT or type(number) is Fault:
