@@ -10,6 +10,8 @@ STARS = "****"
 # A run of 7 to 15 digits as people write phones; not inside a word (SKU1234567), a longer number or a decimal.
 _PHONE = re.compile(r"(?<![\w.+＋])[+＋]?[(（]?\d(?:[ \u00a0\u3000().（）\-－/]{0,3}\d){6,14}(?![\w])(?!\.\d)")
 _EMAIL = re.compile(r"[^\s@\"'<>,;:]+@[\w\-]+(?:\.[\w\-]+)+")
+# China's resident identity numbers: region, date of birth, order, check sign.
+_IDENTITY = re.compile(r"(?<!\w)[1-9]\d{5}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx](?!\w)")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NO_PHONE = re.compile(r"\A\d{4}([-/.])\d{1,2}\1\d{1,2}|\A(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\Z|\A\d{1,6}\.\d+\Z")
 
@@ -53,8 +55,9 @@ def mask_identifier(kind: str, value: str) -> str:
 
 
 def mask_in_text(text: str) -> str:
-    """Mask every e-mail address and whatever may be a phone number in a text. Rather too much than too little."""
+    """Mask every e-mail address, identity number and whatever may be a phone number in a text. Rather too much than too little."""
     masked = _EMAIL.sub(lambda found: mask_email(found[0]), text)
+    masked = _IDENTITY.sub(lambda found: f"{found[0][:2]}{STARS}{found[0][-2:]}", masked)
     between, ids = _UUID.split(masked), _UUID.findall(masked)
     between = [_PHONE.sub(_mask_match, part) for part in between]
     return "".join(part for pair in zip(between, [*ids, ""], strict=True) for part in pair)
@@ -65,17 +68,29 @@ def _mask_match(found: re.Match[str]) -> str:
     return written if _NO_PHONE.match(written) else mask_phone(written.replace("＋", "+"))
 
 
-def mask_in_record(value: Any) -> Any:
-    """Mask texts and numbers at any depth of a decoded record; its keys stay."""
+def mask_in_record(
+    value: Any, *, hidden_keys: frozenset[str] = frozenset(), hidden_values: frozenset[str] = frozenset()
+) -> Any:
+    """Mask texts and numbers at any depth of a decoded record; its keys stay.
+
+    Whatever stands under a hidden key is hidden whole; a hidden value is masked wherever it is.
+    """
     if isinstance(value, dict):
-        return {key: mask_in_record(item) for key, item in value.items()}
+        return {
+            key: STARS if str(key).lower() in hidden_keys and item not in (None, "") else _masked(item, hidden_keys, hidden_values)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [mask_in_record(item) for item in value]
+        return [_masked(item, hidden_keys, hidden_values) for item in value]
     if isinstance(value, str):
-        return mask_in_text(value)
+        return mask_identifier("", value) if value in hidden_values else mask_in_text(value)
     if isinstance(value, int) and not isinstance(value, bool) and 7 <= len(str(abs(value))) <= 15:
         return mask_in_text(str(value))
     return value
+
+
+def _masked(value: Any, hidden_keys: frozenset[str], hidden_values: frozenset[str]) -> Any:
+    return mask_in_record(value, hidden_keys=hidden_keys, hidden_values=hidden_values)
 
 
 def may_see_personal(user: Any) -> bool:

@@ -97,3 +97,13 @@ def test_a_record_is_masked_at_any_depth():
         "user": {"tel": "138****8000", "mail": "l***@example.com"},
         "rows": ["138****8000", 12, True, None, 1.5],
     }
+
+
+def test_an_identity_number_is_masked():
+    assert mask_in_text("id 11010519491231002X") == "id 11****2X"
+
+
+def test_what_stands_under_a_personal_name_is_hidden_whole():
+    record = {"full_name": "Wei Zhang", "openid": "oXy1234567890abc", "note": "oXy1234567890abc"}
+    masked = mask_in_record(record, hidden_keys=frozenset({"full_name"}), hidden_values=frozenset({"oXy1234567890abc"}))
+    assert masked == {"full_name": "****", "openid": "oX****bc", "note": "oX****bc"}

@@ -1,0 +1,136 @@
+"""The first page: what arrives, what it became, what is stuck, and whether the machinery runs."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db import DatabaseError, connection, transaction
+from django.db.models import Sum
+from django.db.models.functions import TruncDate
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from cdp.charts import StackedBars, stacked_bars
+from ingestion.held import held_groups
+from ingestion.models import ImportRun, WriteKey
+from profiles.models import Tally
+from taxonomy.models import Release, Source
+
+DAYS = 14
+WORKER_SILENT_AFTER = timedelta(seconds=60)
+VERDICTS = ("accepted", "quarantined", "duplicate", "refused")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    code: str
+    label: str
+    count: int
+    start: float
+    percent: float
+
+
+@dataclass(frozen=True)
+class Machinery:
+    """The worker: `running` while a heartbeat is young; `waiting` and `failed` jobs."""
+
+    running: bool
+    last_heartbeat: datetime | None
+    waiting: int
+    failed: int
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Add the blocks that this person may see to the context of the admin's first page."""
+    user = request.user
+    today = timezone.localdate(timezone=timezone.get_default_timezone())
+    tallies = _tallies_since(today - timedelta(days=DAYS - 1))
+    started = bool(tallies) or Tally.objects.exists()
+    context |= {
+        "title": _("Dashboard"),
+        "days": DAYS,
+        "started": started,
+        "release": Release.objects.select_related("published_by").defer("snapshot").first(),
+        "machinery": machinery(timezone.now()),
+    }
+    if started:
+        context |= {"chart": _chart(tallies, today), "verdicts": _verdicts(tallies), "changed": sum(row["changed"] for row in tallies)}
+    else:
+        context["steps"] = _first_steps(user, context["release"])
+    if user.has_perm("ingestion.view_quarantinereason"):
+        context["causes"] = held_groups(limit=5)
+    if user.has_perm("ingestion.view_importrun"):
+        context["imports"] = ImportRun.objects.select_related("source").order_by("-created_at")[:3]
+    return context
+
+
+def _tallies_since(first_day: date) -> list[dict[str, Any]]:
+    """First verdicts per day (the company's) and source: [{"day", "source_id", "accepted", …}]. One query."""
+    zone = timezone.get_default_timezone()
+    since = datetime.combine(first_day, datetime.min.time(), tzinfo=zone)
+    return list(
+        Tally.objects.filter(received_at__gte=since)
+        .annotate(day=TruncDate("received_at", tzinfo=zone))
+        .values("day", "source_id")
+        .annotate(**{name: Sum(name) for name in (*VERDICTS, "changed")})
+    )
+
+
+def _chart(tallies: list[dict[str, Any]], today: date) -> StackedBars:
+    days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
+    labels = {source.pk: source.label for source in Source.objects.filter(pk__in={row["source_id"] for row in tallies})}
+    values: dict[str, list[int]] = {}
+    for row in tallies:
+        if row["day"] <= today:
+            numbers = values.setdefault(labels.get(row["source_id"], _("deleted source")), [0] * DAYS)
+            numbers[days.index(row["day"])] += sum(row[name] for name in VERDICTS)
+    return stacked_bars([f"{day:%m-%d}" for day in days], values, other=_("others"))
+
+
+def _verdicts(tallies: list[dict[str, Any]]) -> list[Verdict]:
+    labels = {"accepted": _("accepted"), "quarantined": _("quarantined"), "duplicate": _("duplicate"), "refused": _("refused")}
+    counts = {code: sum(row[code] for row in tallies) for code in VERDICTS}
+    total = sum(counts.values()) or 1
+    verdicts, start = [], 0.0
+    for code, count in counts.items():
+        verdicts.append(Verdict(code, labels[code], count, start, 100 * count / total))
+        start += 100 * count / total
+    return verdicts
+
+
+def machinery(now: datetime) -> Machinery:
+    """What the job queue's tables say. One query; a queue that was never set up counts as not running."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT (SELECT max(last_heartbeat) FROM procrastinate_workers),"
+                " count(*) FILTER (WHERE status = 'todo'), count(*) FILTER (WHERE status = 'failed')"
+                " FROM procrastinate_jobs WHERE status IN ('todo', 'failed')"
+            )
+            heartbeat, waiting, failed = cursor.fetchone()
+    except DatabaseError:
+        return Machinery(False, None, 0, 0)
+    return Machinery(heartbeat is not None and now - heartbeat < WORKER_SILENT_AFTER, heartbeat, waiting, failed)
+
+
+def _first_steps(user: Any, release: Release | None) -> list[dict[str, Any]]:
+    """The three steps to a first event: what to do, whether it is done, and where."""
+    has_key = WriteKey.objects.filter(revoked_at=None).exists()
+    steps = [
+        (_("Publish the standard"), _("Look through the tags, then release them: only what is released is obeyed."), release is not None, "taxonomy.view_tag", "admin:taxonomy_tag_changelist"),
+        (_("Make a write key for a source"), _("Each platform that sends events has a key of its own."), has_key, "ingestion.add_writekey", "admin:ingestion_writekey_add"),
+        (_("Send an event, or import a file"), _("It is brought to the standard at once, or held with its reasons."), False, "ingestion.add_importrun", "admin:ingestion_importrun_changelist"),
+    ]  # fmt: skip
+    return [
+        {"title": title, "text": text, "done": done, "url": _url(name) if user.has_perm(permission) else None}
+        for title, text, done, permission, name in steps
+    ]
+
+
+def _url(name: str) -> str | None:
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return None

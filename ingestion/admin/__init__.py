@@ -1,0 +1,1 @@
+from ingestion.admin import keys, quarantine, requests  # noqa: F401

@@ -1,0 +1,140 @@
+from datetime import timedelta
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from ingestion.models import WriteKey
+from staff.admin.pages import confirm_page, secret_page
+
+OVERLAPS = [(0, _("not at all")), (1, _("one hour")), (24, _("a day")), (168, _("a week")), (720, _("30 days"))]
+
+
+class RotateForm(forms.Form):
+    hours = forms.TypedChoiceField(
+        label=_("The old key works on for"), choices=OVERLAPS, coerce=int, initial=24, widget=UnfoldAdminSelectWidget,
+        help_text=_("Time to put the new one in everywhere."),
+    )  # fmt: skip
+
+
+@admin.register(WriteKey)
+class WriteKeyAdmin(ModelAdmin):
+    """The keys sources send with. A secret is shown once, when it is made."""
+
+    list_display = ["source", "name", "hint_shown", "kind", "state", "per_second", "last_used_at"]
+    list_filter = ["source", "test"]
+    list_select_related = ["source"]
+    fields = ["source", "name", "test", "per_second", "hint", "created_at", "created_by", "expires_at", "revoked_at", "last_used_at"]
+    actions = None
+    actions_detail = ["rotate", "revoke"]
+
+    def get_fields(self, request, obj=None):
+        return self.fields if obj else self.fields[:4]
+
+    def get_readonly_fields(self, request, obj=None):
+        return [name for name in self.fields if name not in ("name", "per_second")] if obj else []
+
+    def has_delete_permission(self, request, obj=None):
+        return False
+
+    def save_model(self, request, obj, form, change):
+        if not change:
+            obj.created_by = request.user
+            request.new_secret = obj.set_secret()
+        super().save_model(request, obj, form, change)
+
+    def response_add(self, request, obj, post_url_continue=None):
+        return self._show(request, obj, request.new_secret)
+
+    def _show(self, request, key, secret):
+        host = request.build_absolute_uri("/").rstrip("/")
+        return secret_page(
+            request,
+            secret,
+            title=_("The key of %(source)s") % {"source": key.source},
+            use=f"curl {host}/api/v1/events \\\n"
+            f'  -H "Authorization: Bearer {secret}" \\\n'
+            '  -H "Content-Type: application/json" \\\n'
+            '  -d \'{"event": "view_page", "phone": "+86 138 0013 8000", "attributes": {"page": "/"}}\'',
+            back_url=reverse("admin:ingestion_writekey_changelist"),
+        )
+
+    @action(description=_("Rotate"), permissions=["change"], icon="autorenew")
+    def rotate(self, request, object_id):
+        key = self._usable_key(request, object_id)
+        form = RotateForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            successor = WriteKey(
+                source=key.source, name=key.name, test=key.test, per_second=key.per_second, created_by=request.user
+            )
+            secret = successor.set_secret()
+            successor.save()
+            until = timezone.now() + timedelta(hours=form.cleaned_data["hours"])
+            key.expires_at = min(until, key.expires_at) if key.expires_at else until
+            key.save(update_fields=["expires_at"])
+            return self._show(request, successor, secret)
+        return confirm_page(
+            request,
+            title=_("Rotate the key %(key)s") % {"key": key},
+            sentences=[_("A new key is made for the same source. Both work until the old one ends, so that nothing is lost while you exchange it.")],
+            button=_("Make the new key"),
+            back_url=reverse("admin:ingestion_writekey_change", args=[key.pk]),
+            form=form,
+        )
+
+    @action(description=_("Revoke"), permissions=["change"], icon="block")
+    def revoke(self, request, object_id):
+        key = self._usable_key(request, object_id)
+        back = reverse("admin:ingestion_writekey_changelist")
+        if request.method == "POST":
+            key.revoked_at = timezone.now()
+            key.save(update_fields=["revoked_at"])
+            messages.success(request, gettext("The key %(key)s does not work any more.") % {"key": key})
+            return redirect(back)
+        return confirm_page(
+            request,
+            title=_("Revoke the key %(key)s") % {"key": key},
+            sentences=[
+                _("Whatever sends with it gets the answer 401 within a second, and its events are lost unless it keeps them. This cannot be undone."),
+                _("To exchange a key without losing anything, rotate it instead."),
+            ],
+            button=_("Revoke"),
+            back_url=reverse("admin:ingestion_writekey_change", args=[key.pk]),
+            danger=True,
+        )
+
+    def _usable_key(self, request, object_id):
+        key = self.get_object(request, object_id)
+        if key is None or key.revoked_at:
+            raise PermissionDenied
+        return key
+
+    def get_actions_detail(self, request, object_id):
+        key = self.get_object(request, str(object_id))
+        return super().get_actions_detail(request, object_id) if key and not key.revoked_at else []
+
+    @admin.display(description=_("begins with"))
+    def hint_shown(self, key):
+        return f"{key.hint}…"
+
+    @display(description=_("kind"), label={"test": "info", "live": "primary"})
+    def kind(self, key):
+        return ("test", gettext("test")) if key.test else ("live", gettext("live"))
+
+    @display(description=_("state"), label={"works": "success", "ending": "warning", "ended": "danger", "revoked": "danger"})
+    def state(self, key):
+        if key.revoked_at:
+            return "revoked", gettext("revoked")
+        if key.expires_at is None:
+            return "works", gettext("works")
+        if key.expires_at > timezone.now():
+            return "ending", gettext("works until its end")
+        return "ended", gettext("ended")

@@ -1,0 +1,157 @@
+"""The quarantine pages: causes, the events of one cause, and one event beside its reasons."""
+
+from binascii import unhexlify
+from functools import wraps
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+
+from ingestion.held import held_groups, open_reasons, reasons_like
+from ingestion.models import QuarantineReason
+from ingestion.original import shown_original
+from profiles.models import Event, Original
+from staff.access import log_access
+from staff.masking import mask_in_text, may_see_personal
+from staff.models import AccessLog
+from taxonomy.models import Release, Source
+from taxonomy.violations import message_for, title_for
+
+PAGE = 50
+
+
+@admin.register(QuarantineReason)
+class QuarantineAdmin(ModelAdmin):
+    def has_add_permission(self, request):
+        return False
+
+    def has_change_permission(self, request, obj=None):
+        return False
+
+    def has_delete_permission(self, request, obj=None):
+        return False
+
+    def get_urls(self):
+        def page(view):
+            @wraps(view)
+            def permitted(request, *args, **kwargs):
+                if not self.has_view_permission(request):
+                    raise PermissionDenied
+                return view(request, *args, **kwargs)
+
+            return self.admin_site.admin_view(permitted)
+
+        return [
+            path("", page(self.causes_view), name="ingestion_quarantinereason_changelist"),
+            path("cause/<int:reason_id>/", page(self.cause_view), name="quarantine_cause"),
+            path("event/<str:public_id>/", page(self.event_view), name="quarantine_event"),
+        ]
+
+    def causes_view(self, request: HttpRequest) -> HttpResponse:
+        """Causes with most events first, of one source or code when asked."""
+        source, code = request.GET.get("source", ""), request.GET.get("code", "")
+        number = max(1, int(request.GET.get("page", "1"))) if request.GET.get("page", "1").isdecimal() else 1
+        groups = held_groups(source=source, code=code, offset=(number - 1) * PAGE, limit=PAGE + 1)
+        context = {
+            "title": _("Quarantine"),
+            "groups": groups[:PAGE],
+            "held": open_reasons(source=source, code=code).aggregate(events=Count("event_id", distinct=True))["events"],
+            "source": source,
+            "code": code,
+            "sources": Source.objects.filter(pk__in=open_reasons().values("source_id")),
+            "codes": [(one, title_for(one)) for one in open_reasons().values_list("code", flat=True).distinct().order_by("code")],
+            "previous_page": number - 1,
+            "next_page": number + 1 if len(groups) > PAGE else 0,
+        }
+        return self._render(request, "ingestion/quarantine_causes.html", context)
+
+    def cause_view(self, request: HttpRequest, reason_id: int) -> HttpResponse:
+        """The newest events of one cause; `before` is the reason to go on from."""
+        cause = get_object_or_404(QuarantineReason.objects.select_related("source"), pk=reason_id)
+        reasons = reasons_like(cause)
+        newest = reasons.select_related("event").order_by("-received_at", "-id")
+        if request.GET.get("before", "").isdecimal():
+            newest = _after(newest, int(request.GET["before"]))
+        page = list(newest[: PAGE + 1])
+        context = {
+            "title": title_for(cause.code),
+            "cause": cause,
+            "count": reasons.count(),
+            "events": [self._line(request, reason) for reason in page[:PAGE]],
+            "next_before": page[PAGE - 1].pk if len(page) > PAGE else None,
+        }
+        return self._render(request, "ingestion/quarantine_cause.html", context)
+
+    def _line(self, request: HttpRequest, reason: QuarantineReason) -> dict[str, Any]:
+        event = reason.event
+        shown = (lambda text: text) if may_see_personal(request.user) else mask_in_text
+        violations = (event.report or {}).get("violations", [])
+        mine = [one for one in violations if one.get("code") == reason.code and one.get("path", "") == reason.path]
+        return {
+            "event": event,
+            "message_id": shown(event.message_id or ""),
+            "seen": shown(str(mine[0]["seen"])) if mine and mine[0].get("seen") is not None else "",
+            "others": sum(one.get("code") != reason.code for one in violations),
+        }
+
+    def event_view(self, request: HttpRequest, public_id: str) -> HttpResponse:
+        """One event whole: its reasons beside the record as it came. Opening it unmasked is recorded."""
+        event = get_object_or_404(Event.objects.select_related("source", "batch"), key=_key(public_id))
+        unmasked = may_see_personal(request.user)
+        if unmasked:
+            log_access(request.user, AccessLog.Action.ORIGINAL, reason=f"quarantine {public_id}")
+        shown = (lambda text: text) if unmasked else mask_in_text
+        original = Original.objects.filter(pk=event.pk).first()
+        context = {
+            "title": _("A held event"),
+            "event": event,
+            "unmasked": unmasked,
+            "release": Release.objects.defer("snapshot").filter(pk=event.release_id).first(),
+            "message_id": shown(event.message_id or ""),
+            "name": shown(event.name or ""),
+            "reasons": _reasons(event, shown),
+            "original": shown_original(original, event, unmasked=unmasked) if original else None,
+            "back": QuarantineReason.objects.filter(event_id=event.pk).order_by("id").values_list("pk", flat=True).first(),
+        }
+        return self._render(request, "ingestion/quarantine_event.html", context)
+
+    def _render(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, template, {**self.admin_site.each_context(request), **context})
+
+
+def _reasons(event: Event, shown: Any) -> list[dict[str, Any]]:
+    """What the page says of each violation, those that hold the event first."""
+    return [
+        {
+            "code": one["code"],
+            "title": title_for(one["code"]),
+            "message": shown(message_for(one)),
+            "path": one.get("path", ""),
+            "seen": shown(str(one["seen"])) if one.get("seen") is not None else "",
+            "expected": one.get("expected"),
+        }
+        for one in (event.report or {}).get("violations", [])
+    ]
+
+
+def _after(newest: Any, reason_id: int) -> Any:
+    last = get_object_or_404(QuarantineReason, pk=reason_id)
+    return newest.filter(Q(received_at__lt=last.received_at) | Q(received_at=last.received_at, pk__lt=last.pk))
+
+
+def _key(public_id: str) -> bytes:
+    try:
+        key = unhexlify(public_id)
+    except ValueError as error:
+        raise Http404 from error
+    if len(key) != 16:
+        raise Http404
+    return key

@@ -1,0 +1,24 @@
+from django.contrib import admin
+from unfold.admin import ModelAdmin
+
+from ingestion.models import FailedRequest
+
+
+@admin.register(FailedRequest)
+class FailedRequestAdmin(ModelAdmin):
+    """Requests that failed as a whole: a wrong key, no JSON, too many at once."""
+
+    list_display = ["hour", "source", "cause", "count"]
+    list_filter = ["cause", "source"]
+    list_select_related = ["source"]
+    date_hierarchy = "hour"
+    actions = None
+
+    def has_add_permission(self, request):
+        return False
+
+    def has_change_permission(self, request, obj=None):
+        return False
+
+    def has_delete_permission(self, request, obj=None):
+        return False

@@ -1,0 +1,59 @@
+"""What waits in quarantine, grouped by cause: one source's events held for the same code, place and name."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Max, Min, QuerySet
+
+from ingestion.models import QuarantineReason
+from taxonomy.models import Source
+from taxonomy.violations import title_for
+
+CAUSE = ("source_id", "code", "path", "name")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Held events with one cause. `reason_id`, any reason of it, names it in URLs: names and paths may be personal."""
+
+    source: Source | None
+    code: str
+    path: str
+    name: str
+    count: int
+    first_at: datetime
+    last_at: datetime
+    reason_id: int
+
+    @property
+    def title(self) -> str:
+        return title_for(self.code)
+
+
+def open_reasons(*, source: str = "", code: str = "") -> QuerySet[QuarantineReason]:
+    """Reasons that still hold an event, of one source (its code) or one violation code when given."""
+    reasons = QuarantineReason.objects.filter(open=True)
+    if source:
+        reasons = reasons.filter(source_id__in=Source.objects.filter(code__iexact=source).values("id"))
+    if code:
+        reasons = reasons.filter(code=code)
+    return reasons
+
+
+def held_groups(*, source: str = "", code: str = "", offset: int = 0, limit: int = 50) -> list[Group]:
+    """Groups with most events first. Two queries, whatever the number of groups."""
+    rows = list(
+        open_reasons(source=source, code=code)
+        .values(*CAUSE)
+        .annotate(count=Count("id"), first_at=Min("received_at"), last_at=Max("received_at"), reason_id=Min("id"))
+        .order_by("-count", *CAUSE)[offset : offset + limit]
+    )
+    sources = Source.objects.in_bulk({row["source_id"] for row in rows})
+    return [Group(source=sources.get(row.pop("source_id")), **row) for row in rows]
+
+
+def reasons_like(reason: QuarantineReason) -> QuerySet[QuarantineReason]:
+    """The open reasons of the same group."""
+    return QuarantineReason.objects.filter(
+        open=True, source_id=reason.source_id, code=reason.code, path=reason.path, name=reason.name
+    )

@@ -1,0 +1,1 @@
+from staff.admin import access, departments, groups, tokens, users  # noqa: F401

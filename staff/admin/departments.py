@@ -1,0 +1,27 @@
+from django.contrib import admin
+from django.db.models import Count
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+
+from staff.models import Department
+
+
+@admin.register(Department)
+class DepartmentAdmin(ModelAdmin):
+    list_display = ["label", "code", "members"]
+    search_fields = ["code", "label_en", "label_zh_hans"]
+    compressed_fields = True
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).annotate(member_count=Count("members"))
+
+    def get_readonly_fields(self, request, obj=None):
+        return ["code"] if obj else []
+
+    @admin.display(description=_("name"), ordering="label_en")
+    def label(self, department):
+        return department.label
+
+    @admin.display(description=_("colleagues"), ordering="member_count")
+    def members(self, department):
+        return department.member_count

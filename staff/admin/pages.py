@@ -1,0 +1,43 @@
+"""Pages that several admin classes share: asking before acting, and showing a secret once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+
+def confirm_page(
+    request: HttpRequest,
+    *,
+    title: Any,
+    sentences: Sequence[Any],
+    button: Any,
+    back_url: str,
+    form: Form | None = None,
+    danger: bool = False,
+) -> HttpResponse:
+    context = {
+        **admin.site.each_context(request),
+        "title": title,
+        "sentences": sentences,
+        "button": button,
+        "back_url": back_url,
+        "form": form,
+        "danger": danger,
+    }
+    return TemplateResponse(request, "staff/confirm.html", context)
+
+
+def secret_page(request: HttpRequest, secret: str, *, title: Any, use: str, back_url: str) -> HttpResponse:
+    """The only time a secret is shown: it is in this answer and nowhere else."""
+    context = {
+        **admin.site.each_context(request),
+        "title": title,
+        "secret": secret,
+        "secret_use": use,
+        "back_url": back_url,
+    }
+    return TemplateResponse(request, "staff/secret.html", context, headers={"Cache-Control": "no-store"})

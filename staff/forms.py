@@ -1,0 +1,76 @@
+from collections.abc import Iterator
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth.forms import PasswordResetForm, SetPasswordForm
+from django.core.exceptions import ValidationError
+from django.utils import translation
+from django.utils.translation import gettext_lazy as _
+from unfold.forms import AuthenticationForm
+from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from staff.models import User
+
+COMMON_ZONES = ("Asia/Shanghai", "Asia/Hong_Kong", "Asia/Taipei", "Asia/Singapore", "Asia/Tokyo", "Europe/London", "Europe/Berlin", "America/New_York", "America/Los_Angeles", "UTC")  # fmt: skip
+
+
+@cache
+def zone_names() -> list[str]:
+    """The zones most people here need first, then all others by name."""
+    others = {zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/", "posix/", "right/"))}
+    return [*COMMON_ZONES, *sorted(others - set(COMMON_ZONES))]
+
+
+def zone_choices() -> Iterator[tuple[str, object]]:
+    yield "", _("the company's time zone")
+    for zone in zone_names():
+        yield zone, zone
+
+
+def validate_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValidationError(_("There is no time zone “%(name)s”. Choose one from the list."), params={"name": name}) from error
+
+
+class LoginForm(AuthenticationForm):
+    error_messages = {
+        "invalid_login": _("This e-mail and password do not belong together. Check both, or set a new password by e-mail."),
+        "inactive": _("This account is switched off. Ask an administrator to switch it on."),
+    }
+
+
+class ResetForm(PasswordResetForm):
+    """Also serves people who were invited and lost the invitation: whoever reads the mailbox may choose a password."""
+
+    email = forms.EmailField(
+        label=_("e-mail"), max_length=254, widget=UnfoldAdminEmailInputWidget(attrs={"autocomplete": "email", "autofocus": True})
+    )
+
+    def get_users(self, email: str) -> Iterator[User]:
+        return User.objects.filter(email__iexact=email, is_active=True, is_staff=True).iterator()
+
+    def send_mail(self, subject_template_name, email_template_name, context, *args, **kwargs):
+        context["days"] = settings.PASSWORD_RESET_TIMEOUT // 86400
+        with translation.override(context["user"].language or translation.get_language()):
+            super().send_mail(subject_template_name, email_template_name, context, *args, **kwargs)
+
+
+class ChoosePasswordForm(SetPasswordForm):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget = UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"})
+        self.fields["new_password1"].widget.attrs["autofocus"] = True
+
+
+class AccountForm(forms.ModelForm):
+    time_zone = forms.ChoiceField(label=_("time zone"), choices=zone_choices, required=False, widget=UnfoldAdminSelectWidget)
+
+    class Meta:
+        model = User
+        fields = ["name", "language", "time_zone"]
+        widgets = {"name": UnfoldAdminTextInputWidget, "language": UnfoldAdminSelectWidget}

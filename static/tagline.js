@@ -1,0 +1,27 @@
+// Small things of the shell that HTML cannot do by itself. No inline scripts: the CSP forbids them.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const source = document.querySelector(button.dataset.copy);
+  try {
+    await navigator.clipboard.writeText(source.textContent.trim());
+    button.textContent = button.dataset.copied;
+  } catch {
+    getSelection().selectAllChildren(source);
+  }
+});
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("select[data-submit]")) event.target.form.requestSubmit();
+});
+
+// Ctrl-K, Cmd-K and "/" go to the customer search.
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
+  const wanted = (event.key === "k" && (event.ctrlKey || event.metaKey)) || (event.key === "/" && !typing);
+  const field = document.querySelector(".tl-search-field input:not([type=hidden])");
+  if (!wanted || !field) return;
+  event.preventDefault();
+  if (field.offsetParent) field.focus();
+  else document.querySelector(".tl-search-link")?.click();
+});
