@@ -27,6 +27,7 @@ TimeReader = Callable[[Any], datetime | Fault]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_CHARACTERS = 100
 _NUMBER = re.compile(r"-?[0-9]{1,17}(?:\.[0-9]{1,17})?")
+_FIRST_EPOCH_S = 10**9
 _EPOCH_S = re.compile(r"[1-9][0-9]{9}(?:\.[0-9]+)?")
 _EPOCH_MS = re.compile(r"[1-9][0-9]{12}(?:\.[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}")
@@ -53,7 +54,7 @@ def compile_time(format: str, timezone: str) -> TimeReader:
     def read(value: Any) -> datetime | Fault:
         try:
             moment = parse(value)
-        except (ValueError, OverflowError):
+        except (ValueError, ArithmeticError):
             moment = None
         if moment is not None:
             return moment
@@ -78,10 +79,14 @@ def _parser(format: str, zone: ZoneInfo) -> Callable[[Any], datetime | None]:
 
 
 def parse_moment(value: Any, zone: ZoneInfo) -> datetime | None:
-    """Read ISO 8601 or epoch digits as aware UTC. None, ValueError or OverflowError for what is neither."""
+    """Read ISO 8601 or epoch digits as aware UTC. Answers None, or raises ValueError or ArithmeticError, for what is neither."""
     if type(value) is str:
         return _parse_iso(value, zone) or _detect_epoch(value.strip())
-    if isinstance(value, int | Decimal | float) and type(value) is not bool:
+    if type(value) is int:
+        if _FIRST_EPOCH_S <= value < 10 * _FIRST_EPOCH_S:
+            return _since_epoch(value, 1_000_000)
+        return _since_epoch(value, 1_000) if 1_000 <= value // _FIRST_EPOCH_S < 10_000 else None
+    if isinstance(value, Decimal | float):
         return _detect_epoch(_as_text(value))
     return _parse_clock(value, zone)
 
@@ -93,6 +98,8 @@ def format_moment(moment: datetime) -> str:
 
 def _parse_iso(text: str, zone: ZoneInfo) -> datetime | None:
     if len(text) > 10 and text[4] == "-" and text[7] == "-" and text[10] in "T " and len(text) <= _MAX_CHARACTERS:
+        if "\0" in text:  # which Python takes for the end
+            return None
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:

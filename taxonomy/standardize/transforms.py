@@ -317,7 +317,7 @@ def _date_format(format: str) -> Transform:
     def transform(value: Any, sent: Any) -> Any:
         try:
             moment = parse(text_of(value).strip())
-        except (ValueError, OverflowError):
+        except (ValueError, ArithmeticError):
             moment = None
         if moment is None:
             return _fault("date_format", value, {"format": format})

@@ -154,7 +154,7 @@ def _check_bound(kind: str, value: Any, path: str) -> Iterator[Fault]:
     assert read_bound is not None
     try:
         read_bound(str(value))
-    except (ValueError, OverflowError):
+    except (ValueError, ArithmeticError):
         yield Fault("definition.bound", path, value, {"type": kind})
 
 

@@ -79,7 +79,7 @@ def compile_datetime(constraints: Constraints) -> Callable[[Any, Defaults], Any]
             return ABSENT
         try:
             moment = parse_moment(value, zone_of(defaults.timezone))
-        except (ValueError, OverflowError):
+        except (ValueError, ArithmeticError):
             moment = None
         if moment is None:
             return Fault("attribute.wrong_type", seen=value, expected={"type": "datetime"})

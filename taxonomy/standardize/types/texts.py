@@ -85,7 +85,8 @@ def compile_phone(constraints: Constraints) -> Callable[[Any, Defaults], Any]:
             return text
         reading = parse_phone(text, defaults.region)
         if isinstance(reading, PhoneReading):
-            return _answer(reading.e164, check(reading.e164, value))
+            standard = text if text == reading.e164 else reading.e164
+            return _answer(standard, check(standard, value))
         return ABSENT if reading.code == "phone.missing" else reading
 
     return cast
@@ -130,8 +131,9 @@ def compile_boolean(constraints: Constraints) -> Callable[[Any, Defaults], Any]:
     def cast(value: Any, defaults: Defaults) -> Any:
         if value is True or value is False:
             return value
-        if isinstance(value, int | float | Decimal) and (value == 1 or value == 0):
-            return value == 1
+        if isinstance(value, int | float) or (isinstance(value, Decimal) and value.is_finite()):
+            if value == 1 or value == 0:
+                return bool(value)
         if isinstance(value, str):
             word = value.strip().lower()
             if word in YES:
