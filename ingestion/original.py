@@ -39,7 +39,8 @@ def _pretty(text: str, event: Event, *, unmasked: bool) -> str:
         record = json.loads(text, parse_float=_Digits, parse_int=_Digits)
     except (ValueError, RecursionError):
         return text if unmasked else mask_in_text(text)
-    return _json(record if unmasked else _masked(record, event))
+    pretty = _json(record if unmasked else _masked(record, event))
+    return pretty.encode("utf-8", "backslashreplace").decode()
 
 
 class _Digits(str):

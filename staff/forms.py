@@ -47,7 +47,7 @@ class ResetForm(PasswordResetForm):
     """Also serves people who were invited and lost the invitation: whoever reads the mailbox may choose a password."""
 
     email = forms.EmailField(
-        label=_("e-mail"), max_length=254, widget=UnfoldAdminEmailInputWidget(attrs={"autocomplete": "email", "autofocus": True})
+        label=_("E-mail"), max_length=254, widget=UnfoldAdminEmailInputWidget(attrs={"autocomplete": "email", "autofocus": True})
     )
 
     def get_users(self, email: str) -> Iterator[User]:
@@ -68,7 +68,7 @@ class ChoosePasswordForm(SetPasswordForm):
 
 
 class AccountForm(forms.ModelForm):
-    time_zone = forms.ChoiceField(label=_("time zone"), choices=zone_choices, required=False, widget=UnfoldAdminSelectWidget)
+    time_zone = forms.ChoiceField(label=_("Time zone"), choices=zone_choices, required=False, widget=UnfoldAdminSelectWidget)
 
     class Meta:
         model = User

@@ -83,7 +83,8 @@ def mask_in_record(
     if isinstance(value, list | tuple):
         return [_masked(item, hidden_keys, hidden_values) for item in value]
     if isinstance(value, str):
-        return mask_identifier("", value) if value in hidden_values else mask_in_text(value)
+        masked = mask_identifier("", value) if value in hidden_values else mask_in_text(value)
+        return value if masked == value else masked
     if isinstance(value, int) and not isinstance(value, bool) and 7 <= len(str(abs(value))) <= 15:
         return mask_in_text(str(value))
     return value

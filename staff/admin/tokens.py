@@ -20,9 +20,9 @@ LIFETIMES = [(7, _("a week")), (30, _("30 days")), (90, _("90 days")), (365, _("
 
 
 class NewTokenForm(forms.ModelForm):
-    scopes = forms.MultipleChoiceField(label=_("may read"), choices=SCOPES, widget=UnfoldAdminCheckboxSelectMultipleWidget)
+    scopes = forms.MultipleChoiceField(label=_("May read"), choices=SCOPES, widget=UnfoldAdminCheckboxSelectMultipleWidget)
     days = forms.TypedChoiceField(
-        label=_("works for"), choices=LIFETIMES, coerce=int, initial=30, widget=UnfoldAdminSelectWidget,
+        label=_("Works for"), choices=LIFETIMES, coerce=int, initial=30, widget=UnfoldAdminSelectWidget,
         help_text=_("After that it stops by itself."),
     )  # fmt: skip
 

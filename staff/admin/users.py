@@ -25,10 +25,10 @@ class RolesField(forms.ModelMultipleChoiceField):
 
 class UserForm(forms.ModelForm):
     time_zone = forms.ChoiceField(
-        label=_("time zone"), choices=zone_choices, required=False, widget=UnfoldAdminSelect2Widget, help_text=_("Times are shown in it.")
+        label=_("Time zone"), choices=zone_choices, required=False, widget=UnfoldAdminSelect2Widget, help_text=_("Times are shown in it.")
     )
     groups = RolesField(
-        label=_("roles"),
+        label=_("Roles"),
         queryset=Group.objects.order_by("name"),
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
@@ -62,7 +62,9 @@ class UserAdmin(ModelAdmin):
         if request.user.is_superuser:
             rights.append("is_superuser")
         return [
-            (None, {"fields": ["email", "name", "department"]}),
+            (None, {"fields": ["email", "name", "department"], "description": None if obj else _(
+                "An invitation goes to this address; whoever reads it chooses their own password."
+            )}),
             (_("May do"), {"fields": rights}),
             (_("Reads"), {"fields": ["language", "time_zone"]}),
         ]

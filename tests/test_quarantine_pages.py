@@ -1,0 +1,267 @@
+"""The quarantine: causes with counts, and each held event whole beside its reasons."""
+
+import hashlib
+import json
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Group
+from django.urls import reverse
+from django.utils import timezone
+
+from ingestion.held import held_groups
+from ingestion.models import QuarantineReason, WriteKey
+from profiles.models import Batch, Event, Original
+from staff.models import AccessLog, User
+from taxonomy.models import Source
+
+pytestmark = pytest.mark.django_db
+PHONE = "138 0013 8000"
+
+
+@pytest.fixture
+def shop(db):
+    return Source.objects.create(code="test_shop", label_en="Shop", label_zh_hans="商城", source_kind="website", owner_id="data")
+
+
+@pytest.fixture
+def till(db):
+    return Source.objects.create(code="test_till", label_en="Till", label_zh_hans="收银", source_kind="till", owner_id="data")
+
+
+@pytest.fixture
+def log_in_as(client):
+    def log_in(role, **fields):
+        person = User.objects.create_user(f"{role}@example.com", language="en", **fields)
+        if role != "superuser":
+            person.groups.add(Group.objects.get(name=role))
+        client.force_login(person)
+        return person
+
+    return log_in
+
+
+@pytest.fixture
+def hold():
+    """Hold an event with the given (code, path) reasons."""
+
+    def hold(source, *reasons, name="item_view", record=None, columns=None, minutes_ago=0):
+        number = Event.objects.count()
+        received_at = timezone.now() - timedelta(minutes=minutes_ago)
+        batch = Batch.objects.create(
+            source=source, door="file" if columns else "api", received_at=received_at,
+            format={"kind": "csv", "columns": columns, "delimiter": ","} if columns else None,
+        )  # fmt: skip
+        violations = [{"code": code, "path": path, "seen": PHONE if code.startswith("phone") else "x"} for code, path in reasons]
+        event = Event.objects.create(
+            key=hashlib.blake2b(str(number).encode(), digest_size=16).digest(), source=source, batch=batch, name=name,
+            message_id=f"m{number}", received_at=received_at, standing=Event.Standing.HELD, report={"violations": violations},
+        )  # fmt: skip
+        Original.objects.create(event=event, record=record or json.dumps({"phone": PHONE, "event": name}).encode())
+        QuarantineReason.objects.bulk_create(
+            QuarantineReason(event=event, source=source, code=code, path=path, name=name, received_at=received_at) for code, path in reasons
+        )
+        return event
+
+    return hold
+
+
+def causes(client, **params):
+    return client.get(reverse("admin:ingestion_quarantinereason_changelist"), params)
+
+
+def event_page(client, event):
+    return client.get(reverse("admin:quarantine_event", args=[event.public_id]))
+
+
+def test_events_are_grouped_by_source_code_path_and_name(shop, till, hold):
+    for _ in range(3):
+        hold(shop, ("attribute.missing", "attributes.price"))
+    hold(shop, ("attribute.missing", "attributes.order_id"))
+    hold(shop, ("attribute.missing", "attributes.price"), name="other")
+    hold(till, ("attribute.missing", "attributes.price"))
+    groups = held_groups()
+    assert [group.count for group in groups] == [3, 1, 1, 1]
+    assert (groups[0].source, groups[0].code, groups[0].path, groups[0].name) == (shop, "attribute.missing", "attributes.price", "item_view")
+
+
+def test_a_group_says_when_it_was_first_and_last_seen(shop, hold):
+    old, new = hold(shop, ("event.unknown", ""), minutes_ago=90), hold(shop, ("event.unknown", ""), minutes_ago=5)
+    [group] = held_groups()
+    assert (group.first_at, group.last_at) == (old.received_at, new.received_at)
+
+
+def test_what_is_held_no_more_is_not_counted(client, log_in_as, shop, hold):
+    closed = hold(shop, ("event.unknown", ""))
+    closed.reasons.update(open=False)
+    log_in_as("marketer")
+    assert causes(client).context["groups"] == []
+
+
+def test_an_event_with_two_reasons_is_one_held_event_in_two_groups(client, log_in_as, shop, hold):
+    hold(shop, ("attribute.missing", "attributes.price"), ("phone.invalid", "phone"))
+    log_in_as("marketer")
+    context = causes(client).context
+    assert len(context["groups"]) == 2
+    assert context["held"] == 1
+
+
+def test_causes_are_filtered_by_source_and_code(client, log_in_as, shop, till, hold):
+    hold(shop, ("event.unknown", ""))
+    hold(till, ("event.unknown", ""))
+    hold(till, ("phone.invalid", "phone"))
+    log_in_as("marketer")
+    assert len(causes(client, source="test_till").context["groups"]) == 2
+    assert len(causes(client, source="test_till", code="phone.invalid").context["groups"]) == 1
+    assert len(causes(client, code="event.unknown").context["groups"]) == 2
+    assert causes(client, source="nobody", page="x").context["groups"] == []
+
+
+def test_a_cause_lists_its_events_newest_first_page_by_page(client, log_in_as, shop, hold):
+    for minutes in range(53):
+        hold(shop, ("event.unknown", ""), minutes_ago=minutes)
+    log_in_as("marketer")
+    url = reverse("admin:quarantine_cause", args=[held_groups()[0].reason_id])
+    first = client.get(url).context
+    second = client.get(url, {"before": first["next_before"]}).context
+    seen = [line["event"].pk for line in [*first["events"], *second["events"]]]
+    assert len(seen) == len(set(seen)) == 53
+    assert seen == sorted(seen)
+    assert second["next_before"] is None
+
+
+def test_no_name_path_or_phone_stands_in_a_url(client, log_in_as, shop, hold):
+    hold(shop, ("phone.invalid", "phone"), name="call_13800138000")
+    log_in_as("marketer")
+    hrefs = [part.split('"')[0] for part in causes(client).content.decode().split('href="')[1:]]
+    assert not [href for href in hrefs if "13800138000" in href]
+
+
+def test_the_whole_event_stands_beside_all_its_reasons(client, log_in_as, shop, hold):
+    event = hold(shop, ("attribute.missing", "attributes.price"), ("phone.invalid", "phone"), record=b'{"a": 12.50, "b": 12345678901234567890}')
+    log_in_as("marketer")
+    answer = event_page(client, event)
+    assert [reason["code"] for reason in answer.context["reasons"]] == ["attribute.missing", "phone.invalid"]
+    assert all(reason["message"] for reason in answer.context["reasons"])
+    assert '"a": 12.50' in answer.context["original"].text
+    assert "12345678901234567890" in answer.context["original"].text
+
+
+def test_personal_data_is_masked_from_who_may_not_see_it(client, log_in_as, shop, hold):
+    record = {"phone": PHONE, "tel": 13800138000, "mail": "li@example.com"}
+    event = hold(shop, ("phone.invalid", "phone"), record=json.dumps(record).encode())
+    log_in_as("marketer")
+    page = event_page(client, event).content.decode()
+    assert "0013 8000" not in page
+    assert "13800138000" not in page
+    assert "li@example.com" not in page
+    assert "138****8000" in page
+    cause = client.get(reverse("admin:quarantine_cause", args=[event.reasons.get().pk])).content.decode()
+    assert "0013 8000" not in cause
+
+
+def test_who_may_see_it_sees_it_and_leaves_a_trace(client, log_in_as, shop, hold):
+    event = hold(shop, ("phone.invalid", "phone"))
+    person = log_in_as("superuser", is_superuser=True)
+    assert PHONE in event_page(client, event).content.decode()
+    assert AccessLog.objects.get().user == person
+    assert AccessLog.objects.get().action == AccessLog.Action.ORIGINAL
+
+
+def test_a_row_of_a_file_is_shown_by_its_columns(client, log_in_as, shop, hold):
+    event = hold(shop, ("phone.invalid", "phone"), record='m1,"a, b",13800138000'.encode(), columns=["id", "title", "phone"])
+    log_in_as("marketer")
+    assert event_page(client, event).context["original"].cells == [("id", "m1"), ("title", "a, b"), ("phone", "138****8000")]
+
+
+@pytest.mark.parametrize("record", [b"\xff\xfe not json", b"{" * 5000, b"", b'{"a": NaN}', b'[1, "x", null]', b'{"a": "\\ud800"}'])
+def test_a_record_of_any_bytes_is_shown(client, log_in_as, shop, hold, record):
+    event = hold(shop, ("record.repeated_key", ""), record=record or b" ")
+    log_in_as("marketer")
+    assert event_page(client, event).status_code == 200
+
+
+def test_markup_in_an_event_is_text(client, log_in_as, shop, hold):
+    event = hold(shop, ("event.unknown", ""), name="<script>alert(1)</script>", record=b'{"a": "<img src=x>"}')
+    log_in_as("marketer")
+    for answer in (causes(client), event_page(client, event)):
+        assert "<script>alert" not in answer.content.decode()
+        assert "<img src=x>" not in answer.content.decode()
+
+
+def test_an_event_that_does_not_exist_is_not_found(client, log_in_as):
+    log_in_as("marketer")
+    for public_id in ("0" * 32, "zz", "00"):
+        assert client.get(f"/admin/ingestion/quarantinereason/event/{public_id}/").status_code == 404
+
+
+def test_who_may_not_see_the_quarantine_gets_none_of_its_pages(client, log_in_as, shop, hold):
+    event = hold(shop, ("event.unknown", ""))
+    log_in_as("compliance_officer")
+    assert causes(client).status_code == 403
+    assert event_page(client, event).status_code == 403
+    assert client.get(reverse("admin:quarantine_cause", args=[event.reasons.get().pk])).status_code == 403
+
+
+def test_pages_ask_the_database_no_more_often_when_more_is_held(client, log_in_as, shop, till, hold, django_assert_max_num_queries):
+    for i in range(20):
+        hold(shop if i % 2 else till, ("event.unknown", ""), ("attribute.missing", f"attributes.a{i}"), name=f"name{i}")
+    log_in_as("marketer")
+    with django_assert_max_num_queries(12):
+        assert causes(client).status_code == 200
+
+
+# write keys
+
+
+def test_a_write_key_is_shown_once(client, log_in_as, shop):
+    person = log_in_as("engineer")
+    answer = client.post(reverse("admin:ingestion_writekey_add"), {"source": shop.pk, "name": "live", "per_second": "0"})
+    secret = answer.context["secret"]
+    key = WriteKey.objects.get()
+    assert secret.startswith(WriteKey.PREFIX)
+    assert hashlib.sha256(secret.encode()).digest() == bytes(key.hash)
+    assert key.created_by == person
+    assert secret not in client.get(reverse("admin:ingestion_writekey_change", args=[key.pk])).content.decode()
+
+
+def test_a_test_key_is_marked(client, log_in_as, shop):
+    log_in_as("engineer")
+    answer = client.post(reverse("admin:ingestion_writekey_add"), {"source": shop.pk, "test": "on", "per_second": "0"})
+    assert answer.context["secret"].startswith(WriteKey.TEST_PREFIX)
+
+
+@pytest.fixture
+def key(shop):
+    key = WriteKey(source=shop, name="live", per_second=50)
+    key.set_secret()
+    key.save()
+    return key
+
+
+def test_a_rotation_makes_a_new_key_and_lets_the_old_one_work_on(client, log_in_as, key):
+    log_in_as("engineer")
+    url = reverse("admin:ingestion_writekey_rotate", args=[key.pk])
+    client.get(url)
+    assert WriteKey.objects.count() == 1
+    answer = client.post(url, {"hours": "24"})
+    assert answer.context["secret"]
+    successor = WriteKey.objects.exclude(pk=key.pk).get()
+    key.refresh_from_db()
+    assert (successor.source, successor.per_second, successor.expires_at) == (key.source, 50, None)
+    assert timedelta(hours=23) < key.expires_at - timezone.now() < timedelta(hours=25)
+
+
+def test_a_revoked_key_stays_revoked(client, log_in_as, key):
+    log_in_as("engineer")
+    client.post(reverse("admin:ingestion_writekey_revoke", args=[key.pk]))
+    key.refresh_from_db()
+    assert key.revoked_at
+    assert client.post(reverse("admin:ingestion_writekey_rotate", args=[key.pk]), {"hours": "24"}).status_code == 403
+
+
+def test_who_only_reads_keys_cannot_rotate_or_revoke(client, log_in_as, key):
+    log_in_as("marketer")
+    assert client.get(reverse("admin:ingestion_writekey_change", args=[key.pk])).status_code == 200
+    assert client.post(reverse("admin:ingestion_writekey_rotate", args=[key.pk]), {"hours": "24"}).status_code == 403
+    assert client.post(reverse("admin:ingestion_writekey_revoke", args=[key.pk])).status_code == 403
