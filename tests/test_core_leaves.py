@@ -125,10 +125,14 @@ def test_a_list_takes_the_constraints_of_its_entries() -> None:
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.decimals() | st.text(st.characters())
 json_like = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters()), inner, max_size=4), max_leaves=8
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters()), inner, max_size=4),
+    max_leaves=8,
 )
 lookalikes = st.from_regex(
-    re.compile(r"[+-]?[0-9]{1,14}([.,][0-9]{1,3})?(e-?[0-9]{1,6})?|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]?([0-9]{2}:[0-9]{2})?Z?", re.ASCII),
+    re.compile(
+        r"[+-]?[0-9]{1,14}([.,][0-9]{1,3})?(e-?[0-9]{1,6})?|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]?([0-9]{2}:[0-9]{2})?Z?", re.ASCII
+    ),
     fullmatch=True,
 )
 DEFINITIONS = [group for group in TYPE_CASES["casts"] if "defaults" not in group]
@@ -248,14 +252,22 @@ def test_it_reads_every_example_number_in_every_notation() -> None:
     differing = []
     for row in rows("d01-libphonenumber", "example-numbers.csv"):
         expected = "" if row["type"] == "INVALID_EXAMPLE" else row["e164"]
-        for text, region in ((row["e164"], ""), (row["international"], ""), (row["rfc3966"], ""), (row["national"], row["region"])):
+        for text, region in (
+            (row["e164"], ""),
+            (row["international"], ""),
+            (row["rfc3966"], ""),
+            (row["national"], row["region"]),
+        ):
             reading = parse_phone(text, region)
             if (reading.e164 if isinstance(reading, PhoneReading) else "") != expected:
                 differing.append((row, text, reading))
     assert differing == []
 
 
-@given(st.text(st.sampled_from("0123456789０１+-() .xe/;=tl:ext*#~\u202a")) | st.text(st.characters()), st.sampled_from(["", "CN", "US", "??"]))
+@given(
+    st.text(st.sampled_from("0123456789０１+-() .xe/;=tl:ext*#~\u202a")) | st.text(st.characters()),
+    st.sampled_from(["", "CN", "US", "??"]),
+)
 def test_reading_a_phone_never_raises(text: str, region: str) -> None:
     reading = parse_phone(text, region)
     if isinstance(reading, PhoneReading):
@@ -297,9 +309,12 @@ def test_reading_a_time_never_raises(format: str, value: Any) -> None:
     assert isinstance(moment, Fault) or moment.tzinfo is UTC
 
 
-@given(st.datetimes(min_value=datetime(1900, 1, 2), max_value=datetime(2100, 1, 1)), st.sampled_from(["Asia/Shanghai", "Europe/London"]))
+@given(
+    st.datetimes(min_value=datetime(1900, 1, 2), max_value=datetime(2100, 1, 1)),
+    st.sampled_from(["Asia/Shanghai", "Europe/London"]),
+)
 def test_local_time_is_the_zones_own_arithmetic(local: datetime, zone: str) -> None:
-    expected = local.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    expected = local.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(UTC)
     assert compile_time("", zone)(local.isoformat()) == expected
     assert compile_time("", zone)(expected.isoformat()) == expected
 
@@ -348,7 +363,7 @@ def test_normalizing_an_identifier_never_raises_and_is_final(kind: str, text: st
 
 def test_every_code_a_leaf_answers_is_in_the_table() -> None:
     sources = (ROOT / "taxonomy" / "standardize").rglob("*.py")
-    found = {code for path in sources for code in re.findall(r'Fault\(\s*"((?:attribute|phone|time)\.[a-z_]+)"', path.read_text())}
+    found = {code for path in sources for code in re.findall(r'Fault\(\s*"((?:attribute|phone|time)\.\w+)"', path.read_text())}
     assert found <= set(CODES)
 
 

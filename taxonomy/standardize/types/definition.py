@@ -58,9 +58,7 @@ def _compile(definition: Mapping[str, Any], layers: Layers) -> Cast:
         return compile_list(_compile({**definition, "type": _entry_type(definition)}, layers), constraints)
     if kind == "object":
         fields = definition.get("fields") or {}
-        return compile_object({
-            name: (_compile(field, ()), bool(field.get("required"))) for name, field in fields.items()
-        })
+        return compile_object({name: (_compile(field, ()), bool(field.get("required"))) for name, field in fields.items()})
     compile_type = TYPES[kind].compile
     assert compile_type is not None
     return compile_type(constraints)

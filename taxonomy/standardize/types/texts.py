@@ -131,9 +131,8 @@ def compile_boolean(constraints: Constraints) -> Callable[[Any, Defaults], Any]:
     def cast(value: Any, defaults: Defaults) -> Any:
         if value is True or value is False:
             return value
-        if isinstance(value, int | float) or (isinstance(value, Decimal) and value.is_finite()):
-            if value == 1 or value == 0:
-                return bool(value)
+        if _is_finite(value) and value in (0, 1):
+            return bool(value)
         if isinstance(value, str):
             word = value.strip().lower()
             if word in YES:
@@ -147,6 +146,10 @@ def compile_boolean(constraints: Constraints) -> Callable[[Any, Defaults], Any]:
         return Fault("attribute.wrong_type", seen=value, expected={"type": "boolean"})
 
     return cast
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) or (isinstance(value, Decimal) and value.is_finite())
 
 
 def _read_stripped(value: Any, expected: str) -> Any:

@@ -1,17 +1,9 @@
-"""The one table of transforms, and the pipe syntax in which rules write them: `trim | divide(100)`.
-
-Arguments are separated by commas; one with a comma, pipe, bracket or space at its end stands in double quotes, in which
-\\" is a quote. A transform works on one value; given a list, all but `join` work on each entry. What is absent (null, or a
-blank text) stays absent, except for `constant` and `default`. Where a transform cannot do its work, the answer is a Fault
-attribute.transform, and the event is held: a rule that no longer fits its source must be seen.
-"""
+"""The table's rows and the work each does. A new transform: a function, a row, cases, a row in docs/transforms.md."""
 
 import re
 from collections.abc import Callable, Sequence
 from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from typing import Any, NamedTuple
-
-import msgspec
 
 from taxonomy.standardize.conditions import compile_pattern
 from taxonomy.standardize.decode import storable
@@ -23,35 +15,6 @@ from taxonomy.standardize.types.numbers import is_writable, read_number
 
 # (value, attributes as sent) -> value, None for absent, or Fault
 Transform = Callable[[Any, Any], Any]
-
-# Every way the text of a row's transforms can be wrong.
-TRANSFORM_CODES = (
-    "transform.unknown",
-    "transform.name_expected",
-    "transform.pipe_expected",
-    "transform.bracket_open",
-    "transform.quote_open",
-    "transform.argument_empty",
-    "transform.argument_count",
-    "transform.argument_invalid",
-)
-
-
-class TransformError(msgspec.Struct, frozen=True):
-    """Where (`position`, from 0) and why a text is no list of transforms; `expected` is what would be right there."""
-
-    code: str
-    position: int
-    seen: str = ""
-    expected: Any = None
-
-
-class Step(NamedTuple):
-    """One transform as written. Arguments of value_map are pairs "a", "b" one after the other."""
-
-    name: str
-    arguments: tuple[str, ...]
-    position: int
 
 
 class Row(NamedTuple):
@@ -68,165 +31,6 @@ class Row(NamedTuple):
     pairs: bool = False
     each_entry: bool = True
     takes_absent: bool = False
-
-
-def compile_transforms(text: str) -> Transform:
-    """Compile to transform(value, attributes as sent) -> value | None | Fault, which never raises.
-
-    Raises ValueError where parse_transforms answers an error.
-    """
-    steps = parse_transforms(text)
-    if isinstance(steps, TransformError):
-        raise ValueError(f"{steps.code} at {steps.position}: {steps.seen!r}, expected {steps.expected!r}")
-    transforms = [_compile(step) for step in steps]
-    if len(transforms) == 1:
-        return transforms[0]
-
-    def transform_all(value: Any, sent: Any) -> Any:
-        for transform in transforms:
-            value = transform(value, sent)
-            if type(value) is Fault:
-                return value
-        return value
-
-    return transform_all
-
-
-def parse_transforms(text: str) -> list[Step] | TransformError:
-    """Parse `trim | divide(100)`, arguments checked. A blank text is no transforms."""
-    if not text.strip():
-        return []
-    parser = _Parser(text)
-    try:
-        steps = parser.steps()
-        for step in steps:
-            _check(step)
-    except _WrongText as wrong:
-        return wrong.error
-    return steps
-
-
-class _WrongText(Exception):
-    def __init__(self, code: str, position: int, seen: str = "", expected: Any = None) -> None:
-        self.error = TransformError(code, position, seen, expected)
-
-
-def _check(step: Step) -> None:
-    row = TRANSFORMS[step.name]
-    count = len(step.arguments) // 2 if row.pairs else len(step.arguments)
-    most = None if row.pairs else len(row.parameters)
-    if count < row.required or (most is not None and count > most):
-        raise _WrongText("transform.argument_count", step.position, str(count), list(row.parameters))
-    try:
-        row.build(*step.arguments)
-    except ValueError as error:
-        raise _WrongText("transform.argument_invalid", step.position, ", ".join(step.arguments), str(error)) from error
-
-
-def _compile(step: Step) -> Transform:
-    row = TRANSFORMS[step.name]
-    transform = row.build(*step.arguments)
-    if row.takes_absent:
-        return transform
-
-    def on_given(value: Any, sent: Any) -> Any:
-        if value is None or value == "":
-            return value
-        if type(value) is list and row.each_entry:
-            return _on_each(transform, value, sent)
-        return transform(value, sent)
-
-    return on_given
-
-
-def _on_each(transform: Transform, values: list[Any], sent: Any) -> Any:
-    results = []
-    for index, value in enumerate(values):
-        result = None if value is None else transform(value, sent)
-        if type(result) is Fault:
-            return result.under(f"[{index}]")
-        results.append(result)
-    return results
-
-
-class _Parser:
-    """Reads name(argument, …) | name … from left to right."""
-
-    _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-    _BARE = re.compile(r'[^",|()]*')
-    _BARE_IN_PAIR = re.compile(r'[^",|()=]*')
-    _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.at = 0
-
-    def steps(self) -> list[Step]:
-        steps = [self._step()]
-        while self._take("|"):
-            steps.append(self._step())
-        if self.at < len(self.text):
-            raise _WrongText("transform.pipe_expected", self.at, self.text[self.at], "|")
-        return steps
-
-    def _step(self) -> Step:
-        self._skip_spaces()
-        position = self.at
-        found = self._NAME.match(self.text, self.at)
-        if found is None:
-            raise _WrongText("transform.name_expected", position, self.text[position : position + 1], list(TRANSFORMS))
-        row = TRANSFORMS.get(found[0])
-        if row is None:
-            raise _WrongText("transform.unknown", position, found[0], list(TRANSFORMS))
-        self.at = found.end()
-        arguments: list[str] = []
-        if self._take("(") and not self._take(")"):
-            arguments = self._arguments(row.pairs)
-        return Step(row.name, tuple(arguments), position)
-
-    def _arguments(self, pairs: bool) -> list[str]:
-        opened = self.at - 1
-        arguments: list[str] = []
-        while True:
-            arguments.append(self._argument(pairs))
-            if pairs:
-                if not self._take("="):
-                    raise _WrongText("transform.argument_invalid", self.at, arguments[-1], "a=b")
-                arguments.append(self._argument(pairs))
-            if self._take(")"):
-                return arguments
-            if not self._take(","):
-                raise _WrongText("transform.bracket_open", opened, self.text[self.at : self.at + 1], [",", ")"])
-
-    def _argument(self, pairs: bool) -> str:
-        self._skip_spaces()
-        if self.text[self.at : self.at + 1] == '"':
-            return self._quoted()
-        bare = (self._BARE_IN_PAIR if pairs else self._BARE).match(self.text, self.at)
-        assert bare is not None
-        if not bare[0].strip():
-            raise _WrongText("transform.argument_empty", self.at, self.text[self.at : self.at + 1], '""')
-        self.at = bare.end()
-        return bare[0].strip()
-
-    def _quoted(self) -> str:
-        found = self._QUOTED.match(self.text, self.at)
-        if found is None:
-            raise _WrongText("transform.quote_open", self.at, self.text[self.at : self.at + 20], '"')
-        self.at = found.end()
-        return found[1].replace('\\"', '"')
-
-    def _take(self, character: str) -> bool:
-        self._skip_spaces()
-        if self.text[self.at : self.at + 1] != character:
-            return False
-        self.at += 1
-        self._skip_spaces()
-        return True
-
-    def _skip_spaces(self) -> None:
-        while self.text[self.at : self.at + 1].isspace():
-            self.at += 1
 
 
 def _fault(name: str, value: Any, expected: Any = None) -> Fault:
@@ -415,7 +219,7 @@ _ROWS: Sequence[Row] = (
     Row("whole_number", (), 0, _whole_number, ("whole_number", "17850.0", "17850")),
     Row("multiply", ("number",), 1, _multiply, ("multiply(60)", "1.5", Decimal("90.0"))),
     Row("divide", ("number",), 1, _divide, ("divide(100)", 1250, Decimal("12.5"))),
-    Row("divide_by", ("path",), 1, _divide_by, ("divide_by(quantity)", "30.00", Decimal("15"))),
+    Row("divide_by", ("path",), 1, _divide_by, ("divide_by(quantity)", "30.00", Decimal(15))),
     Row("date_format", ("format",), 1, _date_format, ("date_format(%d/%m/%Y)", "31/01/2026", "2026-01-31")),
     Row("value_map", ("from=to, …",), 1, _value_map, ("value_map(1=male, 2=female)", 2, "female"), pairs=True),
     Row("constant", ("text",), 1, _constant, ("constant(CNY)", None, "CNY"), each_entry=False, takes_absent=True),
