@@ -2,8 +2,24 @@
 import os
 import sys
 
-if __name__ == "__main__":
+# Commands that need no database; every other one starts the embedded PostgreSQL or joins it.
+WITHOUT_DATABASE = {"help", "version", "collectstatic", "compilemessages", "makemessages", "make_messages", "pg", "run"}
+
+
+def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cdp.settings")
+    from django.conf import settings
     from django.core.management import execute_from_command_line
 
+    if not settings.DATABASE_URL and not WITHOUT_DATABASE.intersection(sys.argv[1:2]):
+        from cdp.postgres import PostgresError, ensure_running
+
+        try:
+            ensure_running(settings.HOME)
+        except PostgresError as error:
+            sys.exit(str(error))
     execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -56,7 +56,11 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "machinery": machinery(timezone.now()),
     }
     if started:
-        context |= {"chart": _chart(tallies, today), "verdicts": _verdicts(tallies), "changed": sum(row["changed"] for row in tallies)}
+        context |= {
+            "chart": _chart(tallies, today),
+            "verdicts": _verdicts(tallies),
+            "changed": sum(row["changed"] for row in tallies),
+        }
     else:
         context["steps"] = _first_steps(user, context["release"])
     if user.has_perm("ingestion.view_quarantinereason"):

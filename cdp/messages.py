@@ -54,7 +54,17 @@ def messages_in(files: Iterable[Path]) -> set[Message]:
             copy.write_text(text if path.suffix == ".py" else templatize(text, origin=str(path)))
             sources.append(str(copy))
         keywords = [f"--keyword={keyword}" for keyword in KEYWORDS]
-        command = ["xgettext", "--language=Python", "--from-code=UTF-8", "--output=-", "--omit-header", "--no-location", "--keyword", *keywords, *sources]
+        command = [
+            "xgettext",
+            "--language=Python",
+            "--from-code=UTF-8",
+            "--output=-",
+            "--omit-header",
+            "--no-location",
+            "--keyword",
+            *keywords,
+            *sources,
+        ]
         found = subprocess.run(command, check=True, capture_output=True)
         return set(_messages(found.stdout))
 

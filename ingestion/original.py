@@ -63,5 +63,3 @@ def _masked(record: Any, event: Event) -> Any:
     """Mask phones, e-mails and ids, what stands under the name of a personal attribute, and the event's identifiers."""
     personal = Attribute.objects.exclude(personal=Attribute.Personal.NONE).values_list("code", flat=True)
     return mask_in_record(record, hidden_keys=frozenset(personal), hidden_values=frozenset((event.identifiers or {}).values()))
-
-

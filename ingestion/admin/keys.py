@@ -32,7 +32,18 @@ class WriteKeyAdmin(ModelAdmin):
     list_display = ["source", "name", "hint_shown", "kind", "state", "per_second", "last_used_at"]
     list_filter = ["source", "test"]
     list_select_related = ["source"]
-    fields = ["source", "name", "test", "per_second", "hint", "created_at", "created_by", "expires_at", "revoked_at", "last_used_at"]
+    fields = [
+        "source",
+        "name",
+        "test",
+        "per_second",
+        "hint",
+        "created_at",
+        "created_by",
+        "expires_at",
+        "revoked_at",
+        "last_used_at",
+    ]
     actions = None
     actions_detail = ["rotate", "revoke"]
 
@@ -84,7 +95,11 @@ class WriteKeyAdmin(ModelAdmin):
         return confirm_page(
             request,
             title=_("Rotate the key %(key)s") % {"key": key},
-            sentences=[_("A new key is made for the same source. Both work until the old one ends, so that nothing is lost while you exchange it.")],
+            sentences=[
+                _(
+                    "A new key is made for the same source. Both work until the old one ends, so that nothing is lost while you exchange it."
+                )
+            ],
             button=_("Make the new key"),
             back_url=reverse("admin:ingestion_writekey_change", args=[key.pk]),
             form=form,
@@ -103,7 +118,9 @@ class WriteKeyAdmin(ModelAdmin):
             request,
             title=_("Revoke the key %(key)s") % {"key": key},
             sentences=[
-                _("Whatever sends with it gets the answer 401 within a second, and its events are lost unless it keeps them. This cannot be undone."),
+                _(
+                    "Whatever sends with it gets the answer 401 within a second, and its events are lost unless it keeps them. This cannot be undone."
+                ),
                 _("To exchange a key without losing anything, rotate it instead."),
             ],
             button=_("Revoke"),

@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.translation import gettext_lazy as _
+from taxonomy.violations import message_for, title_for
 from unfold.admin import ModelAdmin
 
 from ingestion.held import held_groups, open_reasons, reasons_like
@@ -22,7 +23,6 @@ from staff.access import log_access
 from staff.masking import mask_in_text, may_see_personal
 from staff.models import AccessLog
 from taxonomy.models import Release, Source
-from taxonomy.violations import message_for, title_for
 
 PAGE = 50
 
@@ -66,7 +66,9 @@ class QuarantineAdmin(ModelAdmin):
             "source": source,
             "code": code,
             "sources": Source.objects.filter(pk__in=open_reasons().values("source_id")),
-            "codes": [(one, title_for(one)) for one in open_reasons().values_list("code", flat=True).distinct().order_by("code")],
+            "codes": [
+                (one, title_for(one)) for one in open_reasons().values_list("code", flat=True).distinct().order_by("code")
+            ],
             "previous_page": number - 1,
             "next_page": number + 1 if len(groups) > PAGE else 0,
         }

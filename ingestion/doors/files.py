@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 import zstandard
 
-from taxonomy.standardize import LIMITS
+from taxonomy.standardize import LIMITS, Refusal, decode_json
 
 csv.field_size_limit(LIMITS.event_bytes)
 
@@ -126,6 +126,21 @@ def records(block: Block, file_format: FileFormat) -> Iterator[Record]:
             yield Record(number, original, dict(zip(columns, cells, strict=True)), width)
         else:
             yield Record(number, original, None, len(cells))
+
+
+def decode_row(original: bytes, file_format: FileFormat) -> object:
+    """One record of a file again, from its exact bytes: what a door gave the pipeline when it came."""
+    if file_format.kind == "ndjson":
+        return decode_json(original)
+    cells = next(_rows(original, file_format.delimiter), (b"", []))[1]
+    return cells_or_refusal(cells, file_format)
+
+
+def cells_or_refusal(cells: list[str], file_format: FileFormat) -> dict[str, str] | Refusal:
+    """A row by column, without the columns that are ours; a row of another width is refused, its cells stand elsewhere."""
+    if len(cells) != len(file_format.columns):
+        return Refusal("record.columns", values={"seen": len(cells), "expected": len(file_format.columns)})
+    return dict(zip(file_format.columns, cells, strict=True))
 
 
 def write_row(cells: list[str], delimiter: str) -> bytes:

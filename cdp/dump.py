@@ -1,0 +1,58 @@
+"""Backup and restore of the whole database by pg_dump and pg_restore."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from django.db import connection
+
+from cdp import postgres
+
+
+class DumpError(Exception):
+    """What pg_dump or pg_restore said."""
+
+
+def backup(file: Path) -> None:
+    """Write the database to `file`, mode 0600: whole, or not at all."""
+    made = file.with_name(file.name + ".part")
+    made.touch(mode=0o600)
+    with made.open("wb") as out:
+        done = _run("pg_dump", "--format=custom", "--no-owner", stdout=out)
+    if done.returncode:
+        made.unlink()
+        raise DumpError(f"pg_dump: {done.stderr.decode(errors='replace').strip()}")
+    made.rename(file)
+
+
+def restore(file: Path) -> None:
+    """Replace what the database holds, in one transaction: all of the backup, or what was there before."""
+    if not file.is_file():
+        raise DumpError(f"{file} is not there. Give the file that backup wrote.")
+    with file.open("rb") as stored:
+        done = _run(
+            "pg_restore", "--clean", "--if-exists", "--no-owner", "--single-transaction", "--dbname", _settings()["PGDATABASE"],
+            stdin=stored,
+        )  # fmt: skip
+    if done.returncode:
+        raise DumpError(f"pg_restore: {done.stderr.decode(errors='replace').strip()}")
+
+
+def _settings() -> dict[str, str]:
+    wanted = connection.settings_dict
+    given = {
+        "PGHOST": wanted["HOST"], "PGPORT": str(wanted["PORT"]), "PGUSER": wanted["USER"], "PGPASSWORD": wanted["PASSWORD"],
+        "PGDATABASE": wanted["NAME"],
+    }  # fmt: skip
+    return {name: value for name, value in given.items() if value}
+
+
+def _run(program: str, *arguments: str, stdin: object = None, stdout: object = subprocess.DEVNULL) -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run(
+        [str(postgres.binaries() / program), *arguments],
+        env={**os.environ, **_settings()},
+        stdin=stdin,  # type: ignore[arg-type]
+        stdout=stdout,  # type: ignore[arg-type]
+        stderr=subprocess.PIPE,
+        check=False,
+    )

@@ -1,0 +1,37 @@
+"""Work in the background: the one module in front of the job queue.
+
+A job's arguments hold no personal data: they stand in the database in the clear. A job may run twice.
+"""
+
+import datetime as dt
+
+from procrastinate.contrib.django import app
+from procrastinate.contrib.django.procrastinate_app import current_app
+
+POLL_SECONDS = 0.3
+STALLED_AFTER_SECONDS = 30
+
+task = app.task
+periodic = app.periodic
+
+
+@app.periodic(cron="* * * * *")
+@app.task(queueing_lock="retry_stalled", pass_context=False)
+async def retry_stalled(timestamp: int) -> None:
+    """Give the jobs of killed workers to living ones; a killed worker's job stays "doing" otherwise."""
+    now = dt.datetime.fromtimestamp(timestamp, dt.UTC)
+    for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER_SECONDS):
+        await app.job_manager.retry_job(job, retry_at=now)
+
+
+def run_worker() -> None:
+    """Do jobs until told to stop by SIGINT or SIGTERM."""
+    working = current_app.with_connector(current_app.connector.get_worker_connector())
+    with working.open():
+        working.run_worker(
+            concurrency=2,
+            fetch_job_polling_interval=POLL_SECONDS,
+            shutdown_graceful_timeout=10,
+            delete_jobs="successful",
+            install_signal_handlers=True,
+        )

@@ -1,0 +1,149 @@
+"""What a caller reads of a delivery: per event in order, in the reader's language."""
+
+from typing import Any
+
+import msgspec
+from rest_framework import serializers
+
+from ingestion.pipeline import Receipt
+from profiles.record import Entry
+from taxonomy.models import Tag
+from taxonomy.standardize import Violation
+from taxonomy.violations import message_for
+
+EVENT_EXAMPLE = {
+    "id": "o-1001",
+    "event": "purchase",
+    "phone": "+86 138 0013 8000",
+    "occurred_at": "2026-03-01T10:00:00+08:00",
+    "attributes": {"order_id": "1001", "product_id": "SKU123", "price": "59.90", "quantity": 2},
+}
+ANSWER_EXAMPLE = {
+    "batch": "0b9d4d0e-6d4b-4a86-9f0a-2f6f5a5c8a11",
+    "release": "1.0.0",
+    "received": 1,
+    "accepted": 1,
+    "changed": 1,
+    "duplicate": 0,
+    "quarantined": 0,
+    "refused": 0,
+    "results": [
+        {
+            "index": 0,
+            "id": "o-1001",
+            "status": "accepted",
+            "changed": True,
+            "tag": "purchase",
+            "refinements": [],
+            "changes": [{"code": "attribute.cast", "path": "attributes.price", "from": "59.90", "to": 59.90}],
+            "violations": [],
+        }
+    ],
+}
+
+
+class ChangeSchema(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    path = serializers.CharField()
+
+    def get_fields(self) -> dict[str, Any]:
+        return {**super().get_fields(), "from": serializers.JSONField(), "to": serializers.JSONField()}
+
+
+class ViolationSchema(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    path = serializers.CharField()
+    message = serializers.CharField()
+    seen = serializers.JSONField()
+    expected = serializers.JSONField()
+    docs = serializers.CharField()
+
+
+class ResultSchema(serializers.Serializer[Any]):
+    index = serializers.IntegerField()
+    id = serializers.CharField(allow_null=True, help_text="The id as sent.")
+    status = serializers.ChoiceField(["accepted", "duplicate", "quarantined", "refused"])
+    verdict = serializers.ChoiceField(["accepted", "quarantined"], required=False, help_text="Of a duplicate: its first verdict.")
+    changed = serializers.BooleanField()
+    tag = serializers.CharField(allow_null=True)
+    refinements = serializers.ListField(child=serializers.CharField())
+    changes = ChangeSchema(many=True)
+    violations = ViolationSchema(many=True)
+
+
+class AnswerSchema(serializers.Serializer[Any]):
+    batch = serializers.UUIDField()
+    release = serializers.CharField()
+    received = serializers.IntegerField()
+    accepted = serializers.IntegerField()
+    changed = serializers.IntegerField(help_text="Of the accepted: those brought to the standard by a change.")
+    duplicate = serializers.IntegerField()
+    quarantined = serializers.IntegerField()
+    refused = serializers.IntegerField()
+    results = ResultSchema(many=True)
+
+
+class ErrorBodySchema(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    message = serializers.CharField()
+    docs = serializers.CharField()
+
+
+class ErrorSchema(serializers.Serializer[Any]):
+    error = ErrorBodySchema()
+
+
+def answer(receipt: Receipt) -> dict[str, Any]:
+    codes = _tag_codes(receipt)
+    return {
+        "batch": str(receipt.batch_id),
+        "release": receipt.version,
+        "received": receipt.received,
+        **receipt.counts,
+        "results": [_result(index, entry, codes) for index, entry in enumerate(receipt.entries)],
+    }
+
+
+def _tag_codes(receipt: Receipt) -> dict[Any, str]:
+    """Codes of the tags that duplicates were first read as; one query, and only when there are any."""
+    ids = {entry.first.tag_id for entry in receipt.entries if entry.first is not None and entry.first.tag_id}
+    return dict(Tag.objects.filter(pk__in=ids).values_list("pk", "code")) if ids else {}
+
+
+def _result(index: int, entry: Entry, codes: dict[Any, str]) -> dict[str, Any]:
+    shown: dict[str, Any] = {"index": index, "id": entry.raw.message_id if entry.raw else None, "status": entry.status}
+    if entry.refusal is not None:
+        refused = Violation(entry.refusal.code, entry.refusal.path, values=entry.refusal.values)
+        return shown | {"changed": False, "tag": None, "refinements": [], "changes": [], "violations": [violation(refused)]}
+    if entry.first is not None:
+        first = entry.first
+        changes = first.report.get("changes", [])
+        violations = [violation(msgspec.convert(one, Violation)) for one in first.report.get("violations", [])]
+        return shown | {
+            "verdict": first.verdict,
+            "changed": bool(changes),
+            "tag": codes.get(first.tag_id),
+            "refinements": first.refinements,
+            "changes": changes,
+            "violations": violations,
+        }
+    assert entry.result is not None
+    result = entry.result
+    return shown | {
+        "changed": result.changed,
+        "tag": result.tag_code,
+        "refinements": result.refinements,
+        "changes": msgspec.to_builtins(result.changes),
+        "violations": [violation(one) for one in result.violations],
+    }
+
+
+def violation(one: Violation) -> dict[str, Any]:
+    return {
+        "code": one.code,
+        "path": one.path,
+        "message": str(message_for(one)),
+        "seen": one.seen,
+        "expected": one.expected,
+        "docs": f"/docs/codes#{one.code}",
+    }

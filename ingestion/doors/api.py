@@ -1,0 +1,130 @@
+"""The API door: POST /api/v1/events, one event or {"events": […]}; answered per event, after the commit."""
+
+import zlib
+
+import msgspec
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRequest, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from ingestion import keys
+from ingestion.answers import ANSWER_EXAMPLE, EVENT_EXAMPLE, AnswerSchema, ErrorSchema, answer
+from ingestion.commit import store_together
+from ingestion.doors.errors import ApiError
+from ingestion.pipeline import Incoming, UnknownSource, receive
+from taxonomy.current import NoRelease, current
+
+REQUEST_EVENTS = 1_000
+REQUEST_BYTES = 5 * 1024 * 1024
+
+_split = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_split_list = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class EventsView(APIView):
+    """Receive events of the source whose write key comes with them."""
+
+    @extend_schema(
+        operation_id="send_events",
+        parameters=[
+            OpenApiParameter("dry_run", bool, description="Answer the same and store nothing."),
+            OpenApiParameter("Authorization", str, OpenApiParameter.HEADER, description="Bearer <write key>", required=True),
+        ],
+        request=OpenApiRequest({"type": "object", "additionalProperties": True}, examples=[OpenApiExample("One event", EVENT_EXAMPLE)]),
+        responses={200: AnswerSchema, **dict.fromkeys((400, 401, 403, 413, 415, 429, 503), ErrorSchema)},
+        examples=[OpenApiExample("Answer", ANSWER_EXAMPLE, response_only=True, status_codes=["200"])],
+    )
+    def post(self, request: Request) -> Response:
+        sender = authenticated(request)
+        try:
+            incoming = _cut(_body(request))
+            if not keys.allowance.take(sender, len(incoming)):
+                raise ApiError(429, "rate_limited", _("The key sends more events a second than it may. Wait, then send again."), retry_after_seconds=1)
+            return self._received(request, sender, incoming)
+        except ApiError as error:
+            keys.count_failure(error.code, sender.source_id)
+            raise
+
+    def _received(self, request: Request, sender: keys.Sender, incoming: list[Incoming]) -> Response:
+        dry_run = sender.test or request.query_params.get("dry_run", "").lower() in ("1", "true", "yes")
+        try:
+            receipt = receive(
+                incoming, source_code=sender.source_code, door="api", received_at=timezone.now(), current=current(),
+                key_id=sender.key_id, dry_run=dry_run, store=store_together,
+            )  # fmt: skip
+        except NoRelease as error:
+            raise ApiError(503, "no_release", _("No standard has been published yet. Publish one, then send again."), retry_after_seconds=30) from error
+        except UnknownSource as error:
+            raise ApiError(503, "source_unreleased", _("The source is not in the published standard yet. Publish it, then send again."), retry_after_seconds=30) from error
+        return Response(answer(receipt))
+
+
+def authenticated(request: Request) -> keys.Sender:
+    """The sender of a request. Raises ApiError 401 or 403."""
+    scheme, _space, secret = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        keys.count_failure("key.missing")
+        raise ApiError(401, "key.missing", _("No write key came with the request. Send it as: Authorization: Bearer <write key>."))
+    if secret.startswith("tlr_"):
+        keys.count_failure("key.cannot_send")
+        raise ApiError(403, "key.cannot_send", _("A read token cannot send events. Use a write key of the source."))
+    found = keys.sender(secret.strip())
+    if found is None:
+        keys.count_failure("key.unknown")
+        raise ApiError(401, "key.unknown", _("The write key is unknown, expired or revoked. Ask for a new one under Write keys."))
+    return found
+
+
+def _body(request: Request) -> bytes:
+    content_type = request.content_type.partition(";")[0].strip().lower()
+    if content_type not in ("application/json", "text/json", ""):
+        raise ApiError(415, "request.media_type", _("Send JSON, with the header Content-Type: application/json."))
+    if int(request.META.get("CONTENT_LENGTH") or 0) > REQUEST_BYTES:
+        raise _too_large()
+    body = request._request.read(REQUEST_BYTES + 1)
+    encoding = request.headers.get("Content-Encoding", "").lower()
+    if encoding == "gzip":
+        body = _unpacked(body)
+    elif encoding not in ("", "identity"):
+        raise ApiError(415, "request.encoding", _("Pack the request with gzip, or not at all."))
+    if len(body) > REQUEST_BYTES:
+        raise _too_large()
+    return body
+
+
+def _unpacked(body: bytes) -> bytes:
+    """Unpack gzip, never more than one byte past the limit."""
+    unpacking = zlib.decompressobj(wbits=31)
+    try:
+        found = unpacking.decompress(body, REQUEST_BYTES + 1)
+    except zlib.error as error:
+        raise ApiError(400, "request.not_gzip", _("The body is not gzip, though Content-Encoding says so.")) from error
+    if not unpacking.eof and len(found) <= REQUEST_BYTES:
+        raise ApiError(400, "request.not_gzip", _("The gzip body is cut off. Send it again, whole."))
+    return found
+
+
+def _too_large() -> ApiError:
+    return ApiError(413, "request.too_large", _("The request is larger than 5 MB unpacked. Send fewer events at once."))
+
+
+def _cut(body: bytes) -> list[Incoming]:
+    """The events of a body, each with its exact bytes. Raises ApiError when the body as a whole is no request."""
+    try:
+        fields = _split.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ApiError(400, "request.not_json", _('The body is not a JSON object. Send one event, or {"events": […]}.')) from error
+    if "events" not in fields or "event" in fields:
+        return [Incoming(body.strip())]
+    try:
+        events = _split_list.decode(fields["events"])
+    except msgspec.MsgspecError as error:
+        raise ApiError(400, "request.events", _('"events" must be a list of events.')) from error
+    if not events:
+        raise ApiError(400, "request.events", _('"events" is empty. Send at least one event.'))
+    if len(events) > REQUEST_EVENTS:
+        raise ApiError(413, "request.too_many", _("A request may hold 1,000 events. Send the rest in another one."))
+    return [Incoming(bytes(event)) for event in events]

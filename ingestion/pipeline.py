@@ -1,0 +1,152 @@
+"""The only way in: records of one source become events, each with its first verdict, on disk when this returns."""
+
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db.backends.utils import CursorWrapper
+
+from ingestion.doors.files import FileFormat, decode_row
+from ingestion.quarantine import write_reasons
+from profiles.link import settle
+from profiles.record import Delivery, Entry, InCommit, counts, find_duplicates, record
+from taxonomy.current import Current
+from taxonomy.standardize import (
+    GLOBAL_KINDS, RawEvent, Refusal, Result, Subject, decode_json, message_key_of, read, standardize,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One record as a door cut it. `decoded`: None lets the pipeline decode JSON; a Refusal is refused as it stands.
+
+    `closes` is the public id of a held event this record mends; `row` its number in a file.
+    """
+
+    original: bytes
+    decoded: Any = None
+    closes: str | None = None
+    row: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a delivery: an entry per event, in order, and the counts of their first verdicts."""
+
+    batch_id: UUID
+    version: str
+    entries: list[Entry]
+    counts: dict[str, int]
+
+    @property
+    def received(self) -> int:
+        return len(self.entries)
+
+
+class UnknownSource(Exception):
+    """The source is not in the current release."""
+
+
+def receive(
+    incoming: Iterable[Incoming],
+    *,
+    source_code: str,
+    door: str,
+    received_at: datetime,
+    current: Current,
+    key_id: int | None = None,
+    batch_id: UUID | None = None,
+    file_format: FileFormat | None = None,
+    dry_run: bool = False,
+    store: Callable[[Delivery], bool] | None = None,
+) -> Receipt:
+    """Read, standardize and store. Raises UnknownSource, and OperationalError when the database cannot be reached.
+
+    `store` replaces the commit of its own (a group commit, or one with more in it).
+    """
+    delivery = evaluate(
+        incoming, source_code=source_code, door=door, received_at=received_at, current=current, key_id=key_id,
+        batch_id=batch_id, file_format=file_format,
+    )  # fmt: skip
+    if dry_run:
+        find_duplicates([delivery])
+    elif (store or store_alone)(delivery):
+        settle()
+    return Receipt(delivery.batch_id, current.version, delivery.entries, counts(delivery.entries))
+
+
+def evaluate(
+    incoming: Iterable[Incoming],
+    *,
+    source_code: str,
+    door: str,
+    received_at: datetime,
+    current: Current,
+    key_id: int | None = None,
+    batch_id: UUID | None = None,
+    file_format: FileFormat | None = None,
+) -> Delivery:
+    """Bring the records to the standard, in memory."""
+    plan = current.plan
+    source = plan.sources.get(source_code)
+    if source is None:
+        raise UnknownSource(source_code)
+    batch_id = batch_id or uuid4()
+    namespace = source.definition.get("namespace") or ""
+    entries: list[Entry] = []
+    for one in incoming:
+        decoded = one.decoded if one.decoded is not None else decode_json(one.original)
+        for raw in read(decoded, source, plan, received_at=received_at, original=one.original):
+            if isinstance(raw, Refusal):
+                entries.append(Entry(one.original, refusal=raw, row=one.row))
+                continue
+            row = batch_id.bytes + one.row.to_bytes(8) if one.row else b""
+            key = message_key_of(raw, source, nonce=row or secrets.token_bytes(16), row=row).key
+            result = standardize(raw, plan)
+            entry = Entry(one.original, raw, result, key=key, row=one.row)
+            if result.identifiers:
+                entry.others = _others(result, namespace)
+            if one.closes:
+                entry.closes = _event_key(one.closes)
+            entries.append(entry)
+
+    def reread(original: bytes) -> RawEvent | None:
+        decoded = decode_row(original, file_format) if file_format else decode_json(original)
+        found = read(decoded, source, plan, received_at=received_at, original=original)[0]
+        return None if isinstance(found, Refusal) else found
+
+    return Delivery(
+        batch_id, source.uuid, source_code, door, received_at, current.release_id, entries, reread, key_id,
+        dict(file_format.as_json()) if file_format else None,
+    )  # fmt: skip
+
+
+def store_alone(delivery: Delivery, also: Callable[[CursorWrapper], None] | None = None) -> bool:
+    """Store one delivery in a commit of its own, with whatever `also` writes. True if ties wait to be settled."""
+    return record([delivery], in_commit(also))
+
+
+def in_commit(also: Callable[[CursorWrapper], None] | None = None) -> InCommit:
+    def write(cursor: CursorWrapper, deliveries: list[Delivery], closed: list[int]) -> None:
+        write_reasons(cursor, deliveries, closed)
+        if also is not None:
+            also(cursor)
+
+    return write
+
+
+def _others(result: Result, namespace: str) -> list[Subject]:
+    subjects = (
+        Subject(kind, "" if kind in GLOBAL_KINDS else namespace, value) for kind, value in result.identifiers.items()
+    )
+    return [subject for subject in subjects if subject != result.subject]
+
+
+def _event_key(public_id: str) -> bytes | None:
+    try:
+        return bytes.fromhex(public_id.strip())
+    except ValueError:
+        return None

@@ -1,0 +1,33 @@
+"""Why events are held: written in the commit that holds them, closed in the commit that mends them."""
+
+from django.db.backends.utils import CursorWrapper
+
+from profiles.record import Delivery
+from taxonomy.standardize import CODES, storable
+
+_CHARACTERS = 200
+
+
+def write_reasons(cursor: CursorWrapper, deliveries: list[Delivery], closed: list[int]) -> None:
+    """A row per event held and distinct reason; the reasons of closed events stay, closed."""
+    if closed:
+        cursor.execute("UPDATE ingestion_quarantinereason SET open = false WHERE event_id = ANY(%s)", [closed])
+    rows = {
+        (entry.event_id, delivery.source_id, violation.code, _short(violation.path), _short(entry.raw.name or ""), delivery.received_at)
+        for delivery in deliveries
+        for entry in delivery.entries
+        if entry.raw is not None and entry.result is not None and entry.status == "quarantined" and entry.event_id is not None
+        for violation in entry.result.violations
+        if CODES[violation.code].blocking
+    }
+    if not rows:
+        return
+    with cursor.copy(
+        "COPY ingestion_quarantinereason (event_id, source_id, code, path, name, received_at, open) FROM STDIN"
+    ) as copy:
+        for row in sorted(rows):
+            copy.write_row((*row, True))
+
+
+def _short(text: str) -> str:
+    return str(storable(text))[:_CHARACTERS]

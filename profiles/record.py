@@ -1,0 +1,353 @@
+"""Storing events, once each, set-based: several deliveries in one commit, whatever their size.
+
+Everything a commit writes is sorted by key before it is written, so that parallel writers wait for each other in one
+order. A key that somebody else stored meanwhile shows as a unique violation; the whole is then done again and finds it.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import blake2b
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.backends.utils import CursorWrapper
+from psycopg.errors import DeadlockDetected, UniqueViolation
+
+from profiles.copying import copy_events, copy_originals
+from profiles.models import Event
+from profiles.subjects import known, subject_ids
+from profiles.ties import Ties
+from taxonomy.standardize import RawEvent, Refusal, Result, Subject, content_hash, encode_json
+
+COUNTED, HELD, TAKEN_BACK, CORRECTED = (
+    int(Event.Standing.COUNTED), int(Event.Standing.HELD), int(Event.Standing.TAKEN_BACK), int(Event.Standing.CORRECTED),
+)  # fmt: skip
+_ATTEMPTS = 6
+_IDS_AT_ONCE = 1_000
+
+
+@dataclass(slots=True)
+class Entry:
+    """One raw event with its reading, or a refusal; after `record`, what became of it.
+
+    `others` are the identifiers it came with besides its subject. `closes` is the key of a held event that this one
+    corrects. `first` is the stored event a duplicate was answered with.
+    """
+
+    original: bytes
+    raw: RawEvent | None = None
+    result: Result | None = None
+    refusal: Refusal | None = None
+    key: bytes = b""
+    others: list[Subject] = field(default_factory=list)
+    closes: bytes | None = None
+    row: int = 0
+    event_id: int | None = None
+    first: "Stored | None" = None
+
+    @property
+    def status(self) -> str:
+        if self.refusal is not None:
+            return "refused"
+        if self.first is not None:
+            return "duplicate"
+        assert self.result is not None
+        return self.result.verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is on disk of an event sent before."""
+
+    event_id: int
+    key: bytes
+    standing: int
+    tag_id: UUID | None
+    refinements: list[str]
+    report: dict[str, Any]
+    original: bytes
+
+    @property
+    def verdict(self) -> str:
+        return "accepted" if self.standing != HELD else "quarantined"
+
+
+@dataclass(slots=True)
+class Delivery:
+    """The entries of one request or one block of a file."""
+
+    batch_id: UUID
+    source_id: str
+    source_code: str
+    door: str
+    received_at: datetime
+    release_id: int
+    entries: list[Entry]
+    reread: Callable[[bytes], RawEvent | None]
+    key_id: int | None = None
+    format: dict[str, Any] | None = None
+
+
+# Runs inside the commit, after its events are written: (cursor, deliveries, ids of held events closed).
+InCommit = Callable[[CursorWrapper, list[Delivery], list[int]], None]
+
+
+def record(deliveries: list[Delivery], in_commit: InCommit) -> bool:
+    """Store the deliveries' events in one commit and fill in each entry's outcome. True if it wrote ties to be settled.
+
+    Raises OperationalError when the database cannot be reached.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return _record_once(deliveries, in_commit)
+        except (IntegrityError, OperationalError) as error:
+            if attempt == _ATTEMPTS or not isinstance(error.__cause__, (UniqueViolation, DeadlockDetected)):
+                raise
+    raise AssertionError("unreachable")
+
+
+def counts(entries: Iterable[Entry]) -> dict[str, int]:
+    """First verdicts: accepted, changed (of the accepted), duplicate, quarantined, refused."""
+    found = {"accepted": 0, "changed": 0, "duplicate": 0, "quarantined": 0, "refused": 0}
+    for entry in entries:
+        found[entry.status] += 1
+        if entry.first is None and entry.result is not None and entry.result.verdict == "accepted" and entry.result.changes:
+            found["changed"] += 1
+    return found
+
+
+def find_duplicates(deliveries: list[Delivery]) -> None:
+    """What `record` would answer for keys stored already, or repeated in the deliveries; writes nothing."""
+    with connection.cursor() as cursor:
+        wanted = [(delivery, entry) for delivery in deliveries for entry in delivery.entries if entry.result is not None]
+        stored = _stored(cursor, {entry.key for _, entry in wanted})
+        seen: dict[bytes, Entry] = {}
+        for delivery, entry in wanted:
+            before = stored.get(entry.key)
+            if before is not None and not _supersedes(entry, before, delivery):
+                entry.first = before
+            elif entry.key in seen and _same_content(entry, seen[entry.key]):
+                entry.first = _as_stored(seen[entry.key])
+            else:
+                seen[entry.key] = entry
+
+
+def _record_once(deliveries: list[Delivery], in_commit: InCommit) -> bool:
+    ties = Ties()
+    learned: dict[Subject, int] = {}
+    closed: list[int] = []
+    for delivery in deliveries:
+        for entry in delivery.entries:
+            entry.first, entry.event_id = None, None
+    with transaction.atomic(), connection.cursor() as cursor:
+        waiting = [(delivery, entry) for delivery in deliveries for entry in delivery.entries if entry.result is not None]
+        while waiting:
+            waiting = _store_wave(cursor, waiting, ties, learned, closed)
+        _write_batches(cursor, deliveries)
+        in_commit(cursor, deliveries, closed)
+        wrote_ties = ties.write(cursor)
+    known.learn(learned)
+    ties.learn()
+    return wrote_ties
+
+
+Pair = tuple[Delivery, Entry]
+
+
+def _store_wave(
+    cursor: CursorWrapper, waiting: list[Pair], ties: Ties, learned: dict[Subject, int], closed: list[int]
+) -> list[Pair]:
+    """Store the first entry of each key; returns the later ones that say something else of a key that is held."""
+    firsts: dict[bytes, Pair] = {}
+    repeats: list[Pair] = []
+    for pair in waiting:
+        if firsts.setdefault(pair[1].key, pair) is not pair:
+            repeats.append(pair)
+    before = _stored(cursor, firsts.keys())
+    new: list[Pair] = []
+    superseded: list[Stored] = []
+    for key in sorted(firsts):
+        delivery, entry = firsts[key]
+        stands = before.get(key)
+        if stands is None:
+            new.append((delivery, entry))
+        elif _supersedes(entry, stands, delivery):
+            superseded.append(stands)
+            new.append((delivery, entry))
+        else:
+            entry.first = stands
+    _set_aside(cursor, superseded)
+    closed += [stands.event_id for stands in superseded]
+    closed += _close(cursor, new)
+    if new:
+        _write_events(cursor, new, ties, learned)
+    return _answer_repeats(repeats, firsts)
+
+
+def _answer_repeats(repeats: list[Pair], firsts: dict[bytes, Pair]) -> list[Pair]:
+    left = []
+    for delivery, entry in repeats:
+        first = firsts[entry.key][1]
+        if first.first is not None and _supersedes(entry, first.first, delivery):
+            left.append((delivery, entry))
+        elif first.first is None and first.status == "quarantined" and not _same_content(entry, first):
+            left.append((delivery, entry))
+        else:
+            entry.first = first.first or _as_stored(first)
+    return left
+
+
+def _same_content(one: Entry, other: Entry) -> bool:
+    if one.original == other.original:
+        return True
+    assert one.raw is not None and other.raw is not None
+    return content_hash(one.raw) == content_hash(other.raw)
+
+
+def _supersedes(entry: Entry, stands: Stored, delivery: Delivery) -> bool:
+    """Whether an entry takes the place of what is stored under its key: taken back, or held and now said otherwise."""
+    if stands.standing == TAKEN_BACK:
+        return True
+    if stands.standing != HELD or entry.original == stands.original or entry.raw is None:
+        return False
+    former = delivery.reread(stands.original)
+    return former is None or content_hash(entry.raw) != content_hash(former)
+
+
+def _as_stored(entry: Entry) -> Stored:
+    assert entry.result is not None
+    result = entry.result
+    return Stored(
+        entry.event_id or 0, entry.key, HELD if result.verdict == "quarantined" else COUNTED,
+        UUID(result.tag) if result.tag else None, result.refinements,
+        {"changes": msgspec.to_builtins(result.changes), "violations": msgspec.to_builtins(result.violations)}, entry.original,
+    )  # fmt: skip
+
+
+def _stored(cursor: CursorWrapper, keys: Iterable[bytes]) -> dict[bytes, Stored]:
+    wanted = list(keys)
+    if not wanted:
+        return {}
+    cursor.execute(
+        """
+        SELECT event.id, key, standing, tag_id, refinements, report::text, record
+        FROM profiles_event AS event LEFT JOIN profiles_original AS original ON original.event_id = event.id
+        WHERE key = ANY(%s)
+        """,
+        [wanted],
+    )
+    return {
+        bytes(key): Stored(
+            event_id, bytes(key), standing, tag_id, refinements or [], msgspec.json.decode(report) if report else {}, bytes(original or b"")
+        )
+        for event_id, key, standing, tag_id, refinements, report, original in cursor.fetchall()
+    }
+
+
+def _set_aside(cursor: CursorWrapper, superseded: list[Stored]) -> None:
+    """Free the keys of events that give way. A held one is thereby corrected; what was taken back stays so."""
+    if not superseded:
+        return
+    ids = [stands.event_id for stands in superseded]
+    cursor.execute(
+        """
+        UPDATE profiles_event AS event
+        SET key = freed.key, standing = CASE WHEN standing = %s THEN %s ELSE standing END
+        FROM unnest(%s::bigint[], %s::bytea[]) AS freed (id, key) WHERE event.id = freed.id
+        """,
+        [HELD, CORRECTED, ids, [_freed_key(stands) for stands in superseded]],
+    )
+
+
+def _freed_key(stands: Stored) -> bytes:
+    return blake2b(stands.key + stands.event_id.to_bytes(8), digest_size=16, person=b"freed").digest()
+
+
+def _close(cursor: CursorWrapper, new: list[Pair]) -> list[int]:
+    """Close the held events that mended rows name, of the same source; their ids."""
+    closing = [(entry.closes, delivery.source_id) for delivery, entry in new if entry.closes and entry.closes != entry.key]
+    if not closing:
+        return []
+    cursor.execute(
+        """
+        UPDATE profiles_event AS event SET standing = %s
+        FROM unnest(%s::bytea[], %s::uuid[]) AS closing (key, source_id)
+        WHERE event.key = closing.key AND event.source_id = closing.source_id AND standing = %s RETURNING event.id
+        """,
+        [CORRECTED, [key for key, _ in closing], [source_id for _, source_id in closing], HELD],
+    )
+    return [event_id for (event_id,) in cursor.fetchall()]
+
+
+def _write_events(cursor: CursorWrapper, new: list[Pair], ties: Ties, learned: dict[Subject, int]) -> None:
+    subjects: set[Subject] = set()
+    for _, entry in new:
+        assert entry.result is not None
+        if entry.result.subject is not None:
+            subjects.add(entry.result.subject)
+            if entry.result.verdict == "accepted":
+                subjects.update(entry.others)
+    ids = subject_ids(cursor, subjects)
+    learned |= ids
+    for (_, entry), event_id in zip(new, _event_ids(len(new)), strict=True):
+        entry.event_id = event_id
+    copy_events(cursor, new, ids)
+    copy_originals(cursor, new)
+    ties.add(new, ids)
+
+
+def _write_batches(cursor: CursorWrapper, deliveries: list[Delivery]) -> None:
+    """The batch of each delivery, unless an earlier block wrote it, and its tally."""
+    cursor.executemany(
+        """
+        INSERT INTO profiles_batch (id, source_id, door, key_id, format, received_at)
+        VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING
+        """,
+        [
+            [one.batch_id, one.source_id, one.door, one.key_id, encode_json(one.format).decode() if one.format else None, one.received_at]
+            for one in deliveries
+        ],
+    )
+    cursor.executemany(
+        """
+        INSERT INTO profiles_tally
+            (batch_id, source_id, received_at, release_id, accepted, changed, duplicate, quarantined, refused, refused_causes)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        """,
+        [
+            [one.batch_id, one.source_id, one.received_at, one.release_id, *counts(one.entries).values(), _refused_causes(one)]
+            for one in deliveries
+        ],
+    )
+
+
+def _refused_causes(delivery: Delivery) -> str | None:
+    causes: dict[str, int] = {}
+    for entry in delivery.entries:
+        if entry.refusal is not None:
+            causes[entry.refusal.code] = causes.get(entry.refusal.code, 0) + 1
+    return encode_json(causes).decode() if causes else None
+
+
+_ids_lock = threading.Lock()
+_ids_left: Iterator[int] = iter(())
+
+
+def _event_ids(number: int) -> list[int]:
+    """Take ids from this process's share of the sequence. A share lost with its process leaves a gap, nothing else."""
+    global _ids_left
+    with _ids_lock:
+        taken = list(islice(_ids_left, number))
+        if len(taken) < number:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT nextval('profiles_event_id_seq') FROM generate_series(1, %s)", [max(_IDS_AT_ONCE, number - len(taken))]
+                )
+                _ids_left = iter([event_id for (event_id,) in cursor.fetchall()])
+            taken += islice(_ids_left, number - len(taken))
+    return taken
