@@ -19,7 +19,9 @@ def in_reader_language(english: str, chinese: str) -> str:
 class Department(models.Model):
     """A part of the company that owns tags and sources and signs off their changes."""
 
-    code = models.SlugField(_("code"), primary_key=True, max_length=40, help_text=_("A short name for machines, such as marketing."))
+    code = models.SlugField(
+        _("code"), primary_key=True, max_length=40, help_text=_("A short name for machines, such as marketing.")
+    )
     label_en = models.CharField(_("name in English"), max_length=80)
     label_zh_hans = models.CharField(_("name in Chinese"), max_length=80)
 
@@ -57,7 +59,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         ENGLISH = "en", "English"
         CHINESE = "zh-hans", "简体中文"
 
-    email = models.EmailField(_("e-mail"), unique=True, help_text=_("The address this person logs in with; invitations go there."))
+    email = models.EmailField(
+        _("e-mail"), unique=True, help_text=_("The address this person logs in with; invitations go there.")
+    )
     name = models.CharField(_("name"), max_length=120, blank=True)
     department = models.ForeignKey(
         Department, models.PROTECT, null=True, blank=True, related_name="members", verbose_name=_("department")

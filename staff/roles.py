@@ -13,10 +13,16 @@ def _each(app: str, actions: str, models: str) -> set[str]:
 _ITEMS = "category attribute tag tagattribute refinement source mappingrule mappingrow"
 
 READ_STANDARD = _each("taxonomy", "view", f"{_ITEMS} release revision")
-EDIT_STANDARD = READ_STANDARD | _each("taxonomy", "add change", _ITEMS) | _each("taxonomy", "delete", "tagattribute refinement mappingrule mappingrow")
+EDIT_STANDARD = (
+    READ_STANDARD
+    | _each("taxonomy", "add change", _ITEMS)
+    | _each("taxonomy", "delete", "tagattribute refinement mappingrule mappingrow")
+)
 OWN_TOKENS = _each("staff", "view add change", "readtoken")
 READ_CUSTOMERS = _each("profiles", "view", "customer subject event")
-READ_INCOMING = _each("ingestion", "view", "quarantinereason importrun failedrequest writekey") | _each("profiles", "view", "batch")
+READ_INCOMING = _each("ingestion", "view", "quarantinereason importrun failedrequest writekey") | _each(
+    "profiles", "view", "batch"
+)
 IMPORT = _each("ingestion", "view add change", "importrun")
 SEE_DEPARTMENTS = {"staff.view_department"}
 

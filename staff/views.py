@@ -49,8 +49,6 @@ class InShell:
 class ResetView(InShell, auth_views.PasswordResetView):
     form_class = ResetForm
     template_name = "staff/password_reset.html"
-    subject_template_name = "staff/email/password_reset_subject.txt"
-    email_template_name = "staff/email/password_reset.txt"
     success_url = reverse_lazy("password_reset_done")
     title = gettext_lazy("Set a new password")
 

@@ -18,7 +18,11 @@ def codes(request: HttpRequest) -> HttpResponse:
         "change": (_("Changed"), _("What was done to bring an accepted event to the standard.")),
     }
     groups = [
-        {"heading": headings[effect][0], "lead": headings[effect][1], "codes": [explain(code) for code, one in CODES.items() if one.effect == effect]}
+        {
+            "heading": headings[effect][0],
+            "lead": headings[effect][1],
+            "codes": [explain(code) for code, one in CODES.items() if one.effect == effect],
+        }
         for effect in EFFECTS
     ]
     context = {**admin.site.each_context(request), "title": _("Codes"), "groups": groups}

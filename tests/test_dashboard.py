@@ -20,7 +20,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def shop(db):
-    return Source.objects.create(code="test_shop", label_en="Shop", label_zh_hans="商城", source_kind="website", owner_id="data")
+    return Source.objects.create(
+        code="test_shop", label_en="Shop", label_zh_hans="商城", source_kind="website", owner_id="data"
+    )
 
 
 @pytest.fixture
@@ -51,7 +53,12 @@ def test_the_verdicts_add_up_to_what_was_received(client, viewer, shop):
     tally(shop, now, accepted=6, changed=4, duplicate=1, quarantined=2, refused=1)
     tally(shop, now - timedelta(days=3), accepted=10)
     context = open_dashboard(client).context
-    assert {verdict.code: verdict.count for verdict in context["verdicts"]} == {"accepted": 16, "duplicate": 1, "quarantined": 2, "refused": 1}
+    assert {verdict.code: verdict.count for verdict in context["verdicts"]} == {
+        "accepted": 16,
+        "duplicate": 1,
+        "quarantined": 2,
+        "refused": 1,
+    }
     assert sum(total for _day, _numbers, total in context["chart"].rows) == 20
     assert context["changed"] == 4
     assert sum(verdict.percent for verdict in context["verdicts"]) == pytest.approx(100)
@@ -88,7 +95,9 @@ def test_what_a_person_may_not_see_is_not_there(client, shop):
 
 def test_it_asks_the_database_no_more_often_when_sources_and_days_grow(client, viewer, shop, django_assert_max_num_queries):
     for i in range(20):
-        source = Source.objects.create(code=f"shop_{i}", label_en=f"Shop {i}", label_zh_hans="店", source_kind="till", owner_id="data")
+        source = Source.objects.create(
+            code=f"shop_{i}", label_en=f"Shop {i}", label_zh_hans="店", source_kind="till", owner_id="data"
+        )
         tally(source, timezone.now() - timedelta(days=i % 10), accepted=i + 1)
     with django_assert_max_num_queries(18):
         open_dashboard(client)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from babel.messages.mofile import read_mo
 from django.conf import settings
+from tests.parts import needs
 
 from cdp.messages import STUB, messages_in, our_files, read_catalogue, unfold_stub
-from tests.parts import needs
 
 CATALOGUE = Path(settings.BASE_DIR, "locale/zh_Hans/LC_MESSAGES/django.po")
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|\{\w*\}")

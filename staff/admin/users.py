@@ -25,7 +25,11 @@ class RolesField(forms.ModelMultipleChoiceField):
 
 class UserForm(forms.ModelForm):
     time_zone = forms.ChoiceField(
-        label=_("Time zone"), choices=zone_choices, required=False, widget=UnfoldAdminSelect2Widget, help_text=_("Times are shown in it.")
+        label=_("Time zone"),
+        choices=zone_choices,
+        required=False,
+        widget=UnfoldAdminSelect2Widget,
+        help_text=_("Times are shown in it."),
     )
     groups = RolesField(
         label=_("Roles"),
@@ -62,9 +66,15 @@ class UserAdmin(ModelAdmin):
         if request.user.is_superuser:
             rights.append("is_superuser")
         return [
-            (None, {"fields": ["email", "name", "department"], "description": None if obj else _(
-                "An invitation goes to this address; whoever reads it chooses their own password."
-            )}),
+            (
+                None,
+                {
+                    "fields": ["email", "name", "department"],
+                    "description": None
+                    if obj
+                    else _("An invitation goes to this address; whoever reads it chooses their own password."),
+                },
+            ),
             (_("May do"), {"fields": rights}),
             (_("Reads"), {"fields": ["language", "time_zone"]}),
         ]
@@ -102,7 +112,9 @@ class UserAdmin(ModelAdmin):
         except OSError:
             messages.error(
                 request,
-                gettext("The account was made, but the mail server did not take the invitation. Check the EMAIL settings, then invite again."),
+                gettext(
+                    "The account was made, but the mail server did not take the invitation. Check the EMAIL settings, then invite again."
+                ),
             )
         else:
             messages.success(request, gettext("An invitation is on its way to %(name)s.") % {"name": person})

@@ -8,93 +8,208 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
+        ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Department',
+            name="Department",
             fields=[
-                ('code', models.SlugField(help_text='A short name for machines, such as marketing.', max_length=40, primary_key=True, serialize=False, verbose_name='code')),
-                ('label_en', models.CharField(max_length=80, verbose_name='name in English')),
-                ('label_zh_hans', models.CharField(max_length=80, verbose_name='name in Chinese')),
+                (
+                    "code",
+                    models.SlugField(
+                        help_text="A short name for machines, such as marketing.",
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="code",
+                    ),
+                ),
+                ("label_en", models.CharField(max_length=80, verbose_name="name in English")),
+                ("label_zh_hans", models.CharField(max_length=80, verbose_name="name in Chinese")),
             ],
             options={
-                'verbose_name': 'department',
-                'verbose_name_plural': 'departments',
-                'ordering': ['code'],
+                "verbose_name": "department",
+                "verbose_name_plural": "departments",
+                "ordering": ["code"],
             },
         ),
         migrations.CreateModel(
-            name='User',
+            name="User",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('email', models.EmailField(help_text='The address this person logs in with; invitations go there.', max_length=254, unique=True, verbose_name='e-mail')),
-                ('name', models.CharField(blank=True, max_length=120, verbose_name='name')),
-                ('language', models.CharField(blank=True, choices=[('en', 'English'), ('zh-hans', '简体中文')], help_text='Empty: the language of the browser.', max_length=10, verbose_name='language')),
-                ('time_zone', models.CharField(blank=True, help_text="Such as Asia/Shanghai. Empty: the company's time zone.", max_length=60, verbose_name='time zone')),
-                ('is_staff', models.BooleanField(default=True, verbose_name='may log in')),
-                ('is_active', models.BooleanField(default=True, verbose_name='active')),
-                ('joined_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='joined')),
-                ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
-                ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
-                ('department', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='members', to='staff.department', verbose_name='department')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                (
+                    "is_superuser",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates that this user has all permissions without explicitly assigning them.",
+                        verbose_name="superuser status",
+                    ),
+                ),
+                (
+                    "email",
+                    models.EmailField(
+                        help_text="The address this person logs in with; invitations go there.",
+                        max_length=254,
+                        unique=True,
+                        verbose_name="e-mail",
+                    ),
+                ),
+                ("name", models.CharField(blank=True, max_length=120, verbose_name="name")),
+                (
+                    "language",
+                    models.CharField(
+                        blank=True,
+                        choices=[("en", "English"), ("zh-hans", "简体中文")],
+                        help_text="Empty: the language of the browser.",
+                        max_length=10,
+                        verbose_name="language",
+                    ),
+                ),
+                (
+                    "time_zone",
+                    models.CharField(
+                        blank=True,
+                        help_text="Such as Asia/Shanghai. Empty: the company's time zone.",
+                        max_length=60,
+                        verbose_name="time zone",
+                    ),
+                ),
+                ("is_staff", models.BooleanField(default=True, verbose_name="may log in")),
+                ("is_active", models.BooleanField(default=True, verbose_name="active")),
+                ("joined_at", models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="joined")),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.group",
+                        verbose_name="groups",
+                    ),
+                ),
+                (
+                    "user_permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Specific permissions for this user.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.permission",
+                        verbose_name="user permissions",
+                    ),
+                ),
+                (
+                    "department",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="members",
+                        to="staff.department",
+                        verbose_name="department",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'colleague',
-                'verbose_name_plural': 'colleagues',
-                'ordering': ['email'],
-                'permissions': [('see_personal_data', 'Can see phone numbers and e-mail addresses unmasked')],
+                "verbose_name": "colleague",
+                "verbose_name_plural": "colleagues",
+                "ordering": ["email"],
+                "permissions": [("see_personal_data", "Can see phone numbers and e-mail addresses unmasked")],
             },
         ),
         migrations.CreateModel(
-            name='ReadToken',
+            name="ReadToken",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(help_text='What it is for, such as: sales dashboard.', max_length=80, verbose_name='name')),
-                ('hash', models.BinaryField(max_length=32, unique=True)),
-                ('hint', models.CharField(editable=False, max_length=12, verbose_name='begins with')),
-                ('scopes', models.JSONField(default=list, help_text='What it may read: a list of "customers", "plan".', verbose_name='scopes')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='created')),
-                ('expires_at', models.DateTimeField(verbose_name='expires')),
-                ('revoked_at', models.DateTimeField(blank=True, null=True, verbose_name='revoked')),
-                ('last_used_at', models.DateTimeField(editable=False, null=True, verbose_name='last used')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='read_tokens', to=settings.AUTH_USER_MODEL, verbose_name='person')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(help_text="What it is for, such as: sales dashboard.", max_length=80, verbose_name="name"),
+                ),
+                ("hash", models.BinaryField(max_length=32, unique=True)),
+                ("hint", models.CharField(editable=False, max_length=12, verbose_name="begins with")),
+                (
+                    "scopes",
+                    models.JSONField(
+                        default=list, help_text='What it may read: a list of "customers", "plan".', verbose_name="scopes"
+                    ),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="created")),
+                ("expires_at", models.DateTimeField(verbose_name="expires")),
+                ("revoked_at", models.DateTimeField(blank=True, null=True, verbose_name="revoked")),
+                ("last_used_at", models.DateTimeField(editable=False, null=True, verbose_name="last used")),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="read_tokens",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="person",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'read token',
-                'verbose_name_plural': 'read tokens',
-                'ordering': ['-created_at'],
+                "verbose_name": "read token",
+                "verbose_name_plural": "read tokens",
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='AccessLog',
+            name="AccessLog",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('action', models.CharField(choices=[('lookup', 'looked up by phone'), ('view', 'opened the customer'), ('reveal', 'revealed personal data'), ('original', 'opened an original record'), ('export', 'exported')], max_length=12, verbose_name='what')),
-                ('customer', models.UUIDField(help_text="The customer's public id.", null=True, verbose_name='customer')),
-                ('reason', models.CharField(blank=True, max_length=300, verbose_name='why')),
-                ('channel', models.CharField(default='page', help_text='page or api', max_length=12, verbose_name='through')),
-                ('at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='when')),
-                ('user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='who')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "action",
+                    models.CharField(
+                        choices=[
+                            ("lookup", "looked up by phone"),
+                            ("view", "opened the customer"),
+                            ("reveal", "revealed personal data"),
+                            ("original", "opened an original record"),
+                            ("export", "exported"),
+                        ],
+                        max_length=12,
+                        verbose_name="what",
+                    ),
+                ),
+                ("customer", models.UUIDField(help_text="The customer's public id.", null=True, verbose_name="customer")),
+                ("reason", models.CharField(blank=True, max_length=300, verbose_name="why")),
+                ("channel", models.CharField(default="page", help_text="page or api", max_length=12, verbose_name="through")),
+                ("at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="when")),
+                (
+                    "user",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="who",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'access log entry',
-                'verbose_name_plural': 'access log',
-                'ordering': ['-at', '-id'],
-                'default_permissions': ('view',),
-                'indexes': [models.Index(fields=['-at'], name='staff_acces_at_4b06cf_idx'), models.Index(fields=['customer', '-at'], name='staff_acces_custome_b7f06f_idx')],
+                "verbose_name": "access log entry",
+                "verbose_name_plural": "access log",
+                "ordering": ["-at", "-id"],
+                "default_permissions": ("view",),
+                "indexes": [
+                    models.Index(fields=["-at"], name="staff_acces_at_4b06cf_idx"),
+                    models.Index(fields=["customer", "-at"], name="staff_acces_custome_b7f06f_idx"),
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='user',
-            constraint=models.UniqueConstraint(django.db.models.functions.text.Lower('email'), name='user_email_unique', violation_error_message='Someone already uses this e-mail.'),
+            model_name="user",
+            constraint=models.UniqueConstraint(
+                django.db.models.functions.text.Lower("email"),
+                name="user_email_unique",
+                violation_error_message="Someone already uses this e-mail.",
+            ),
         ),
     ]
