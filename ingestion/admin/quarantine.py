@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.translation import gettext_lazy as _
+from taxonomy.standardize import Violation
 from taxonomy.violations import message_for, title_for
 from unfold.admin import ModelAdmin
 
@@ -135,13 +136,17 @@ def _reasons(event: Event, shown: Any) -> list[dict[str, Any]]:
         {
             "code": one["code"],
             "title": title_for(one["code"]),
-            "message": shown(message_for(one)),
+            "message": shown(str(message_for(_violation(one)))),
             "path": one.get("path", ""),
             "seen": shown(str(one["seen"])) if one.get("seen") is not None else "",
             "expected": one.get("expected"),
         }
         for one in (event.report or {}).get("violations", [])
     ]
+
+
+def _violation(stored: dict[str, Any]) -> Violation:
+    return Violation(**{name: stored[name] for name in ("code", "path", "seen", "expected", "values") if name in stored})
 
 
 def _after(newest: Any, reason_id: int) -> Any:
