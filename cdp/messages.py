@@ -59,7 +59,6 @@ def messages_in(files: Iterable[Path]) -> set[Message]:
             "--language=Python",
             "--from-code=UTF-8",
             "--output=-",
-            "--omit-header",
             "--no-location",
             "--keyword",
             *keywords,
@@ -70,10 +69,17 @@ def messages_in(files: Iterable[Path]) -> set[Message]:
 
 
 def _messages(po: bytes) -> Iterator[Message]:
-    for message in read_po(io.BytesIO(po)):
+    for message in read_po(io.BytesIO(_with_header(po))):
         if message.id:
             text, plural = message.id if isinstance(message.id, tuple | list) else (message.id, None)
             yield message.context, text, plural
+
+
+def _with_header(po: bytes) -> bytes:
+    """Fill in what xgettext leaves open in the header of a new file."""
+    return po.replace(b"charset=CHARSET", b"charset=UTF-8").replace(
+        b"nplurals=INTEGER; plural=EXPRESSION", b"nplurals=2; plural=(n != 1)"
+    )
 
 
 def translated_by_django() -> set[tuple[str | None, str]]:

@@ -5,11 +5,25 @@ from django.core.management import BaseCommand, call_command
 from cdp.messages import STUB, read_catalogue, unfold_stub
 
 
+HEADER = """msgid ""
+msgstr ""
+"Language: zh_Hans\\n"
+"MIME-Version: 1.0\\n"
+"Content-Type: text/plain; charset=UTF-8\\n"
+"Content-Transfer-Encoding: 8bit\\n"
+"Plural-Forms: nplurals=1; plural=0;\\n"
+"""
+
+
 class Command(BaseCommand):
     help = "Bring locale/zh_Hans up to date with the strings in the code, unfold's included, and compile it."
 
     def handle(self, *args, **options):
         STUB.write_text(unfold_stub())
+        catalogue = settings.BASE_DIR / "locale" / "zh_Hans" / "LC_MESSAGES" / "django.po"
+        if not catalogue.exists():
+            catalogue.parent.mkdir(parents=True)
+            catalogue.write_text(HEADER)
         call_command(
             "makemessages",
             locale=["zh_Hans"],
@@ -19,7 +33,6 @@ class Command(BaseCommand):
             add_location="file",
             no_obsolete=True,
         )
-        catalogue = settings.BASE_DIR / "locale" / "zh_Hans" / "LC_MESSAGES" / "django.po"
         with catalogue.with_suffix(".mo").open("wb") as compiled:
             write_mo(compiled, read_catalogue(catalogue))
         missing = sum(1 for message in read_catalogue(catalogue) if message.id and (message.fuzzy or not any(message.string)))
