@@ -130,9 +130,7 @@ json_like = st.recursive(
     max_leaves=8,
 )
 lookalikes = st.from_regex(
-    re.compile(
-        r"[+-]?[0-9]{1,14}([.,][0-9]{1,3})?(e-?[0-9]{1,6})?|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]?([0-9]{2}:[0-9]{2})?Z?", re.ASCII
-    ),
+    re.compile(r"[+-]?[0-9]{1,14}([.,][0-9]{1,3})?(e-?[0-9]{1,6})?|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]?([0-9]{2}:[0-9]{2})?Z?", re.ASCII),
     fullmatch=True,
 )
 DEFINITIONS = [group for group in TYPE_CASES["casts"] if "defaults" not in group]
@@ -221,13 +219,11 @@ def test_a_phone_is_read_or_held_as_the_case_says(case: dict[str, Any]) -> None:
 
 
 def rows(folder: str, name: str) -> list[dict[str, str]]:
-    path = DATA / folder / name
-    if not path.exists():
-        pytest.skip(f"shared/data/{folder} is absent")
-    with path.open(encoding="utf-8", newline="") as file:
+    with (DATA / folder / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.needs("shared-data")
 @pytest.mark.parametrize(
     ("folder", "name"),
     [
@@ -248,6 +244,7 @@ def test_it_reads_what_the_oracle_finds_valid_and_nothing_else(folder: str, name
     assert differing == []
 
 
+@pytest.mark.needs("shared-data")
 def test_it_reads_every_example_number_in_every_notation() -> None:
     differing = []
     for row in rows("d01-libphonenumber", "example-numbers.csv"):

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from taxonomy.standardize.conditions import compile_pattern
 from taxonomy.standardize.decode import storable
-from taxonomy.standardize.faults import Fault
+from taxonomy.standardize.faults import ABSENT, Fault
 from taxonomy.standardize.paths import compile_path
 from taxonomy.standardize.read import text_of
 from taxonomy.standardize.times import compile_strptime
-from taxonomy.standardize.types.numbers import is_writable, read_number
+from taxonomy.standardize.types.numbers import MAX_DIGITS, is_writable, read_number
 
 # (value, attributes as sent) -> value, None for absent, or Fault
 Transform = Callable[[Any, Any], Any]
@@ -70,36 +70,37 @@ def _number(text: str) -> Decimal:
     return number
 
 
-def _calculation(name: str, calculate: Callable[[Decimal], Decimal]) -> Transform:
+def _calculation(name: str, calculate: Callable[[Any, Decimal], Decimal], operand: Decimal) -> Transform:
     def transform(value: Any, sent: Any) -> Any:
-        number = read_number(value, "decimal")
-        if type(number) is Fault or isinstance(value, dict):
-            return _fault(name, value, {"type": "decimal"})
-        if type(number) is not Decimal and type(number) is not int:
+        number = value if type(value) is int else read_number(value, "decimal")
+        if number is ABSENT:
             return None
-        return _calculated(name, value, lambda: calculate(Decimal(number)))
+        return _calculated(name, value, calculate, number, operand)
 
     return transform
 
 
-def _calculated(name: str, value: Any, calculate: Callable[[], Decimal]) -> Any:
+def _calculated(name: str, value: Any, calculate: Callable[[Any, Any], Decimal], number: Any, operand: Any) -> Any:
+    """TypeError: one of them is a Fault, no number."""
     try:
-        result = calculate()
-    except ArithmeticError:
-        return _fault(name, value, {"type": "decimal"})
-    return result if is_writable(result) else _fault(name, value, {"type": "decimal"})
+        result = calculate(number, operand)
+        if -MAX_DIGITS <= result.adjusted() < MAX_DIGITS:
+            return result
+    except (ArithmeticError, TypeError):
+        pass
+    return _fault(name, value, {"type": "decimal"})
 
 
 def _multiply(factor: str) -> Transform:
     number = _number(factor)
-    return _calculation("multiply", lambda value: _arithmetic.multiply(value, number))
+    return _calculation("multiply", _arithmetic.multiply, number)
 
 
 def _divide(divisor: str) -> Transform:
     number = _number(divisor)
     if number == 0:
         raise ValueError("expected a number other than 0")
-    return _calculation("divide", lambda value: _arithmetic.divide(value, number))
+    return _calculation("divide", _arithmetic.divide, number)
 
 
 def _divide_by(path: str) -> Transform:
@@ -109,7 +110,7 @@ def _divide_by(path: str) -> Transform:
         number, divisor = read_number(value, "decimal"), read_number(find(sent), "decimal")
         if not all(type(one) in (int, Decimal) for one in (number, divisor)) or divisor == 0:
             return _fault("divide_by", value, {"type": "decimal", "divisor": path})
-        return _calculated("divide_by", value, lambda: _arithmetic.divide(Decimal(number), Decimal(divisor)))
+        return _calculated("divide_by", value, _arithmetic.divide, number, divisor)
 
     return transform
 

@@ -97,11 +97,7 @@ def compile_text_checks(constraints: Constraints) -> TextCheck:
     def check(text: str, seen: Any) -> Sequence[Fault]:
         if not patterns and allowed is None and low <= len(text) <= high:
             return ()
-        faults = [
-            Fault("attribute.pattern", seen=seen, expected={"pattern": pattern})
-            for pattern, fits in patterns
-            if fits(text) is None
-        ]
+        faults = [Fault("attribute.pattern", seen=seen, expected={"pattern": pattern}) for pattern, fits in patterns if fits(text) is None]
         length = check_count(len(text), seen, low, high, "length")
         if length is not None:
             faults.append(length)

@@ -53,9 +53,7 @@ def compile_object(fields: Mapping[str, tuple[Cast, bool]]) -> Cast:
             if read is not ABSENT:
                 collect(read, f".{key}", faults)
                 standard[key] = read
-        faults += [
-            Fault("attribute.missing", f".{name}") for name, (_, required) in fields.items() if required and name not in standard
-        ]
+        faults += [Fault("attribute.missing", f".{name}") for name, (_, required) in fields.items() if required and name not in standard]
         same = len(standard) == len(value) and all(map(_is, standard.values(), value.values()))
         return _answer(value, standard, faults, same)
 

@@ -110,9 +110,7 @@ def normalize_email(text: str) -> str | None:
     return text if lowered == domain else f"{local}@{lowered}"
 
 
-def _compile_address(
-    name: str, normalize: Callable[[str], str | None], constraints: Constraints
-) -> Callable[[Any, Defaults], Any]:
+def _compile_address(name: str, normalize: Callable[[str], str | None], constraints: Constraints) -> Callable[[Any, Defaults], Any]:
     check = compile_text_checks(constraints)
 
     def cast(value: Any, defaults: Defaults) -> Any:
