@@ -3,6 +3,7 @@
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
 from cdp.dashboard import machinery
@@ -22,10 +23,10 @@ def readyz(request: HttpRequest) -> HttpResponse:
         found["migrations"] = not _waiting_migrations()
         found["database"] = True
         found["release"] = current().version
-        found["worker"] = "running" if machinery().running else "silent"
+        found["worker"] = "running" if machinery(timezone.now()).running else "silent"
     except NoRelease:
-        found["worker"] = "running" if machinery().running else "silent"
-    except Exception as error:  # noqa: BLE001 - whatever is wrong, the answer is "not ready", and why
+        found["worker"] = "running" if machinery(timezone.now()).running else "silent"
+    except Exception as error:
         found["error"] = type(error).__name__
     ready = bool(found["database"] and found["migrations"] and found["release"])
     return JsonResponse(found, status=200 if ready else 503)

@@ -205,3 +205,6 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": environment.text("LOG_LEVEL", "WARNING")},
     "loggers": {"django": {"handlers": ["console"], "level": environment.text("LOG_LEVEL", "WARNING"), "propagate": False}},
 }
+
+# An identifier tied to so many customers is shared and ties nothing.
+TAGLINE_SHARED_FROM = {"user_id": 3, "crm_id": 3, "openid": 3, "email": 3, "device": 3, "anonymous_id": 3}

@@ -4,7 +4,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from cdp.health import healthz, readyz
-from taxonomy.codes_page import codes
+from ingestion.codes_page import codes
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),

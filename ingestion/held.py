@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Count, Max, Min, QuerySet
-from taxonomy.violations import title_for
 
 from ingestion.models import QuarantineReason
 from taxonomy.models import Source
+from taxonomy.violations import title_for
 
 CAUSE = ("source_id", "code", "path", "name")
 

@@ -29,7 +29,6 @@ class Sender:
 
 
 _senders: dict[bytes, tuple[float, Sender | None]] = {}
-_used: dict[int, datetime] = {}
 _lock = threading.Lock()
 
 
@@ -124,6 +123,12 @@ def count_failure(cause: str, source_id: str | None = None) -> None:
             """,
             [source_id, cause, hour],
         )
+
+
+def forget() -> None:
+    """Forget the senders known, as tests need between databases."""
+    with _lock:
+        _senders.clear()
 
 
 def rotate(key: WriteKey, *, overlap: timedelta) -> tuple[WriteKey, str]:

@@ -104,7 +104,8 @@ def record(deliveries: list[Delivery], in_commit: InCommit) -> bool:
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return _record_once(deliveries, in_commit)
+            with connection.wrap_database_errors:
+                return _record_once(deliveries, in_commit)
         except (IntegrityError, OperationalError) as error:
             if attempt == _ATTEMPTS or not isinstance(error.__cause__, (UniqueViolation, DeadlockDetected)):
                 raise

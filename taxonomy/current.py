@@ -81,6 +81,13 @@ def plan_of(release_id: int) -> Current:
     return made
 
 
+def forget() -> None:
+    """Forget every release compiled, as tests need between databases."""
+    _watch.current = None
+    with _plans_lock:
+        _plans.clear()
+
+
 def _start() -> None:
     with _watch.lock:
         if _watch.pid == os.getpid():

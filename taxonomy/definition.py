@@ -59,6 +59,8 @@ def apply_definition(item_id: str | UUID, wanted: Definition) -> models.Model:
     labels = () if kind == "rule" else _LABELS
     columns = {name: wanted[name] for name in (*_PLAIN[kind], *labels) if name in wanted}
     columns |= {column: wanted.get(key) for key, column in _REFERENCES[kind].items()}
+    if kind == "attribute":
+        columns["of"] = wanted.get("of") or ""
     if kind == "rule":
         columns |= _condition_columns(wanted.get("condition"))
     row, _ = MODELS[kind]._default_manager.update_or_create(pk=UUID(str(item_id)), defaults=columns)
@@ -77,6 +79,8 @@ def _definition(kind: str, row: Any, inlines: Definition) -> Definition:
     if kind != "rule":
         found |= {name: getattr(row, name) for name in _LABELS}
     found |= {name: getattr(row, name) for name in _PLAIN[kind]}
+    if kind == "attribute":
+        found["of"] = row.of or None
     for key, column in _REFERENCES[kind].items():
         value = getattr(row, column)
         found[key] = str(value) if value is not None else None

@@ -15,7 +15,7 @@ from profiles.models import Tally
 from staff.models import User
 from taxonomy.models import Source
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("departments")]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from profiles.models import Batch, Event, Original
 from staff.models import AccessLog, User
 from taxonomy.models import Source
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("departments")]
 PHONE = "138 0013 8000"
 
 

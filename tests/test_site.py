@@ -1,8 +1,10 @@
 """The shell: every page answers everyone who may see it, and nobody else."""
 
 import re
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.urls import reverse
@@ -12,7 +14,7 @@ from staff.models import User
 from staff.roles import ROLES
 from taxonomy.standardize import CODES
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("departments")]
 
 CHANGELISTS = sorted(f"{model._meta.app_label}_{model._meta.model_name}" for model in admin.site._registry)
 
@@ -112,11 +114,19 @@ def test_pages_run_no_inline_script(client, log_in_as):
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
 def test_every_code_has_its_anchor_and_words(client, language):
     page = client.get(reverse("codes"), headers={"accept-language": language})
-    shown = {entry["code"]: entry for group in page.context["groups"] for entry in group["codes"]}
-    assert shown.keys() == CODES.keys()
+    shown = {entry.code: entry for group in page.context["groups"] for entry in group["codes"]}
+    assert shown.keys() >= CODES.keys() | codes_of_requests()
     for code, entry in shown.items():
         assert f'id="{code}"' in page.content.decode()
-        assert entry["title"], code
+        assert entry.title, code
+        assert entry.happened, code
+
+
+def codes_of_requests():
+    """The codes that our own code raises as ApiError."""
+    raised = re.compile(r'ApiError\(\s*\d{3},\s*"([a-z_.]+)"')
+    files = [path for app in ("ingestion", "profiles") for path in Path(settings.BASE_DIR, app).rglob("*.py")]
+    return {code for path in files for code in raised.findall(path.read_text())}
 
 
 def test_a_list_asks_the_database_no_more_often_when_it_grows(client, log_in_as, django_assert_max_num_queries):

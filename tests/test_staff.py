@@ -13,7 +13,7 @@ from staff.access import log_access
 from staff.models import AccessLog, Department, ReadToken, User
 from staff.roles import ROLES, ensure_roles, permissions_of, role_label
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("departments")]
 PASSWORD = "correct horse battery"
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from babel.messages.mofile import read_mo
 from django.conf import settings
-from tests.parts import needs
 
 from cdp.messages import STUB, messages_in, our_files, read_catalogue, unfold_stub
 
@@ -25,7 +24,7 @@ def translations():
     }
 
 
-@needs("gettext")
+@pytest.mark.needs("gettext")
 def test_every_string_of_ours_is_in_the_catalogue_and_translated():
     known = translations()
     missing = []
@@ -36,7 +35,7 @@ def test_every_string_of_ours_is_in_the_catalogue_and_translated():
     assert not missing, f"{len(missing)} strings lack a translation; run `make messages`: {missing[:20]}"
 
 
-@needs("gettext")
+@pytest.mark.needs("gettext")
 def test_the_stub_holds_what_unfold_says_today():
     assert STUB.read_text() == unfold_stub(), "run `make messages`"
 

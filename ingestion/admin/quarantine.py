@@ -12,8 +12,6 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.translation import gettext_lazy as _
-from taxonomy.standardize import Violation
-from taxonomy.violations import message_for, title_for
 from unfold.admin import ModelAdmin
 
 from ingestion.held import held_groups, open_reasons, reasons_like
@@ -24,6 +22,8 @@ from staff.access import log_access
 from staff.masking import mask_in_text, may_see_personal
 from staff.models import AccessLog
 from taxonomy.models import Release, Source
+from taxonomy.standardize import Violation
+from taxonomy.violations import message_for, title_for
 
 PAGE = 50
 

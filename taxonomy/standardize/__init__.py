@@ -1,17 +1,38 @@
 """The pure core: what a record means under a plan. No Django, no database, no clock, no randomness."""
 
+from taxonomy.standardize.check import check_plan
 from taxonomy.standardize.codes import CODES
+from taxonomy.standardize.decode import decode_json, encode_json, storable
+from taxonomy.standardize.identifiers import KINDS
+from taxonomy.standardize.keys import content_hash, message_key, message_key_of
 from taxonomy.standardize.limits import LIMITS
+from taxonomy.standardize.plan import Plan, SourcePlan, compile_plan
+from taxonomy.standardize.read import read
+from taxonomy.standardize.standardize import GLOBAL_KINDS, standardize
 from taxonomy.standardize.structs import Change, Problem, RawEvent, Refusal, Result, Subject, Violation
 
 __all__ = [
     "CODES",
+    "GLOBAL_KINDS",
+    "KINDS",
     "LIMITS",
     "Change",
+    "Plan",
     "Problem",
     "RawEvent",
     "Refusal",
     "Result",
+    "SourcePlan",
     "Subject",
     "Violation",
+    "check_plan",
+    "compile_plan",
+    "content_hash",
+    "decode_json",
+    "encode_json",
+    "message_key",
+    "message_key_of",
+    "read",
+    "standardize",
+    "storable",
 ]

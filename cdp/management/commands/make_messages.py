@@ -4,7 +4,6 @@ from django.core.management import BaseCommand, call_command
 
 from cdp.messages import STUB, read_catalogue, unfold_stub
 
-
 HEADER = """msgid ""
 msgstr ""
 "Language: zh_Hans\\n"

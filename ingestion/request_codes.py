@@ -1,0 +1,39 @@
+"""The words of the codes of requests that fail as a whole, for the page of codes; the doors raise them as ApiError."""
+
+from django.utils.translation import gettext_lazy as _
+
+from taxonomy.violations import Explanation, Text
+
+# code: (title, what happened, what was expected, next step)
+WORDS: dict[str, tuple[Text, Text, Text, Text]] = {
+    "key.missing": (_("No key"), _("The request came without a key (401)."), _("Authorization: Bearer <key>"), _("Send the source's write key, or for reading a read token.")),
+    "key.unknown": (_("Unknown key"), _("The key is mistyped, expired or revoked (401)."), _("A key that works."), _("Ask for a new one under Write keys, or make a read token of your own.")),
+    "key.cannot_send": (_("This key cannot send"), _("A read token was used to send events (403)."), _("A write key of the source."), _("Use the source's write key.")),
+    "key.cannot_read": (_("This key cannot read customers"), _("A write key, which may be public in a web page, was used to read customers (403)."), _("A read token."), _("Make a read token under People.")),
+    "request.not_json": (_("Body is not JSON"), _("The body is not a JSON object (400)."), _("One event, or {\"events\": […]}."), _("Send JSON in UTF-8.")),
+    "request.events": (_("No list of events"), _("“events” is empty, or is not a list (400)."), _("A list of 1 to 1,000 events."), _("Send at least one event.")),
+    "request.too_many": (_("Too many events"), _("The request holds more than 1,000 events (413)."), _("At most 1,000."), _("Send the rest in another request.")),
+    "request.too_large": (_("Request too large"), _("The request is larger than 5 MB unpacked (413)."), _("At most 5 MB."), _("Send fewer events at once.")),
+    "request.media_type": (_("Other media type"), _("The body is not said to be JSON (415)."), _("Content-Type: application/json"), _("Set this header.")),
+    "request.encoding": (_("Other packing"), _("The body is packed in a way we do not know (415)."), _("gzip, or nothing."), _("Pack it with gzip, or not at all.")),
+    "request.not_gzip": (_("Broken gzip"), _("The body is said to be gzip and is not, or is cut off (400)."), _("A whole gzip stream."), _("Send it again.")),
+    "rate_limited": (_("Too fast"), _("The key sends more events a second than it may (429)."), _("No more than the key's limit."), _("Wait as long as Retry-After says, then send again.")),
+    "no_release": (_("No standard yet"), _("No standard has been published (503)."), _("A release."), _("Publish the standard, then send again.")),
+    "source_unreleased": (_("Source not released"), _("The key's source is not in the published standard (503)."), _("A source that is released."), _("Publish the source, then send again.")),
+    "unavailable": (_("Unavailable"), _("The database cannot be reached (503). Nothing was stored."), "", _("Send the same request again.")),
+    "not_authenticated": (_("Not logged in"), _("This needs a key or a log-in (401)."), _("Authorization: Bearer <key>"), _("Send a key.")),
+    "authentication_failed": (_("Key refused"), _("The key does not work here (401)."), _("A key that works."), _("Check the key, or make a new one.")),
+    "permission_denied": (_("Not permitted"), _("The key's owner may not do this (403)."), _("A permission for it."), _("Ask an administrator for a role that has it.")),
+    "not_found": (_("Not found"), _("There is nothing at this address (404)."), "", _("Check the address.")),
+    "method_not_allowed": (_("Other method"), _("This address does not take this HTTP method (405)."), _("The methods named in Allow."), _("Look the call up in the API documentation.")),
+    "parse_error": (_("Body cannot be read"), _("The body is not the JSON it is said to be (400)."), _("JSON in UTF-8."), _("Correct the body.")),
+    "unsupported_media_type": (_("Unknown media type"), _("The body's media type is not known (415)."), _("Content-Type: application/json"), _("Set this header.")),
+    "not_acceptable": (_("No such answer"), _("The answer cannot be given in the form the Accept header asks for (406)."), _("Accept: application/json"), _("Set this header, or none.")),
+    "throttled": (_("Too many requests"), _("Too many requests came in a short time (429)."), "", _("Wait as long as Retry-After says, then send again.")),
+    "invalid": (_("Invalid field"), _("A field of the request has a value it cannot have (400)."), "", _("Correct the field the message names.")),
+    "error": (_("Error on our side"), _("Something broke on our side (500)."), "", _("Send the request again; tell an administrator when it stays.")),
+}  # fmt: skip
+
+
+def explain_request() -> list[Explanation]:
+    return [Explanation(code, *words) for code, words in WORDS.items()]

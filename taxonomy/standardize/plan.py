@@ -1,0 +1,373 @@
+"""The compiled plan: a release's definitions made ready to read events with, once per process and release."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+import re2
+
+from taxonomy.standardize.conditions import compile_test
+from taxonomy.standardize.decode import storable
+from taxonomy.standardize.names import Refinement, RefinementIndex, parse_refinement
+from taxonomy.standardize.paths import Getter, compile_path, first_names, plain_names
+from taxonomy.standardize.read import ItemReader, compile_envelope
+from taxonomy.standardize.sameness import Notation, notation_of
+from taxonomy.standardize.structs import Change, RawEvent
+from taxonomy.standardize.times import compile_time
+from taxonomy.standardize.transforms import compile_transforms
+from taxonomy.standardize.types import Cast, Defaults, compile_cast
+
+Items = dict[str, dict[str, Any]]
+# (attributes as sent, raw event) -> the value there
+Finder = Callable[[dict[str, Any], RawEvent], Any]
+
+# Distinct event names remembered per source; names by refinement may be as many as there are products.
+_MAX_NAMES = 20_000
+_MAX_NAME_CHARACTERS = 200
+
+RAW_FIELDS = (
+    "name", "phone", "region", "identifiers", "occurred_at", "sent_at", "message_id", "source_version", "attributes", "context",
+)  # fmt: skip
+
+_canonical = msgspec.json.Encoder(order="sorted", decimal_format="string")
+
+
+class Slot(NamedTuple):
+    """One attribute as one tag uses it."""
+
+    uuid: str
+    code: str
+    required: bool
+    cast: Cast
+    notation: Notation
+    type: str
+
+
+class Step(NamedTuple):
+    """How one attribute of a tag is found in what was sent: under `key`, or by `find`, else (`fallback`) under its own code."""
+
+    code: str
+    path: str
+    key: str
+    find: Finder | None
+    transform: Any
+    fallback: bool
+    cast: Cast
+    required: bool
+    notation: Notation
+    renamed: Change | None
+    origin: str
+
+
+class EnvelopeRow(NamedTuple):
+    """A row of a rule that fills the phone, the region, the time or an identifier."""
+
+    target: str
+    find: Finder
+    transform: Any
+
+
+class Reading:
+    """How events become one tag: natively, or by one mapping rule. Made when first needed."""
+
+    __slots__ = ("envelope_rows", "known", "needs_defaults", "rule", "steps", "tag")
+
+    def __init__(self, tag: "TagPlan", rule: dict[str, Any] | None = None, rule_uuid: str | None = None) -> None:
+        rows = rule["rows"] if rule else []
+        keeps_unmapped = rule.get("keep_unmapped", True) if rule else True
+        row_of = {row["target"]: row for row in rows}
+        consumed = {name for row in rows for name in consumed_names(row)}
+        self.tag = tag
+        self.rule = rule_uuid
+        self.steps = [
+            _step(slot, row_of.get(slot.code), native=keeps_unmapped and slot.code not in consumed)
+            for slot in tag.slots.values()
+            if keeps_unmapped or slot.code in row_of
+        ] + [_missing_step(slot) for slot in tag.slots.values() if not keeps_unmapped and slot.code not in row_of and slot.required]
+        self.known = frozenset(consumed | (tag.slots.keys() if keeps_unmapped else set()))
+        self.needs_defaults = tag.needs_defaults
+        self.envelope_rows = [
+            EnvelopeRow(row["target"], _row_finder(row), _transform(row)) for row in rows if row["target"].startswith("$")
+        ]
+
+
+class TagPlan:
+    __slots__ = (
+        "_native", "category", "code", "definition", "needs_defaults", "one_of", "refinements", "slots", "status", "successor", "uuid",
+    )  # fmt: skip
+
+    def __init__(self, uuid: str, definition: dict[str, Any], slots: Iterable[Slot], successor: str | None) -> None:
+        self.uuid = uuid
+        self.definition = definition
+        self.code: str = definition["code"]
+        self.category: str | None = definition.get("category")
+        self.status: str = definition.get("status", "active")
+        self.successor = successor
+        self.slots = {slot.code: slot for slot in slots}
+        self.one_of: list[list[str]] = definition.get("one_of") or []
+        self.refinements = [
+            refinement
+            for pattern in definition.get("refinements") or []
+            if (refinement := parse_refinement(self.code, pattern["pattern"])) is not None
+        ]
+        self.needs_defaults = any(slot.type in ("money", "phone", "list", "object") for slot in self.slots.values())
+        self._native: Reading | None = None
+
+    @property
+    def receives(self) -> bool:
+        """A draft is unknown to sources."""
+        return self.status != "draft"
+
+    @property
+    def native(self) -> Reading:
+        if self._native is None:
+            self._native = Reading(self)
+        return self._native
+
+
+class RulePlan:
+    __slots__ = ("_reading", "condition", "definition", "index", "tag", "uuid")
+
+    def __init__(self, index: int, uuid: str, definition: dict[str, Any], tag: TagPlan) -> None:
+        self.index = index
+        self.uuid = uuid
+        self.definition = definition
+        self.tag = tag
+        self.condition = compile_condition(definition.get("condition"))
+        self._reading: Reading | None = None
+
+    @property
+    def reading(self) -> Reading:
+        if self._reading is None:
+            self._reading = Reading(self.tag, self.definition, self.uuid)
+        return self._reading
+
+
+class Resolution(NamedTuple):
+    """What one name of one source can mean: its rules in order, then the tag it says by itself."""
+
+    rules: tuple[RulePlan, ...]
+    tag: TagPlan | None
+    change: str
+    refined: tuple[str, str] | None
+
+
+class SourcePlan:
+    """A source's defaults, envelope and rules. Holds the only caches: bounded, of distinct names."""
+
+    def __init__(self, uuid: str, definition: dict[str, Any], rules: list[RulePlan], plan: "Plan") -> None:
+        self.uuid = uuid
+        self.definition = definition
+        self.code: str = definition["code"]
+        self.region: str = definition.get("region") or ""
+        self.timezone: str = definition.get("timezone") or "UTC"
+        self.currency: str = definition.get("currency") or ""
+        self.namespace: str = definition.get("namespace") or ""
+        self.hold_unreadable_phone: bool = definition.get("hold_unreadable_phone", True)
+        self.separate_rows: bool = definition.get("separate_rows", False)
+        self.envelope: dict[str, Any] = definition.get("envelope") or {}
+        self.rules = rules
+        self.defaults = Defaults(timezone=self.timezone, region=self.region, currency=self.currency)
+        self.read_item: ItemReader = compile_envelope(self.code, self.envelope)
+        events = self.envelope.get("events") if self.envelope.get("preset") == "custom" else ""
+        self.find_items: Getter | None = compile_path(events.removeprefix("$.")) if events else None
+        self.parse_time = compile_time(self.envelope.get("time_format") or "", self.timezone)
+        self._plan = plan
+        self._exact: dict[str, list[RulePlan]] = {}
+        self._patterns: list[RulePlan] = []
+        for rule in rules:
+            if rule.definition.get("match") == "pattern":
+                self._patterns.append(rule)
+            else:
+                self._exact.setdefault(rule.definition["name"], []).append(rule)
+        self._pattern_set: Any = None
+        self._resolutions: dict[str, Resolution] = {}
+
+    def resolve(self, name: str) -> Resolution:
+        """What the name can mean here: one dictionary look-up for a name seen before."""
+        found = self._resolutions.get(name)
+        if found is None:
+            found = self._resolve(name)
+            if len(name) <= _MAX_NAME_CHARACTERS:
+                if len(self._resolutions) >= _MAX_NAMES:
+                    self._resolutions.clear()
+                self._resolutions[name] = found
+        return found
+
+    def _resolve(self, name: str) -> Resolution:
+        rules = [*self._exact.get(name, ()), *self._matching(name)]
+        rules.sort(key=lambda rule: rule.index)
+        tag = self._plan.receiving.get(name.lower())
+        if tag is not None:
+            return Resolution(tuple(rules), tag, "" if tag.code == name else "tag.case", None)
+        refined = self._plan.refinement_index.find(name)
+        if refined is not None:
+            return Resolution(
+                tuple(rules), self._plan.tags[refined.tag], "tag.refinement", (refined.attribute, refined.value)
+            )
+        return Resolution(tuple(rules), None, "", None)
+
+    def _matching(self, name: str) -> list[RulePlan]:
+        if not self._patterns:
+            return []
+        if self._pattern_set is None:
+            options = re2.Options()
+            options.log_errors = False
+            patterns = re2.Set.FullMatchSet(options)
+            for rule in self._patterns:
+                patterns.Add(rule.definition["name"])
+            patterns.Compile()
+            self._pattern_set = patterns
+        return [self._patterns[index] for index in self._pattern_set.Match(storable(name)) or ()]
+
+
+class Plan:
+    """A compiled release. `sources` by code, `tags` by uuid, `tags_by_code` by code in small letters."""
+
+    def __init__(self, items: Items, version: str) -> None:
+        self.version = version
+        self.items = items
+        by_kind: dict[str, Items] = {}
+        for uuid, definition in items.items():
+            by_kind.setdefault(definition["kind"], {})[uuid] = definition
+        self._slots: dict[tuple[str, bytes], Slot] = {}
+        tags = by_kind.get("tag", {})
+        self.tags = {
+            uuid: TagPlan(
+                uuid,
+                definition,
+                [self._slot(use) for use in definition.get("attributes") or []],
+                items[definition["successor"]]["code"] if definition.get("successor") in items else None,
+            )
+            for uuid, definition in tags.items()
+        }
+        self.tags_by_code = {tag.code.lower(): tag for tag in self.tags.values()}
+        self.receiving = {code: tag for code, tag in self.tags_by_code.items() if tag.receives}
+        self.refinement_index = RefinementIndex(
+            (tag.uuid, refinement) for tag in self.receiving.values() for refinement in tag.refinements
+        )
+        rules_of: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+        for uuid, definition in by_kind.get("rule", {}).items():
+            rules_of.setdefault(definition["source"], []).append((uuid, definition))
+        self.sources: dict[str, SourcePlan] = {}
+        for uuid, definition in by_kind.get("source", {}).items():
+            ordered = sorted(rules_of.get(uuid, ()), key=rule_order)
+            rules = [
+                RulePlan(index, rule_uuid, rule, self.tags[rule["tag"]]) for index, (rule_uuid, rule) in enumerate(ordered)
+            ]
+            self.sources[definition["code"]] = SourcePlan(uuid, definition, rules, self)
+
+    def _slot(self, use: dict[str, Any]) -> Slot:
+        """The attribute as this tag uses it. Tags mostly share one: compiled once per attribute and tightening."""
+        key = (use["attribute"], _canonical.encode([use.get("required", False), use.get("constraints") or {}]))
+        slot = self._slots.get(key)
+        if slot is None:
+            definition = self.items[use["attribute"]]
+            slot = self._slots[key] = Slot(
+                use["attribute"],
+                definition["code"],
+                use.get("required", False),
+                compile_cast(definition, use.get("constraints") or {}),
+                notation_of(definition),
+                definition["type"],
+            )
+        return slot
+
+    @staticmethod
+    def canonical(items: Items) -> bytes:
+        """The one JSON text of a set of definitions: keys sorted, no spaces, UTF-8."""
+        return _canonical.encode(items)
+
+    @staticmethod
+    def content_hash(items: Items) -> str:
+        """SHA-256 of the canonical JSON, in hex."""
+        return hashlib.sha256(Plan.canonical(items)).hexdigest()
+
+
+def compile_plan(items: Items, *, version: str = "") -> Plan:
+    """Compile definitions that check_plan finds nothing wrong with. 2,000 tags and 2,000 rules: about 0.2 s."""
+    return Plan(items, version)
+
+
+def rule_order(rule: tuple[str, dict[str, Any]]) -> tuple[int, str]:
+    uuid, definition = rule
+    return definition.get("position", 0), uuid
+
+
+def consumed_names(row: dict[str, Any]) -> set[str]:
+    """The attributes as sent that a row takes, so that they are not set aside."""
+    path = row.get("path") or ""
+    return set() if not path or path.startswith("$.") else first_names(path)
+
+
+def compile_condition(condition: dict[str, Any] | None) -> Finder | None:
+    """Compile to a question about an event; None asks nothing."""
+    if not condition or not condition.get("path"):
+        return None
+    test = compile_test(condition["operator"], condition.get("value") or "")
+    names = plain_names(condition["path"])
+    if names is not None and len(names) == 1:
+        name = names[0]
+        return lambda attributes, raw: test(attributes.get(name))
+    find = compile_finder(condition["path"])
+    return lambda attributes, raw: test(find(attributes, raw))
+
+
+def compile_finder(path: str) -> Finder:
+    """Compile a path of a rule: looked up in the attributes as sent, or after "$." in the raw event itself."""
+    if not path.startswith("$."):
+        get = compile_path(path)
+        return lambda attributes, raw: get(attributes)
+    names = plain_names(path[2:])
+    if names is not None:
+        field, rest = names[0], names[1:]
+        if field not in RAW_FIELDS:
+            raise ValueError(f"{path!r}: after $. expected one of {', '.join(RAW_FIELDS)}")
+        if not rest:
+            return lambda attributes, raw: getattr(raw, field)
+        get_rest = compile_path(".".join(f'"{name}"' for name in rest))
+        return lambda attributes, raw: get_rest(getattr(raw, field))
+    search = compile_path(path[2:])
+    return lambda attributes, raw: search({field: getattr(raw, field) for field in RAW_FIELDS})
+
+
+def _step(slot: Slot, row: dict[str, Any] | None, *, native: bool) -> Step:
+    path = f"attributes.{slot.code}"
+    common = {"code": slot.code, "path": path, "cast": slot.cast, "required": slot.required, "notation": slot.notation}
+    if row is None:
+        if not native:
+            return _missing_step(slot)
+        return Step(key=slot.code, find=None, transform=None, fallback=False, renamed=None, origin="", **common)
+    origin = row.get("path") or ""
+    names = plain_names(origin) if origin else None
+    single = names[0] if names is not None and len(names) == 1 else ""
+    return Step(
+        key=single,
+        find=None if single else _row_finder(row),
+        transform=_transform(row),
+        fallback=native and single != slot.code,
+        renamed=None if single == slot.code or not origin else Change("attribute.renamed", path, origin, slot.code),
+        origin=origin,
+        **common,
+    )
+
+
+def _missing_step(slot: Slot) -> Step:
+    """A rule that neither maps the attribute nor keeps it under its own name: never found."""
+    return Step(
+        slot.code, f"attributes.{slot.code}", "", _find_nothing, None, False, slot.cast, slot.required, slot.notation, None, ""
+    )
+
+
+def _row_finder(row: dict[str, Any]) -> Finder:
+    return compile_finder(row["path"]) if row.get("path") else _find_nothing
+
+
+def _find_nothing(attributes: dict[str, Any], raw: RawEvent) -> None:
+    return None
+
+
+def _transform(row: dict[str, Any]) -> Any:
+    text = row.get("transforms") or ""
+    return compile_transforms(text) if text.strip() else None

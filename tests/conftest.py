@@ -1,0 +1,103 @@
+"""The small cast every test knows, and what to do where a part of the system is absent."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+sys.path.insert(0, str(ROOT / "tests"))
+
+PARTS = {
+    "chromium": lambda: shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome"),
+    "gettext": lambda: shutil.which("xgettext") and shutil.which("msgmerge"),
+    "node": lambda: shutil.which("node"),
+    "postgresql-15": lambda: Path("/usr/lib/postgresql/15/bin/postgres").exists(),
+    "root": lambda: os.geteuid() == 0,
+    "shared-data": SHARED.exists,
+}
+# Never there for most people: its absence is told, and no failure even where all parts are required.
+OPTIONAL = {"shared-data"}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs"):
+        part = marker.args[0]
+        if PARTS[part]():
+            continue
+        if os.environ.get("REQUIRE_ALL") == "1" and part not in OPTIONAL:
+            pytest.fail(f"REQUIRE_ALL=1, and {part} is not here", pytrace=False)
+        pytest.skip(f"needs {part}, which is not here")
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    skipped = {report.longrepr[2] for report in terminalreporter.stats.get("skipped", []) if isinstance(report.longrepr, tuple)}
+    if skipped:
+        terminalreporter.section("skipped")
+        for reason in sorted(skipped):
+            terminalreporter.write_line(reason.removeprefix("Skipped: "))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the embedded PostgreSQL for the tests, unless DATABASE_URL names another."""
+    from django.conf import settings
+
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    if not settings.DATABASE_URL:
+        from cdp.postgres import ensure_running
+
+        ensure_running(settings.HOME)
+
+
+@pytest.fixture(autouse=True)
+def _forget_between_tests():
+    """What a process remembers of the database is forgotten with each test's database."""
+    yield
+    from ingestion import keys
+    from profiles import subjects, ties
+    from taxonomy import current
+
+    subjects.known.forget()
+    ties.forget()
+    keys.forget()
+    current.forget()
+
+
+@pytest.fixture
+def departments(db):
+    """The six departments: a transactional test before may have emptied them."""
+    from staff.models import Department
+
+    for code, english, chinese in [
+        ("marketing", "Marketing", "市场部"), ("sales", "Sales", "销售部"), ("service", "Customer service", "客户服务部"),
+        ("product", "Product", "产品部"), ("data", "Data", "数据部"), ("compliance", "Compliance", "合规部"),
+    ]:  # fmt: skip
+        Department.objects.get_or_create(code=code, defaults={"label_en": english, "label_zh_hans": chinese})
+
+
+@pytest.fixture
+def standard(departments):
+    """The small plan of tests/plans.py, published."""
+    from plans import small_plan_items
+    from taxonomy.definition import KINDS, apply_definition
+    from taxonomy.publish import publish
+
+    items = small_plan_items()
+    for uuid, item in sorted(items.items(), key=lambda pair: KINDS.index(pair[1]["kind"])):
+        apply_definition(uuid, item)
+    return publish(notes="for tests", by=None)
+
+
+@pytest.fixture
+def write_key(standard):
+    """(a secret of the website's write key, the key)."""
+    from ingestion.models import WriteKey
+    from taxonomy.models import Source
+
+    key = WriteKey(source=Source.objects.get(code="website"))
+    secret = key.set_secret()
+    key.save()
+    return secret, key

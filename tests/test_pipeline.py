@@ -1,0 +1,121 @@
+"""What is sent comes out once, on the standard or held, and the counts add up."""
+
+import json
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connection
+
+from ingestion.models import QuarantineReason
+from ingestion.pipeline import Incoming, Receipt, receive
+from profiles.models import Customer, Event, Original, Tally
+from taxonomy.current import current
+
+NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
+
+
+def send(*events: dict, source="website", **more) -> Receipt:
+    incoming = [Incoming(json.dumps(event).encode()) for event in events]
+    return receive(incoming, source_code=source, door="api", received_at=NOW, current=current(), **more)
+
+
+def purchase(**more) -> dict:
+    return {
+        "id": "m1",
+        "event": "purchase",
+        "phone": "+86 138 0013 8000",
+        "occurred_at": "2026-03-01T09:00:00Z",
+        "attributes": {"order_id": "o1", "product_id": "p1", "price": "9.90", "quantity": 1},
+        **more,
+    }
+
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_an_event_on_the_standard_becomes_a_customer_s(standard):
+    receipt = send(purchase())
+    event = Event.objects.get()
+    assert receipt.counts == {"accepted": 1, "changed": 1, "duplicate": 0, "quarantined": 0, "refused": 0}
+    assert event.tag.code == "purchase"
+    assert event.subject.value == "+8613800138000"
+    assert event.subject.links.get().customer == Customer.objects.get()
+    assert bytes(Original.objects.get().record) == json.dumps(purchase()).encode()
+
+
+def test_a_held_event_waits_whole_with_every_reason(standard):
+    receipt = send({"id": "m1", "event": "nonsense", "phone": "12"})
+    assert receipt.counts["quarantined"] == 1
+    assert set(QuarantineReason.objects.values_list("code", flat=True)) >= {"event.unknown"}
+    assert Original.objects.count() == 1
+
+
+def test_sent_twice_is_one_event_and_answers_with_the_first_verdict(standard):
+    send(purchase())
+    receipt = send(purchase(), purchase())
+    assert receipt.counts["duplicate"] == 2
+    assert Event.objects.count() == 1
+    assert {entry.first.verdict for entry in receipt.entries} == {"accepted"}
+
+
+def test_a_corrected_sending_closes_the_held_one(standard):
+    send(purchase(event="nonsense"))
+    receipt = send(purchase())
+    assert receipt.counts["accepted"] == 1
+    assert sorted(Event.objects.values_list("standing", flat=True)) == [Event.Standing.COUNTED, Event.Standing.CORRECTED]
+    assert not QuarantineReason.objects.filter(open=True).exists()
+
+
+def test_a_held_one_sent_again_unchanged_is_a_duplicate(standard):
+    send(purchase(event="nonsense"))
+    again = dict(reversed(purchase(event="nonsense").items()))
+    assert send(again).counts["duplicate"] == 1
+
+
+def test_a_correction_within_one_batch_counts_too(standard):
+    receipt = send(purchase(event="nonsense"), purchase(), purchase())
+    assert [entry.status for entry in receipt.entries] == ["quarantined", "accepted", "duplicate"]
+
+
+def test_a_dry_run_answers_the_same_and_stores_nothing(standard):
+    assert send(purchase(), purchase(), dry_run=True).counts == send(purchase(), purchase()).counts
+    assert send(purchase(), dry_run=True).counts["duplicate"] == 1
+    assert Event.objects.count() == 1
+
+
+def test_tallies_add_up(standard):
+    send(purchase(), purchase(), purchase(id="m2", event="nonsense"))
+    receive([Incoming(b"[1]")], source_code="website", door="api", received_at=NOW, current=current())
+    totals = [(tally.received, tally.accepted, tally.duplicate, tally.quarantined, tally.refused) for tally in Tally.objects.order_by("id")]
+    assert totals == [(3, 1, 1, 1, 0), (1, 0, 0, 0, 1)]
+
+
+def test_the_same_event_by_many_at_once_is_stored_once(standard):
+    events = [purchase(id=f"m{number}") for number in range(40)]
+    found: list[Receipt] = []
+
+    def post(order: int) -> None:
+        try:
+            found.append(send(*(events if order else reversed(events))))
+        finally:
+            connection.close()
+
+    current()
+    threads = [threading.Thread(target=post, args=(number % 2,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Event.objects.count() == 40
+    assert sum(receipt.counts["accepted"] for receipt in found) == 40
+    assert sum(receipt.counts["duplicate"] for receipt in found) == 280
+
+
+@pytest.mark.parametrize("text", ["a\\u0000b", "\\ud800", "😀", "tab\\tnew\\nline\\\\", '"'])
+def test_hostile_text_is_stored_or_held_never_lost(standard, text):
+    body = json.dumps(purchase()).replace("o1", text)
+    receipt = receive([Incoming(body.encode())], source_code="website", door="api", received_at=NOW, current=current())
+    assert receipt.counts["accepted"] + receipt.counts["quarantined"] + receipt.counts["refused"] == 1
+    if not receipt.counts["refused"]:
+        assert bytes(Original.objects.get().record) == body.encode()
