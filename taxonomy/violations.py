@@ -93,17 +93,18 @@ def message_for(one: Violation | dict[str, Any]) -> str:
         sentences.append(gettext("Where: %(path)s.") % {"path": found.path})
     if found.seen is not None:
         sentences.append(gettext("Seen: %(seen)s.") % {"seen": found.seen})
-    wanted = _expected(found) or str(expected)
+    wanted = expected_text(found.expected) or str(expected)
     if wanted:
         sentences.append(gettext("Expected: %(expected)s") % {"expected": wanted.rstrip(".") + "."})
     sentences.append(str(next_step))
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _expected(found: Violation) -> str:
-    if isinstance(found.expected, dict):
-        return ", ".join(f"{name} {_listed(value)}" for name, value in found.expected.items() if value is not None)
-    return _listed(found.expected) if found.expected is not None else ""
+def expected_text(expected: Any) -> str:
+    """A violation's own expectation as text, such as "minimum 0, maximum 100"; "" when it has none."""
+    if isinstance(expected, dict):
+        return ", ".join(f"{name} {_listed(value)}" for name, value in expected.items() if value is not None)
+    return _listed(expected) if expected is not None else ""
 
 
 def _listed(value: Any) -> str:

@@ -16,7 +16,7 @@ from staff.models import AccessLog, User
 from taxonomy.models import Source
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("departments")]
-PHONE = "138 0013 8000"
+PHONE = "139 1234 5678"
 
 
 @pytest.fixture
@@ -156,23 +156,35 @@ def test_the_whole_event_stands_beside_all_its_reasons(client, log_in_as, shop, 
     )
     log_in_as("marketer")
     answer = event_page(client, event)
-    assert [reason["code"] for reason in answer.context["reasons"]] == ["attribute.missing", "phone.invalid"]
-    assert all(reason["message"] for reason in answer.context["reasons"])
+    assert [reason["explained"].code for reason in answer.context["reasons"]] == ["attribute.missing", "phone.invalid"]
+    assert all(reason["holds"] for reason in answer.context["reasons"])
     assert '"a": 12.50' in answer.context["original"].text
     assert "12345678901234567890" in answer.context["original"].text
 
 
+def test_what_holds_the_event_stands_before_what_was_only_noted(client, log_in_as, shop, hold):
+    event = hold(shop, ("attribute.unplanned", "attributes.x"), ("attribute.missing", "attributes.price"))
+    log_in_as("marketer")
+    assert [reason["holds"] for reason in event_page(client, event).context["reasons"]] == [True, False]
+
+
+def test_an_event_that_was_never_held_is_no_page_of_the_quarantine(client, log_in_as, shop, hold):
+    event = hold(shop)
+    log_in_as("marketer")
+    assert event_page(client, event).status_code == 404
+
+
 def test_personal_data_is_masked_from_who_may_not_see_it(client, log_in_as, shop, hold):
-    record = {"phone": PHONE, "tel": 13800138000, "mail": "li@example.com"}
+    record = {"phone": PHONE, "tel": 13912345678, "mail": "li@example.com"}
     event = hold(shop, ("phone.invalid", "phone"), record=json.dumps(record).encode())
     log_in_as("marketer")
     page = event_page(client, event).content.decode()
-    assert "0013 8000" not in page
-    assert "13800138000" not in page
+    assert "1234 5678" not in page
+    assert "13912345678" not in page
     assert "li@example.com" not in page
-    assert "138****8000" in page
+    assert "139****5678" in page
     cause = client.get(reverse("admin:quarantine_cause", args=[event.reasons.get().pk])).content.decode()
-    assert "0013 8000" not in cause
+    assert "1234 5678" not in cause
 
 
 def test_who_may_see_it_sees_it_and_leaves_a_trace(client, log_in_as, shop, hold):

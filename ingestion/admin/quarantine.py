@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -22,8 +22,8 @@ from staff.access import log_access
 from staff.masking import mask_in_text, may_see_personal
 from staff.models import AccessLog
 from taxonomy.models import Release, Source
-from taxonomy.standardize import Violation
-from taxonomy.violations import message_for, title_for
+from taxonomy.standardize.codes import HELD
+from taxonomy.violations import expected_text, explain, title_for
 
 PAGE = 50
 
@@ -101,12 +101,15 @@ class QuarantineAdmin(ModelAdmin):
             "event": event,
             "message_id": shown(event.message_id or ""),
             "seen": shown(str(mine[0]["seen"])) if mine and mine[0].get("seen") is not None else "",
-            "others": sum(one.get("code") != reason.code for one in violations),
+            "others": sum(one["code"] != reason.code and one["code"] in HELD for one in violations),
         }
 
     def event_view(self, request: HttpRequest, public_id: str) -> HttpResponse:
         """One event whole: its reasons beside the record as it came. Opening it unmasked is recorded."""
-        event = get_object_or_404(Event.objects.select_related("source", "batch"), key=_key(public_id))
+        event = get_object_or_404(
+            Event.objects.filter(Exists(QuarantineReason.objects.filter(event_id=OuterRef("pk")))).select_related("source", "batch"),
+            key=_key(public_id),
+        )
         unmasked = may_see_personal(request.user)
         if unmasked:
             log_access(request.user, AccessLog.Action.ORIGINAL, reason=f"quarantine {public_id}")
@@ -131,22 +134,18 @@ class QuarantineAdmin(ModelAdmin):
 
 
 def _reasons(event: Event, shown: Any) -> list[dict[str, Any]]:
-    """What the page says of each violation, those that hold the event first."""
+    """What the page says of each violation, those that hold the event first, then the notes."""
+    found = (event.report or {}).get("violations", [])
     return [
         {
-            "code": one["code"],
-            "title": title_for(one["code"]),
-            "message": shown(str(message_for(_violation(one)))),
+            "explained": explain(one["code"]),
+            "holds": one["code"] in HELD,
             "path": one.get("path", ""),
             "seen": shown(str(one["seen"])) if one.get("seen") is not None else "",
-            "expected": one.get("expected"),
+            "expected": expected_text(one.get("expected")),
         }
-        for one in (event.report or {}).get("violations", [])
+        for one in sorted(found, key=lambda one: one["code"] not in HELD)
     ]
-
-
-def _violation(stored: dict[str, Any]) -> Violation:
-    return Violation(**{name: stored[name] for name in ("code", "path", "seen", "expected", "values") if name in stored})
 
 
 def _after(newest: Any, reason_id: int) -> Any:
