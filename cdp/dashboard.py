@@ -70,7 +70,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return context
 
 
-def _tallies_since(first_day: date) -> list[dict[str, Any]]:
+def _tallies_since(first_day: date) -> list[Any]:
     """First verdicts per day (the company's) and source: [{"day", "source_id", "accepted", …}]. One query."""
     zone = timezone.get_default_timezone()
     since = datetime.combine(first_day, datetime.min.time(), tzinfo=zone)

@@ -9,6 +9,7 @@ from pathlib import Path
 import django
 import unfold
 from babel.messages.catalog import Catalog
+from babel.messages.catalog import Message as CatalogueMessage
 from babel.messages.pofile import read_po
 from django.conf import settings
 from django.utils.translation.template import templatize
@@ -87,7 +88,7 @@ def translated_by_django() -> set[tuple[str | None, str]]:
     known = set()
     for path in Path(django.__file__).parent.rglob("locale/zh_Hans/LC_MESSAGES/django.po"):
         for message in read_catalogue(path):
-            if message.id and message.string and not message.fuzzy:
+            if message.id and is_translated(message):
                 known.add((message.context, message.id[0] if isinstance(message.id, tuple | list) else message.id))
     return known
 
@@ -95,6 +96,11 @@ def translated_by_django() -> set[tuple[str | None, str]]:
 def read_catalogue(path: Path) -> Catalog:
     with path.open("rb") as stored:
         return read_po(stored, locale="zh_Hans")
+
+
+def is_translated(message: CatalogueMessage) -> bool:
+    strings = [message.string] if isinstance(message.string, str) else list(message.string or [])
+    return not message.fuzzy and bool(strings) and all(strings)
 
 
 def unfold_stub() -> str:

@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.contrib import admin, messages
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_required
@@ -10,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
+from django.views.generic.base import ContextMixin
 from django.views.i18n import set_language as keep_language_in_cookie
 
 from staff.forms import AccountForm, ChoosePasswordForm, ResetForm
@@ -39,10 +42,12 @@ def account(request: HttpRequest) -> HttpResponse:
     return render(request, "staff/account.html", context)
 
 
-class InShell:
+class InShell(ContextMixin):
     """Gives Django's own views what our page frame needs."""
 
-    def get_context_data(self, **kwargs):
+    request: HttpRequest
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return {**admin.site.each_context(self.request), **super().get_context_data(**kwargs)}
 
 

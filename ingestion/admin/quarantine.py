@@ -119,7 +119,7 @@ class QuarantineAdmin(ModelAdmin):
             "title": _("A held event"),
             "event": event,
             "unmasked": unmasked,
-            "release": Release.objects.defer("snapshot").filter(pk=event.release_id).first(),
+            "release": Release.objects.defer("snapshot").filter(pk=event.release_id).first() if event.release_id else None,
             "message_id": shown(event.message_id or ""),
             "name": shown(event.name or ""),
             "reasons": _reasons(event, shown),

@@ -2,7 +2,7 @@ from babel.messages.mofile import write_mo
 from django.conf import settings
 from django.core.management import BaseCommand, call_command
 
-from cdp.messages import STUB, read_catalogue, unfold_stub
+from cdp.messages import STUB, is_translated, read_catalogue, unfold_stub
 
 HEADER = """msgid ""
 msgstr ""
@@ -34,5 +34,5 @@ class Command(BaseCommand):
         )
         with catalogue.with_suffix(".mo").open("wb") as compiled:
             write_mo(compiled, read_catalogue(catalogue))
-        missing = sum(1 for message in read_catalogue(catalogue) if message.id and (message.fuzzy or not any(message.string)))
-        self.stdout.write(f"{catalogue.relative_to(settings.BASE_DIR)}: {missing} without a translation")
+        missing = [message for message in read_catalogue(catalogue) if message.id and not is_translated(message)]
+        self.stdout.write(f"{catalogue.relative_to(settings.BASE_DIR)}: {len(missing)} without a translation")
