@@ -2,8 +2,6 @@
 translations. Runs with any Python 3, standard library only; `make` calls it.
 """
 
-from __future__ import print_function
-
 import glob
 import hashlib
 import os

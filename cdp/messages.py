@@ -78,9 +78,7 @@ def _messages(po: bytes) -> Iterator[Message]:
 
 def _with_header(po: bytes) -> bytes:
     """Fill in what xgettext leaves open in the header of a new file."""
-    return po.replace(b"charset=CHARSET", b"charset=UTF-8").replace(
-        b"nplurals=INTEGER; plural=EXPRESSION", b"nplurals=2; plural=(n != 1)"
-    )
+    return po.replace(b"charset=CHARSET", b"charset=UTF-8").replace(b"nplurals=INTEGER; plural=EXPRESSION", b"nplurals=2; plural=(n != 1)")
 
 
 def translated_by_django() -> set[tuple[str | None, str]]:

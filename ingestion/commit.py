@@ -78,7 +78,7 @@ def _store(together: list[_Waiting]) -> None:
             for waiting in together:
                 _store([waiting])
             return
-    except BaseException as error:  # noqa: BLE001 - it belongs to the requests that wait, not to this thread
+    except BaseException as error:
         for waiting in together:
             waiting.error = error
     for waiting in together:

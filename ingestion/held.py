@@ -54,6 +54,4 @@ def held_groups(*, source: str = "", code: str = "", offset: int = 0, limit: int
 
 def reasons_like(reason: QuarantineReason) -> QuerySet[QuarantineReason]:
     """The open reasons of the same group."""
-    return QuarantineReason.objects.filter(
-        open=True, source_id=reason.source_id, code=reason.code, path=reason.path, name=reason.name
-    )
+    return QuarantineReason.objects.filter(open=True, source_id=reason.source_id, code=reason.code, path=reason.path, name=reason.name)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -19,15 +20,15 @@ from django.db import connection
 from django.utils import timezone
 
 from ingestion.blocks import store_blocks
-from ingestion.doors.files import FileFormat, UnreadableFile, blocks, records, sniff, write_row
+from ingestion.doors.files import RESERVED, FileFormat, Record, UnreadableFile, blocks, records, sniff, write_row
 from ingestion.models import ImportChunk, ImportRun
 from staff.models import User
 from taxonomy.current import current
 from taxonomy.models import Source
+from taxonomy.standardize import decode_json, encode_json
 from taxonomy.violations import message_for
 
 COUNTS = ("accepted", "changed", "duplicate", "quarantined", "refused")
-RESERVED = ("_tagline_id", "_reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,7 @@ def take_file(path: Path, *, source: Source, file_name: str, dry_run: bool = Fal
     """
     file_format = sniff(path)
     fingerprint = _sha256(path)
-    unfinished = ImportRun.objects.filter(source=source, sha256=fingerprint, dry_run=dry_run).exclude(
-        status=ImportRun.Status.FINISHED
-    )
+    unfinished = ImportRun.objects.filter(source=source, sha256=fingerprint, dry_run=dry_run).exclude(status=ImportRun.Status.FINISHED)
     if run := unfinished.first():
         return run
     run = ImportRun(
@@ -100,16 +99,27 @@ def failed_rows(run: ImportRun) -> Iterator[bytes]:
     if file_format.kind == "csv":
         yield write_row([*kept, *RESERVED], file_format.delimiter)
     failed = _failures(run)
-    row, event_id, codes = next(failed, (0, "", []))
+    row, event_id, reasons = next(failed, (0, "", []))
     for block in blocks(Path(run.path), file_format):
         for record in records(block, file_format):
             if record.row != row:
                 continue
-            reason = " ".join(str(message_for(code, {})) for code in codes)
-            yield record_with_reason(record, file_format, event_id or "", reason)
-            row, event_id, codes = next(failed, (0, "", []))
+            yield _with_reason(record, file_format, event_id or "", " ".join(message_for(one) for one in reasons))
+            row, event_id, reasons = next(failed, (0, "", []))
         if not row:
             return
+
+
+def _with_reason(record: Record, file_format: FileFormat, event_id: str, reason: str) -> bytes:
+    """A failed record as it came, with the two columns that are ours."""
+    if file_format.kind == "ndjson":
+        decoded = decode_json(record.original)
+        fields = {**decoded} if isinstance(decoded, dict) else {"_record": record.original.decode("utf-8", "replace")}
+        return encode_json({**fields, "_tagline_id": event_id, "_reason": reason}) + b"\n"
+    if record.cells is None:
+        return record.original + b"\r\n"
+    cells = [value for column, value in record.cells.items() if column not in RESERVED]
+    return write_row([*cells, event_id, reason], file_format.delimiter)
 
 
 def _kept(run_id: UUID) -> Path:
@@ -151,8 +161,8 @@ def _do_blocks(run: ImportRun, on_progress: Callable[[ImportRun], None] | None) 
             on_progress(run)
 
 
-def _failures(run: ImportRun) -> Iterator[tuple[int, str | None, list[str]]]:
+def _failures(run: ImportRun) -> Iterator[tuple[int, str | None, list[dict[str, Any]]]]:
+    """(row, id of the held event, its reasons), in the file's order."""
     chunks = ImportChunk.objects.filter(run=run).order_by("index").values_list("failed_rows", flat=True)
     for failures in chunks.iterator(chunk_size=8):
-        for row, event_id, codes in failures:
-            yield row, event_id, codes
+        yield from ((row, event_id, reasons) for row, event_id, reasons in failures)

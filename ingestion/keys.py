@@ -49,11 +49,7 @@ def sender(secret: str) -> Sender | None:
 
 def _look_up(hashed: bytes) -> Sender | None:
     now = timezone.now()
-    key = (
-        WriteKey.objects.select_related("source")
-        .filter(Q(expires_at=None) | Q(expires_at__gt=now), hash=hashed, revoked_at=None)
-        .first()
-    )
+    key = WriteKey.objects.select_related("source").filter(Q(expires_at=None) | Q(expires_at__gt=now), hash=hashed, revoked_at=None).first()
     if key is None:
         return None
     _note_use(key, now)

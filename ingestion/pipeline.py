@@ -15,7 +15,15 @@ from profiles.link import settle
 from profiles.record import Delivery, Entry, InCommit, counts, find_duplicates, record
 from taxonomy.current import Current
 from taxonomy.standardize import (
-    GLOBAL_KINDS, RawEvent, Refusal, Result, Subject, decode_json, message_key_of, read, standardize,
+    GLOBAL_KINDS,
+    RawEvent,
+    Refusal,
+    Result,
+    Subject,
+    decode_json,
+    message_key_of,
+    read,
+    standardize,
 )  # fmt: skip
 
 
@@ -139,9 +147,7 @@ def in_commit(also: Callable[[CursorWrapper], None] | None = None) -> InCommit:
 
 
 def _others(result: Result, namespace: str) -> list[Subject]:
-    subjects = (
-        Subject(kind, "" if kind in GLOBAL_KINDS else namespace, value) for kind, value in result.identifiers.items()
-    )
+    subjects = (Subject(kind, "" if kind in GLOBAL_KINDS else namespace, value) for kind, value in result.identifiers.items())
     return [subject for subject in subjects if subject != result.subject]
 
 

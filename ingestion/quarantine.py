@@ -22,9 +22,7 @@ def write_reasons(cursor: CursorWrapper, deliveries: list[Delivery], closed: lis
     }
     if not rows:
         return
-    with cursor.copy(
-        "COPY ingestion_quarantinereason (event_id, source_id, code, path, name, received_at, open) FROM STDIN"
-    ) as copy:
+    with cursor.copy("COPY ingestion_quarantinereason (event_id, source_id, code, path, name, received_at, open) FROM STDIN") as copy:
         for row in sorted(rows):
             copy.write_row((*row, True))
 

@@ -82,6 +82,7 @@ def departments(db):
 def standard(departments):
     """The small plan of tests/plans.py, published."""
     from plans import small_plan_items
+
     from taxonomy.definition import KINDS, apply_definition
     from taxonomy.publish import publish
 

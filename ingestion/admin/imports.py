@@ -115,7 +115,7 @@ class ImportRunAdmin(ModelAdmin):
         ending = "csv" if run.format["kind"] == "csv" else "ndjson"
         name = f"{run.file_name.split('.')[0]}-failed.{ending}"
         answer = StreamingHttpResponse(failed_rows(run), content_type="application/octet-stream")
-        answer.headers["Content-Disposition"] = f'attachment; filename="failed.{ending}"; filename*=UTF-8\'\'{_quoted(name)}'
+        answer.headers["Content-Disposition"] = f"attachment; filename=\"failed.{ending}\"; filename*=UTF-8''{_quoted(name)}"
         return answer
 
     def _run(self, request: HttpRequest, run_id: UUID) -> ImportRun:

@@ -8,12 +8,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from ingestion.models import WriteKey
-from staff.admin.pages import confirm_page, secret_page
+from staff.admin.pages import OneButton, confirm_page, secret_page
 
 OVERLAPS = [(0, _("not at all")), (1, _("one hour")), (24, _("a day")), (168, _("a week")), (720, _("30 days"))]
 
@@ -26,7 +25,7 @@ class RotateForm(forms.Form):
 
 
 @admin.register(WriteKey)
-class WriteKeyAdmin(ModelAdmin):
+class WriteKeyAdmin(OneButton):
     """The keys sources send with. A secret is shown once, when it is made."""
 
     list_display = ["source", "name", "hint_shown", "kind", "state", "per_second", "last_used_at"]
@@ -83,9 +82,7 @@ class WriteKeyAdmin(ModelAdmin):
         key = self._usable_key(request, object_id)
         form = RotateForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
-            successor = WriteKey(
-                source=key.source, name=key.name, test=key.test, per_second=key.per_second, created_by=request.user
-            )
+            successor = WriteKey(source=key.source, name=key.name, test=key.test, per_second=key.per_second, created_by=request.user)
             secret = successor.set_secret()
             successor.save()
             until = timezone.now() + timedelta(hours=form.cleaned_data["hours"])
@@ -96,9 +93,7 @@ class WriteKeyAdmin(ModelAdmin):
             request,
             title=_("Rotate the key %(key)s") % {"key": key},
             sentences=[
-                _(
-                    "A new key is made for the same source. Both work until the old one ends, so that nothing is lost while you exchange it."
-                )
+                _("A new key is made for the same source. Both work until the old one ends, so that nothing is lost while you exchange it.")
             ],
             button=_("Make the new key"),
             back_url=reverse("admin:ingestion_writekey_change", args=[key.pk]),

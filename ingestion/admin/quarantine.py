@@ -67,9 +67,7 @@ class QuarantineAdmin(ModelAdmin):
             "source": source,
             "code": code,
             "sources": Source.objects.filter(pk__in=open_reasons().values("source_id")),
-            "codes": [
-                (one, title_for(one)) for one in open_reasons().values_list("code", flat=True).distinct().order_by("code")
-            ],
+            "codes": [(one, title_for(one)) for one in open_reasons().values_list("code", flat=True).distinct().order_by("code")],
             "previous_page": number - 1,
             "next_page": number + 1 if len(groups) > PAGE else 0,
         }

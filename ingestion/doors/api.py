@@ -42,7 +42,9 @@ class EventsView(APIView):
         try:
             incoming = _cut(_body(request))
             if not keys.allowance.take(sender, len(incoming)):
-                raise ApiError(429, "rate_limited", _("The key sends more events a second than it may. Wait, then send again."), retry_after_seconds=1)
+                raise ApiError(
+                    429, "rate_limited", _("The key sends more events a second than it may. Wait, then send again."), retry_after_seconds=1
+                )
             return self._received(request, sender, incoming)
         except ApiError as error:
             keys.count_failure(error.code, sender.source_id)
@@ -56,9 +58,16 @@ class EventsView(APIView):
                 key_id=sender.key_id, dry_run=dry_run, store=store_together,
             )  # fmt: skip
         except NoRelease as error:
-            raise ApiError(503, "no_release", _("No standard has been published yet. Publish one, then send again."), retry_after_seconds=30) from error
+            raise ApiError(
+                503, "no_release", _("No standard has been published yet. Publish one, then send again."), retry_after_seconds=30
+            ) from error
         except UnknownSource as error:
-            raise ApiError(503, "source_unreleased", _("The source is not in the published standard yet. Publish it, then send again."), retry_after_seconds=30) from error
+            raise ApiError(
+                503,
+                "source_unreleased",
+                _("The source is not in the published standard yet. Publish it, then send again."),
+                retry_after_seconds=30,
+            ) from error
         return Response(answer(receipt))
 
 

@@ -21,6 +21,8 @@ csv.field_size_limit(LIMITS.event_bytes)
 
 BLOCK_BYTES = 2 * 1024 * 1024
 SNIFF_BYTES = 64 * 1024
+# Columns of ours in a failed-rows file.
+RESERVED = ("_tagline_id", "_reason")
 RECORD_BYTES = 16 * 1024 * 1024
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -140,7 +142,7 @@ def cells_or_refusal(cells: list[str], file_format: FileFormat) -> dict[str, str
     """A row by column, without the columns that are ours; a row of another width is refused, its cells stand elsewhere."""
     if len(cells) != len(file_format.columns):
         return Refusal("record.columns", values={"seen": len(cells), "expected": len(file_format.columns)})
-    return dict(zip(file_format.columns, cells, strict=True))
+    return {column: cell for column, cell in zip(file_format.columns, cells, strict=True) if column not in RESERVED}
 
 
 def write_row(cells: list[str], delimiter: str) -> bytes:

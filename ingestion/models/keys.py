@@ -58,9 +58,7 @@ class FailedRequest(models.Model):
         verbose_name = _("failed request")
         verbose_name_plural = _("failed requests")
         default_permissions = ("view",)
-        constraints = [
-            models.UniqueConstraint(fields=["source", "cause", "hour"], name="failed_request_once", nulls_distinct=False)
-        ]
+        constraints = [models.UniqueConstraint(fields=["source", "cause", "hour"], name="failed_request_once", nulls_distinct=False)]
 
 
 class KeyLease(models.Model):

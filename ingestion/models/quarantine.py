@@ -21,6 +21,4 @@ class QuarantineReason(models.Model):
         verbose_name = _("quarantine reason")
         verbose_name_plural = _("quarantine")
         default_permissions = ("view",)
-        indexes = [
-            models.Index(fields=["source", "code", "path", "name"], condition=models.Q(open=True), name="reason_open_group")
-        ]
+        indexes = [models.Index(fields=["source", "code", "path", "name"], condition=models.Q(open=True), name="reason_open_group")]

@@ -20,4 +20,6 @@ class Command(BaseCommand):
         elif action == "start":
             postgres.ensure_running(settings.HOME)
         running = postgres.is_running(settings.HOME)
-        self.stdout.write(f"PostgreSQL {postgres.major()} is {'running' if running else 'stopped'}, data in {postgres.place(settings.HOME)}")
+        self.stdout.write(
+            f"PostgreSQL {postgres.major()} is {'running' if running else 'stopped'}, data in {postgres.place(settings.HOME)}"
+        )

@@ -69,7 +69,7 @@ def _web(port: int) -> list[str]:
 
 def _start(name: str, *command: str) -> "subprocess.Popen[bytes]":
     """A child in a group of its own, that ends when this process is killed."""
-    return subprocess.Popen(command, cwd=settings.BASE_DIR, start_new_session=True, preexec_fn=_end_with_parent)  # noqa: PLW1509
+    return subprocess.Popen(command, cwd=settings.BASE_DIR, start_new_session=True, preexec_fn=_end_with_parent)
 
 
 def _end_with_parent() -> None:

@@ -1,0 +1,88 @@
+"""One block of a file: read, brought to the standard and stored with its ImportChunk, in one commit."""
+
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.db.backends.utils import CursorWrapper
+
+from ingestion.doors.files import Block, FileFormat, Record, records
+from ingestion.models import ImportChunk, ImportRun
+from ingestion.pipeline import Incoming, receive, store_alone
+from profiles.record import Delivery, Entry, counts
+from taxonomy.current import plan_of
+from taxonomy.standardize import CODES, Refusal, Violation, encode_json
+
+# Per row; what is wrong with a row beyond this is told when these are mended.
+_MOST_REASONS = 5
+
+
+def store_block(run_id: UUID, block: Block) -> None:
+    """Idempotent: a block that is stored already violates chunk_once, and nothing of it is stored again."""
+    run = ImportRun.objects.select_related("source").get(pk=run_id)
+    file_format = FileFormat(**run.format)
+    incoming = [_incoming(record, file_format) for record in records(block, file_format)]
+    assert run.release_id is not None and run.started_at is not None
+    arguments: dict[str, Any] = {
+        "source_code": run.source.code,
+        "door": "file",
+        "received_at": run.started_at,
+        "current": plan_of(run.release_id),
+        "batch_id": run.pk,
+        "file_format": file_format,
+    }
+    if run.dry_run:
+        receipt = receive(incoming, dry_run=True, **arguments)
+        ImportChunk.objects.create(**_chunk(run, block, receipt.entries))
+        return
+
+    def store(delivery: Delivery) -> bool:
+        return store_alone(delivery, lambda cursor: _insert(cursor, _chunk(run, block, delivery.entries)))
+
+    receive(incoming, store=store, **arguments)
+
+
+def _incoming(record: Record, file_format: FileFormat) -> Incoming:
+    if file_format.kind == "ndjson":
+        return Incoming(record.original, row=record.row)
+    if record.cells is None:
+        values = {"seen": record.width, "expected": len(file_format.columns)}
+        return Incoming(record.original, Refusal("record.columns", values=values), row=record.row)
+    closes = record.cells.pop("_tagline_id", None)
+    record.cells.pop("_reason", None)
+    return Incoming(record.original, record.cells, closes, record.row)
+
+
+def _chunk(run: ImportRun, block: Block, entries: list[Entry]) -> dict[str, Any]:
+    failed = [entry for entry in entries if entry.status in ("quarantined", "refused")]
+    causes = Counter(code for entry in failed for code in {one.code for one in reasons(entry)})
+    return {
+        "run_id": run.pk,
+        "index": block.index,
+        "rows": len(entries),
+        "first_row": block.first_row,
+        "counts": counts(entries),
+        "causes": dict(causes),
+        "failed_rows": [
+            [entry.row, entry.key.hex() if entry.result else None, [msgspec.to_builtins(one) for one in reasons(entry)]] for entry in failed
+        ],
+    }
+
+
+def reasons(entry: Entry) -> list[Violation]:
+    """Why a row failed: its refusal, or what blocks it."""
+    if entry.refusal is not None:
+        return [Violation(entry.refusal.code, entry.refusal.path, values=entry.refusal.values)]
+    assert entry.result is not None
+    return [one for one in entry.result.violations if CODES[one.code].blocking][:_MOST_REASONS]
+
+
+def _insert(cursor: CursorWrapper, chunk: dict[str, Any]) -> None:
+    cursor.execute(
+        """
+        INSERT INTO ingestion_importchunk (run_id, index, rows, first_row, counts, causes, failed_rows)
+        VALUES (%s, %s, %s, %s, %s, %s, %s)
+        """,
+        [value if not isinstance(value, dict | list) else encode_json(value).decode() for value in chunk.values()],
+    )

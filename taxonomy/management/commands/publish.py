@@ -1,0 +1,38 @@
+from argparse import ArgumentParser
+
+from django.core.management.base import BaseCommand, CommandError
+
+from taxonomy.publish import ItemChange, NothingToPublish, NotPublishable, publish, unreleased
+
+
+class Command(BaseCommand):
+    help = "Release the draft of the standard. Every request obeys it within a second."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--notes", default="", help="what changed, for everybody")
+        parser.add_argument("--items", nargs="*", metavar="CODE", help="only these items; default: all")
+        parser.add_argument("--dry-run", action="store_true", help="show what differs, release nothing")
+
+    def handle(self, *args: object, notes: str, items: list[str] | None, dry_run: bool, **options: object) -> None:
+        changes = unreleased()
+        if items:
+            changes = [change for change in changes if name_of(change) in items]
+        for change in changes:
+            sign = "+" if change.before is None else "-" if change.after is None else "~"
+            self.stdout.write(f"{sign} {change.kind} {name_of(change)}")
+        if dry_run:
+            return
+        try:
+            release = publish([change.item for change in changes] if items else None, notes=notes, by=None)
+        except NothingToPublish:
+            self.stdout.write("Nothing differs from the current release.")
+        except NotPublishable as error:
+            lines = [f"{problem.code} {problem.path} of {problem.item}: {problem.values}" for problem in error.problems]
+            raise CommandError("The plan would not hold together:\n" + "\n".join(lines)) from error
+        else:
+            self.stdout.write(f"Published {release.version}: {len(release.changed_items)} items.")
+
+
+def name_of(change: ItemChange) -> str:
+    definition = change.after or change.before or {}
+    return definition.get("code") or definition.get("name") or change.item
