@@ -8,11 +8,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
-from staff.admin.pages import confirm_page, secret_page
+from staff.admin.pages import OneButton, confirm_page, secret_page
 from staff.models import ReadToken
 
 SCOPES = [("customers", _("customers, as far as you may see them")), ("plan", _("the tracking plan"))]
@@ -38,7 +37,7 @@ class NewTokenForm(forms.ModelForm):
 
 
 @admin.register(ReadToken)
-class ReadTokenAdmin(ModelAdmin):
+class ReadTokenAdmin(OneButton):
     """A person's own tokens for reading by API; nobody sees another's."""
 
     list_display = ["name", "hint_shown", "scopes_shown", "state", "expires_at", "last_used_at"]

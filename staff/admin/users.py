@@ -7,11 +7,10 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelect2Widget
 
-from staff.admin.pages import confirm_page
+from staff.admin.pages import OneButton, confirm_page
 from staff.forms import zone_choices
 from staff.invite import send_invitation
 from staff.models import User
@@ -45,7 +44,7 @@ class UserForm(forms.ModelForm):
 
 
 @admin.register(User)
-class UserAdmin(ModelAdmin):
+class UserAdmin(OneButton):
     """Colleagues. Nobody sets another's password: whoever is invited chooses it by a link sent to their mailbox."""
 
     form = UserForm
