@@ -6,7 +6,6 @@ A job's arguments hold no personal data: they stand in the database in the clear
 import datetime as dt
 
 from procrastinate.contrib.django import app
-from procrastinate.contrib.django.procrastinate_app import current_app
 
 POLL_SECONDS = 0.3
 STALLED_AFTER_SECONDS = 30
@@ -26,7 +25,7 @@ async def retry_stalled(timestamp: int) -> None:
 
 def run_worker() -> None:
     """Do jobs until told to stop by SIGINT or SIGTERM."""
-    working = current_app.with_connector(current_app.connector.get_worker_connector())
+    working = app.with_connector(app.connector.get_worker_connector())
     with working.open():
         working.run_worker(
             concurrency=2,

@@ -133,7 +133,7 @@ def _result(index: int, entry: Entry, codes: dict[Any, str]) -> dict[str, Any]:
         "changed": result.changed,
         "tag": result.tag_code,
         "refinements": result.refinements,
-        "changes": msgspec.to_builtins(result.changes),
+        "changes": result.changes,
         "violations": [violation(one) for one in result.violations],
     }
 

@@ -3,11 +3,11 @@
 import zlib
 
 import msgspec
+from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRequest, extend_schema
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from ingestion import keys
@@ -16,6 +16,7 @@ from ingestion.commit import store_together
 from ingestion.doors.errors import ApiError
 from ingestion.pipeline import Incoming, UnknownSource, receive
 from taxonomy.current import NoRelease, current
+from taxonomy.standardize import encode_json
 
 REQUEST_EVENTS = 1_000
 REQUEST_BYTES = 5 * 1024 * 1024
@@ -37,7 +38,7 @@ class EventsView(APIView):
         responses={200: AnswerSchema, **dict.fromkeys((400, 401, 403, 413, 415, 429, 503), ErrorSchema)},
         examples=[OpenApiExample("Answer", ANSWER_EXAMPLE, response_only=True, status_codes=["200"])],
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         sender = authenticated(request)
         try:
             incoming = _cut(_body(request))
@@ -50,7 +51,7 @@ class EventsView(APIView):
             keys.count_failure(error.code, sender.source_id)
             raise
 
-    def _received(self, request: Request, sender: keys.Sender, incoming: list[Incoming]) -> Response:
+    def _received(self, request: Request, sender: keys.Sender, incoming: list[Incoming]) -> HttpResponse:
         dry_run = sender.test or request.query_params.get("dry_run", "").lower() in ("1", "true", "yes")
         try:
             receipt = receive(
@@ -68,7 +69,7 @@ class EventsView(APIView):
                 _("The source is not in the published standard yet. Publish it, then send again."),
                 retry_after_seconds=30,
             ) from error
-        return Response(answer(receipt))
+        return HttpResponse(encode_json(answer(receipt)), content_type="application/json")
 
 
 def authenticated(request: Request) -> keys.Sender:

@@ -29,12 +29,13 @@ class Command(BaseCommand):
         children: list[subprocess.Popen[bytes]] = []
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
+            settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
             call_command("migrate", verbosity=0, interactive=False)
             shown = demo.prepare(settings.HOME)
             children += [_start("web", *_web(port)), _start("worker", sys.executable, "manage.py", "worker")]
             _wait_until_ready(port, children)
             self.stdout.write(demo.greeting(shown, port))
-            threading.Thread(target=demo.load_in_background, args=(self.stdout.write,), daemon=True).start()
+            threading.Thread(target=demo.load_in_background, args=(settings.HOME, self.stdout.write), daemon=True).start()
             _wait_for_end(children)
         except KeyboardInterrupt:
             self.stdout.write("\nStopping.")

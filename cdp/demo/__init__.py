@@ -1,0 +1,112 @@
+"""What `make run` shows: the starter standard, four accounts, a write key, and a shop's last ninety days."""
+
+import json
+import os
+import secrets
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import Group
+from django.core.management import call_command
+from django.db import connection, transaction
+
+from cdp.demo.shop import days
+from ingestion.models import WriteKey
+from ingestion.pipeline import Incoming, receive
+from profiles.models import Batch
+from staff.models import Department, User
+from taxonomy.current import current
+from taxonomy.models import Source
+
+# role: (e-mail, name, department, language)
+PEOPLE = {
+    "data_steward": ("steward@demo.example", "Lin Yue 林悦", "data", "en"),
+    "marketer": ("marketing@demo.example", "周敏", "marketing", "zh-hans"),
+    "service_agent": ("service@demo.example", "Sam Carter", "service", "en"),
+}
+ADMINISTRATOR = "admin@demo.example"
+
+
+def prepare(home: Path) -> dict[str, Any]:
+    """Everything but the events, made at the first start: {"accounts": {e-mail: password}, "write_key", "first_day"}."""
+    call_command("load_starter", verbosity=0)
+    path = home / "demo.json"
+    if path.exists():
+        kept: dict[str, Any] = json.loads(path.read_text())
+        if WriteKey.objects.filter(hint=kept["write_key"][:10]).exists():
+            return kept
+    with transaction.atomic():
+        made = {"accounts": _make_people(), "write_key": _make_key(), "today": datetime.now(UTC).date().isoformat()}
+        _keep(path, made)
+    return made
+
+
+def greeting(shown: dict[str, Any], port: int) -> str:
+    address = f"http://127.0.0.1:{port}"
+    accounts = "\n".join(f"    {email:26} {password}" for email, password in shown["accounts"].items())
+    return (
+        f"\nTagline is running at {address}\n\n"
+        f"  Log in as one of:\n{accounts}\n\n"
+        f"  Send an event:\n"
+        f"    curl {address}/api/v1/events -H 'Authorization: Bearer {shown['write_key']}' \\\n"
+        f"      -H 'Content-Type: application/json' \\\n"
+        f"      -d '{{\"event\": \"item_detail_view\", \"phone\": \"+86 138 0000 1234\", "
+        f"\"attributes\": {{\"sku\": \"SKU-1001\", \"sale_price\": \"59.90\"}}}}'\n\n"
+        f"  Ctrl-C stops everything.\n"
+    )
+
+
+def load_in_background(home: Path, write: Callable[[str], object]) -> None:
+    """Send the shop's ninety days through the pipeline, a day and source at a time; what is there already is skipped."""
+    try:
+        today = date.fromisoformat(json.loads((home / "demo.json").read_text())["today"])
+        obeyed = current()
+        known = set(Batch.objects.values_list("source__code", "received_at"))
+        told = False
+        for received_at, source_code, records in days(today):
+            if (source_code, received_at) in known:
+                continue
+            if not told:
+                write("The demo's ninety days are being loaded; the pages fill up while you look.")
+                told = True
+            incoming = [Incoming(record) for record in records]
+            receive(incoming, source_code=source_code, door="api", received_at=received_at, current=obeyed)
+        if told:
+            write("The demo is loaded.")
+    finally:
+        connection.close()
+
+
+def _make_people() -> dict[str, str]:
+    accounts = {ADMINISTRATOR: _password()}
+    administrator = User.objects.filter(email=ADMINISTRATOR).first() or User(email=ADMINISTRATOR, name="Admin")
+    administrator.is_superuser = True
+    administrator.set_password(accounts[ADMINISTRATOR])
+    administrator.save()
+    for role, (email, name, department, language) in PEOPLE.items():
+        accounts[email] = _password()
+        person = User.objects.filter(email=email).first() or User(email=email)
+        person.name, person.language, person.department = name, language, Department.objects.get(pk=department)
+        person.set_password(accounts[email])
+        person.save()
+        person.groups.add(Group.objects.get_or_create(name=role)[0])
+    return accounts
+
+
+def _make_key() -> str:
+    key = WriteKey(source=Source.objects.get(code="website"), name="demo")
+    secret = key.set_secret()
+    key.save()
+    return secret
+
+
+def _password() -> str:
+    return "-".join(secrets.token_hex(3) for _ in range(3))
+
+
+def _keep(path: Path, made: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        json.dump(made, out, indent=2, ensure_ascii=False)
