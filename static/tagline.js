@@ -18,7 +18,7 @@ document.addEventListener("change", (event) => {
 // Ctrl-K, Cmd-K and "/" go to the customer search.
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
-  const wanted = (event.key === "k" && (event.ctrlKey || event.metaKey)) || (event.key === "/" && !typing);
+  const wanted = (event.key === "k" && (event.ctrlKey || event.metaKey)) || (event.key === "/" && !typing && !document.querySelector("#searchbar"));
   const field = document.querySelector(".tl-search-field input:not([type=hidden])");
   if (!wanted || !field) return;
   event.preventDefault();

@@ -36,6 +36,18 @@ class NewTokenForm(forms.ModelForm):
         return days
 
 
+def _example(api: str, token: ReadToken) -> str:
+    """A command line that reads with the token, whose secret <token> stands for."""
+    if "plan" in token.scopes:
+        return f'curl {api}/plan -H "Authorization: Bearer <token>"'
+    return (
+        f"curl {api}/customers/lookup \\\n"
+        '  -H "Authorization: Bearer <token>" \\\n'
+        '  -H "Content-Type: application/json" \\\n'
+        '  -d \'{"phone": "+86 138 0013 8000"}\''
+    )
+
+
 @admin.register(ReadToken)
 class ReadTokenAdmin(OneButton):
     """A person's own tokens for reading by API; nobody sees another's."""
@@ -73,12 +85,11 @@ class ReadTokenAdmin(OneButton):
         super().save_model(request, obj, form, change)
 
     def response_add(self, request, obj, post_url_continue=None):
-        host = request.build_absolute_uri("/").rstrip("/")
         return secret_page(
             request,
             request.new_secret,
             title=_("Your read token: %(name)s") % {"name": obj.name},
-            use=f'curl {host}/api/v1/plan \\\n  -H "Authorization: Bearer {request.new_secret}"',
+            use=_example(request.build_absolute_uri("/api/v1"), obj).replace("<token>", request.new_secret),
             back_url=reverse("admin:staff_readtoken_changelist"),
         )
 
