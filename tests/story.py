@@ -84,7 +84,7 @@ RULES: dict[str, list[tuple[str, tuple[str, str, str], str, dict[str, tuple[str,
             "price": ("UnitPrice", ""), "$identifiers.crm_id": ("CustomerID", "whole_number"),
         }),
         ("line", ("Quantity", "lt", "0"), "stock_correction", {
-            "product_id": ("StockCode", ""), "quantity": ("Quantity", ""), "$identifiers.crm_id": ("CustomerID", "whole_number"),
+            "product_id": ("StockCode", ""), "quantity_change": ("Quantity", ""), "$identifiers.crm_id": ("CustomerID", "whole_number"),
         }),
         ("line", ("", "", ""), "purchase", {
             "order_id": ("InvoiceNo", ""), "product_id": ("StockCode", ""), "product_name": ("Description", ""),
@@ -96,15 +96,15 @@ RULES: dict[str, list[tuple[str, tuple[str, str, str], str, dict[str, tuple[str,
         ("catalog", ("", "", ""), "category_view", {}),
         ("wishlist_add", ("", "", ""), "favorite_add", {}),
         ("shipping_details", ("", "", ""), "checkout_start", {}),
-        ("support_chat", ("", "", ""), "ticket_open", {}),
-        *((name, ("", "", ""), "view_page", {}) for name in (
+        ("support_chat", ("", "", ""), "customer_service_chat", {}),
+        *((name, ("", "", ""), "view_page", {"page_title": ("$.name", "")}) for name in (
             "home", "filter_results", "cart", "promo_page", "payment_details", "account_page", "review_page", "error_page",
             "compare", "payment_error", "checkout_bug",
         )),
     ],
     "helpdesk": [
         ("ticket", ("", "", ""), "ticket_open", {
-            "ticket_id": ('"Ticket ID"', ""), "channel": ('"Ticket Channel"', ""), "subject": ('"Ticket Subject"', ""),
+            "ticket_id": ('"Ticket ID"', ""), "channel": ('"Ticket Channel"', 'lower | value_map("social media"=social_media)'), "subject": ('"Ticket Subject"', ""),
         }),
     ],
     "music_shop": [

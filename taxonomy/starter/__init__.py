@@ -72,10 +72,8 @@ def _attribute(code: str, written: Definition) -> Definition:
         **_labels(written),
         "code": code,
         "type": written["type"],
-        "of": written.get("of", ""),
-        "fields": {
-            name: {"required": False, "constraints": {}, **field} for name, field in written.get("fields", {}).items()
-        },
+        "of": written.get("of"),
+        "fields": {name: {"required": False, "constraints": {}, **field} for name, field in written.get("fields", {}).items()},
         "unit": written.get("unit", ""),
         "example": written["example"],
         "personal": written.get("personal", "none"),
