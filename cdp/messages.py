@@ -107,6 +107,7 @@ def unfold_stub() -> str:
     lines = [
         '"""Written by `make messages`: the strings of unfold, so that our catalogue has them. Do not edit."""',
         "# ruff: noqa",
+        "# fmt: off",
         "",
         "from django.utils.translation import gettext_noop, ngettext_lazy, pgettext_lazy",
         "",
