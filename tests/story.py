@@ -104,7 +104,7 @@ RULES: dict[str, list[tuple[str, tuple[str, str, str], str, dict[str, tuple[str,
     ],
     "helpdesk": [
         ("ticket", ("", "", ""), "ticket_open", {
-            "ticket_id": ('"Ticket ID"', ""), "channel": ('"Ticket Channel"', 'lower | value_map("social media"=social_media)'), "subject": ('"Ticket Subject"', ""),
+            "ticket_id": ("$.message_id", ""), "channel": ('"Ticket Channel"', 'lower | value_map("social media"=social_media)'), "subject": ('"Ticket Subject"', ""),
         }),
     ],
     "music_shop": [
