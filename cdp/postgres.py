@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import pwd
+import re
 import secrets
 import shutil
 import signal
@@ -87,7 +88,7 @@ def _candidates() -> Iterator[Path]:
 @cache
 def major() -> int:
     printed = subprocess.run([binaries() / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
-    return int(printed.split()[2].split(".")[0].rstrip("develbtarc"))
+    return int(re.findall(r"\d+", printed)[0])
 
 
 def connection_settings(home: Path) -> Mapping[str, object]:

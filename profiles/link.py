@@ -17,7 +17,7 @@ from django.utils import timezone
 from profiles.models import Link, Subject, Tie
 from taxonomy.standardize import KINDS
 
-_LOCK = 7_201_002
+_LOCK = 7_201_003
 _FOLLOWING = frozenset({"device", "anonymous_id"})
 _STRENGTH = {kind: rank for rank, kind in enumerate(KINDS)}
 
@@ -115,9 +115,7 @@ def _write(wanted: dict[int, list[Span]]) -> None:
     gone = [pk for key, pk in standing.items() if key not in asked]
     Link.objects.filter(pk__in=gone).update(withdrawn_at=timezone.now())
     Link.objects.bulk_create(
-        Link(
-            subject_id=subject_id, customer_id=span.customer_id, since=span.since, until=span.until, evidence=Link.Evidence.TIE
-        )
+        Link(subject_id=subject_id, customer_id=span.customer_id, since=span.since, until=span.until, evidence=Link.Evidence.TIE)
         for subject_id, span in asked
         if (subject_id, span) not in standing
     )

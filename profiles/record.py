@@ -160,9 +160,7 @@ def _record_once(deliveries: list[Delivery], in_commit: InCommit) -> bool:
 Pair = tuple[Delivery, Entry]
 
 
-def _store_wave(
-    cursor: CursorWrapper, waiting: list[Pair], ties: Ties, learned: dict[Subject, int], closed: list[int]
-) -> list[Pair]:
+def _store_wave(cursor: CursorWrapper, waiting: list[Pair], ties: Ties, learned: dict[Subject, int], closed: list[int]) -> list[Pair]:
     """Store the first entry of each key; returns the later ones that say something else of a key that is held."""
     firsts: dict[bytes, Pair] = {}
     repeats: list[Pair] = []
@@ -194,9 +192,9 @@ def _answer_repeats(repeats: list[Pair], firsts: dict[bytes, Pair]) -> list[Pair
     left = []
     for delivery, entry in repeats:
         first = firsts[entry.key][1]
-        if first.first is not None and _supersedes(entry, first.first, delivery):
-            left.append((delivery, entry))
-        elif first.first is None and first.status == "quarantined" and not _same_content(entry, first):
+        if (first.first is not None and _supersedes(entry, first.first, delivery)) or (
+            first.first is None and first.status == "quarantined" and not _same_content(entry, first)
+        ):
             left.append((delivery, entry))
         else:
             entry.first = first.first or _as_stored(first)

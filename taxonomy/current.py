@@ -101,7 +101,7 @@ def _follow() -> None:
     while True:
         try:
             _listen()
-        except Exception as error:  # noqa: BLE001 - the database may be away for a while; its name is enough to log
+        except Exception as error:
             _log.warning("release watch: %s; trying again", type(error).__name__)
         finally:
             connections.close_all()

@@ -12,9 +12,7 @@ from taxonomy.models import Attribute, Category, MappingRow, MappingRule, Refine
 Definition = dict[str, Any]
 Items = dict[str, Definition]
 
-MODELS: dict[str, type[models.Model]] = {
-    model.kind: model for model in (Category, Attribute, Tag, Source, MappingRule)
-}
+MODELS: dict[str, type[models.Model]] = {model.kind: model for model in (Category, Attribute, Tag, Source, MappingRule)}
 # The order in which definitions can be written, so that what they refer to is there.
 KINDS = tuple(MODELS)
 
@@ -42,6 +40,11 @@ _REFERENCES: dict[str, dict[str, str]] = {
 def definition(item: models.Model) -> Definition:
     """The definition of one row, its inlines included. Two queries at the most."""
     return _definitions(item.kind, [item])[str(item.pk)]  # type: ignore[attr-defined]
+
+
+def definitions(items: list[Any]) -> Items:
+    """The definitions of rows of one kind: {uuid: definition}. Two queries, however many."""
+    return _definitions(items[0].kind, items) if items else {}
 
 
 def draft_items() -> Items:
@@ -124,18 +127,13 @@ def _write_inlines(row: Any, wanted: Definition) -> None:
     if wanted["kind"] == "tag":
         row.uses.all().delete()
         TagAttribute.objects.bulk_create(
-            TagAttribute(
-                tag=row, position=at, attribute_id=use["attribute"], required=use["required"], constraints=use["constraints"]
-            )
+            TagAttribute(tag=row, position=at, attribute_id=use["attribute"], required=use["required"], constraints=use["constraints"])
             for at, use in enumerate(wanted.get("attributes", []))
         )
         row.refinements.all().delete()
         Refinement.objects.bulk_create(
-            Refinement(tag=row, position=at, pattern=refinement["pattern"])
-            for at, refinement in enumerate(wanted.get("refinements", []))
+            Refinement(tag=row, position=at, pattern=refinement["pattern"]) for at, refinement in enumerate(wanted.get("refinements", []))
         )
     elif wanted["kind"] == "rule":
         row.rows.all().delete()
-        MappingRow.objects.bulk_create(
-            MappingRow(rule=row, position=at, **line) for at, line in enumerate(wanted.get("rows", []))
-        )
+        MappingRow.objects.bulk_create(MappingRow(rule=row, position=at, **line) for at, line in enumerate(wanted.get("rows", [])))

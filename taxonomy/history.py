@@ -13,6 +13,4 @@ def record_revision(item: models.Model, *, by: User | None, action: Revision.Act
     before = Revision.objects.filter(item=item.pk).first()
     if before and before.definition == stands and action == Revision.Action.CHANGED:
         return None
-    return Revision.objects.create(
-        item=item.pk, kind=stands["kind"], action=action, definition=stands, by=by, why=why
-    )
+    return Revision.objects.create(item=item.pk, kind=stands["kind"], action=action, definition=stands, by=by, why=why)

@@ -59,11 +59,7 @@ def unreleased() -> list[ItemChange]:
 
 
 def changes_between(before: Items, after: Items) -> list[ItemChange]:
-    return [
-        ItemChange(item, before.get(item), after.get(item))
-        for item in before | after
-        if before.get(item) != after.get(item)
-    ]
+    return [ItemChange(item, before.get(item), after.get(item)) for item in before | after if before.get(item) != after.get(item)]
 
 
 @transaction.atomic

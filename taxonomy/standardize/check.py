@@ -1,15 +1,14 @@
 """What publishing must refuse: definitions that contradict each other or cannot be compiled."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from taxonomy.standardize.conditions import compile_pattern
+from taxonomy.standardize.identifiers import KINDS
 from taxonomy.standardize.names import RefinementIndex, parse_refinement
 from taxonomy.standardize.paths import compile_path
 from taxonomy.standardize.plan import Items, compile_condition, compile_finder, rule_order
-from taxonomy.standardize.conditions import compile_pattern
-from taxonomy.standardize.identifiers import KINDS
 from taxonomy.standardize.read import compile_envelope, custom_paths
 from taxonomy.standardize.structs import Problem
 from taxonomy.standardize.times import compile_time

@@ -9,9 +9,9 @@ import re2
 
 from taxonomy.standardize.conditions import compile_test
 from taxonomy.standardize.decode import storable
-from taxonomy.standardize.names import Refinement, RefinementIndex, parse_refinement
+from taxonomy.standardize.names import RefinementIndex, parse_refinement
 from taxonomy.standardize.paths import Getter, compile_path, first_names, plain_names
-from taxonomy.standardize.read import ItemReader, compile_envelope
+from taxonomy.standardize.read import ItemReader, compile_envelope, compile_outer
 from taxonomy.standardize.sameness import Notation, notation_of
 from taxonomy.standardize.structs import Change, RawEvent
 from taxonomy.standardize.times import compile_time
@@ -170,6 +170,7 @@ class SourcePlan:
         self.rules = rules
         self.defaults = Defaults(timezone=self.timezone, region=self.region, currency=self.currency)
         self.read_item: ItemReader = compile_envelope(self.code, self.envelope)
+        self.outer_finders = compile_outer(self.envelope)
         events = self.envelope.get("events") if self.envelope.get("preset") == "custom" else ""
         self.find_items: Getter | None = compile_path(events.removeprefix("$.")) if events else None
         self.parse_time = compile_time(self.envelope.get("time_format") or "", self.timezone)

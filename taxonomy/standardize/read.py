@@ -13,8 +13,8 @@ from taxonomy.standardize.structs import RawEvent, Refusal, Violation
 if TYPE_CHECKING:
     from taxonomy.standardize.plan import Plan, SourcePlan
 
-# (item, whole record, received_at, original, notes, position of the item) -> the event
-ItemReader = Callable[[dict[str, Any], Any, datetime, bytes, list[Violation], int | None], RawEvent]
+# (item, what the whole record says of every item, received_at, original, notes, position of the item) -> the event
+ItemReader = Callable[[dict[str, Any], dict[str, Any], datetime, bytes, list[Violation], int | None], RawEvent]
 
 # Columns of a failed-rows file: they say which held event a mended row closes, and are never attributes.
 RESERVED = frozenset({"_tagline_id", "_reason"})
@@ -23,6 +23,7 @@ TAGLINE_FIELDS = RESERVED | {
 }  # fmt: skip
 FLAT_FIELDS = RESERVED | {"id", "event", "phone", "region", "occurred_at"}
 IDENTIFIER_COLUMN = "identifier."
+IDENTIFIERS = "identifiers."
 
 _MAX_CONTAINERS_UNCHECKED = LIMITS.nesting
 
@@ -40,13 +41,14 @@ def read(
     if b"\x00" in original:
         record = storable(record)
         notes = [*notes, Violation("text.repaired")]
+    outer = {field: find(record) for field, find in source.outer_finders}
     if source.find_items is not None:
-        return _read_many(record, source, received_at, original, notes)
-    return [_read_item(record, record, source, received_at, original, notes, None)]
+        return _read_many(record, outer, source, received_at, original, notes)
+    return [_read_item(record, outer, source, received_at, original, notes, None)]
 
 
 def _read_many(
-    record: Any, source: "SourcePlan", received_at: datetime, original: bytes, notes: list[Violation]
+    record: Any, outer: dict[str, Any], source: "SourcePlan", received_at: datetime, original: bytes, notes: list[Violation]
 ) -> list[RawEvent | Refusal]:
     assert source.find_items is not None
     items = source.find_items(record)
@@ -57,13 +59,13 @@ def _read_many(
     if len(items) > LIMITS.events_per_record:
         return [Refusal("limit.events", values={"seen": len(items), "limit": LIMITS.events_per_record})]
     return [
-        _read_item(item, record, source, received_at, original, list(notes), position)
+        _read_item(item, outer, source, received_at, original, list(notes), position)
         for position, item in enumerate(items)
     ]
 
 
 def _read_item(
-    item: Any, record: Any, source: "SourcePlan", received_at: datetime, original: bytes,
+    item: Any, outer: dict[str, Any], source: "SourcePlan", received_at: datetime, original: bytes,
     notes: list[Violation], position: int | None,
 ) -> RawEvent | Refusal:  # fmt: skip
     where = "" if position is None else f"[{position}]"
@@ -77,7 +79,7 @@ def _read_item(
         size = len(original) if position is None else len(encode_json(item))
         if size > LIMITS.event_bytes:
             return Refusal("limit.size", where, {"seen": size, "limit": LIMITS.event_bytes})
-    raw = source.read_item(item, record, received_at, original, notes, position)
+    raw = source.read_item(item, outer, received_at, original, notes, position)
     if len(raw.attributes) > LIMITS.attributes:
         return Refusal("limit.attributes", where, {"seen": len(raw.attributes), "limit": LIMITS.attributes})
     if raw.message_id is not None and len(raw.message_id) > LIMITS.message_id_characters:
@@ -169,6 +171,8 @@ def shorten(value: Any) -> Any:
     """What a violation repeats of a value: numbers and booleans as they are, else a storable text of 200 characters."""
     if value is None or isinstance(value, bool):
         return value
+    if type(value) is str and len(value) <= LIMITS.seen_characters and value.isascii() and "\0" not in value:
+        return value
     text = text_of(value)
     if not isinstance(value, str) and isinstance(value, int | Decimal) and len(text) <= LIMITS.seen_characters:
         return value
@@ -179,7 +183,7 @@ def shorten(value: Any) -> Any:
 
 def _tagline_reader(source_code: str) -> ItemReader:
     def read_item(
-        item: dict[str, Any], record: Any, received_at: datetime, original: bytes, notes: list[Violation], position: int | None
+        item: dict[str, Any], outer: dict[str, Any], received_at: datetime, original: bytes, notes: list[Violation], position: int | None
     ) -> RawEvent:
         get = item.get
         if not item.keys() <= TAGLINE_FIELDS:
@@ -212,7 +216,7 @@ def _tagline_reader(source_code: str) -> ItemReader:
 
 def _flat_reader(source_code: str) -> ItemReader:
     def read_item(
-        item: dict[str, Any], record: Any, received_at: datetime, original: bytes, notes: list[Violation], position: int | None
+        item: dict[str, Any], outer: dict[str, Any], received_at: datetime, original: bytes, notes: list[Violation], position: int | None
     ) -> RawEvent:
         get = item.get
         attributes: dict[str, Any] = {}
@@ -248,39 +252,51 @@ def _flat_reader(source_code: str) -> ItemReader:
 
 
 def _custom_reader(source_code: str, envelope: dict[str, Any]) -> ItemReader:
-    find = {field: _finder(envelope.get(field) or "") for field in _CUSTOM_FIELDS}
-    find_name, find_phone, find_region = find["event"], find["phone"], find["region"]
-    find_occurred_at, find_sent_at, find_id = find["occurred_at"], find["sent_at"], find["message_id"]
-    find_version, find_context = find["source_version"], find["context"]
-    find_identifiers = [(kind, _finder(path)) for kind, path in (envelope.get("identifiers") or {}).items() if path]
-    find_attributes = _finder(envelope["attributes"]) if envelope.get("attributes") else None
+    find = {field: compile_path(path) for field, path in custom_paths(envelope).items() if not path.startswith("$.")}
+    find_name, find_phone, find_region = find.get("event"), find.get("phone"), find.get("region")
+    find_occurred_at, find_sent_at, find_id = find.get("occurred_at"), find.get("sent_at"), find.get("message_id")
+    find_version, find_context, find_attributes = find.get("source_version"), find.get("context"), find.get("attributes")
+    find_identifiers = [
+        (field.removeprefix(IDENTIFIERS), field, find.get(field)) for field in custom_paths(envelope) if field.startswith(IDENTIFIERS)
+    ]
+    takes_all = not envelope.get("attributes")
     constant = envelope.get("event_constant") or None
     used = used_names(envelope) | RESERVED
 
     def read_item(
-        item: dict[str, Any], record: Any, received_at: datetime, original: bytes, notes: list[Violation], position: int | None
+        item: dict[str, Any], outer: dict[str, Any], received_at: datetime, original: bytes, notes: list[Violation], position: int | None
     ) -> RawEvent:
-        if find_attributes is None:
+        name = find_name(item) if find_name is not None else outer.get("event")
+        phone = find_phone(item) if find_phone is not None else outer.get("phone")
+        region = find_region(item) if find_region is not None else outer.get("region")
+        occurred_at = find_occurred_at(item) if find_occurred_at is not None else outer.get("occurred_at")
+        message_id = find_id(item) if find_id is not None else outer.get("message_id")
+        version = find_version(item) if find_version is not None else outer.get("source_version")
+        context = find_context(item) if find_context is not None else outer.get("context")
+        identifiers = {}
+        for kind, field, find_identifier in find_identifiers:
+            written = find_identifier(item) if find_identifier is not None else outer.get(field)
+            if written is not None:
+                text = _text(written, field, notes)
+                if text is not None:
+                    identifiers[kind] = text
+        if takes_all:
             attributes = {key: value for key, value in item.items() if key not in used}
         else:
-            attributes = _object(find_attributes(item, record), "attributes", notes)
-        identifiers = {}
-        for kind, find_identifier in find_identifiers:
-            written = _text(find_identifier(item, record), f"identifiers.{kind}", notes)
-            if written is not None:
-                identifiers[kind] = written
-        context = find_context(item, record)
+            attributes = find_attributes(item) if find_attributes is not None else outer.get("attributes")
+            if type(attributes) is not dict:
+                attributes = _object(attributes, "attributes", notes)
         return RawEvent(
             source_code,
-            _text(find_name(item, record), "event", notes) or constant,
-            _text(find_phone(item, record), "phone", notes),
-            _text(find_region(item, record), "region", notes),
+            (None if name is None else _text(name, "event", notes)) or constant,
+            None if phone is None else _text(phone, "phone", notes),
+            None if region is None else _text(region, "region", notes),
             identifiers,
-            _time(find_occurred_at(item, record)),
-            find_sent_at(item, record),
+            _time(occurred_at),
+            find_sent_at(item) if find_sent_at is not None else outer.get("sent_at"),
             received_at,
-            _text(find_id(item, record), "id", notes),
-            _text(find_version(item, record), "source_version", notes),
+            None if message_id is None else _text(message_id, "id", notes),
+            None if version is None else _text(version, "source_version", notes),
             attributes,
             context if type(context) is dict else {},
             original,
@@ -297,7 +313,7 @@ _CUSTOM_FIELDS = ("event", "phone", "region", "occurred_at", "sent_at", "message
 def custom_paths(envelope: dict[str, Any]) -> dict[str, str]:
     """Every path a custom envelope names: {field: path}."""
     paths = {field: envelope.get(field) or "" for field in (*_CUSTOM_FIELDS, "attributes", "events")}
-    paths |= {f"identifiers.{kind}": path for kind, path in (envelope.get("identifiers") or {}).items()}
+    paths |= {f"{IDENTIFIERS}{kind}": path for kind, path in (envelope.get("identifiers") or {}).items()}
     return {field: path for field, path in paths.items() if path}
 
 
@@ -311,15 +327,8 @@ def used_names(envelope: dict[str, Any]) -> set[str]:
     }
 
 
-def _finder(path: str) -> Callable[[Any, Any], Any]:
-    """Compile a path of an envelope: looked up in the item, or after "$." in the whole record."""
-    if not path:
-        return lambda item, record: None
-    if path.startswith("$."):
-        get = compile_path(path[2:])
-        return lambda item, record: get(record)
-    return _on_item(compile_path(path))
-
-
-def _on_item(get: Getter) -> Callable[[Any, Any], Any]:
-    return lambda item, record: get(item)
+def compile_outer(envelope: dict[str, Any]) -> list[tuple[str, Getter]]:
+    """The fields whose path begins with "$.": looked up once in the whole record, for every event in it."""
+    if envelope.get("preset") != "custom":
+        return []
+    return [(field, compile_path(path[2:])) for field, path in custom_paths(envelope).items() if path.startswith("$.")]

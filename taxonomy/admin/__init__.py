@@ -1,0 +1,1 @@
+from taxonomy.admin import items, releases, sources  # noqa: F401

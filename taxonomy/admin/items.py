@@ -1,0 +1,167 @@
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.admin import TabularInline
+from unfold.decorators import display
+
+from taxonomy.admin.governed import GovernedAdmin, WhyForm
+from taxonomy.models import Attribute, Category, Refinement, Tag, TagAttribute
+from taxonomy.problems import definition_problem
+from taxonomy.standardize.names import parse_refinement
+from taxonomy.standardize.types import check_definition
+
+NAMES = (("label_en", "label_zh_hans"), "description_en", "description_zh_hans")
+
+
+@admin.register(Category)
+class CategoryAdmin(GovernedAdmin):
+    list_display = ["indented", "code", "tag_count", "released_state"]
+    search_fields = ["code", "label_en", "label_zh_hans"]
+    autocomplete_fields = ["parent"]
+    list_per_page = 500
+    fieldsets = ((None, {"fields": ("code", *NAMES, ("parent", "position"))}),)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Category]:
+        return super().get_queryset(request).select_related("parent").annotate(tag_count=Count("tags"))
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The tree from its top, each branch below its stem."""
+        changes = super().get_changelist_instance(request)
+        if not request.GET.get("q"):
+            changes.result_list = _as_tree(changes.result_list)
+        return changes
+
+    @admin.display(description=gettext_lazy("name"))
+    def indented(self, category: Category) -> str:
+        return "    " * getattr(category, "depth", 0) + category.label
+
+    @admin.display(description=gettext_lazy("tags"), ordering="tag_count")
+    def tag_count(self, category: Any) -> int:
+        return int(category.tag_count)
+
+
+def _as_tree(categories: list[Category]) -> list[Category]:
+    below: dict[Any, list[Category]] = {}
+    here = {category.pk for category in categories}
+    for category in categories:
+        below.setdefault(category.parent_id if category.parent_id in here else None, []).append(category)
+
+    def walk(parent: Any, depth: int) -> list[Category]:
+        found = []
+        for category in below.get(parent, []):
+            category.depth = depth  # type: ignore[attr-defined]
+            found += [category, *walk(category.pk, depth + 1)]
+        return found
+
+    return walk(None, 0)
+
+
+class AttributeForm(WhyForm):
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        wanted = {name: cleaned.get(name) for name in ("type", "fields", "constraints")} | {"of": cleaned.get("of") or None}
+        for problem in check_definition(wanted):
+            self.add_error(*definition_problem(problem))
+        return cleaned
+
+
+@admin.register(Attribute)
+class AttributeAdmin(GovernedAdmin):
+    form = AttributeForm
+    list_display = ["label", "code", "type", "personal", "use_count", "released_state"]
+    list_filter = ["type", "personal"]
+    search_fields = ["code", "label_en", "label_zh_hans"]
+    readonly_fields = ["used_by"]
+    fieldsets = (
+        (None, {"fields": ("code", *NAMES, "used_by")}),
+        (gettext_lazy("Value"), {"fields": (("type", "of"), ("unit", "example"), "constraints", "fields", "personal")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Attribute]:
+        return super().get_queryset(request).annotate(use_count=Count("uses"))
+
+    @admin.display(description=gettext_lazy("name"), ordering="label_en")
+    def label(self, attribute: Attribute) -> str:
+        return attribute.label
+
+    @admin.display(description=gettext_lazy("used by tags"), ordering="use_count")
+    def use_count(self, attribute: Any) -> int:
+        return int(attribute.use_count)
+
+    @admin.display(description=gettext_lazy("used by"))
+    def used_by(self, attribute: Attribute) -> str:
+        if attribute._state.adding:
+            return _("no tag yet")
+        uses = attribute.uses.select_related("tag")
+        return ", ".join(f"{use.tag.code}{' *' if use.required else ''}" for use in uses) or _("no tag yet")
+
+
+class TagAttributeInline(TabularInline):
+    model = TagAttribute
+    autocomplete_fields = ["attribute"]
+    fields = ["attribute", "required", "constraints", "position"]
+    ordering_field = "position"
+    hide_ordering_field = True
+    extra = 0
+    tab = False
+
+
+class RefinementForm(forms.ModelForm):  # type: ignore[type-arg]
+    def clean_pattern(self) -> str:
+        pattern: str = self.cleaned_data["pattern"]
+        if parse_refinement("tag", pattern) is None:
+            raise ValidationError(_("Write {tag}, then text and one attribute in braces, such as {tag}_{product_id}."))
+        return pattern
+
+
+class RefinementInline(TabularInline):
+    model = Refinement
+    form = RefinementForm
+    fields = ["pattern", "position"]
+    ordering_field = "position"
+    hide_ordering_field = True
+    extra = 0
+
+
+class TagForm(WhyForm):
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("status") == Tag.Status.DEPRECATED and not cleaned.get("successor"):
+            self.add_error("successor", _("Name the tag that sources should send instead."))
+        return cleaned
+
+
+@admin.register(Tag)
+class TagAdmin(GovernedAdmin):
+    form = TagForm
+    list_display = ["label", "code", "category", "owner", "shown_status", "attribute_count", "released_state"]
+    list_filter = ["status", "owner", "category"]
+    list_select_related = ["category", "owner"]
+    search_fields = ["code", "label_en", "label_zh_hans", "synonyms"]
+    autocomplete_fields = ["category", "successor"]
+    inlines = [TagAttributeInline, RefinementInline]
+    fieldsets = (
+        (None, {"fields": ("code", *NAMES, "synonyms")}),
+        (gettext_lazy("Place"), {"fields": (("category", "owner"), ("status", "successor"), "one_of")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Tag]:
+        return super().get_queryset(request).annotate(attribute_count=Count("uses"))
+
+    @admin.display(description=gettext_lazy("name"), ordering="label_en")
+    def label(self, tag: Tag) -> str:
+        return tag.label
+
+    @display(description=gettext_lazy("status"), ordering="status", label={"active": "success", "draft": "info", "deprecated": "warning"})
+    def shown_status(self, tag: Tag) -> tuple[str, str]:
+        return tag.status, tag.get_status_display()
+
+    @admin.display(description=gettext_lazy("attributes"), ordering="attribute_count")
+    def attribute_count(self, tag: Any) -> int:
+        return int(tag.attribute_count)

@@ -1,0 +1,216 @@
+"""Sources and their mapping rules, each with a place to try a record before anything is saved for good."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.admin import TabularInline
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+from taxonomy.admin.governed import GovernedAdmin, WhyForm
+from taxonomy.models import MappingRow, MappingRule, Source
+from taxonomy.recent import names_seen
+from taxonomy.standardize.paths import PathError, compile_path
+from taxonomy.standardize.transforms import TransformError, parse_transforms
+from taxonomy.tryout import try_record
+
+# What an envelope can say, in the order it is asked: (key, label, example)
+ENVELOPE = (
+    ("event", gettext_lazy("event name"), "event"),
+    ("event_constant", gettext_lazy("or always this event"), "sale"),
+    ("events", gettext_lazy("events in one record"), "order.lines"),
+    ("phone", gettext_lazy("phone"), "customer.mobile"),
+    ("region", gettext_lazy("region"), "customer.country"),
+    ("occurred_at", gettext_lazy("time"), "created_at"),
+    ("time_format", gettext_lazy("time format"), "iso, epoch_s, epoch_ms or %Y/%m/%d %H:%M:%S"),
+    ("sent_at", gettext_lazy("time sent"), "sent_at"),
+    ("message_id", gettext_lazy("message id"), "event_id"),
+    ("source_version", gettext_lazy("source version"), "app.version"),
+    ("attributes", gettext_lazy("attributes"), "data"),
+    ("context", gettext_lazy("context"), "context"),
+)
+IDENTIFIERS = ("user_id", "crm_id", "openid", "email", "device", "anonymous_id")
+PRESETS = [
+    ("tagline", gettext_lazy("Tagline JSON")),
+    ("flat", gettext_lazy("flat rows")),
+    ("custom", gettext_lazy("its own format, found by the paths below")),
+]
+_NO_PATHS = frozenset({"event_constant", "time_format"})
+
+
+class SourceForm(WhyForm):
+    """The envelope as fields, so that nobody has to write JSON."""
+
+    preset = forms.ChoiceField(label=gettext_lazy("records are"), choices=PRESETS, widget=UnfoldAdminSelectWidget)
+
+    class Meta:
+        model = Source
+        exclude = ["envelope"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        envelope = self.instance.envelope or {}
+        self.fields["preset"].initial = envelope.get("preset", "tagline")
+        for key, _label, _example in ENVELOPE:
+            self.fields[f"envelope_{key}"].initial = envelope.get(key, "")
+        for kind in IDENTIFIERS:
+            self.fields[f"identifier_{kind}"].initial = (envelope.get("identifiers") or {}).get(kind, "")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        for name in (*[f"envelope_{key}" for key, *_rest in ENVELOPE if key not in _NO_PATHS], *[f"identifier_{kind}" for kind in IDENTIFIERS]):
+            try:
+                if written := cleaned.get(name, "").removeprefix("$."):
+                    compile_path(written)
+            except PathError as error:
+                self.add_error(name, _("This path cannot be read: %(problem)s") % {"problem": error})
+        return cleaned
+
+    def save(self, commit: bool = True) -> Any:
+        cleaned = self.cleaned_data
+        envelope: dict[str, Any] = {"preset": cleaned["preset"]}
+        if cleaned["preset"] == "custom":
+            envelope |= {key: cleaned[f"envelope_{key}"] for key, *_rest in ENVELOPE if cleaned.get(f"envelope_{key}")}
+            known = {kind: cleaned[f"identifier_{kind}"] for kind in IDENTIFIERS if cleaned.get(f"identifier_{kind}")}
+            envelope |= {"identifiers": known} if known else {}
+        self.instance.envelope = envelope
+        return super().save(commit)
+
+
+for _key, _label, _example in ENVELOPE:
+    SourceForm.base_fields[f"envelope_{_key}"] = forms.CharField(
+        label=_label, required=False, max_length=300, widget=UnfoldAdminTextInputWidget(attrs={"placeholder": _example})
+    )
+for _kind in IDENTIFIERS:
+    SourceForm.base_fields[f"identifier_{_kind}"] = forms.CharField(
+        label=_kind, required=False, max_length=300, widget=UnfoldAdminTextInputWidget(attrs={"placeholder": f"customer.{_kind}"})
+    )
+SourceForm.declared_fields = {
+    name: field for name, field in SourceForm.base_fields.items() if name in ("why", "preset") or name.startswith(("envelope_", "identifier_"))
+}
+
+
+class TryForm(forms.Form):
+    record = forms.CharField(
+        label=gettext_lazy("A record as the source sends it"),
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 10, "spellcheck": "false"}), max_length=300_000,
+        help_text=gettext_lazy("JSON. For flat rows: an object with a key for each column. Nothing is stored."),
+    )  # fmt: skip
+
+
+class Trying(GovernedAdmin):
+    """A page where a record is tried on the draft."""
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_try"
+        return [path("<uuid:object_id>/try/", self.admin_site.admin_view(self.try_view), name=name), *super().get_urls()]
+
+    def try_view(self, request: HttpRequest, object_id: Any) -> HttpResponse:
+        item = self.get_object(request, str(object_id))
+        if item is None or not self.has_view_permission(request, item):
+            raise PermissionDenied
+        source = item if isinstance(item, Source) else item.source  # type: ignore[union-attr]
+        form = TryForm(request.POST or None)
+        outcome = None
+        if request.method == "POST" and form.is_valid():
+            outcome = try_record(form.cleaned_data["record"].encode(), source.code, received_at=timezone.now())
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Try a record of %(source)s") % {"source": source},
+            "opts": self.opts,
+            "item": item,
+            "form": form,
+            "outcome": outcome,
+            "names": names_seen(source),
+        }
+        return TemplateResponse(request, "taxonomy/try.html", context)
+
+
+@admin.register(Source)
+class SourceAdmin(Trying):
+    form = SourceForm
+    change_form_outer_before_template = "taxonomy/_try_link.html"
+    list_display = ["label", "code", "source_kind", "owner", "region", "rule_count", "released_state"]
+    list_filter = ["source_kind", "owner"]
+    list_select_related = ["owner"]
+    search_fields = ["code", "label_en", "label_zh_hans"]
+    fieldsets = (
+        (None, {"fields": ("code", ("label_en", "label_zh_hans"), "description_en", "description_zh_hans", ("source_kind", "owner"))}),
+        (gettext_lazy("Defaults"), {"fields": (("region", "timezone", "currency"), "namespace", ("hold_unreadable_phone", "separate_rows"))}),
+        (gettext_lazy("Envelope"), {
+            "fields": ("preset", *(f"envelope_{key}" for key, *_rest in ENVELOPE)),
+            "description": gettext_lazy("Where in a record things are found, such as customer.mobile. Only for a format of its own."),
+        }),
+        (gettext_lazy("Identifiers"), {"fields": tuple(f"identifier_{kind}" for kind in IDENTIFIERS)}),
+    )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Source]:
+        return super().get_queryset(request).annotate(rule_count=Count("rules"))
+
+    @admin.display(description=gettext_lazy("name"), ordering="label_en")
+    def label(self, source: Source) -> str:
+        return source.label
+
+    @admin.display(description=gettext_lazy("rules"), ordering="rule_count")
+    def rule_count(self, source: Any) -> int:
+        return int(source.rule_count)
+
+
+class RowForm(forms.ModelForm):  # type: ignore[type-arg]
+    def clean_transforms(self) -> str:
+        written: str = self.cleaned_data["transforms"]
+        found = parse_transforms(written)
+        if isinstance(found, TransformError):
+            told = {"position": found.position + 1, "seen": found.seen, "expected": found.expected}
+            raise ValidationError(_("At character %(position)s: found %(seen)s, expected %(expected)s.") % told)
+        return written
+
+    def clean_path(self) -> str:
+        written: str = self.cleaned_data["path"]
+        try:
+            if written:
+                compile_path(written.removeprefix("$."))
+        except PathError as error:
+            raise ValidationError(_("This path cannot be read: %(problem)s") % {"problem": error}) from error
+        return written
+
+
+class RowInline(TabularInline):
+    model = MappingRow
+    form = RowForm
+    fields = ["target", "path", "transforms", "position"]
+    ordering_field = "position"
+    hide_ordering_field = True
+    extra = 0
+
+
+@admin.register(MappingRule)
+class MappingRuleAdmin(Trying):
+    change_form_outer_before_template = "taxonomy/_try_link.html"
+    list_display = ["name", "condition", "tag", "source", "position", "released_state"]
+    list_editable = ["position"]
+    list_filter = ["source", "tag__category"]
+    list_select_related = ["tag", "source"]
+    search_fields = ["name", "tag__code", "tag__label_en", "tag__label_zh_hans"]
+    autocomplete_fields = ["source", "tag"]
+    inlines = [RowInline]
+    fieldsets = (
+        (None, {"fields": (("source", "position"), ("match", "name"))}),
+        (gettext_lazy("Condition"), {"fields": (("condition_path", "condition_operator", "condition_value"),)}),
+        (gettext_lazy("Becomes"), {"fields": ("tag", "keep_unmapped", "note")}),
+    )
+
+    @display(description=gettext_lazy("condition"))
+    def condition(self, rule: MappingRule) -> str:
+        if not rule.condition_path:
+            return _("always")
+        return f"{rule.condition_path} {rule.get_condition_operator_display()} {rule.condition_value}".strip()

@@ -1,0 +1,123 @@
+"""What differs between two definitions of an item, field by field, in the reader's language."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from staff.models import in_reader_language
+from taxonomy.definition import Definition, Items
+
+FIELDS: dict[str, Promise | str] = {
+    "attribute": _("attribute"),
+    "attributes": _("attributes"),
+    "category": _("category"),
+    "code": _("code"),
+    "condition": _("condition"),
+    "constraints": _("constraints"),
+    "currency": _("currency"),
+    "description_en": _("description in English"),
+    "description_zh_hans": _("description in Chinese"),
+    "envelope": _("envelope"),
+    "example": _("example"),
+    "fields": _("fields"),
+    "hold_unreadable_phone": _("hold unreadable phones"),
+    "keep_unmapped": _("take the rest as it is"),
+    "label_en": _("name in English"),
+    "label_zh_hans": _("name in Chinese"),
+    "match": _("event name"),
+    "name": _("name"),
+    "namespace": _("identifier namespace"),
+    "note": _("note"),
+    "of": _("list of"),
+    "one_of": _("at least one of"),
+    "owner": _("owner"),
+    "parent": _("above it"),
+    "personal": _("personal data"),
+    "position": _("position"),
+    "refinements": _("refinements"),
+    "region": _("default region"),
+    "rows": _("rows"),
+    "separate_rows": _("identical rows are separate"),
+    "source": _("source"),
+    "source_kind": _("kind"),
+    "status": _("status"),
+    "successor": _("successor"),
+    "synonyms": _("synonyms"),
+    "system": _("system tag"),
+    "tag": _("tag"),
+    "timezone": _("time zone"),
+    "type": _("type"),
+    "unit": _("unit"),
+}
+# What a row of an inline is known by.
+_ROW_NAMES = {"attributes": "attribute", "refinements": "pattern", "rows": "target"}
+_EMPTY = (None, "", [], {})
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One difference. `before` or `after` is empty when something was added or removed."""
+
+    field: str
+    before: str
+    after: str
+
+
+def diff(before: Definition | None, after: Definition | None, names: Items) -> list[Line]:
+    """The lines that tell two definitions apart. `names` are the items that uuids in them may refer to."""
+    old, new = before or {}, after or {}
+    lines: list[Line] = []
+    for field in dict.fromkeys([*new, *old]):
+        if field == "kind" or old.get(field) == new.get(field):
+            continue
+        if field in _ROW_NAMES:
+            lines += _row_lines(field, old.get(field) or [], new.get(field) or [], names)
+        elif not (old.get(field) in _EMPTY and new.get(field) in _EMPTY):
+            lines.append(Line(str(FIELDS.get(field, field)), shown(old.get(field), names), shown(new.get(field), names)))
+    return lines
+
+
+def _row_lines(field: str, old: list[Definition], new: list[Definition], names: Items) -> list[Line]:
+    key = _ROW_NAMES[field]
+    before = {row[key]: row for row in old}
+    after = {row[key]: row for row in new}
+    lines = [
+        Line(f"{FIELDS[field]}: {shown(name, names)}", _row(before.get(name), key, names), _row(after.get(name), key, names))
+        for name in dict.fromkeys([*after, *before])
+        if before.get(name) != after.get(name)
+    ]
+    if not lines and list(before) != list(after):
+        order = [", ".join(shown(name, names) for name in rows) for rows in (before, after)]
+        lines.append(Line(str(_("order of %(field)s") % {"field": FIELDS[field]}), *order))
+    return lines
+
+
+def _row(row: Definition | None, key: str, names: Items) -> str:
+    if row is None:
+        return ""
+    told = [f"{FIELDS.get(name, name)} {shown(value, names)}" for name, value in row.items() if name != key and value not in _EMPTY]
+    return ", ".join(told) or str(_("there"))
+
+
+def shown(value: Any, names: Items) -> str:
+    """A value as a person reads it: uuids by name, lists and objects in a line."""
+    if isinstance(value, bool):
+        return str(_("yes") if value else _("no"))
+    if value in _EMPTY:
+        return ""
+    if isinstance(value, str):
+        return title(names[value]) if value in names else value
+    if isinstance(value, list):
+        return ", ".join(shown(one, names) for one in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {shown(one, names)}" for name, one in value.items() if one not in _EMPTY)
+    return str(value)
+
+
+def title(item: Definition) -> str:
+    """An item by its name and code; a rule by what it matches."""
+    if item["kind"] == "rule":
+        return str(item["name"])
+    return f"{in_reader_language(item['label_en'], item['label_zh_hans'])} ({item['code']})"

@@ -1,0 +1,59 @@
+"""The words of what is wrong with a definition, a transform or a whole plan: for whoever edits or publishes it."""
+
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from taxonomy.definition import Items
+from taxonomy.diff import shown, title
+from taxonomy.standardize import Problem
+
+PLAN: dict[str, Promise | str] = {
+    "attribute.invalid": gettext_lazy("The attribute's type and constraints do not fit together."),
+    "category.cycle": gettext_lazy("The category stands below itself. Choose another one above it."),
+    "code.duplicate": gettext_lazy("Two items have this code, whatever the case. Give one another code."),
+    "condition.invalid": gettext_lazy("The condition cannot be read. Correct its path, operator or value."),
+    "one_of.unknown": gettext_lazy('"At least one of" names an attribute that the tag does not have. Add it to the tag.'),
+    "path.invalid": gettext_lazy("A path cannot be read. Write it as JMESPath, such as item.price."),
+    "pattern.invalid": gettext_lazy("The pattern is not a regular expression. Correct it."),
+    "reference.missing": gettext_lazy("It refers to an item that is not in the release. Choose that one too."),
+    "refinement.ambiguous": gettext_lazy("Two refinements could mean the same name. Change one of the patterns."),
+    "refinement.hides_tag": gettext_lazy("A tag's code looks like this refinement. Change the pattern or the code."),
+    "refinement.invalid": gettext_lazy("The pattern must be {tag}, text, and one attribute in braces."),
+    "refinement.unknown": gettext_lazy("The refinement names an attribute that the tag does not have. Add it to the tag."),
+    "row.empty": gettext_lazy("A row says neither where the value is nor what it is. Give a path or a constant."),
+    "row.target_unknown": gettext_lazy("A row fills an attribute that the tag does not have. Add it to the tag, or correct the row."),
+    "rule.duplicate": gettext_lazy("Two rules without a condition match the same name. Add a condition to the first, or remove one."),
+    "source.invalid": gettext_lazy("The source's region, time zone, currency or envelope cannot be read."),
+    "successor.missing": gettext_lazy("A deprecated tag needs a successor."),
+    "transforms.invalid": gettext_lazy("A transform cannot be read. Write such as: trim | divide(100)."),
+}
+DEFINITION: dict[str, tuple[str, Promise | str]] = {
+    "definition.bound": ("constraints", gettext_lazy("A minimum or maximum is not of the attribute's type.")),
+    "definition.choices": ("constraints", gettext_lazy('A choice needs choices, such as {"choices": ["a", "b"]}.')),
+    "definition.constraint_unknown": ("constraints", gettext_lazy("This type has no such constraint.")),
+    "definition.count": ("constraints", gettext_lazy("A length or number of entries must be a whole number, 0 or more.")),
+    "definition.crossed": ("constraints", gettext_lazy("The minimum is above the maximum.")),
+    "definition.fields": ("fields", gettext_lazy('The fields must be written as {"city": {"type": "text"}}.')),
+    "definition.of": ("of", gettext_lazy("Say what the list is of.")),
+    "definition.pattern": ("constraints", gettext_lazy("The pattern is not a regular expression.")),
+    "definition.type": ("type", gettext_lazy("There is no such type.")),
+}
+
+
+def definition_problem(problem: Any) -> tuple[str, str]:
+    """(form field, sentence) of what check_definition found."""
+    field, sentence = DEFINITION.get(problem.code, ("constraints", problem.code))
+    told = shown(problem.expected, {}) if problem.expected else ""
+    return field, f"{sentence} {_('Expected: %(expected)s') % {'expected': told}}" if told else str(sentence)
+
+
+def plan_problem(problem: Problem, items: Items) -> str:
+    """One sentence: which item, what is wrong, what to do."""
+    item = items.get(problem.item)
+    told = ", ".join(f"{name}: {shown(value, items)}" for name, value in problem.values.items())
+    where = title(item) if item else problem.item
+    sentence = f"{where}: {PLAN.get(problem.code, problem.code)}"
+    return f"{sentence} ({told})" if told else sentence
