@@ -12,7 +12,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from cdp.charts import StackedBars, stacked_bars
+from profiles.charts import StackedBars, stacked_bars
 from ingestion.held import held_groups
 from ingestion.models import ImportRun, WriteKey
 from profiles.models import Tally

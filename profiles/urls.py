@@ -1,3 +1,13 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from profiles import api, views
+
+urlpatterns = [
+    path("customers/", views.search, name="customer_search"),
+    path("customers/<uuid:public_id>/", views.customer, name="customer"),
+    path("customers/<uuid:public_id>/reveal/", views.reveal, name="customer_reveal"),
+    path("customers/<uuid:public_id>/events/<str:event_id>/", views.event, name="customer_event"),
+    path("api/v1/customers/lookup", api.LookupView.as_view(), name="api_lookup"),
+    path("api/v1/customers/<uuid:public_id>", api.CustomerView.as_view(), name="api_customer"),
+    path("api/v1/customers/<uuid:public_id>/timeline", api.TimelineView.as_view(), name="api_timeline"),
+]

@@ -1,4 +1,4 @@
-"""Geometry of the product's own charts; templates/cdp/_stacked_bars.html draws it as SVG, CSS colors it."""
+"""Geometry of the product's own charts; templates/profiles/_stacked_bars.html draws it as SVG, CSS colors it."""
 
 from dataclasses import dataclass
 from math import log10

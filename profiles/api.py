@@ -1,0 +1,246 @@
+"""Reading by API, with a person's read token: it obeys that person's rights, masking and access log."""
+
+import hashlib
+from typing import Any
+from uuid import UUID
+
+import django_filters
+from django.http import Http404
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import exceptions, serializers
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from profiles.lookup import find_customer
+from profiles.models import Customer, Event, Link
+from profiles.page import tags_under
+from profiles.summary import summary
+from profiles.timeline import PAGE, Cursor, timeline
+from staff.access import log_access
+from staff.masking import mask_identifier, mask_in_record, may_see_personal
+from staff.models import AccessLog, ReadToken, User
+from taxonomy.models import Attribute, Source, Tag
+from taxonomy.standardize.faults import Fault
+
+SCOPE = "customers"
+MOST = 200
+
+
+class ReadTokenAuthentication(BaseAuthentication):
+    """Authorization: Bearer <read token>."""
+
+    def authenticate(self, request: Request) -> tuple[User, ReadToken] | None:
+        scheme, _space, secret = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not secret:
+            return None
+        if secret.startswith(("tlw_", "tlt_")):
+            raise exceptions.PermissionDenied(_("A write key sends events; it cannot read customers. Use a read token."))
+        now = timezone.now()
+        token = ReadToken.objects.select_related("user").filter(hash=hashlib.sha256(secret.encode()).digest(), revoked_at=None, expires_at__gt=now).first()
+        if token is None or not token.user.is_active:
+            raise exceptions.AuthenticationFailed(_("The read token is unknown, expired or revoked. Make a new one under My read tokens."))
+        minute = now.replace(second=0, microsecond=0)
+        if token.last_used_at is None or token.last_used_at < minute:
+            ReadToken.objects.filter(pk=token.pk).update(last_used_at=minute)
+        return token.user, token
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+class ReadTokenScheme(OpenApiAuthenticationExtension):
+    target_class = ReadTokenAuthentication
+    name = "read token"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer"}
+
+
+class MayReadCustomers(BasePermission):
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return bool(request.auth and SCOPE in request.auth.scopes and request.user.has_perm("profiles.view_customer"))
+
+
+class CustomerAPI(APIView):
+    authentication_classes = [ReadTokenAuthentication]
+    permission_classes = [MayReadCustomers]
+
+    def customer(self, public_id: UUID) -> Customer:
+        found = Customer.objects.filter(public_id=public_id).first()
+        if found is None:
+            raise Http404
+        return found
+
+
+class LookupSerializer(serializers.Serializer[Any]):
+    phone = serializers.CharField(max_length=100)
+    region = serializers.CharField(max_length=2, required=False, default="", allow_blank=True, help_text="Of a number without +, such as CN.")
+
+
+class FoundSerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+
+
+class IdentifierSerializer(serializers.Serializer[Any]):
+    kind = serializers.CharField()
+    value = serializers.CharField(help_text="Masked unless the person may see personal data.")
+    evidence = serializers.CharField()
+    since = serializers.DateTimeField(allow_null=True)
+    until = serializers.DateTimeField(allow_null=True)
+
+
+class CustomerSerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    identifiers = IdentifierSerializer(many=True)
+    events = serializers.IntegerField()
+    held = serializers.IntegerField()
+    first_seen = serializers.DateTimeField(allow_null=True)
+    last_seen = serializers.DateTimeField(allow_null=True)
+    purchases = serializers.IntegerField()
+    sums = serializers.DictField(child=serializers.CharField(), help_text="Per currency, refunds taken off.")
+    traits = serializers.DictField()
+
+
+class TimelineEventSerializer(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    occurred_at = serializers.DateTimeField()
+    received_at = serializers.DateTimeField()
+    tag = serializers.CharField()
+    refinements = serializers.ListField(child=serializers.CharField())
+    source = serializers.CharField()
+    attributes = serializers.DictField()
+
+
+class TimelineSerializer(serializers.Serializer[Any]):
+    results = TimelineEventSerializer(many=True)
+    next = serializers.CharField(allow_null=True, help_text="Send it back as after= for the next page.")
+
+
+class TimelineFilter(django_filters.FilterSet):
+    """What a timeline can be narrowed to."""
+
+    since = django_filters.IsoDateTimeFilter(help_text="Occurred at or after.")
+    until = django_filters.IsoDateTimeFilter(help_text="Occurred before.")
+    tag = django_filters.CharFilter(help_text="A tag's code.")
+    category = django_filters.CharFilter(help_text="A category's code; all below it count.")
+    source = django_filters.CharFilter(help_text="A source's code.")
+
+    class Meta:
+        model = Event
+        fields: list[str] = []
+
+
+class LookupView(CustomerAPI):
+    @extend_schema(operation_id="lookup_customer", request=LookupSerializer, responses=FoundSerializer)
+    def post(self, request: Request) -> Response:
+        """Find a customer's public id by phone. A POST, so that the number is in no address."""
+        asked = LookupSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        found = find_customer(asked.validated_data["phone"], asked.validated_data["region"])
+        log_access(request.user, AccessLog.Action.LOOKUP, customer=found.public_id if isinstance(found, Customer) else None, channel="api")
+        if isinstance(found, Fault):
+            raise exceptions.ValidationError({"phone": [_("This is no phone number. Send it with + and country code, or with its region.")]})
+        if found is None:
+            raise exceptions.NotFound(_("Nobody with this number has been seen yet."))
+        return Response({"id": str(found.public_id)})
+
+
+class CustomerView(CustomerAPI):
+    @extend_schema(operation_id="read_customer", responses=CustomerSerializer)
+    def get(self, request: Request, public_id: UUID) -> Response:
+        """Who a customer is and how much they did."""
+        one = self.customer(public_id)
+        log_access(request.user, AccessLog.Action.VIEW, customer=one.public_id, channel="api")
+        unmasked = may_see_personal(request.user)
+        found = summary(one)
+        hidden = set(Attribute.objects.exclude(personal="none").filter(code__in=found.traits).values_list("code", flat=True))
+        return Response(
+            {
+                "id": str(one.public_id),
+                "identifiers": [_identifier(link, unmasked=unmasked) for link in one.links.filter(withdrawn_at=None).select_related("subject")],
+                "events": found.events,
+                "held": found.held,
+                "first_seen": found.first_at,
+                "last_seen": found.last_at,
+                "purchases": found.purchases,
+                "sums": {currency: str(total) for currency, total in found.sums.items()},
+                "traits": {code: value for code, value in found.traits.items() if unmasked or code not in hidden},
+            }
+        )
+
+
+def _identifier(link: Link, *, unmasked: bool) -> dict[str, Any]:
+    subject = link.subject
+    value = subject.value if unmasked else mask_identifier(subject.kind, subject.value)
+    return {"kind": subject.kind, "value": value, "evidence": link.evidence, "since": link.since, "until": link.until}
+
+
+class TimelineView(CustomerAPI):
+    @extend_schema(
+        operation_id="read_timeline",
+        parameters=[
+            *[OpenApiParameter(name, str, description=str(one.extra["help_text"])) for name, one in TimelineFilter.base_filters.items()],
+            OpenApiParameter("after", str, description="`next` of the page before."),
+            OpenApiParameter("limit", int, description=f"At most {MOST}; default {PAGE}."),
+        ],
+        responses=TimelineSerializer,
+    )
+    def get(self, request: Request, public_id: UUID) -> Response:
+        """A customer's events, newest first."""
+        one = self.customer(public_id)
+        asked = TimelineFilter(request.query_params, queryset=Event.objects.none())
+        if not asked.is_valid():
+            raise exceptions.ValidationError(asked.errors)
+        events, following = timeline(one, after=_after(request), limit=_limit(request), **_wanted(asked.form.cleaned_data))
+        log_access(request.user, AccessLog.Action.VIEW, customer=one.public_id, channel="api")
+        unmasked = may_see_personal(request.user)
+        hidden = frozenset(Attribute.objects.exclude(personal="none").values_list("code", flat=True))
+        return Response(
+            {"results": [_event(event, hidden=frozenset() if unmasked else hidden, unmasked=unmasked) for event in events], "next": str(following) if following else None}
+        )
+
+
+def _after(request: Request) -> Cursor | None:
+    text = request.query_params.get("after", "")
+    found = Cursor.parse(text)
+    if text and found is None:
+        raise exceptions.ValidationError({"after": [_("This is no cursor. Send `next` of the page before, unchanged.")]})
+    return found
+
+
+def _limit(request: Request) -> int:
+    text = request.query_params.get("limit", str(PAGE))
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST):
+        raise exceptions.ValidationError({"limit": [_("Send a whole number from 1 to 200.")]})
+    return int(text)
+
+
+def _wanted(cleaned: dict[str, Any]) -> dict[str, Any]:
+    wanted: dict[str, Any] = {"since": cleaned.get("since"), "until": cleaned.get("until")}
+    if code := cleaned.get("category"):
+        wanted["tag_ids"] = tags_under(code) or []
+    if code := cleaned.get("tag"):
+        ids = list(Tag.objects.filter(code__iexact=code).values_list("pk", flat=True))
+        wanted["tag_ids"] = [pk for pk in ids if pk in wanted.get("tag_ids", ids)]
+    if code := cleaned.get("source"):
+        wanted["source_id"] = Source.objects.filter(code=code).values_list("pk", flat=True).first() or UUID(int=0)
+    return wanted
+
+
+def _event(event: Event, *, hidden: frozenset[str], unmasked: bool) -> dict[str, Any]:
+    attributes = {code: value for code, value in (event.attributes or {}).items() if code not in hidden}
+    return {
+        "id": event.public_id,
+        "occurred_at": event.occurred_at,
+        "received_at": event.received_at,
+        "tag": event.tag.code if event.tag else "",
+        "refinements": event.refinements or [],
+        "source": event.source.code,
+        "attributes": attributes if unmasked else mask_in_record(attributes),
+    }

@@ -1,0 +1,169 @@
+"""What the customer page shows, put together for a template: who, what, how much."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+from django.utils import timezone
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from phonenumbers import carrier, geocoder
+from phonenumbers import timezone as phone_zones
+
+from profiles.charts import StackedBars, stacked_bars
+from profiles.models import Customer, Event, Link
+from profiles.summary import Summary
+from staff.masking import mask_identifier, mask_in_text, mask_phone
+from taxonomy.models import Attribute, Category, Source, Tag
+
+MONTHS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """A number as a person may see it, and what its plan tells: region, city, operator, the time there now."""
+
+    shown: str
+    place: str
+    operator: str
+    local_time: datetime | None
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    kind: str
+    shown: str
+    how: str
+    since: datetime | None
+    until: datetime | None
+
+
+def phone_facts(e164: str, *, unmasked: bool) -> Phone:
+    number = phonenumbers.parse(e164)
+    language = "zh" if (get_language() or "").startswith("zh") else "en"
+    zones = [zone for zone in phone_zones.time_zones_for_number(number) if zone != "Etc/Unknown"]
+    shown = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL) if unmasked else mask_phone(e164)
+    return Phone(
+        shown,
+        geocoder.description_for_number(number, language) or geocoder.country_name_for_number(number, language),
+        carrier.name_for_number(number, language),
+        timezone.now().astimezone(ZoneInfo(zones[0])) if zones else None,
+        zones[0] if zones else "",
+    )
+
+
+def identities(customer: Customer, *, unmasked: bool) -> tuple[list[Phone], list[Identifier]]:
+    """The customer's phones and other identifiers, each with how it was tied."""
+    phones, others = [], []
+    for link in Link.objects.filter(customer=customer, withdrawn_at=None).select_related("subject").order_by("id"):
+        subject = link.subject
+        if subject.kind == "phone":
+            phones.append(phone_facts(subject.value, unmasked=unmasked))
+        else:
+            value = subject.value if unmasked else mask_identifier(subject.kind, subject.value)
+            others.append(Identifier(kind_label(subject.kind), value, link.get_evidence_display(), link.since, link.until))
+    return phones, others
+
+
+def kind_label(kind: str) -> str:
+    return {
+        "user_id": _("user id"), "crm_id": _("CRM id"), "openid": _("WeChat openid"), "email": _("e-mail"),
+        "device": _("device"), "anonymous_id": _("browser"),
+    }.get(kind, kind)  # fmt: skip
+
+
+def chart(found: Summary) -> StackedBars | None:
+    """Events by month and category of the last twelve months, at most seven categories apart."""
+    if not found.by_month or found.last_at is None:
+        return None
+    last = max(month for month, _tag, _source in found.by_month)
+    months = [_months_before(last, back) for back in reversed(range(MONTHS))]
+    categories = dict(Tag.objects.filter(pk__in={tag for _m, tag, _s in found.by_month}).values_list("pk", "category_id"))
+    labels = {category.pk: category.label for category in Category.objects.all()}
+    values: dict[str, list[int]] = defaultdict(lambda: [0] * MONTHS)
+    for (month, tag_id, _source), count in found.by_month.items():
+        if month in months:
+            values[labels.get(categories.get(tag_id), "–")][months.index(month)] += count
+    return stacked_bars([f"{month:%y-%m}" for month in months], dict(values), other=_("other"))
+
+
+def _months_before(month: date, back: int) -> date:
+    years, at = divmod(month.year * 12 + month.month - 1 - back, 12)
+    return date(years, at + 1, 1)
+
+
+def traits_shown(found: Summary, *, unmasked: bool) -> list[tuple[str, str]]:
+    attributes = {one.code: one for one in Attribute.objects.filter(code__in=found.traits)}
+    shown = []
+    for code, value in found.traits.items():
+        attribute = attributes.get(code)
+        hidden = attribute is not None and attribute.personal in ("contact", "identity", "sensitive") and not unmasked
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        shown.append((attribute.label if attribute else code, _hidden(code, text) if hidden else text))
+    return shown
+
+
+def _hidden(code: str, text: str) -> str:
+    if code == "email":
+        return mask_identifier("email", text)
+    return text[:1] + "***" if text else ""
+
+
+def by_day(events: list[Event], *, unmasked: bool) -> list[tuple[date, list[dict[str, Any]]]]:
+    """Events by local day, newest first, each with what a glance needs."""
+    rows = [{"event": event, "at": timezone.localtime(event.occurred_at), "gist": gist(event, unmasked=unmasked)} for event in events]
+    return [(day, list(group)) for day, group in groupby(rows, key=lambda row: row["at"].date())]
+
+
+def gist(event: Event, *, unmasked: bool) -> str:
+    """The few attributes that say which product, how much, about what."""
+    attributes = event.attributes or {}
+    told = [str(attributes[code]) for code in _TELLING if attributes.get(code)]
+    for code in ("amount", "price"):
+        money = attributes.get(code)
+        if isinstance(money, dict):
+            told.append(f"{money.get('amount')} {money.get('currency') or ''}".strip())
+            break
+    text = " · ".join(told[:3])
+    return text if unmasked else mask_in_text(text)
+
+
+_TELLING = ("product_name", "product_id", "keyword", "subject", "page_title", "page_path", "topic", "comment", "campaign", "coupon_code")
+
+
+def filters() -> dict[str, Any]:
+    """What a timeline can be filtered by: categories as an indented tree, and sources."""
+    return {"categories": _tree(), "sources": list(Source.objects.order_by("code"))}
+
+
+def _tree() -> list[tuple[Category, str]]:
+    below: dict[UUID | None, list[Category]] = defaultdict(list)
+    for category in Category.objects.all():
+        below[category.parent_id].append(category)
+
+    def walk(parent: UUID | None, depth: int) -> list[tuple[Category, str]]:
+        return [pair for one in below[parent] for pair in ((one, "  " * depth + one.label), *walk(one.pk, depth + 1))]
+
+    return walk(None, 0)
+
+
+def tags_under(category_code: str) -> list[UUID] | None:
+    """The tags of a category and of all below it; None when there is no such category."""
+    below: dict[UUID | None, list[UUID]] = defaultdict(list)
+    top = None
+    for pk, parent_id, code in Category.objects.values_list("pk", "parent_id", "code"):
+        below[parent_id].append(pk)
+        top = pk if code == category_code else top
+    if top is None:
+        return None
+    found, new = [top], [top]
+    while new:
+        new = [child for one in new for child in below[one]]
+        found += new
+    return list(Tag.objects.filter(category_id__in=found).values_list("pk", flat=True))

@@ -1,0 +1,106 @@
+"""How much: a customer's events, purchases and given traits in a few set-based questions."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+
+from profiles.models import Customer
+
+_EVENTS = """
+    FROM profiles_link AS link JOIN profiles_event AS event ON event.subject_id = link.subject_id
+        AND event.occurred_at >= coalesce(link.since, '-infinity') AND event.occurred_at < coalesce(link.until, 'infinity')
+    WHERE link.customer_id = %(customer)s AND link.withdrawn_at IS NULL
+"""
+
+
+@dataclass(slots=True)
+class Summary:
+    """`by_month`: {(month, tag id, source id): events}. `sums`: {currency: purchases less refunds}."""
+
+    events: int = 0
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    held: int = 0
+    by_month: dict[tuple[date, UUID, UUID], int] = field(default_factory=dict)
+    purchases: int = 0
+    last_purchase_at: datetime | None = None
+    sums: dict[str, Decimal] = field(default_factory=dict)
+    traits: dict[str, Any] = field(default_factory=dict)
+
+
+def summary(customer: Customer) -> Summary:
+    """Four queries over the customer's own events."""
+    found = Summary()
+    with connection.cursor() as cursor:
+        _count(cursor, customer, found)
+        _add_purchases(cursor, customer, found)
+        _add_traits(cursor, customer, found)
+    return found
+
+
+def _count(cursor: Any, customer: Customer, found: Summary) -> None:
+    cursor.execute(
+        f"""
+        SELECT date_trunc('month', event.occurred_at AT TIME ZONE %(zone)s)::date, tag_id, source_id, count(*),
+            min(event.occurred_at), max(event.occurred_at)
+        {_EVENTS} AND standing = 1 GROUP BY 1, 2, 3
+        """,
+        {"customer": customer.pk, "zone": settings.TIME_ZONE},
+    )
+    for month, tag_id, source_id, count, first_at, last_at in cursor.fetchall():
+        found.by_month[month, tag_id, source_id] = count
+        found.events += count
+        found.first_at = min(first_at, found.first_at or first_at)
+        found.last_at = max(last_at, found.last_at or last_at)
+    cursor.execute(
+        """
+        SELECT count(*) FROM profiles_event WHERE standing = 2 AND subject_id IN (
+            SELECT subject_id FROM profiles_link WHERE customer_id = %s AND withdrawn_at IS NULL)
+        """,
+        [customer.pk],
+    )
+    found.held = cursor.fetchone()[0]
+
+
+def _add_purchases(cursor: Any, customer: Customer, found: Summary) -> None:
+    """Distinct order ids, else events; the line's amount, else price times quantity (1 when unsaid); refunds taken off."""
+    cursor.execute(
+        f"""
+        SELECT tag.code, event.attributes->>'order_id', event.id, event.occurred_at,
+            coalesce(event.attributes->'amount'->>'currency', event.attributes->'price'->>'currency'),
+            coalesce((event.attributes->'amount'->>'amount')::numeric,
+                (event.attributes->'price'->>'amount')::numeric * coalesce((event.attributes->>'quantity')::numeric, 1))
+        {_EVENTS.replace("WHERE", "JOIN taxonomy_tag AS tag ON tag.id = event.tag_id WHERE")}
+            AND standing = 1 AND tag.code IN ('purchase', 'refund')
+        """,
+        {"customer": customer.pk},
+    )
+    orders: set[Any] = set()
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for code, order_id, event_id, occurred_at, currency, amount in cursor.fetchall():
+        if amount is not None:
+            sums[currency or ""] += amount if code == "purchase" else -amount
+        if code == "purchase":
+            orders.add(order_id or event_id)
+            found.last_purchase_at = max(occurred_at, found.last_purchase_at or occurred_at)
+    found.purchases, found.sums = len(orders), dict(sums)
+
+
+def _add_traits(cursor: Any, customer: Customer, found: Summary) -> None:
+    """The newest given value of each trait."""
+    cursor.execute(
+        f"""
+        SELECT event.attributes
+        {_EVENTS.replace("WHERE", "JOIN taxonomy_tag AS tag ON tag.id = event.tag_id WHERE")}
+            AND standing = 1 AND tag.code = 'profile_update' ORDER BY event.occurred_at, event.id
+        """,
+        {"customer": customer.pk},
+    )
+    for (attributes,) in cursor.fetchall():
+        found.traits |= attributes if isinstance(attributes, dict) else {}

@@ -1,0 +1,174 @@
+"""The customer pages. A phone number is never in a URL: it is searched by POST, and a customer is named by a public id."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.auth.decorators import permission_required
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from profiles import page
+from profiles.lookup import find_customer
+from profiles.models import Customer, Original
+from profiles.original import shown_original
+from profiles.summary import summary
+from profiles.timeline import Cursor, event_of, timeline
+from staff.access import log_access
+from staff.masking import mask_in_text, may_see_personal
+from staff.models import AccessLog
+from taxonomy.models import Attribute, MappingRule, Source
+from taxonomy.standardize.faults import Fault
+from taxonomy.violations import message_for, title_for
+
+REGIONS = ("CN", "US", "GB", "HK", "TW", "SG", "JP", "DE", "FR", "CA", "AU")
+
+staff_page = permission_required("profiles.view_customer", login_url="admin:login", raise_exception=False)
+
+
+def _render(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    return TemplateResponse(request, template, {**admin.site.each_context(request), **context}, headers={"Cache-Control": "no-store"})
+
+
+@never_cache
+@staff_page
+def search(request: HttpRequest) -> HttpResponse:
+    """Find a customer by phone, in any format. A number without + is looked up in the chosen region."""
+    phone = request.POST.get("phone", "").strip()
+    region = request.POST.get("region", "CN")
+    problem = ""
+    if request.method == "POST" and phone:
+        found = find_customer(phone, region)
+        log_access(request.user, AccessLog.Action.LOOKUP, customer=found.public_id if isinstance(found, Customer) else None)
+        if isinstance(found, Customer):
+            return HttpResponseRedirect(reverse("customer", args=[found.public_id]))
+        problem = _phone_problem(found)
+    context = {"title": _("Customers"), "phone": phone, "region": region, "regions": REGIONS, "problem": problem}
+    return _render(request, "profiles/search.html", context)
+
+
+def _phone_problem(found: Fault | None) -> str:
+    if found is None:
+        return _("Nobody with this number has been seen yet. Check the number and its region; events that were held do not count.")
+    return _("This is no phone number. Write it such as 138 0013 8000, or with the country code, +86 138 0013 8000.")
+
+
+@never_cache
+@staff_page
+def customer(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    one = get_object_or_404(Customer, public_id=public_id)
+    unmasked = may_see_personal(request.user) or _revealed(request, one)
+    events, following = timeline(one, after=_after(request), **_filter(request))
+    context: dict[str, Any] = {
+        "customer": one,
+        "days": page.by_day(events, unmasked=unmasked),
+        "following": following,
+        "query": request.GET.copy(),
+    }
+    if request.headers.get("X-Fragment"):
+        return _render(request, "profiles/_timeline.html", context)
+    log_access(request.user, AccessLog.Action.VIEW, customer=one.public_id)
+    phones, identifiers = page.identities(one, unmasked=unmasked)
+    found = summary(one)
+    context |= {
+        "title": phones[0].shown if phones else _("Customer"),
+        "phones": phones,
+        "identifiers": identifiers,
+        "traits": page.traits_shown(found, unmasked=unmasked),
+        "summary": found,
+        "chart": page.chart(found),
+        "unmasked": unmasked,
+        "category": request.GET.get("category", ""),
+        "source": request.GET.get("source", ""),
+        **page.filters(),
+    }
+    return _render(request, "profiles/customer.html", context)
+
+
+def _after(request: HttpRequest) -> Cursor | None:
+    return Cursor.parse(request.GET.get("after", ""))
+
+
+def _filter(request: HttpRequest) -> dict[str, Any]:
+    """The timeline's filters of the address: category (and all below it) and source, by code."""
+    wanted: dict[str, Any] = {}
+    if category := request.GET.get("category"):
+        wanted["tag_ids"] = page.tags_under(category)
+    if code := request.GET.get("source"):
+        wanted["source_id"] = Source.objects.filter(code=code).values_list("pk", flat=True).first()
+    return wanted
+
+
+@require_POST
+@staff_page
+def reveal(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Show this customer's numbers for this log-in, once the reason is recorded."""
+    one = get_object_or_404(Customer, public_id=public_id)
+    reason = request.POST.get("reason", "").strip()
+    if len(reason) < 3:
+        messages.error(request, _("Say why you need the number; it is recorded."))
+    else:
+        log_access(request.user, AccessLog.Action.REVEAL, customer=one.public_id, reason=reason)
+        request.session["revealed"] = [*request.session.get("revealed", [])[-19:], str(one.public_id)]
+    return HttpResponseRedirect(reverse("customer", args=[one.public_id]))
+
+
+def _revealed(request: HttpRequest, one: Customer) -> bool:
+    return str(one.public_id) in request.session.get("revealed", [])
+
+
+@never_cache
+@staff_page
+def event(request: HttpRequest, public_id: UUID, event_id: str) -> HttpResponse:
+    """How an event got there: the original beside the standard form, the changes, the rule and the release."""
+    one = get_object_or_404(Customer, public_id=public_id)
+    try:
+        found = event_of(one, bytes.fromhex(event_id))
+    except ValueError:
+        found = None
+    if found is None:
+        raise Http404
+    unmasked = may_see_personal(request.user) or _revealed(request, one)
+    log_access(request.user, AccessLog.Action.ORIGINAL, customer=one.public_id)
+    original = Original.objects.filter(pk=found.pk).first()
+    report = found.report or {}
+    context = {
+        "title": found.tag.label if found.tag else found.name,
+        "customer": one,
+        "event": found,
+        "original": shown_original(original, found, unmasked=unmasked) if original else None,
+        "attributes": _attributes(found.attributes or {}, unmasked=unmasked),
+        "extra": _attributes(found.extra or {}, unmasked=unmasked),
+        "changes": [_change(change, unmasked=unmasked) for change in report.get("changes", [])],
+        "notes": [_shown(message_for(one), unmasked=unmasked) for one in report.get("violations", [])],
+        "rule": MappingRule.objects.filter(pk=found.rule_id).first() if found.rule_id else None,
+        "unmasked": unmasked,
+    }
+    return _render(request, "profiles/event.html", context)
+
+
+def _change(change: dict[str, Any], *, unmasked: bool) -> dict[str, str]:
+    before, after = (_shown(change.get(side), unmasked=unmasked) for side in ("from", "to"))
+    return {"title": title_for(change["code"]), "path": change["path"], "before": before, "after": after}
+
+
+def _attributes(values: dict[str, Any], *, unmasked: bool) -> list[tuple[str, str]]:
+    known = {one.code: one for one in Attribute.objects.filter(code__in=values)}
+    rows = []
+    for code, value in values.items():
+        attribute = known.get(code)
+        text = _shown(value, unmasked=unmasked)
+        hidden = attribute is not None and attribute.personal != "none" and not unmasked
+        rows.append((attribute.label if attribute else code, text[:1] + "***" if hidden else text))
+    return rows
+
+
+def _shown(value: Any, *, unmasked: bool) -> str:
+    text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if unmasked else mask_in_text(text)

@@ -1,0 +1,18 @@
+// The customer page: filters that apply when chosen, and earlier events added below.
+(() => {
+  document.querySelectorAll("[data-submit-on-change]").forEach((form) => form.addEventListener("change", () => form.requestSubmit()));
+  const timeline = document.getElementById("timeline");
+  if (!timeline) return;
+  timeline.addEventListener("click", async (event) => {
+    const link = event.target.closest("[data-more]");
+    if (!link) return;
+    event.preventDefault();
+    link.setAttribute("aria-busy", "true");
+    const answer = await fetch(link.href, { headers: { "X-Fragment": "1" } });
+    if (!answer.ok) return void (location.href = link.href);
+    const more = document.createElement("div");
+    more.innerHTML = await answer.text();
+    link.parentElement.replaceWith(more);
+    more.querySelector("a")?.focus();
+  });
+})();

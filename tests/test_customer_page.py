@@ -1,0 +1,153 @@
+"""One page per phone number shows what this person did everywhere; who looked is recorded; numbers stay masked."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.urls import reverse
+
+from ingestion.pipeline import Incoming, receive
+from profiles.models import Customer
+from profiles.timeline import timeline
+from staff.models import AccessLog, ReadToken, User
+from taxonomy.current import current
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
+
+
+def send(*events: dict, source="website") -> None:
+    receive([Incoming(json.dumps(one).encode()) for one in events], source_code=source, door="api", received_at=NOW, current=current())
+
+
+def event(number: int, **more) -> dict:
+    at = NOW - timedelta(hours=number)
+    return {"id": f"m{number}", "event": "product_view", "phone": "+86 138 0013 8000", "occurred_at": at.isoformat(), "attributes": {"product_id": f"p{number}"}, **more}
+
+
+@pytest.fixture
+def customer(standard):
+    send(
+        *[event(number) for number in range(120)],
+        event(200, event="purchase", attributes={"order_id": "o1", "product_id": "p", "price": "10.50", "quantity": 2}),
+        event(201, event="nonsense"),
+    )
+    return Customer.objects.get()
+
+
+@pytest.fixture
+def agent(standard, client):
+    user = User.objects.create_superuser("agent@example.com", "x")
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def rep(standard, client):
+    """Somebody who may look customers up and not see numbers."""
+    from django.contrib.auth.models import Permission
+
+    user = User.objects.create_user("rep@example.com", "x")
+    user.user_permissions.add(Permission.objects.get(codename="view_customer"))
+    client.force_login(user)
+    client.user = user
+    return client
+
+
+@pytest.mark.parametrize("typed", ["13800138000", "+86 138-0013-8000", "0086 138 0013 8000", "１３８００１３８０００"])
+def test_any_notation_finds_the_customer_and_no_number_is_in_the_address(rep, customer, typed):
+    response = rep.post(reverse("customer_search"), {"phone": typed, "region": "CN"})
+    assert response.headers["Location"] == reverse("customer", args=[customer.public_id])
+    assert AccessLog.objects.filter(action="lookup", customer=customer.public_id).exists()
+
+
+@pytest.mark.parametrize(("typed", "words"), [("12", "no phone number"), ("13900139000", "Nobody")])
+def test_an_unknown_number_says_what_to_do(rep, customer, typed, words):
+    assert words in rep.post(reverse("customer_search"), {"phone": typed, "region": "CN"}).content.decode()
+
+
+def test_the_page_masks_the_number_until_a_reason_is_given(rep, customer):
+    url = reverse("customer", args=[customer.public_id])
+    before = rep.get(url).content.decode()
+    assert "138****8000" in before
+    assert "13800138000" not in before.replace(" ", "")
+    rep.post(reverse("customer_reveal", args=[customer.public_id]), {"reason": "calls back"})
+    assert "138 0013 8000" in rep.get(url).content.decode()
+    assert AccessLog.objects.get(action="reveal").reason == "calls back"
+
+
+def test_without_the_right_there_is_no_page(client, customer):
+    assert client.get(reverse("customer", args=[customer.public_id])).status_code == 302
+
+
+def test_the_page_says_how_much_and_what_is_held(agent, customer):
+    page = agent.get(reverse("customer", args=[customer.public_id]))
+    assert page.context["summary"].purchases == 1
+    assert {currency: float(total) for currency, total in page.context["summary"].sums.items()} == {"CNY": 21.0}
+    assert page.context["summary"].held == 1
+
+
+def test_pages_of_a_timeline_hold_every_event_once(customer):
+    seen, after = [], None
+    while True:
+        events, after = timeline(customer, after=after, limit=50)
+        seen += [one.pk for one in events]
+        if after is None:
+            break
+    assert len(seen) == len(set(seen)) == 121
+
+
+def test_an_event_shows_the_original_beside_the_standard(rep, customer):
+    newest = timeline(customer)[0][0]
+    page = rep.get(reverse("customer_event", args=[customer.public_id, newest.public_id])).content.decode()
+    assert "p0" in page
+    assert "138 0013 8000" not in page
+
+
+def test_the_page_answers_in_chinese_with_few_queries(agent, customer, django_assert_max_num_queries):
+    with django_assert_max_num_queries(26):
+        response = agent.get(reverse("customer", args=[customer.public_id]), headers={"Accept-Language": "zh-hans"})
+    assert response.status_code == 200
+
+
+def token_of(user, scopes=("customers",)) -> dict:
+    token = ReadToken(user=user, name="t", scopes=list(scopes), expires_at=datetime.now(UTC) + timedelta(days=1))
+    secret = token.set_secret()
+    token.save()
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def test_a_read_token_reads_masked_pages(rep, customer):
+    headers = token_of(rep.user)
+    found = rep.post("/api/v1/customers/lookup", {"phone": "13800138000", "region": "CN"}, content_type="application/json", headers=headers)
+    assert found.json() == {"id": str(customer.public_id)}
+    one = rep.get(f"/api/v1/customers/{customer.public_id}", headers=headers).json()
+    assert one["identifiers"][0]["value"] == "+86 138****8000"
+    assert one["sums"] == {"CNY": "21.00"} or float(one["sums"]["CNY"]) == 21
+    page = rep.get(f"/api/v1/customers/{customer.public_id}/timeline?limit=100&tag=product_view", headers=headers).json()
+    assert len(page["results"]) == 100
+    following = rep.get(f"/api/v1/customers/{customer.public_id}/timeline?limit=100&tag=product_view&after={page['next']}", headers=headers).json()
+    assert (len(following["results"]), following["next"]) == (20, None)
+    assert AccessLog.objects.filter(channel="api").count() == 4
+
+
+@pytest.mark.parametrize(
+    ("query", "path"), [("limit=0", "limit"), ("after=x", "after"), ("since=yesterday", "since"), ("limit=9999", "limit")]
+)
+def test_a_wrong_parameter_is_named(rep, customer, query, path):
+    response = rep.get(f"/api/v1/customers/{customer.public_id}/timeline?{query}", headers=token_of(rep.user))
+    assert response.status_code == 400
+    assert path in response.json()["error"]["message"]
+
+
+def test_a_write_key_reads_no_customer(client, customer, write_key):
+    secret, _key = write_key
+    response = client.get(f"/api/v1/customers/{customer.public_id}", headers={"Authorization": f"Bearer {secret}"})
+    assert response.status_code == 403
+
+
+def test_no_token_wrong_token_and_wrong_scope_are_told_apart(rep, customer):
+    url = f"/api/v1/customers/{customer.public_id}"
+    assert rep.get(url).status_code in (401, 403)
+    assert rep.get(url, headers={"Authorization": "Bearer tlr_wrong"}).status_code == 401
+    assert rep.get(url, headers=token_of(rep.user, scopes=["plan"])).status_code == 403
