@@ -12,9 +12,9 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from profiles.charts import StackedBars, stacked_bars
 from ingestion.held import held_groups
 from ingestion.models import ImportRun, WriteKey
+from profiles.charts import StackedBars, stacked_bars
 from profiles.models import Tally
 from taxonomy.models import Release, Source
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from django.db import connection
 
@@ -47,12 +48,12 @@ def _settings() -> dict[str, str]:
     return {name: value for name, value in given.items() if value}
 
 
-def _run(program: str, *arguments: str, stdin: object = None, stdout: object = subprocess.DEVNULL) -> "subprocess.CompletedProcess[bytes]":
+def _run(program: str, *arguments: str, stdin: Any = None, stdout: Any = subprocess.DEVNULL) -> "subprocess.CompletedProcess[bytes]":
     return subprocess.run(
         [str(postgres.binaries() / program), *arguments],
         env={**os.environ, **_settings()},
-        stdin=stdin,  # type: ignore[arg-type]
-        stdout=stdout,  # type: ignore[arg-type]
+        stdin=stdin,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         check=False,
     )

@@ -25,7 +25,7 @@ async def retry_stalled(timestamp: int) -> None:
 
 def run_worker() -> None:
     """Do jobs until told to stop by SIGINT or SIGTERM."""
-    working = app.with_connector(app.connector.get_worker_connector())
+    working = app.with_connector(app.connector.get_worker_connector())  # type: ignore[attr-defined]
     with working.open():
         working.run_worker(
             concurrency=2,

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 NAME = USER = "tagline"
 START_SECONDS = 60
@@ -273,7 +274,7 @@ def _own(folder: Path) -> None:
         os.chown(folder, owner.pw_uid, owner.pw_gid)
 
 
-def _as_owner() -> dict[str, object]:
+def _as_owner() -> dict[str, Any]:
     owner = _owner()
     return {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if owner else {}
 

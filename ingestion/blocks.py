@@ -28,7 +28,7 @@ def store_blocks(run: ImportRun, left: Iterable[Block]) -> Iterator[int]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
         blocks = iter(left)
-        under_way = {pool.submit(_store, run.id, block): block for block in islice(blocks, 2 * workers)}
+        under_way = {pool.submit(_store, run.id, first): first for first in islice(blocks, 2 * workers)}
         while under_way:
             finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
             for future in finished:
@@ -48,7 +48,12 @@ def _start_worker() -> None:
     django.setup()
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _store(run_id: UUID, block: Block) -> None:

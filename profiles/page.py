@@ -29,6 +29,7 @@ class Phone:
     """A number as a person may see it, and what its plan tells: region, city, operator, the time there now."""
 
     shown: str
+    masked: str
     place: str
     operator: str
     local_time: datetime | None
@@ -51,6 +52,7 @@ def phone_facts(e164: str, *, unmasked: bool) -> Phone:
     shown = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL) if unmasked else mask_phone(e164)
     return Phone(
         shown,
+        mask_phone(e164),
         geocoder.description_for_number(number, language) or geocoder.country_name_for_number(number, language),
         carrier.name_for_number(number, language),
         timezone.now().astimezone(ZoneInfo(zones[0])) if zones else None,
@@ -89,7 +91,7 @@ def chart(found: Summary) -> StackedBars | None:
     values: dict[str, list[int]] = defaultdict(lambda: [0] * MONTHS)
     for (month, tag_id, _source), count in found.by_month.items():
         if month in months:
-            values[labels.get(categories.get(tag_id), "–")][months.index(month)] += count
+            values[labels.get(categories[tag_id], "–") if tag_id in categories else "–"][months.index(month)] += count
     return stacked_bars([f"{month:%y-%m}" for month in months], dict(values), other=_("other"))
 
 
@@ -117,7 +119,7 @@ def _hidden(code: str, text: str) -> str:
 
 def by_day(events: list[Event], *, unmasked: bool) -> list[tuple[date, list[dict[str, Any]]]]:
     """Events by local day, newest first, each with what a glance needs."""
-    rows = [{"event": event, "at": timezone.localtime(event.occurred_at), "gist": gist(event, unmasked=unmasked)} for event in events]
+    rows: list[dict[str, Any]] = [{"event": event, "at": timezone.localtime(event.occurred_at), "gist": gist(event, unmasked=unmasked)} for event in events]
     return [(day, list(group)) for day, group in groupby(rows, key=lambda row: row["at"].date())]
 
 

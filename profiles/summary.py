@@ -1,5 +1,6 @@
 """How much: a customer's events, purchases and given traits in a few set-based questions."""
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -96,11 +97,11 @@ def _add_traits(cursor: Any, customer: Customer, found: Summary) -> None:
     """The newest given value of each trait."""
     cursor.execute(
         f"""
-        SELECT event.attributes
+        SELECT event.attributes::text
         {_EVENTS.replace("WHERE", "JOIN taxonomy_tag AS tag ON tag.id = event.tag_id WHERE")}
             AND standing = 1 AND tag.code = 'profile_update' ORDER BY event.occurred_at, event.id
         """,
         {"customer": customer.pk},
     )
     for (attributes,) in cursor.fetchall():
-        found.traits |= attributes if isinstance(attributes, dict) else {}
+        found.traits |= json.loads(attributes)

@@ -48,7 +48,8 @@ def timeline(
     source_id: UUID | None = None,
 ) -> tuple[list[Event], Cursor | None]:
     """(events, cursor of the next page or None). Two queries; each link is read by its index, a page at the most."""
-    where, values = ["standing = 1"], {}
+    where = ["standing = 1"]
+    values: dict[str, Any] = {}
     if after:
         where.append("(occurred_at, id) < (%(at)s, %(id)s)")
         values |= {"at": after.occurred_at, "id": after.event_id}

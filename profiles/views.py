@@ -77,7 +77,7 @@ def customer(request: HttpRequest, public_id: UUID) -> HttpResponse:
     phones, identifiers = page.identities(one, unmasked=unmasked)
     found = summary(one)
     context |= {
-        "title": phones[0].shown if phones else _("Customer"),
+        "title": phones[0].masked if phones else _("Customer"),  # titles stay in a browser's history
         "phones": phones,
         "identifiers": identifiers,
         "traits": page.traits_shown(found, unmasked=unmasked),

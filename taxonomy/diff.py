@@ -53,7 +53,7 @@ FIELDS: dict[str, Promise | str] = {
 }
 # What a row of an inline is known by.
 _ROW_NAMES = {"attributes": "attribute", "refinements": "pattern", "rows": "target"}
-_EMPTY = (None, "", [], {})
+_EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from cdp.charts import HEIGHT, stacked_bars
 from cdp.dashboard import VERDICTS, machinery
+from profiles.charts import HEIGHT, stacked_bars
 from profiles.models import Tally
 from staff.models import User
 from taxonomy.models import Source

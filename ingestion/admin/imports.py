@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django import forms
@@ -24,6 +24,7 @@ from ingestion.imports import failed_rows, outcome, take_file
 from ingestion.jobs import import_file
 from ingestion.models import ImportRun
 from ingestion.words import file_problem
+from staff.models import User
 from taxonomy.models import Source
 from taxonomy.violations import title_for
 
@@ -135,7 +136,7 @@ def _take(cleaned: dict[str, Any], request: HttpRequest) -> ImportRun:
             source=cleaned["source"],
             file_name=upload.name or "file",
             dry_run=cleaned["dry_run"],
-            by=request.user,
+            by=cast(User, request.user),
         )
 
 

@@ -16,8 +16,8 @@ from unfold.admin import ModelAdmin
 
 from ingestion.held import held_groups, open_reasons, reasons_like
 from ingestion.models import QuarantineReason
-from profiles.original import shown_original
 from profiles.models import Event, Original
+from profiles.original import shown_original
 from staff.access import log_access
 from staff.masking import mask_in_text, may_see_personal
 from staff.models import AccessLog

@@ -18,7 +18,7 @@ class ApiError(exceptions.APIException):
     """A request that fails as a whole. `code` is stable, `detail` a sentence with the next step."""
 
     def __init__(self, status_code: int, code: str, detail: str | Promise, *, retry_after_seconds: int | None = None) -> None:
-        super().__init__(detail, code)
+        super().__init__(str(detail), code)
         self.status_code = status_code
         self.code = code
         self.retry_after_seconds = retry_after_seconds

@@ -100,7 +100,7 @@ class GovernedAdmin(ModelAdmin):
         if item is None or not self.has_change_permission(request, item) or request.method != "POST":
             raise PermissionDenied
         revision = get_object_or_404(Revision, pk=revision_id, item=item.pk)
-        restored = apply_definition(str(item.pk), revision.definition)
+        restored = apply_definition(str(item.pk), revision.definition or {})
         why = _("as of %(when)s") % {"when": revision.at.strftime("%Y-%m-%d %H:%M")}
         record_revision(restored, by=request.user, action=Revision.Action.RESTORED, why=why)  # type: ignore[arg-type]
         messages.success(request, _("The draft is as it was then. Publish it to let sources obey it."))

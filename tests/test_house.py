@@ -1,0 +1,76 @@
+"""What must always be true of the code itself."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+
+
+def run(*command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("ruff", "check", "."), ("mypy", "."), ("lint-imports",)],
+    ids=lambda command: command[0],
+)
+def test_the_checkers_find_nothing(command):
+    program, *arguments = command
+    done = run(str(BIN / program), *arguments)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+
+
+def test_no_migration_is_missing():
+    done = run(sys.executable, "manage.py", "makemigrations", "--check", "--dry-run")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_production_by_environment_alone_passes_the_deploy_check(tmp_path):
+    done = run(
+        sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING",
+        PRODUCTION="1", SECRET_KEY="x1" * 40 + "qwertyuiopasdfgh", ALLOWED_HOSTS="tagline.example.com",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("DATABASE_URL", "mysql://x"), ("DEBUG", "maybe"), ("COMPANY_TIME_ZONE", "Mars/Base"), ("EMAIL_URL", "ftp://x")]
+)
+def test_a_wrong_setting_is_named_with_what_was_expected(name, value):
+    done = run(sys.executable, "manage.py", "check", **{name: value})
+    assert done.returncode != 0
+    assert name in done.stderr
+    assert "expected" in done.stderr
+
+
+def test_production_without_a_secret_does_not_start():
+    done = run(sys.executable, "manage.py", "check", PRODUCTION="1", SECRET_KEY="", ALLOWED_HOSTS="x.example.com")
+    assert "SECRET_KEY" in done.stderr
+
+
+def test_every_variable_read_is_in_the_example():
+    read = subprocess.run(
+        ["grep", "-rhoE", r'(environment\.(text|flag|whole_number|words)\(|environ\.get\()"[A-Z_]+', "cdp"], cwd=ROOT, capture_output=True, text=True
+    ).stdout
+    example = (ROOT / ".env.example").read_text()
+    for name in {line.rpartition('"')[2] for line in read.splitlines()}:
+        assert f"{name}=" in example, name
+
+
+def test_the_core_needs_no_django():
+    script = (
+        "import sys\n"
+        "class Block:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name.split('.')[0] in ('django', 'psycopg', 'rest_framework'): raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Block())\n"
+        "import taxonomy.standardize\n"
+    )
+    done = run(sys.executable, "-c", script)
+    assert done.returncode == 0, done.stderr
