@@ -33,8 +33,8 @@ def store_blocks(run: ImportRun, left: Iterable[Block]) -> Iterator[int]:
             finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
             for future in finished:
                 yield _finish(future, under_way)
-                if block := next(blocks, None):
-                    under_way[pool.submit(_store, run.id, block)] = block
+                if following := next(blocks, None):
+                    under_way[pool.submit(_store, run.id, following)] = following
 
 
 def _finish(future: "Future[None]", under_way: "dict[Future[None], Block]") -> int:
