@@ -1,4 +1,7 @@
-"""Store a file's blocks on all cores: the parent cuts, workers read, check and store, one commit per block."""
+"""Store a file's blocks on all cores: the parent cuts, workers read, check and store, one commit per block.
+
+A worker imports this module before Django is set up in it, so nothing here imports a model.
+"""
 
 import multiprocessing
 import os
@@ -6,18 +9,22 @@ import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import islice
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import django
+from django.db import connection
 
 from ingestion.doors.files import Block
-from ingestion.models import ImportRun
+
+if TYPE_CHECKING:
+    from ingestion.models import ImportRun
 
 # Below this a file is stored in this process: starting two others takes longer.
 SMALL_BYTES = 4 * 1024 * 1024
 
 
-def store_blocks(run: ImportRun, left: Iterable[Block]) -> Iterator[int]:
+def store_blocks(run: "ImportRun", left: Iterable[Block]) -> Iterator[int]:
     """Store each block, yielding how far the file has been read as blocks finish. At most two blocks a worker wait."""
     if run.size_bytes < SMALL_BYTES:
         for block in left:
@@ -26,7 +33,7 @@ def store_blocks(run: ImportRun, left: Iterable[Block]) -> Iterator[int]:
         return
     workers = os.cpu_count() or 1
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(connection.settings_dict["NAME"],)) as pool:
         blocks = iter(left)
         under_way = {pool.submit(_store, run.id, first): first for first in islice(blocks, 2 * workers)}
         while under_way:
@@ -43,9 +50,10 @@ def _finish(future: "Future[None]", under_way: "dict[Future[None], Block]") -> i
     return block.read_bytes
 
 
-def _start_worker() -> None:
-    """Make the process a Django one, and one that ends with its parent."""
+def _start_worker(database: str) -> None:
+    """Make the process a Django one, on the parent's database, and one that ends with its parent."""
     django.setup()
+    connection.settings_dict["NAME"] = database
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

@@ -132,3 +132,10 @@ def test_a_shifted_row_is_refused_and_handed_back(source, tmp_path):
     run = imported(path, source)
     assert outcome(run).counts["refused"] == 1
     assert b"one too many" in b"".join(failed_rows(run))
+
+
+def test_a_large_file_is_stored_by_several_processes(source, tmp_path, monkeypatch):
+    monkeypatch.setattr("ingestion.blocks.SMALL_BYTES", 0)
+    path = write(tmp_path / "a.csv", rows(200))
+    assert outcome(imported(path, source)).counts["accepted"] == 200
+    assert Event.objects.count() == 200

@@ -1,0 +1,91 @@
+"""The importer end to end against bare COPY of the rows it made, on real till lines where they are at hand.
+
+ratio = (events/s of the importer, all cores) / (rows/s of COPY, one connection, into same tables with the same indexes).
+"""
+
+import json
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.database import fresh_database
+
+REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "a01-completejourney" / "transactions.csv.zst"
+
+
+def main(lines: int) -> None:
+    with fresh_database():
+        from ingestion.imports import outcome, run_import, take_file
+        from taxonomy.models import Source
+        from taxonomy.publish import publish
+
+        sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+        from story import make_sources
+
+        make_sources()
+        publish(notes="bench", by=None)
+        path = real_lines(lines) if REAL.exists() else made_lines(lines)
+        run = take_file(path, source=Source.objects.get(code="grocery"), file_name=path.name)
+        began = time.perf_counter()
+        found = outcome(run_import(run.pk))
+        seconds = time.perf_counter() - began
+        rate = found.received / seconds
+        copied, rows = copy_again()
+        print(json.dumps({
+            "events": found.received, **found.counts, "seconds": round(seconds, 1), "events/s": round(rate),
+            "bare COPY rows/s": round(rows / copied), "ratio": round(rate / (rows / copied), 2),
+        }))  # fmt: skip
+
+
+def real_lines(lines: int) -> Path:
+    import zstandard
+
+    path = Path(tempfile.mkdtemp()) / "till.csv"
+    with REAL.open("rb") as packed, path.open("wb") as out:
+        import io
+
+        stream = io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(packed))
+        for number, line in enumerate(stream):
+            if number > lines:
+                break
+            out.write(line)
+    return path
+
+
+def made_lines(lines: int) -> Path:
+    """Lines of the same shape where the real ones are absent."""
+    chosen = random.Random(1)
+    path = Path(tempfile.mkdtemp()) / "till.csv"
+    with path.open("w") as out:
+        out.write("household_id,store_id,basket_id,product_id,quantity,sales_value,retail_disc,coupon_disc,coupon_match_disc,week,transaction_timestamp\n")
+        for number in range(lines):
+            out.write(f"{chosen.randrange(2500)},{chosen.randrange(400)},{31198570044 + number // 9},{chosen.randrange(10**6)},1,{chosen.randrange(1, 2000) / 100},0.0,0.0,0.0,{number * 52 // lines + 1},2017-01-01 11:{number // 60 % 60:02d}:{number % 60:02d}\n")
+    return path
+
+
+def copy_again() -> tuple[float, int]:
+    """Copy the rows that were made into empty tables of the same shape and indexes: (seconds, events)."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        files = {}
+        for table in ("profiles_event", "profiles_original"):
+            cursor.execute(f"CREATE TABLE again_{table} (LIKE {table} INCLUDING ALL)")
+            with cursor.copy(f"COPY {table} TO STDOUT (FORMAT binary)") as out:
+                files[table] = [bytes(piece) for piece in out]
+        cursor.execute("CHECKPOINT")
+        began = time.perf_counter()
+        for table, pieces in files.items():
+            with cursor.copy(f"COPY again_{table} FROM STDIN (FORMAT binary)") as copy:
+                for piece in pieces:
+                    copy.write(piece)
+        seconds = time.perf_counter() - began
+        cursor.execute("SELECT count(*) FROM again_profiles_event")
+        rows = cursor.fetchone()[0]
+    return seconds, rows
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300_000)
