@@ -1,0 +1,107 @@
+"""The four-platform story on real data others wrote: samples here, whole files by `make proof`.
+
+The figures asserted are those of the data's own README.
+"""
+
+import io
+from pathlib import Path
+
+import pytest
+import zstandard
+from django.db import connection
+
+from ingestion.imports import Outcome, outcome, run_import, take_file
+from profiles.models import Event, Tally
+from story import DATA, make_sources
+from taxonomy.models import Source
+from taxonomy.publish import publish
+from taxonomy.starter.load import load_starter
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.needs("shared-data")]
+
+LINKS = {
+    "grocery_crm": "x01-phone-maps/a01-household-phone.csv",
+    "gift_crm": "x01-phone-maps/a02-customer-phone.csv",
+    "web_crm": "x01-phone-maps/a07-user-phone.csv",
+    "helpdesk_crm": "x01-phone-maps/a09-email-phone.csv",
+}
+EVENTS = {
+    "grocery": "a01-completejourney/transactions.csv.zst",
+    "gift_shop": "a02-uci-online-retail/online-retail.csv.zst",
+    "web_clicks": "a07-retentioneering-ecom/ecom.csv.zst",
+    "helpdesk": "a09-support-tickets/customer_support_tickets.csv.zst",
+}
+
+
+@pytest.fixture
+def story(departments, settings, tmp_path):
+    settings.UPLOAD_DIR = tmp_path / "uploads"
+    load_starter()
+    make_sources()
+    publish(notes="story", by=None)
+
+
+def load(source: str, path: Path) -> Outcome:
+    found = outcome(run_import(take_file(path, source=Source.objects.get(code=source), file_name=path.name).pk))
+    counts = found.counts
+    assert found.received == counts["accepted"] + counts["duplicate"] + counts["quarantined"] + counts["refused"]
+    return found
+
+
+def sample(name: str, lines: int, folder: Path) -> Path:
+    """The first lines of a packed file, as a plain one."""
+    path = folder / Path(name).stem
+    with (DATA / name).open("rb") as packed, path.open("wb") as out:
+        for number, line in enumerate(io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(packed))):
+            if number > lines:
+                break
+            out.write(line)
+    return path
+
+
+def people_on_all_platforms() -> int:
+    """Customers who are known on all four: by the grocer's, the gift shop's and the web's number and an e-mail address."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT count(*) FROM (
+                SELECT customer_id FROM profiles_link AS link JOIN profiles_subject AS subject ON subject.id = link.subject_id
+                WHERE withdrawn_at IS NULL GROUP BY customer_id
+                HAVING bool_or(namespace = 'grocery') AND bool_or(namespace = 'gift') AND bool_or(namespace = 'clicks') AND bool_or(kind = 'email')
+            ) AS everywhere
+            """
+        )
+        return int(cursor.fetchone()[0])
+
+
+def test_one_person_per_phone_over_four_platforms_in_four_notations(story, tmp_path):
+    received = 0
+    for source, name in LINKS.items():
+        found = load(source, DATA / name)
+        assert found.counts["accepted"] == found.received, (source, found)
+        received += found.received
+    assert people_on_all_platforms() == 266
+    for source, name in EVENTS.items():
+        received += load(source, sample(name, 3_000, tmp_path)).received
+    assert sum(tally.received for tally in Tally.objects.all()) == received
+    assert not Event.objects.filter(standing=1, tag__code="purchase", attributes__quantity__lt=0).exists()
+
+
+@pytest.mark.proof
+def test_the_whole_story_adds_up(story):
+    for source, name in LINKS.items():
+        load(source, DATA / name)
+    gift = load("gift_shop", DATA / EVENTS["gift_shop"])
+    assert gift.received == 541_909
+    assert gift.counts["duplicate"] == 5_268
+    assert dict(gift.causes)["phone.missing"] == 135_080 - 43
+    refunds = Event.objects.filter(source__code="gift_shop", tag__code="refund")
+    corrections = Event.objects.filter(source__code="gift_shop", tag__code="stock_correction")
+    assert refunds.filter(standing=1).count() + refunds.filter(standing=2).count() <= 9_288
+    assert corrections.count() <= 1_336
+    assert not Event.objects.filter(source__code="gift_shop", standing=1, tag__code="purchase", attributes__quantity__lt=0).exists()
+    grocery = load("grocery", DATA / EVENTS["grocery"])
+    assert (grocery.received, grocery.counts["duplicate"]) == (1_469_307, 0)
+    assert load("helpdesk", DATA / EVENTS["helpdesk"]).received == 8_469
+    assert load("web_clicks", DATA / EVENTS["web_clicks"]).received == 31_106
+    assert people_on_all_platforms() == 266
