@@ -1,5 +1,9 @@
 from django.urls import path
 
 from ingestion.doors.api import EventsView
+from ingestion.doors.plan import PlanView
 
-urlpatterns = [path("api/v1/events", EventsView.as_view(), name="events")]
+urlpatterns = [
+    path("api/v1/events", EventsView.as_view(), name="events"),
+    path("api/v1/plan", PlanView.as_view(), name="plan"),
+]
