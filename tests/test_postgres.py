@@ -1,0 +1,145 @@
+"""The embedded server starts once, whatever was killed and whoever starts it, and its data outlives it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from cdp import postgres
+
+ROOT = Path(__file__).resolve().parent.parent
+START = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from pathlib import Path; from cdp import postgres; print(postgres.ensure_running(Path(sys.argv[1])))"
+
+
+@pytest.fixture
+def home():
+    """A home of its own, reachable for everybody and short enough for a socket; whatever runs there is stopped at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="tl-", dir="/tmp"))
+    folder.chmod(0o755)
+    yield folder / "h"
+    postgres.stop(folder / "h")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def connect(home: Path) -> psycopg.Connection:
+    wanted = postgres.connection_settings(home)
+    return psycopg.connect(host=str(wanted["HOST"]), dbname=str(wanted["NAME"]), user=str(wanted["USER"]), autocommit=True)
+
+
+def server_pid(home: Path) -> int:
+    return int((postgres.data_dir(postgres.place(home)) / "postmaster.pid").read_text().split()[0])
+
+
+def test_it_starts_once_and_is_joined_after(home):
+    assert postgres.ensure_running(home) is True
+    assert postgres.ensure_running(home) is False
+    assert connect(home).execute("SELECT 1").fetchone() == (1,)
+
+
+def test_two_processes_starting_at_once_share_one_server(home):
+    starting = [subprocess.Popen([sys.executable, "-c", START, str(home)], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    answers = sorted(one.communicate(timeout=90)[0].strip() for one in starting)
+    assert answers == ["False", "True"]
+
+
+def test_what_was_committed_outlives_a_kill_of_the_server(home):
+    postgres.ensure_running(home)
+    connect(home).execute("CREATE TABLE kept AS SELECT 1 AS n")
+    os.kill(server_pid(home), signal.SIGKILL)
+    time.sleep(0.2)
+    assert postgres.ensure_running(home) is True
+    assert connect(home).execute("SELECT n FROM kept").fetchone() == (1,)
+
+
+def test_a_stale_pid_file_of_somebody_else_is_not_believed(home):
+    postgres.ensure_running(home)
+    pid_file = postgres.data_dir(postgres.place(home)) / "postmaster.pid"
+    lines = pid_file.read_text()
+    postgres.stop(home)
+    other = subprocess.Popen(["sleep", "60"])
+    try:
+        pid_file.write_text(lines.replace(lines.split()[0], str(other.pid), 1))
+        assert postgres.ensure_running(home) is True
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_kill_during_initialization_leaves_nothing_half_made(home):
+    starting = subprocess.Popen([sys.executable, "-c", START, str(home)], stdout=subprocess.DEVNULL, start_new_session=True)
+    until = time.monotonic() + 30
+    while not list(home.glob("initdb-*/*")) and time.monotonic() < until:
+        time.sleep(0.005)
+    os.killpg(starting.pid, signal.SIGKILL)
+    starting.wait()
+    assert not postgres.data_dir(home).exists()
+    assert postgres.ensure_running(home) is True
+    assert not list(home.glob("initdb-*"))
+
+
+@pytest.mark.needs("root")
+def test_the_server_of_root_runs_as_another_account(home):
+    postgres.ensure_running(home)
+    assert Path(f"/proc/{server_pid(home)}").stat().st_uid != 0
+
+
+@pytest.mark.needs("root")
+def test_a_home_private_to_root_is_served_from_another_place(home):
+    home.parent.chmod(0o700)
+    postgres.place.cache_clear()
+    try:
+        assert postgres.place(home) != home
+        assert postgres.ensure_running(home) is True
+    finally:
+        postgres.stop(home)
+        shutil.rmtree(postgres.place(home), ignore_errors=True)
+        home.parent.chmod(0o755)
+        postgres.place.cache_clear()
+
+
+@pytest.mark.needs("root")
+def test_a_plain_user_starts_a_server_of_his_own(home):
+    home.parent.chmod(0o777)
+    python = os.path.realpath(sys.executable)
+    if not all(above.stat().st_mode & 0o001 for above in Path(python).parents):
+        pytest.skip("needs a Python that other accounts can reach")
+    done = subprocess.run([python, "-c", START, str(home)], user="nobody", capture_output=True, text=True, cwd="/tmp")
+    assert done.stdout.strip() == "True", done.stderr
+    subprocess.run(["pkill", "-INT", "-f", f"postgres -D {home}"], check=False)
+
+
+@pytest.mark.needs("postgresql-15")
+def test_binaries_of_the_machine_serve_where_the_wheel_is_absent(home):
+    script = START + "; print(postgres.major()); postgres.stop(Path(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(home)], capture_output=True, text=True,
+        env={**os.environ, "POSTGRES_BIN": "/usr/lib/postgresql/15/bin"},
+    )  # fmt: skip
+    assert done.stdout.split() == ["True", "15"], done.stderr
+
+
+def test_backup_and_restore_bring_everything_back(home, tmp_path):
+    environment = {**os.environ, "TAGLINE_HOME": str(home), "DATABASE_URL": ""}
+
+    def manage(*command: str) -> None:
+        done = subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    manage("migrate", "-v0")
+    copy = tmp_path / "copy.dump"
+    manage("backup", str(copy))
+    assert copy.stat().st_mode & 0o777 == 0o600
+    with connect(home) as connection:
+        before = connection.execute("SELECT count(*) FROM staff_department").fetchone()
+        connection.execute("DELETE FROM staff_department")
+    manage("restore", str(copy), "--yes")
+    with connect(home) as connection:
+        assert connection.execute("SELECT count(*) FROM staff_department").fetchone() == before
