@@ -1,6 +1,7 @@
 """What publishing must refuse: definitions that contradict each other or cannot be compiled."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -94,7 +95,7 @@ def _check_tag(uuid: str, item: dict[str, Any], items: Items) -> Iterator[Proble
             attribute = items[use["attribute"]]
             path = f"attributes.{attribute['code']}"
             layer = use.get("constraints") or {}
-            yield from _compiles("attribute.invalid", uuid, path, lambda a=attribute, c=layer: compile_cast(a, c))
+            yield from _compiles("attribute.invalid", uuid, path, partial(compile_cast, attribute, layer))
     codes = attribute_codes(item, items)
     for group in item.get("one_of") or []:
         for code in group:
@@ -121,10 +122,10 @@ def _check_source(uuid: str, item: dict[str, Any], items: Items) -> Iterator[Pro
     envelope = item.get("envelope") or {}
     zone = item.get("timezone") or "UTC"
     yield from _compiles("source.invalid", uuid, "timezone", lambda: ZoneInfo(zone))
-    problems = []
+    problems: list[Problem] = []
     if envelope.get("preset") == "custom":
         for field, path in custom_paths(envelope).items():
-            problems += _compiles("path.invalid", uuid, f"envelope.{field}", lambda p=path: compile_path(p.removeprefix("$.")))
+            problems += _compiles("path.invalid", uuid, f"envelope.{field}", partial(compile_path, path.removeprefix("$.")))
         for kind in envelope.get("identifiers") or {}:
             if kind not in KINDS:
                 values = {"problem": kind, "expected": list(KINDS)}
@@ -151,11 +152,11 @@ def _check_rule(uuid: str, item: dict[str, Any], items: Items) -> Iterator[Probl
         if not missing and target not in codes and target not in _ENVELOPE_TARGETS:
             yield Problem("row.target_unknown", uuid, f"rows.{target}", {"target": target})
         if path:
-            yield from _compiles("path.invalid", uuid, f"rows.{target}", lambda p=path: compile_finder(p))
+            yield from _compiles("path.invalid", uuid, f"rows.{target}", partial(compile_finder, path))
         elif not transforms.strip():
             yield Problem("row.empty", uuid, f"rows.{target}", {"target": target})
         if transforms.strip():
-            yield from _compiles("transforms.invalid", uuid, f"rows.{target}", lambda t=transforms: compile_transforms(t))
+            yield from _compiles("transforms.invalid", uuid, f"rows.{target}", partial(compile_transforms, transforms))
 
 
 _CHECKS: dict[str, Callable[[str, dict[str, Any], Items], Iterator[Problem]]] = {

@@ -64,10 +64,16 @@ KINDS: dict[str, IdentifierKind] = {
 }
 
 
+_ONLY_TRIMMED = frozenset(kind.name for kind in KINDS.values() if kind.normalize is _same)
+
+
 def normalize_identifier(kind: str, text: str) -> str | None:
     """The identifier as it is compared; None for junk, for what is too long, and for an unknown kind."""
     if len(text) > MAX_CHARACTERS or kind not in KINDS:
         return None
+    if text.isalnum() and text.isascii() and kind in _ONLY_TRIMMED:
+        # Most ids: nothing to trim, no separators to look past. Ids are many, so that remembering them helps less.
+        return text if text.lower() not in JUNK and text.strip("0") else None
     return _normalize(kind, text)
 
 

@@ -6,7 +6,7 @@ BLAKE2's `person` parameter: an id that looks like somebody's derived key is sti
 
 from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -23,7 +23,7 @@ _canonical = msgspec.json.Encoder(order="sorted", decimal_format="string")
 _exact = msgspec.json.Encoder(order="sorted", decimal_format="number")
 
 
-class MessageKey(NamedTuple):
+class MessageKey(msgspec.Struct, frozen=True, gc=False):
     """`identity` says what the key rests on: the id as sent, the content, or neither (each sending is its own event)."""
 
     key: bytes
@@ -87,11 +87,7 @@ def _as_written(raw: RawEvent) -> bytes:
 
 
 def _texts(attributes: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: value if type(value) is str else _as_text(value)
-        for key, value in attributes.items()
-        if value is not None and value != ""
-    }
+    return {key: value if type(value) is str else _as_text(value) for key, value in attributes.items() if value is not None and value != ""}
 
 
 def _as_text(value: Any) -> Any:

@@ -24,9 +24,10 @@ from phonenumbers import (
 )
 
 from taxonomy.standardize.faults import Fault
+from taxonomy.standardize.plain_phone import read_plain
 
 MAX_CHARACTERS = 100
-# Reading one number takes 40 µs, finding it here 0.2 µs. About 25 MB when full.
+# Reading one number takes 5 to 40 µs, finding it here 0.2 µs. About 25 MB when full.
 CACHED_NUMBERS = 65_536
 
 # Whose numbers digits without a region are tried as, to tell people what the number might be.
@@ -78,12 +79,15 @@ def normalize_region(region: str) -> str:
 
 @lru_cache(maxsize=CACHED_NUMBERS)
 def _read(text: str, region: str) -> PhoneReading | Fault:
+    code = normalize_region(region)
+    plain = read_plain(text, code)
+    if plain is not None:
+        return PhoneReading(*plain)
     if text.strip().lower() in PLACEHOLDERS or _ZEROS.fullmatch(text):
         return Fault("phone.missing", seen=text or None)
     damage = _spreadsheet_damage(text)
     if damage is not None:
         return Fault("phone.invalid", seen=text, expected={"kind": damage})
-    code = normalize_region(region)
     number, error = _parse(text, code)
     reading = _valid_reading(number)
     if reading is None and _begins_00(text):

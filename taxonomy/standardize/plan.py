@@ -11,11 +11,11 @@ from taxonomy.standardize.conditions import compile_test
 from taxonomy.standardize.decode import storable
 from taxonomy.standardize.names import RefinementIndex, parse_refinement
 from taxonomy.standardize.paths import Getter, compile_path, first_names, plain_names
-from taxonomy.standardize.read import ItemReader, compile_envelope, compile_outer
+from taxonomy.standardize.read import ItemReader, compile_envelope, compile_outer, shorten
 from taxonomy.standardize.sameness import Notation, notation_of
 from taxonomy.standardize.structs import Change, RawEvent
 from taxonomy.standardize.times import compile_time
-from taxonomy.standardize.transforms import compile_transforms
+from taxonomy.standardize.transforms import Transform, compile_transforms
 from taxonomy.standardize.types import Cast, Defaults, compile_cast
 
 Items = dict[str, dict[str, Any]]
@@ -45,19 +45,37 @@ class Slot(NamedTuple):
 
 
 class Step(NamedTuple):
-    """How one attribute of a tag is found in what was sent: under `key`, or by `find`, else (`fallback`) under its own code."""
+    """How one attribute of a tag is found in what was sent: by `find`, transformed, else (`fallback`) under its own code.
+
+    `small`: its values cannot be long, so that changes show them whole.
+    """
 
     code: str
-    path: str
-    key: str
-    find: Finder | None
-    transform: Any
+    find: Finder
+    transform: Transform | None
     fallback: bool
     cast: Cast
-    required: bool
-    notation: Notation
     renamed: Change | None
+    notation: Notation
+    small: bool
+    path: str
+    required: bool
     origin: str
+
+
+class QuickStep(NamedTuple):
+    """What the common case needs of a step: a value under `key`, or found by `find`, that is only cast.
+
+    Of a step with transforms neither finds anything, which sends it the longer way.
+    """
+
+    code: str
+    key: str
+    find: Finder | None
+    cast: Cast
+    renamed: Change | None
+    fallback: bool
+    step: Step
 
 
 class EnvelopeRow(NamedTuple):
@@ -65,13 +83,13 @@ class EnvelopeRow(NamedTuple):
 
     target: str
     find: Finder
-    transform: Any
+    transform: Transform | None
 
 
 class Reading:
     """How events become one tag: natively, or by one mapping rule. Made when first needed."""
 
-    __slots__ = ("envelope_rows", "known", "needs_defaults", "rule", "steps", "tag")
+    __slots__ = ("envelope_rows", "finds_currency", "known", "needs_defaults", "rule", "steps", "tag")
 
     def __init__(self, tag: "TagPlan", rule: dict[str, Any] | None = None, rule_uuid: str | None = None) -> None:
         rows = rule["rows"] if rule else []
@@ -83,10 +101,11 @@ class Reading:
         self.steps = [
             _step(slot, row_of.get(slot.code), native=keeps_unmapped and slot.code not in consumed)
             for slot in tag.slots.values()
-            if keeps_unmapped or slot.code in row_of
-        ] + [_missing_step(slot) for slot in tag.slots.values() if not keeps_unmapped and slot.code not in row_of and slot.required]
+            if keeps_unmapped or slot.code in row_of or slot.required
+        ]
         self.known = frozenset(consumed | (tag.slots.keys() if keeps_unmapped else set()))
         self.needs_defaults = tag.needs_defaults
+        self.finds_currency = _compile_row(row_of["currency"]) if "currency" in row_of else None
         self.envelope_rows = [
             EnvelopeRow(row["target"], _row_finder(row), _transform(row)) for row in rows if row["target"].startswith("$")
         ]
@@ -94,7 +113,7 @@ class Reading:
 
 class TagPlan:
     __slots__ = (
-        "_native", "category", "code", "definition", "needs_defaults", "one_of", "refinements", "slots", "status", "successor", "uuid",
+        "_native", "category", "code", "definition", "needs_defaults", "one_of", "receives", "refinements", "slots", "status", "successor", "uuid",
     )  # fmt: skip
 
     def __init__(self, uuid: str, definition: dict[str, Any], slots: Iterable[Slot], successor: str | None) -> None:
@@ -103,6 +122,8 @@ class TagPlan:
         self.code: str = definition["code"]
         self.category: str | None = definition.get("category")
         self.status: str = definition.get("status", "active")
+        # A draft is unknown to sources.
+        self.receives = self.status != "draft"
         self.successor = successor
         self.slots = {slot.code: slot for slot in slots}
         self.one_of: list[list[str]] = definition.get("one_of") or []
@@ -113,11 +134,6 @@ class TagPlan:
         ]
         self.needs_defaults = any(slot.type in ("money", "phone", "list", "object") for slot in self.slots.values())
         self._native: Reading | None = None
-
-    @property
-    def receives(self) -> bool:
-        """A draft is unknown to sources."""
-        return self.status != "draft"
 
     @property
     def native(self) -> Reading:
@@ -144,13 +160,17 @@ class RulePlan:
         return self._reading
 
 
-class Resolution(NamedTuple):
-    """What one name of one source can mean: its rules in order, then the tag it says by itself."""
+class Meaning(NamedTuple):
+    """One thing a name can mean, if its condition holds. `refined` is (attribute, value) where a refinement says it."""
 
-    rules: tuple[RulePlan, ...]
-    tag: TagPlan | None
-    change: str
-    refined: tuple[str, str] | None
+    condition: Finder | None
+    reading: Reading
+    change: Change | None
+    refined: tuple[str, str] | None = None
+
+
+def _tag_change(code: str, name: str, tag: TagPlan) -> Change | None:
+    return Change(code, "event", shorten(name), tag.code) if tag.code != name else None
 
 
 class SourcePlan:
@@ -183,31 +203,28 @@ class SourcePlan:
             else:
                 self._exact.setdefault(rule.definition["name"], []).append(rule)
         self._pattern_set: Any = None
-        self._resolutions: dict[str, Resolution] = {}
+        self.known_meanings: dict[str, list[Meaning]] = {}
 
-    def resolve(self, name: str) -> Resolution:
-        """What the name can mean here: one dictionary look-up for a name seen before."""
-        found = self._resolutions.get(name)
-        if found is None:
-            found = self._resolve(name)
-            if len(name) <= _MAX_NAME_CHARACTERS:
-                if len(self._resolutions) >= _MAX_NAMES:
-                    self._resolutions.clear()
-                self._resolutions[name] = found
+    def meanings(self, name: str) -> list[Meaning]:
+        """What the name can mean here, in order: its rules, then the tag it says by itself. Remembers it in known_meanings."""
+        found = self._find_meanings(name)
+        if len(name) <= _MAX_NAME_CHARACTERS:
+            if len(self.known_meanings) >= _MAX_NAMES:
+                self.known_meanings.clear()
+            self.known_meanings[name] = found
         return found
 
-    def _resolve(self, name: str) -> Resolution:
-        rules = [*self._exact.get(name, ()), *self._matching(name)]
-        rules.sort(key=lambda rule: rule.index)
+    def _find_meanings(self, name: str) -> list[Meaning]:
+        rules = sorted([*self._exact.get(name, ()), *self._matching(name)], key=lambda rule: rule.index)
+        meanings = [Meaning(rule.condition, rule.reading, _tag_change("tag.mapped", name, rule.tag)) for rule in rules]
         tag = self._plan.receiving.get(name.lower())
         if tag is not None:
-            return Resolution(tuple(rules), tag, "" if tag.code == name else "tag.case", None)
-        refined = self._plan.refinement_index.find(name)
-        if refined is not None:
-            return Resolution(
-                tuple(rules), self._plan.tags[refined.tag], "tag.refinement", (refined.attribute, refined.value)
-            )
-        return Resolution(tuple(rules), None, "", None)
+            meanings.append(Meaning(None, tag.native, _tag_change("tag.case", name, tag)))
+        elif (refined := self._plan.refinement_index.find(name)) is not None:
+            tag = self._plan.tags[refined.tag]
+            change = _tag_change("tag.refinement", name, tag)
+            meanings.append(Meaning(None, tag.native, change, (refined.attribute, refined.value)))
+        return meanings
 
     def _matching(self, name: str) -> list[RulePlan]:
         if not self._patterns:
@@ -245,18 +262,14 @@ class Plan:
         }
         self.tags_by_code = {tag.code.lower(): tag for tag in self.tags.values()}
         self.receiving = {code: tag for code, tag in self.tags_by_code.items() if tag.receives}
-        self.refinement_index = RefinementIndex(
-            (tag.uuid, refinement) for tag in self.receiving.values() for refinement in tag.refinements
-        )
+        self.refinement_index = RefinementIndex((tag.uuid, refinement) for tag in self.receiving.values() for refinement in tag.refinements)
         rules_of: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         for uuid, definition in by_kind.get("rule", {}).items():
             rules_of.setdefault(definition["source"], []).append((uuid, definition))
         self.sources: dict[str, SourcePlan] = {}
         for uuid, definition in by_kind.get("source", {}).items():
             ordered = sorted(rules_of.get(uuid, ()), key=rule_order)
-            rules = [
-                RulePlan(index, rule_uuid, rule, self.tags[rule["tag"]]) for index, (rule_uuid, rule) in enumerate(ordered)
-            ]
+            rules = [RulePlan(index, rule_uuid, rule, self.tags[rule["tag"]]) for index, (rule_uuid, rule) in enumerate(ordered)]
             self.sources[definition["code"]] = SourcePlan(uuid, definition, rules, self)
 
     def _slot(self, use: dict[str, Any]) -> Slot:
@@ -333,42 +346,51 @@ def compile_finder(path: str) -> Finder:
     return lambda attributes, raw: search({field: getattr(raw, field) for field in RAW_FIELDS})
 
 
-def _step(slot: Slot, row: dict[str, Any] | None, *, native: bool) -> Step:
-    path = f"attributes.{slot.code}"
-    common = {"code": slot.code, "path": path, "cast": slot.cast, "required": slot.required, "notation": slot.notation}
-    if row is None:
-        if not native:
-            return _missing_step(slot)
-        return Step(key=slot.code, find=None, transform=None, fallback=False, renamed=None, origin="", **common)
-    origin = row.get("path") or ""
+def _step(slot: Slot, row: dict[str, Any] | None, *, native: bool) -> QuickStep:
+    """`native`: whether the attribute may also be taken under its own name."""
+    origin = (row.get("path") or "") if row is not None else slot.code if native else ""
     names = plain_names(origin) if origin else None
-    single = names[0] if names is not None and len(names) == 1 else ""
-    return Step(
-        key=single,
-        find=None if single else _row_finder(row),
-        transform=_transform(row),
-        fallback=native and single != slot.code,
-        renamed=None if single == slot.code or not origin else Change("attribute.renamed", path, origin, slot.code),
-        origin=origin,
-        **common,
+    key = names[0] if names is not None and len(names) == 1 else ""
+    transform = _transform(row) if row is not None else None
+    step = Step(
+        slot.code,
+        compile_finder(origin if row is not None else f'"{origin}"') if origin else _find_nothing,
+        transform,
+        native and row is not None and key != slot.code,
+        slot.cast,
+        Change("attribute.renamed", f"attributes.{slot.code}", origin, slot.code) if origin and key != slot.code else None,
+        slot.notation,
+        slot.type not in _LONG_TYPES,
+        f"attributes.{slot.code}",
+        slot.required,
+        origin if row is not None else "",
     )
+    if transform is not None or not origin:
+        find: Finder | None = _find_nothing
+    else:
+        find = None if key else step.find
+    return QuickStep(slot.code, key, find, slot.cast, step.renamed, step.fallback, step)
 
 
-def _missing_step(slot: Slot) -> Step:
-    """A rule that neither maps the attribute nor keeps it under its own name: never found."""
-    return Step(
-        slot.code, f"attributes.{slot.code}", "", _find_nothing, None, False, slot.cast, slot.required, slot.notation, None, ""
-    )
+_LONG_TYPES = frozenset({"text", "url", "list", "object"})
 
 
 def _row_finder(row: dict[str, Any]) -> Finder:
     return compile_finder(row["path"]) if row.get("path") else _find_nothing
 
 
+def _compile_row(row: dict[str, Any]) -> Finder:
+    """Path and transforms of a row in one."""
+    find, transform = _row_finder(row), _transform(row)
+    if transform is None:
+        return find
+    return lambda attributes, raw: transform(find(attributes, raw), attributes)
+
+
 def _find_nothing(attributes: dict[str, Any], raw: RawEvent) -> None:
     return None
 
 
-def _transform(row: dict[str, Any]) -> Any:
+def _transform(row: dict[str, Any]) -> Transform | None:
     text = row.get("transforms") or ""
     return compile_transforms(text) if text.strip() else None

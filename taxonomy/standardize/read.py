@@ -25,12 +25,15 @@ FLAT_FIELDS = RESERVED | {"id", "event", "phone", "region", "occurred_at"}
 IDENTIFIER_COLUMN = "identifier."
 IDENTIFIERS = "identifiers."
 
-_MAX_CONTAINERS_UNCHECKED = LIMITS.nesting
+_MAX_BYTES, _MAX_NESTING = LIMITS.event_bytes, LIMITS.nesting
+_MAX_ATTRIBUTES, _MAX_ID_CHARACTERS = LIMITS.attributes, LIMITS.message_id_characters
+_MAX_SEEN_CHARACTERS = LIMITS.seen_characters
+_BRACKET = ord("[")
+_NOTHING: dict[str, Any] = {}
+_NUMBERS = frozenset({int, float, Decimal})
 
 
-def read(
-    record: Any, source: "SourcePlan", plan: "Plan", *, received_at: datetime, original: bytes
-) -> list[RawEvent | Refusal]:
+def read(record: Any, source: "SourcePlan", plan: "Plan", *, received_at: datetime, original: bytes) -> list[RawEvent | Refusal]:
     """Find the events in one decoded record. Never raises; `original` is the record's exact bytes."""
     notes: list[Violation] = []
     if type(record) is not dict:
@@ -38,10 +41,10 @@ def read(
             return [record]
         if isinstance(record, NotedRecord):
             notes, record = record.notes, dict(record)
-    if b"\x00" in original:
+    if 0 in original:
         record = storable(record)
         notes = [*notes, Violation("text.repaired")]
-    outer = {field: find(record) for field, find in source.outer_finders}
+    outer = {field: find(record) for field, find in source.outer_finders} if source.outer_finders else _NOTHING
     if source.find_items is not None:
         return _read_many(record, outer, source, received_at, original, notes)
     return [_read_item(record, outer, source, received_at, original, notes, None)]
@@ -58,10 +61,7 @@ def _read_many(
         return [Refusal("record.empty", source.envelope["events"])]
     if len(items) > LIMITS.events_per_record:
         return [Refusal("limit.events", values={"seen": len(items), "limit": LIMITS.events_per_record})]
-    return [
-        _read_item(item, outer, source, received_at, original, list(notes), position)
-        for position, item in enumerate(items)
-    ]
+    return [_read_item(item, outer, source, received_at, original, list(notes), position) for position, item in enumerate(items)]
 
 
 def _read_item(
@@ -72,20 +72,19 @@ def _read_item(
     if type(item) is not dict:
         return Refusal("record.not_object", where, {"seen": type(item).__name__})
     # A JSON text with few brackets cannot be nested deep: counting them is far cheaper than walking.
-    if not original or original.count(b"{") + original.count(b"[") > _MAX_CONTAINERS_UNCHECKED:
-        if is_nested_deeper(item, LIMITS.nesting):
-            return Refusal("limit.nesting", where, {"limit": LIMITS.nesting})
-    if len(original) > LIMITS.event_bytes:
+    if not original or original.count(b"{") + (original.count(b"[") if _BRACKET in original else 0) > _MAX_NESTING:
+        if is_nested_deeper(item, _MAX_NESTING):
+            return Refusal("limit.nesting", where, {"limit": _MAX_NESTING})
+    if len(original) > _MAX_BYTES:
         size = len(original) if position is None else len(encode_json(item))
-        if size > LIMITS.event_bytes:
-            return Refusal("limit.size", where, {"seen": size, "limit": LIMITS.event_bytes})
+        if size > _MAX_BYTES:
+            return Refusal("limit.size", where, {"seen": size, "limit": _MAX_BYTES})
     raw = source.read_item(item, outer, received_at, original, notes, position)
-    if len(raw.attributes) > LIMITS.attributes:
-        return Refusal("limit.attributes", where, {"seen": len(raw.attributes), "limit": LIMITS.attributes})
-    if raw.message_id is not None and len(raw.message_id) > LIMITS.message_id_characters:
-        return Refusal(
-            "limit.message_id", where, {"seen": len(raw.message_id), "limit": LIMITS.message_id_characters}
-        )
+    message_id = raw.message_id
+    if message_id is not None and len(message_id) > _MAX_ID_CHARACTERS:
+        return Refusal("limit.message_id", where, {"seen": len(message_id), "limit": _MAX_ID_CHARACTERS})
+    if len(raw.attributes) > _MAX_ATTRIBUTES:
+        return Refusal("limit.attributes", where, {"seen": len(raw.attributes), "limit": _MAX_ATTRIBUTES})
     if raw.name is None and not any(is_given(value) for key, value in item.items() if key not in RESERVED):
         return Refusal("record.empty", where)
     return raw
@@ -123,12 +122,13 @@ def is_nested_deeper(value: Any, limit: int) -> bool:
 
 def text_of(value: Any) -> str:
     """A value as text: the digits of a number as they were written, true and false, JSON for the rest."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float | Decimal):
+    kind = type(value)
+    if kind is str:
+        return value  # type: ignore[no-any-return]
+    if kind in _NUMBERS:
         return str(value)
+    if kind is bool:
+        return "true" if value else "false"
     return encode_json(value).decode()
 
 
@@ -138,7 +138,7 @@ def _text(value: Any, path: str, notes: list[Violation]) -> str | None:
         return None
     if type(value) is str:
         return value if value and not value.isspace() else None
-    if isinstance(value, int | float | Decimal):
+    if type(value) is bool or type(value) in _NUMBERS:
         return text_of(value)
     if value == {} or value == []:
         return None
@@ -169,15 +169,16 @@ def _identifiers(value: Any, notes: list[Violation]) -> dict[str, str]:
 
 def shorten(value: Any) -> Any:
     """What a violation repeats of a value: numbers and booleans as they are, else a storable text of 200 characters."""
-    if value is None or isinstance(value, bool):
+    kind = type(value)
+    if value is None or kind is bool:
         return value
-    if type(value) is str and len(value) <= LIMITS.seen_characters and value.isascii() and "\0" not in value:
+    if kind is str and len(value) <= _MAX_SEEN_CHARACTERS and value.isascii() and "\0" not in value:
         return value
     text = text_of(value)
-    if not isinstance(value, str) and isinstance(value, int | Decimal) and len(text) <= LIMITS.seen_characters:
+    if len(text) > _MAX_SEEN_CHARACTERS:
+        text = text[: _MAX_SEEN_CHARACTERS - 1] + "…"
+    elif kind in _NUMBERS:
         return value
-    if len(text) > LIMITS.seen_characters:
-        text = text[: LIMITS.seen_characters - 1] + "…"
     return storable(text)
 
 
@@ -280,6 +281,7 @@ def _custom_reader(source_code: str, envelope: dict[str, Any]) -> ItemReader:
                 text = _text(written, field, notes)
                 if text is not None:
                     identifiers[kind] = text
+        attributes: Any
         if takes_all:
             attributes = {key: value for key, value in item.items() if key not in used}
         else:
@@ -288,14 +290,14 @@ def _custom_reader(source_code: str, envelope: dict[str, Any]) -> ItemReader:
                 attributes = _object(attributes, "attributes", notes)
         return RawEvent(
             source_code,
-            (None if name is None else _text(name, "event", notes)) or constant,
-            None if phone is None else _text(phone, "phone", notes),
+            name if type(name) is str and name and not name.isspace() else _text(name, "event", notes) or constant,
+            phone if type(phone) is str and phone and not phone.isspace() else _text(phone, "phone", notes),
             None if region is None else _text(region, "region", notes),
             identifiers,
             _time(occurred_at),
             find_sent_at(item) if find_sent_at is not None else outer.get("sent_at"),
             received_at,
-            None if message_id is None else _text(message_id, "id", notes),
+            message_id if type(message_id) is str and message_id and not message_id.isspace() else _text(message_id, "id", notes),
             None if version is None else _text(version, "source_version", notes),
             attributes,
             context if type(context) is dict else {},
@@ -331,4 +333,6 @@ def compile_outer(envelope: dict[str, Any]) -> list[tuple[str, Getter]]:
     """The fields whose path begins with "$.": looked up once in the whole record, for every event in it."""
     if envelope.get("preset") != "custom":
         return []
-    return [(field, compile_path(path[2:])) for field, path in custom_paths(envelope).items() if path.startswith("$.")]
+    return [
+        (field, compile_path(path[2:])) for field, path in custom_paths(envelope).items() if path.startswith("$.") and field != "events"
+    ]

@@ -8,6 +8,8 @@ _OF_NOTATION = frozenset({"phone", "date", "datetime"})
 # True: only notation can differ. A dict: an object's fields. A list: of its entries. None: compare.
 Notation = Any
 
+_NUMBERS = frozenset({int, float, Decimal})
+
 
 def notation_of(definition: dict[str, Any]) -> Notation:
     """Say, for an attribute's definition, where phones and times are."""
@@ -26,23 +28,14 @@ def same_value(before: Any, after: Any, notation: Notation = None) -> bool:
     """Equal in value and in JSON's types: 12 and 12.00 are, 1 and true or "1" are not."""
     if before is after or notation is True:
         return True
-    if isinstance(before, dict):
-        return (
-            isinstance(after, dict)
-            and before.keys() == after.keys()
-            and all(same_value(before[key], after[key], notation.get(key) if notation else None) for key in before)
+    kind = type(before)
+    if kind is not type(after):
+        return kind in _NUMBERS and type(after) in _NUMBERS and before == after
+    if kind is dict:
+        return before.keys() == after.keys() and all(
+            same_value(before[key], after[key], notation.get(key) if notation else None) for key in before
         )
-    if isinstance(before, list):
+    if kind is list:
         inner = notation[0] if notation else None
-        return (
-            isinstance(after, list)
-            and len(before) == len(after)
-            and all(same_value(one, other, inner) for one, other in zip(before, after, strict=True))
-        )
-    if type(before) is type(after):
-        return bool(before == after)
-    return _is_number(before) and _is_number(after) and before == after
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+        return len(before) == len(after) and all(same_value(one, other, inner) for one, other in zip(before, after, strict=True))
+    return bool(before == after)

@@ -51,8 +51,16 @@ def compile_time(format: str, timezone: str) -> TimeReader:
     zone = zone_of(timezone)
     parse = _parser(format, zone)
     expected = {"format": format or "iso"}
+    takes_iso = format in ("", "iso")
 
     def read(value: Any) -> datetime | Fault:
+        # What nearly every source sends, without the five calls that rarer forms take.
+        if takes_iso and type(value) is str and 19 <= len(value) <= 32 and value[4] == value[7] == "-" and value[10] in "T ":
+            try:
+                if "\0" not in value and (moment := _in_utc(datetime.fromisoformat(value), zone)) is not None:
+                    return moment
+            except (ValueError, ArithmeticError):
+                pass
         try:
             moment = parse(value)
         except (ValueError, ArithmeticError):
@@ -105,7 +113,7 @@ def _parse_iso(text: str, zone: ZoneInfo) -> datetime | None:
             moment = datetime.fromisoformat(text)
         except ValueError:
             return _parse_spaced_zone(text, zone)
-        return moment if moment.tzinfo is UTC else _in_utc(moment, zone)
+        return _in_utc(moment, zone)
     return _parse_rarer_iso(text.strip(), zone)
 
 
@@ -133,8 +141,8 @@ def _parse_clock(value: Any, zone: ZoneInfo) -> datetime | None:
 
 
 def _in_utc(moment: datetime | None, zone: ZoneInfo) -> datetime | None:
-    if moment is None:
-        return None
+    if moment is None or moment.tzinfo is UTC:
+        return moment
     if moment.tzinfo is None:
         # A third of the time that astimezone takes.
         offset = zone.utcoffset(moment)
@@ -213,7 +221,7 @@ def compile_strptime(format: str) -> Callable[[str], datetime | None]:
 
     def parse(text: str) -> datetime | None:
         found = fullmatch(text)
-        return None if found is None else datetime(*map(int, in_order(found.groups())))
+        return None if found is None else datetime(*map(int, in_order(found.groups())))  # type: ignore[arg-type]
 
     return parse
 

@@ -112,6 +112,8 @@ def compile_money(constraints: Constraints) -> Callable[[Any, Defaults], Any]:
         amount = cast_amount(value, defaults)
         if amount is ABSENT or type(amount) is Fault:
             return amount
+        if defaults.currency in CURRENCIES:
+            return {"amount": amount, "currency": defaults.currency}
         return _with_currency(amount, defaults.currency, value)
 
     def cast_object(value: dict[Any, Any], defaults: Defaults) -> Any:
