@@ -59,9 +59,13 @@ def made_lines(lines: int) -> Path:
     chosen = random.Random(1)
     path = Path(tempfile.mkdtemp()) / "till.csv"
     with path.open("w") as out:
-        out.write("household_id,store_id,basket_id,product_id,quantity,sales_value,retail_disc,coupon_disc,coupon_match_disc,week,transaction_timestamp\n")
+        out.write(
+            "household_id,store_id,basket_id,product_id,quantity,sales_value,retail_disc,coupon_disc,coupon_match_disc,week,transaction_timestamp\n"
+        )
         for number in range(lines):
-            out.write(f"{chosen.randrange(2500)},{chosen.randrange(400)},{31198570044 + number // 9},{chosen.randrange(10**6)},1,{chosen.randrange(1, 2000) / 100},0.0,0.0,0.0,{number * 52 // lines + 1},2017-01-01 11:{number // 60 % 60:02d}:{number % 60:02d}\n")
+            out.write(
+                f"{chosen.randrange(2500)},{chosen.randrange(400)},{31198570044 + number // 9},{chosen.randrange(10**6)},1,{chosen.randrange(1, 2000) / 100},0.0,0.0,0.0,{number * 52 // lines + 1},2017-01-01 11:{number // 60 % 60:02d}:{number % 60:02d}\n"
+            )
     return path
 
 

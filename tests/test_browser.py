@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from django.test import Client
@@ -18,15 +19,25 @@ from staff.models import User
 from taxonomy.models import Source, Tag
 from taxonomy.starter.load import load_starter
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.needs("chromium")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.needs("chromium"),
+]
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright's own loop runs in this thread
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _sync_beside_a_loop():
+    """Playwright's own loop runs in this thread, which Django takes for an asynchronous program."""
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    yield
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
 @pytest.fixture(scope="module")
-def chromium():
+def chromium(_sync_beside_a_loop):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium") or shutil.which("chromium-browser"), args=FLAGS)
         yield browser
@@ -34,7 +45,7 @@ def chromium():
 
 
 @pytest.fixture(params=["en", "zh-hans"])
-def page(request, chromium, live_server, departments, settings, tmp_path):
+def page(request, chromium, departments, settings, tmp_path, live_server):
     """A steward, logged in through the form, in each language."""
     settings.UPLOAD_DIR = tmp_path / "uploads"
     load_starter()
@@ -97,7 +108,7 @@ def test_failed_rows_are_downloaded_mended_and_sent_again(page: Page, live_serve
     upload(page, live_server.url, path)
     with page.expect_download() as download:
         page.click("a.tl-button[href*=failed-rows]")
-    failed = list(csv.DictReader(io.StringIO(open(download.value.path(), encoding="utf-8").read())))
+    failed = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text("utf-8"))))
     assert [row["receipt_no"] for row in failed] == ["R2"]
     assert failed[0]["_reason"]
     failed[0]["qty"] = "2"

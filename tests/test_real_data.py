@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import zstandard
 from django.db import connection
+from story import DATA, make_sources
 
 from ingestion.imports import Outcome, outcome, run_import, take_file
 from profiles.models import Event, Tally
-from story import DATA, make_sources
 from taxonomy.models import Source
 from taxonomy.publish import publish
 from taxonomy.starter.load import load_starter

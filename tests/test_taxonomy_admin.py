@@ -45,7 +45,7 @@ def form_of(response) -> dict[str, str]:
     fields["synonyms"] = ",".join(fields["synonyms"]) if isinstance(fields.get("synonyms"), list) else fields.get("synonyms")
     import json
 
-    return {name: json.dumps(value) if isinstance(value, dict | list) else value for name, value in fields.items() if value not in (None, False)}
+    return {name: json.dumps(value) if isinstance(value, dict | list) else value for name, value in fields.items() if value is not None and value is not False}
 
 
 def test_a_saved_tag_has_history_and_waits_to_be_published(steward):
