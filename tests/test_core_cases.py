@@ -74,12 +74,10 @@ def test_events(case):
     assert result.verdict == ("quarantined" if any(CODES[one.code].blocking for one in result.violations) else "accepted")
 
 
-@pytest.mark.parametrize("case", EVENTS, ids=lambda case: case["case"])
+@pytest.mark.parametrize("case", [one for one in EVENTS if one["want"]["verdict"] == "accepted"], ids=lambda case: case["case"])
 def test_standardizing_a_standard_event_changes_nothing(case):
     (raw,) = read_all(encode_json(record_of(case)), case["source"])
     first = standardize(raw, PLAN)
-    if first.verdict != "accepted":
-        pytest.skip("held")
     sent_again = plain({
         "id": raw.message_id, "event": first.tag_code, "phone": first.phone, "identifiers": first.identifiers,
         "occurred_at": first.occurred_at, "attributes": first.attributes,

@@ -4,6 +4,7 @@ A 16-byte BLAKE2b hash, so that the unique index holds no personal data. The thr
 BLAKE2's `person` parameter: an id that looks like somebody's derived key is still another event.
 """
 
+from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal
@@ -87,16 +88,23 @@ def _as_written(raw: RawEvent) -> bytes:
 
 
 def _texts(attributes: dict[str, Any]) -> dict[str, Any]:
-    return {key: value if type(value) is str else _as_text(value) for key, value in attributes.items() if value is not None and value != ""}
+    return {
+        key: value if type(value) is str else str(value) if type(value) in _NUMBERS else _as_text(value)
+        for key, value in attributes.items()
+        if value or (value is not None and value != "")
+    }
 
 
 def _as_text(value: Any) -> Any:
     """Scalars as text, all the way down."""
-    if isinstance(value, dict):
+    if type(value) is dict:
         return _texts(value)
-    if isinstance(value, list):
+    if type(value) is list:
         return [_as_text(inner) for inner in value]
     return value if value is None else text_of(value)
+
+
+_NUMBERS = frozenset({int, float, Decimal})
 
 
 def _encode(encoder: msgspec.json.Encoder, content: Any) -> bytes:

@@ -306,7 +306,8 @@ def _read_phone(
         if written and other:
             return _read_phone(None, region, identifiers, known_as, source, violations)
         if not known_as:
-            violations.append(Violation("phone.missing", "phone", shorten(written)))
+            if not any(violation.path == "phone" for violation in violations):
+                violations.append(Violation("phone.missing", "phone", shorten(written)))
         elif written:
             violations.append(Violation("identifier.junk", "phone", shorten(written)))
     elif known_as and not source.hold_unreadable_phone:
