@@ -35,7 +35,9 @@ scalar = st.none() | st.booleans() | st.integers() | st.decimals(allow_nan=False
 anything = st.recursive(scalar, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=4), max_leaves=20)
 
 NAMES = [*PLAN.tags_by_code, "item_detail_view", "order", "view_a", "goods_bought", "call", "SALE", "product_view_x", "ad_click_for_b"]
-CODES_OF_ATTRIBUTES = sorted({code for tag in PLAN.tags.values() for code in tag.slots} | {"sku", "no", "total_fen", "status", "currency", "lines"})
+CODES_OF_ATTRIBUTES = sorted(
+    {code for tag in PLAN.tags.values() for code in tag.slots} | {"sku", "no", "total_fen", "status", "currency", "lines"}
+)
 usual = st.sampled_from([
     "12.50", "12,50", "1", "0", "", " ", "yes", "是", "2026-01-31", "2026-01-31T10:00:00", "13800138000", "a@b.cn", "https://a.cn",
     "phone", "XYZ1", "CNY", "null", Decimal("12.50"), Decimal("1E+5"), 3, -1, True, None, ["a", "b"], {"city": "杭州"},
@@ -109,7 +111,12 @@ def test_no_bytes_raise(data):
                 standardize(one, PLAN)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner),
+    )
+)
 def test_decoding_gives_what_was_encoded(value):
     for written in (encode_json(value), json.dumps(value).encode(), json.dumps(value, indent=1, ensure_ascii=False).encode()):
         if "\x00" not in json.dumps(value, ensure_ascii=False) and "\\u0000" not in written.decode():
@@ -159,7 +166,9 @@ def test_reading_does_not_change_what_was_read(record):
 field = st.sampled_from(["a", "b", "c1", "_x", '"q r"', '"é"'])
 path = st.lists(field, min_size=1, max_size=4).map(".".join)
 tree = st.recursive(
-    scalar, lambda inner: st.dictionaries(st.sampled_from(["a", "b", "c1", "_x", "q r", "é"]), inner) | st.lists(inner, max_size=2), max_leaves=12
+    scalar,
+    lambda inner: st.dictionaries(st.sampled_from(["a", "b", "c1", "_x", "q r", "é"]), inner) | st.lists(inner, max_size=2),
+    max_leaves=12,
 )
 
 

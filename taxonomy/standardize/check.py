@@ -9,12 +9,14 @@ from taxonomy.standardize.conditions import compile_pattern
 from taxonomy.standardize.identifiers import KINDS
 from taxonomy.standardize.names import RefinementIndex, parse_refinement
 from taxonomy.standardize.paths import compile_path
+from taxonomy.standardize.phone import normalize_region
 from taxonomy.standardize.plan import Items, compile_condition, compile_finder, rule_order
 from taxonomy.standardize.read import compile_envelope, custom_paths
 from taxonomy.standardize.structs import Problem
 from taxonomy.standardize.times import compile_time
 from taxonomy.standardize.transforms import compile_transforms
 from taxonomy.standardize.types import compile_cast
+from taxonomy.standardize.types.currencies import CURRENCIES
 
 # Every way a plan can be wrong; taxonomy/violations.py has a sentence for each.
 PROBLEMS = (
@@ -79,7 +81,7 @@ def _check_category(uuid: str, item: dict[str, Any], items: Items) -> Iterator[P
 
 
 def _check_attribute(uuid: str, item: dict[str, Any], items: Items) -> Iterator[Problem]:
-    yield from _compiles("attribute.invalid", uuid, "constraints", lambda: compile_cast(item))
+    yield from _compiles("attribute.invalid", uuid, "constraints", partial(compile_cast, item))
 
 
 def _check_tag(uuid: str, item: dict[str, Any], items: Items) -> Iterator[Problem]:
@@ -91,11 +93,11 @@ def _check_tag(uuid: str, item: dict[str, Any], items: Items) -> Iterator[Proble
     for use in item.get("attributes") or []:
         missing = list(_refers(items, uuid, "attributes", use["attribute"], "attribute"))
         yield from missing
-        if not missing:
+        # Without a tightening it is the attribute's own check, made once.
+        if not missing and use.get("constraints"):
             attribute = items[use["attribute"]]
             path = f"attributes.{attribute['code']}"
-            layer = use.get("constraints") or {}
-            yield from _compiles("attribute.invalid", uuid, path, partial(compile_cast, attribute, layer))
+            yield from _compiles("attribute.invalid", uuid, path, partial(compile_cast, attribute, use["constraints"]))
     codes = attribute_codes(item, items)
     for group in item.get("one_of") or []:
         for code in group:
@@ -122,6 +124,10 @@ def _check_source(uuid: str, item: dict[str, Any], items: Items) -> Iterator[Pro
     envelope = item.get("envelope") or {}
     zone = item.get("timezone") or "UTC"
     yield from _compiles("source.invalid", uuid, "timezone", lambda: ZoneInfo(zone))
+    if item.get("region") and not normalize_region(item["region"]):
+        yield Problem("source.invalid", uuid, "region", {"problem": item["region"]})
+    if item.get("currency") and item["currency"] not in CURRENCIES:
+        yield Problem("source.invalid", uuid, "currency", {"problem": item["currency"]})
     problems: list[Problem] = []
     if envelope.get("preset") == "custom":
         for field, path in custom_paths(envelope).items():

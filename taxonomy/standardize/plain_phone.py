@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 
-_PLAIN = re.compile(r"\+?[1-9][0-9]{2,3}(?:[ -]?[0-9]{2,4}){1,5}")
+_PLAIN = re.compile(r"\+?[1-9][0-9]*(?:[ -][0-9]+)*")
 _NO_SEPARATORS = str.maketrans("", "", " -")
 _KINDS = (
     "mobile", "fixed_line", "premium_rate", "toll_free", "shared_cost", "voip", "personal_number", "pager", "uan", "voicemail",
