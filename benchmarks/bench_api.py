@@ -1,0 +1,116 @@
+"""The API over the wire, load generator, web and database on this machine.
+
+Singles: requests/s answered after commit, and the ratio to a no-op DRF view on the same server. Batches of 100: events/s.
+"""
+
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+from benchmarks.database import fresh_database
+
+PORT = 8791
+SECONDS = 6
+CLIENTS = 16
+ROUNDS = 3
+
+
+def main() -> None:
+    with fresh_database():
+        from ingestion.models import WriteKey
+        from taxonomy.models import Source
+
+        key = WriteKey(source=Source.objects.get(code="website"))
+        secret = key.set_secret()
+        key.save()
+        noop, singles, batches = [], [], []
+        for attempt in range(ROUNDS):
+            with Server("benchmarks.noop:application"):
+                noop.append(load(secret, f"n{attempt}", 1))
+            with Server("cdp.wsgi:application"):
+                singles.append(load(secret, f"s{attempt}", 1))
+                batches.append(load(secret, f"b{attempt}", 100) * 100)
+        limit, single, batch = (statistics.median(rates) for rates in (noop, singles, batches))
+        print(f"no-op DRF view        {limit:8,.0f} requests/s")
+        print(f"single events         {single:8,.0f} requests/s   ratio {single / limit:.2f}")
+        print(f"batches of 100        {batch:8,.0f} events/s")
+
+
+class Server:
+    def __init__(self, application: str) -> None:
+        self.application = application
+
+    def __enter__(self) -> None:
+        self.process = subprocess.Popen(
+            [
+                sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(PORT), "--workers", "2",
+                "--blocking-threads", "16", "--no-ws", "--log-level", "critical", self.application,
+            ],
+            env={**os.environ, "LOG_LEVEL": "CRITICAL"}, start_new_session=True, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        for _ in range(200):
+            with socket.socket() as trying:
+                if trying.connect_ex(("127.0.0.1", PORT)) == 0:
+                    time.sleep(0.5)
+                    return
+            time.sleep(0.05)
+        raise RuntimeError("the server did not start")
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+
+def load(secret: str, name: str, events: int) -> float:
+    """Requests/s of CLIENTS connections that stay open, each waiting for its answer. Fails on any answer but 200."""
+    until = time.monotonic() + SECONDS
+    counts = [0] * CLIENTS
+
+    def send(client: int) -> None:
+        with socket.create_connection(("127.0.0.1", PORT)) as connection:
+            while time.monotonic() < until:
+                connection.sendall(request(secret, f"{name}-{client}-{counts[client]}", events))
+                read_answer(connection)
+                counts[client] += 1
+
+    threads = [threading.Thread(target=send, args=(client,)) for client in range(CLIENTS)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(counts) / (time.monotonic() - began)
+
+
+def request(secret: str, name: str, events: int) -> bytes:
+    made = [
+        {
+            "id": f"{name}-{number}", "event": "item_detail_view", "phone": f"+86 138 0000 {number * 37 % 9000 + 1000}",
+            "occurred_at": "2026-03-01T10:00:00+08:00", "attributes": {"sku": "SKU-1", "title": "Tea", "sale_price": "9.90"},
+        }
+        for number in range(events)
+    ]  # fmt: skip
+    body = json.dumps(made[0] if events == 1 else {"events": made}).encode()
+    head = f"POST /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {secret}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def read_answer(connection: socket.socket) -> None:
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += connection.recv(65536)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if b" 200 " not in head.split(b"\r\n", 1)[0]:
+        raise RuntimeError(head.split(b"\r\n", 1)[0].decode())
+    length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+    while len(body) < length:
+        body += connection.recv(65536)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""The limit for the API: a DRF view that does nothing, on the same server with the same middleware."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cdp.settings")
+
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.urls import path
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+settings.ROOT_URLCONF = "benchmarks.noop"
+
+
+class NoopView(APIView):
+    def post(self, request):
+        return Response({"ok": True})
+
+
+urlpatterns = [path("api/v1/events", NoopView.as_view())]
+application = get_wsgi_application()
