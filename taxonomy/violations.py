@@ -7,6 +7,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from taxonomy.expected import expected_text
 from taxonomy.standardize import Violation
 
 Text = str | Promise
@@ -90,7 +91,7 @@ def message_for(one: Violation | dict[str, Any]) -> str:
     _title, happened, expected, next_step = WORDS[found.code]
     sentences = [str(happened)]
     if found.path:
-        sentences.append(gettext("Where: %(path)s.") % {"path": found.path})
+        sentences.append(_where(found))
     if found.seen is not None:
         sentences.append(gettext("Seen: %(seen)s.") % {"seen": found.seen})
     wanted = expected_text(found.expected) or str(expected)
@@ -100,12 +101,7 @@ def message_for(one: Violation | dict[str, Any]) -> str:
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def expected_text(expected: Any) -> str:
-    """A violation's own expectation as text, such as "minimum 0, maximum 100"; "" when it has none."""
-    if isinstance(expected, dict):
-        return ", ".join(f"{name} {_listed(value)}" for name, value in expected.items() if value is not None)
-    return _listed(expected) if expected is not None else ""
-
-
-def _listed(value: Any) -> str:
-    return " / ".join(str(one) for one in value) if isinstance(value, list | tuple) else str(value)
+def _where(found: Violation) -> str:
+    if "from" in found.values:
+        return gettext("Where: %(path)s, which the rule takes from %(origin)s.") % {"path": found.path, "origin": found.values["from"]}
+    return gettext("Where: %(path)s.") % {"path": found.path}
