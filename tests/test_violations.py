@@ -1,0 +1,82 @@
+"""The words at the edge: every code has a sentence in both languages and an anchor in the docs."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.utils.translation import override
+from test_core_cases import EVENTS, PLAN, read_all, record_of
+
+from taxonomy.expected import PHONE_KINDS, SAYINGS, expected_text
+from taxonomy.standardize import CODES, Violation, encode_json, standardize
+from taxonomy.violations import WORDS, explain, message_for, title_for
+
+DOCS = (Path(__file__).resolve().parent.parent / "docs" / "codes.md").read_text(encoding="utf-8")
+CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_code_has_its_words_and_its_anchor(code):
+    said = explain(code)
+    parts = [said.title, said.happened] if CODES[code].effect == "change" else [said.title, said.happened, said.expected, said.next]
+    for language in ("en", "zh-hans"):
+        with override(language):
+            for part in parts:
+                assert str(part)
+                assert bool(CHINESE.search(str(part))) == (language == "zh-hans") or str(part).startswith("UTF-8"), part
+            assert title_for(code) != code
+    section = DOCS.split(f'<a id="{code}"></a>')
+    assert len(section) == 2
+    assert re.match(rf"\s+### {re.escape(code)}\n\n.+\n\nExample: .+\n\nNext: .+\n", section[1]), section[1][:300]
+
+
+def test_there_are_no_words_and_no_anchors_without_a_code():
+    assert WORDS.keys() == CODES.keys()
+    assert set(re.findall(r'<a id="([^"]+)">', DOCS)) == CODES.keys()
+
+
+def violations() -> list[Violation]:
+    found = []
+    for case in EVENTS:
+        for raw in read_all(encode_json(record_of(case)), case["source"]):
+            found += standardize(raw, PLAN).violations
+    return found
+
+
+def test_every_expectation_is_said_in_words():
+    for one in violations():
+        if isinstance(one.expected, dict):
+            assert one.expected.keys() <= SAYINGS.keys(), one
+            assert one.expected.get("kind") in {None, *PHONE_KINDS}
+        for language in ("en", "zh-hans"):
+            with override(language):
+                assert message_for(one)
+
+
+@pytest.mark.parametrize(
+    ("expected", "said"),
+    [
+        ({"type": "decimal"}, "a value of the type “decimal number”"),
+        ({"minimum": "0"}, "at least 0"),
+        ({"one_of": ["price", "amount"]}, "at least one of price / amount"),
+        ({"kind": "too_short", "region": "CN"}, "a phone number with more digits, of the region CN"),
+        ({"candidates": ["CN", "DE"]}, "a region; it would be a number in CN / DE"),
+        ({"candidates": []}, ""),
+        ("object", "object with fields"),
+        ("product_view", "product_view"),
+        (None, ""),
+    ],
+)
+def test_what_was_expected(expected, said):
+    with override("en"):
+        assert expected_text(expected) == said
+
+
+def test_a_message_says_what_where_seen_expected_and_next():
+    one = Violation("attribute.wrong_type", "attributes.price", "12,50", {"type": "money"}, {"from": "sale_price"})
+    with override("en"):
+        assert message_for(one) == (
+            "A value is not of the attribute's type and cannot be taken as such without guessing. "
+            "Where: attributes.price, which the rule takes from sale_price. Seen: 12,50. "
+            "Expected: a value of the type “money”. Correct the value, or add a transform to the rule of the source."
+        )
