@@ -23,7 +23,7 @@ from ingestion.blocks import store_blocks
 from ingestion.doors.files import RESERVED, FileFormat, Record, UnreadableFile, blocks, records, sniff, write_row
 from ingestion.models import ImportChunk, ImportRun
 from staff.models import User
-from taxonomy.current import current
+from taxonomy.current import current, refresh
 from taxonomy.models import Source
 from taxonomy.standardize import decode_json, encode_json
 from taxonomy.violations import message_for
@@ -145,6 +145,7 @@ def _only_one(run_id: UUID) -> Iterator[None]:
 
 
 def _begin(run: ImportRun) -> None:
+    refresh()  # a release published a moment ago counts
     run.release_id = run.release_id or current().release_id
     run.started_at = run.started_at or timezone.now()
     run.status, run.error = ImportRun.Status.RUNNING, ""

@@ -2,12 +2,14 @@
 
 import struct
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import msgspec
 from django.db.backends.utils import CursorWrapper
 
 from profiles.models import Event
-from taxonomy.standardize import Result, Subject, encode_json
+from taxonomy.standardize import Result, Subject, encode_json, storable
 
 if TYPE_CHECKING:
     from profiles.record import Delivery, Entry
@@ -83,9 +85,13 @@ def _time(value: datetime | None) -> str:
 
 
 def _json(value: object) -> str:
-    """JSON holds no raw control characters; only its backslashes mean something to COPY."""
+    """JSON holds no raw control characters; only its backslashes mean something to COPY. NUL is nothing jsonb can hold."""
     text = encode_json(value).decode()
-    return text.replace("\\", "\\\\") if "\\" in text else text
+    if "\\" not in text:
+        return text
+    if "\\u0000" in text:
+        text = encode_json(storable(msgspec.to_builtins(value, builtin_types=(Decimal,)))).decode()
+    return text.replace("\\", "\\\\")
 
 
 def _report(result: Result) -> str:
