@@ -23,6 +23,7 @@ from phonenumbers import (
     region_code_for_number,
 )
 
+from taxonomy.standardize.decode import storable
 from taxonomy.standardize.faults import Fault
 from taxonomy.standardize.plain_phone import read_plain
 
@@ -184,7 +185,7 @@ def _prefixes_abroad() -> tuple[re.Pattern[str], ...]:
 def _region_unknown(text: str, region: str) -> Fault:
     expected: dict[str, Any] = {"candidates": _candidates(text)}
     if region.strip():
-        expected["region"] = region.strip()[:20]
+        expected["region"] = storable(region.strip()[:20])
     return Fault("phone.region_unknown", seen=text, expected=expected)
 
 
