@@ -122,7 +122,7 @@ def test_hostile_text_is_stored_or_held_never_lost(standard, text):
 
 
 def test_a_name_that_no_text_may_hold_is_kept_in_the_report_without_it(standard):
-    body = json.dumps(purchase(**{"odd": 1})).replace('"odd"', '"o\\u0000d\\ud800d"')
+    body = json.dumps(purchase(odd=1)).replace('"odd"', '"o\\u0000d\\ud800d"')
     receipt = receive([Incoming(body.encode())], source_code="website", door="api", received_at=NOW, current=current())
     assert receipt.counts["refused"] == 0
     assert Event.objects.get().report
