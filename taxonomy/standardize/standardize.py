@@ -78,7 +78,8 @@ def _find_reading(
         if not any(violation.path == "event" for violation in violations):
             violations.append(Violation("event.name_missing", "event"))
         return None, None
-    for meaning in source.known_meanings.get(name) or source.meanings(name):
+    known = source.known_meanings.get(name)
+    for meaning in source.meanings(name) if known is None else known:
         if meaning.condition is None or meaning.condition(raw.attributes, raw):
             break
     else:
