@@ -17,7 +17,7 @@ bench:
 	@$(ENTER) --dev -m benchmarks
 
 lint:
-	@$(ENTER) --dev -m ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+	@$(ENTER) --dev -m ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy .
 
 messages:
 	@$(ENTER) --dev manage.py make_messages

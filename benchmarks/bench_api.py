@@ -16,7 +16,7 @@ from benchmarks.database import fresh_database
 
 PORT = 8791
 SECONDS = 6
-CLIENTS = 16
+CLIENTS = 64
 ROUNDS = 3
 
 
@@ -49,7 +49,7 @@ class Server:
         self.process = subprocess.Popen(
             [
                 sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(PORT), "--workers", "2",
-                "--blocking-threads", "16", "--no-ws", "--log-level", "critical", self.application,
+                "--blocking-threads", "32", "--no-ws", "--log-level", "critical", self.application,
             ],
             env={**os.environ, "LOG_LEVEL": "CRITICAL"}, start_new_session=True, stderr=subprocess.DEVNULL,
         )  # fmt: skip

@@ -1,14 +1,18 @@
 """The importer end to end against bare COPY of the rows it made, on real till lines where they are at hand.
 
 ratio = (events/s of the importer, all cores) / (rows/s of COPY, one connection, into same tables with the same indexes).
+Memory is the largest resident size of any of its processes, and its ratio to that of a tenth of the lines.
 """
 
 import json
+import multiprocessing
 import random
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from benchmarks.database import fresh_database
 
@@ -26,17 +30,60 @@ def main(lines: int) -> None:
 
         make_sources()
         publish(notes="bench", by=None)
-        path = real_lines(lines) if REAL.exists() else made_lines(lines)
-        run = take_file(path, source=Source.objects.get(code="grocery"), file_name=path.name)
-        began = time.perf_counter()
-        found = outcome(run_import(run.pk))
-        seconds = time.perf_counter() - began
+        make_lines = real_lines if REAL.exists() else made_lines
+
+        def load(path: Path) -> tuple[Any, float, float]:
+            run = take_file(path, source=Source.objects.get(code="grocery"), file_name=path.name)
+            with PeakMemory() as memory:
+                began = time.perf_counter()
+                found = outcome(run_import(run.pk))
+                return found, time.perf_counter() - began, memory.peak_megabytes()
+
+        _, _, small = load(make_lines(lines // 10))
+        clear_events()
+        found, seconds, large = load(make_lines(lines))
         rate = found.received / seconds
         copied, rows = copy_again()
         print(json.dumps({
             "events": found.received, **found.counts, "seconds": round(seconds, 1), "events/s": round(rate),
             "bare COPY rows/s": round(rows / copied), "ratio": round(rate / (rows / copied), 2),
+            "memory MB": round(large), "memory ratio to a tenth of the lines": round(large / small, 2),
         }))  # fmt: skip
+
+
+class PeakMemory:
+    """The largest resident size of this process's children, watched from beside. Linux only: it reads /proc."""
+
+    def __enter__(self) -> "PeakMemory":
+        self._peak_kilobytes, self._watching = 0, True
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._watching = False
+        self._thread.join()
+
+    def peak_megabytes(self) -> float:
+        return self._peak_kilobytes / 1024
+
+    def _watch(self) -> None:
+        while self._watching:
+            for child in multiprocessing.active_children():
+                try:
+                    status = Path(f"/proc/{child.pid}/status").read_text()
+                except OSError:
+                    continue
+                peak = next((line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")), "0")
+                self._peak_kilobytes = max(self._peak_kilobytes, int(peak))
+            time.sleep(0.05)
+
+
+def clear_events() -> None:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE profiles_event, profiles_original, profiles_batch, profiles_tally, ingestion_importrun CASCADE")
 
 
 def real_lines(lines: int) -> Path:

@@ -56,10 +56,11 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "cdp.middleware.answer_api_early",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "staff.middleware.person_middleware",
@@ -169,6 +170,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 FILE_UPLOAD_PERMISSIONS = 0o600
 
 vars().update(environment.mail(environment.text("EMAIL_URL")))
+SITE_URL = environment.text("SITE_URL") or f"http://127.0.0.1:{environment.whole_number('PORT', 8000)}"
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = environment.text("EMAIL_FROM", "Tagline <tagline@localhost>")
 
 REST_FRAMEWORK = {
@@ -194,6 +196,7 @@ PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "jobs"
 
 # What lower apps call in higher ones, by dotted name.
 TAGLINE_RECENT_NAMES = "profiles.recent.names_seen"
+TAGLINE_RECENT_EVENTS = "profiles.recent.seen_lately"
 
 # Django's own request log prints paths only; database errors are logged without their values.
 LOGGING = {

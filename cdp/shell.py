@@ -14,6 +14,7 @@ AREAS: list[tuple[Any, list[tuple[Any, str, str, str | None]]]] = [
         [
             (_("Dashboard"), "space_dashboard", "admin:index", None),
             (_("Customers"), "person_search", "customer_search", "profiles.view_customer"),
+            (_("Notices"), "notifications", "notices", None),
         ],
     ),
     (
@@ -24,8 +25,11 @@ AREAS: list[tuple[Any, list[tuple[Any, str, str, str | None]]]] = [
             (_("Categories"), "account_tree", "admin:taxonomy_category_changelist", "taxonomy.view_category"),
             (_("Sources"), "storefront", "admin:taxonomy_source_changelist", "taxonomy.view_source"),
             (_("Mapping rules"), "alt_route", "admin:taxonomy_mappingrule_changelist", "taxonomy.view_mappingrule"),
-            (_("Publish"), "publish", "admin:taxonomy_release_publish", "taxonomy.publish_release"),
+            (_("Unreleased changes"), "edit_note", "admin:taxonomy_proposal_unreleased", "taxonomy.view_proposal"),
+            (_("Proposals"), "rate_review", "admin:taxonomy_proposal_changelist", "taxonomy.view_proposal"),
             (_("Releases"), "new_releases", "admin:taxonomy_release_changelist", "taxonomy.view_release"),
+            (_("Checks"), "checklist", "admin:taxonomy_checksetting_changelist", "taxonomy.view_checksetting"),
+            (_("Who signs"), "how_to_vote", "admin:taxonomy_reviewpolicy_changelist", "taxonomy.view_reviewpolicy"),
         ],
     ),
     (
@@ -64,6 +68,10 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         items = [item for entry in entries if (item := _item(request, *entry))]
         if items:
             groups.append({"title": title, "items": items})
+    here = max((item["link"] for group in groups for item in group["items"] if item["active"]), key=len, default="")
+    for group in groups:
+        for item in group["items"]:
+            item["active"] = item["link"] == here
     return groups
 
 
@@ -75,7 +83,8 @@ def _item(request: HttpRequest, title: Any, icon: str, url_name: str, permission
     except NoReverseMatch:
         return None
     here = request.path == link if url_name == "admin:index" else request.path.startswith(link)
-    return {"title": title, "icon": icon, "link": link, "active": here}
+    item = {"title": title, "icon": icon, "link": link, "active": here}
+    return {**item, "badge": "staff.notices.unread"} if url_name == "notices" else item
 
 
 def account_links(_request: HttpRequest) -> list[dict[str, Any]]:

@@ -20,10 +20,10 @@ from django.db import connection
 from django.utils import timezone
 
 from ingestion.blocks import store_blocks
-from ingestion.doors.files import RESERVED, FileFormat, Record, UnreadableFile, blocks, records, sniff, write_row
+from ingestion.doors.files import RESERVED, FileFormat, Record, UnreadableFile, blocks, cells_under, records, sniff, write_row
 from ingestion.models import ImportChunk, ImportRun
 from staff.models import User
-from taxonomy.current import current, refresh
+from taxonomy.current import NoRelease, current, plan_of, refresh
 from taxonomy.models import Source
 from taxonomy.standardize import decode_json, encode_json
 from taxonomy.violations import message_for
@@ -72,8 +72,8 @@ def run_import(run_id: UUID, *, on_progress: Callable[[ImportRun], None] | None 
         run = ImportRun.objects.select_related("source").get(pk=run_id)
         if run.status == ImportRun.Status.FINISHED:
             return run
-        _begin(run)
         try:
+            _begin(run)
             _do_blocks(run, on_progress)
         except UnreadableFile as error:
             run.status, run.error = ImportRun.Status.FAILED, error.code
@@ -116,10 +116,8 @@ def _with_reason(record: Record, file_format: FileFormat, event_id: str, reason:
         decoded = decode_json(record.original)
         fields = {**decoded} if isinstance(decoded, dict) else {"_record": record.original.decode("utf-8", "replace")}
         return encode_json({**fields, "_tagline_id": event_id, "_reason": reason}) + b"\n"
-    if record.cells is None:
-        return record.original + b"\r\n"
-    cells = [value for column, value in record.cells.items() if column not in RESERVED]
-    return write_row([*cells, event_id, reason], file_format.delimiter)
+    cells, surplus = cells_under(record.original, file_format)
+    return write_row([*cells, event_id, reason, *surplus], file_format.delimiter)
 
 
 def _kept(run_id: UUID) -> Path:
@@ -146,7 +144,13 @@ def _only_one(run_id: UUID) -> Iterator[None]:
 
 def _begin(run: ImportRun) -> None:
     refresh()  # a release published a moment ago counts
-    run.release_id = run.release_id or current().release_id
+    try:
+        obeyed = plan_of(run.release_id) if run.release_id else current()
+    except NoRelease as error:
+        raise UnreadableFile("release.none") from error
+    if run.source.code not in obeyed.plan.sources:
+        raise UnreadableFile("source.unreleased")
+    run.release_id = obeyed.release_id
     run.started_at = run.started_at or timezone.now()
     run.status, run.error = ImportRun.Status.RUNNING, ""
     run.save(update_fields=["release", "started_at", "status", "error"])

@@ -42,7 +42,11 @@ class ReadTokenAuthentication(BaseAuthentication):
         if secret.startswith(("tlw_", "tlt_")):
             raise exceptions.PermissionDenied(_("A write key sends events; it cannot read customers. Use a read token."))
         now = timezone.now()
-        token = ReadToken.objects.select_related("user").filter(hash=hashlib.sha256(secret.encode()).digest(), revoked_at=None, expires_at__gt=now).first()
+        token = (
+            ReadToken.objects.select_related("user")
+            .filter(hash=hashlib.sha256(secret.encode()).digest(), revoked_at=None, expires_at__gt=now)
+            .first()
+        )
         if token is None or not token.user.is_active:
             raise exceptions.AuthenticationFailed(_("The read token is unknown, expired or revoked. Make a new one under My read tokens."))
         minute = now.replace(second=0, microsecond=0)
@@ -64,7 +68,9 @@ class ReadTokenScheme(OpenApiAuthenticationExtension):
 
 class MayReadCustomers(BasePermission):
     def has_permission(self, request: Request, view: APIView) -> bool:
-        return bool(isinstance(request.auth, ReadToken) and SCOPE in request.auth.scopes and request.user.has_perm("profiles.view_customer"))
+        return bool(
+            isinstance(request.auth, ReadToken) and SCOPE in request.auth.scopes and request.user.has_perm("profiles.view_customer")
+        )
 
 
 class CustomerAPI(APIView):
@@ -80,7 +86,9 @@ class CustomerAPI(APIView):
 
 class LookupSerializer(serializers.Serializer[Any]):
     phone = serializers.CharField(max_length=100)
-    region = serializers.CharField(max_length=2, required=False, default="", allow_blank=True, help_text="Of a number without +, such as CN.")
+    region = serializers.CharField(
+        max_length=2, required=False, default="", allow_blank=True, help_text="Of a number without +, such as CN."
+    )
 
 
 class FoundSerializer(serializers.Serializer[Any]):
@@ -145,7 +153,9 @@ class LookupView(CustomerAPI):
         found = find_customer(asked.validated_data["phone"], asked.validated_data["region"])
         log_access(request.user, AccessLog.Action.LOOKUP, customer=found.public_id if isinstance(found, Customer) else None, channel="api")
         if isinstance(found, Fault):
-            raise exceptions.ValidationError({"phone": [_("This is no phone number. Send it with + and country code, or with its region.")]})
+            raise exceptions.ValidationError(
+                {"phone": [_("This is no phone number. Send it with + and country code, or with its region.")]}
+            )
         if found is None:
             raise exceptions.NotFound(_("Nobody with this number has been seen yet."))
         return Response({"id": str(found.public_id)})
@@ -163,7 +173,9 @@ class CustomerView(CustomerAPI):
         return Response(
             {
                 "id": str(one.public_id),
-                "identifiers": [_identifier(link, unmasked=unmasked) for link in one.links.filter(withdrawn_at=None).select_related("subject")],
+                "identifiers": [
+                    _identifier(link, unmasked=unmasked) for link in one.links.filter(withdrawn_at=None).select_related("subject")
+                ],
                 "events": found.events,
                 "held": found.held,
                 "first_seen": found.first_at,
@@ -202,7 +214,10 @@ class TimelineView(CustomerAPI):
         unmasked = may_see_personal(request.user)
         hidden = frozenset(Attribute.objects.exclude(personal="none").values_list("code", flat=True))
         return Response(
-            {"results": [_event(event, hidden=frozenset() if unmasked else hidden, unmasked=unmasked) for event in events], "next": str(following) if following else None}
+            {
+                "results": [_event(event, hidden=frozenset() if unmasked else hidden, unmasked=unmasked) for event in events],
+                "next": str(following) if following else None,
+            }
         )
 
 

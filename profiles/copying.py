@@ -25,7 +25,8 @@ _COUNTED, _HELD = str(int(Event.Standing.COUNTED)), str(int(Event.Standing.HELD)
 
 
 def copy_events(cursor: CursorWrapper, new: "list[tuple[Delivery, Entry]]", ids: dict[Subject, int]) -> None:
-    lines = "".join([_line(delivery, entry, ids) for delivery, entry in new])
+    same = {id(delivery): _same_of(delivery) for delivery, _ in new}
+    lines = "".join([_line(same[id(delivery)], entry, ids) for delivery, entry in new])
     with cursor.copy(f"COPY profiles_event ({_COLUMNS}) FROM STDIN") as copy:
         copy.write(lines.encode("utf-8"))
 
@@ -45,7 +46,13 @@ def copy_originals(cursor: CursorWrapper, new: "list[tuple[Delivery, Entry]]") -
         copy.write(b"".join(pieces))
 
 
-def _line(delivery: "Delivery", entry: "Entry", ids: dict[Subject, int]) -> str:
+def _same_of(delivery: "Delivery") -> tuple[str, str, str, str]:
+    """What every line of a delivery says alike."""
+    return delivery.source_id, str(delivery.batch_id), _time(delivery.received_at), f"{delivery.release_id}\n"
+
+
+def _line(same: tuple[str, str, str, str], entry: "Entry", ids: dict[Subject, int]) -> str:
+    source_id, batch_id, received_at, release_id = same
     result, raw = entry.result, entry.raw
     assert result is not None and raw is not None
     held = result.verdict != "accepted"
@@ -53,11 +60,11 @@ def _line(delivery: "Delivery", entry: "Entry", ids: dict[Subject, int]) -> str:
         (
             str(entry.event_id),
             "\\\\x" + entry.key.hex(),
-            delivery.source_id,
-            str(delivery.batch_id),
+            source_id,
+            batch_id,
             _text(raw.message_id),
             _text(raw.name),
-            _time(delivery.received_at),
+            received_at,
             _HELD if held else _COUNTED,
             _time(result.occurred_at),
             str(ids[result.subject]) if result.subject is not None else _NULL,
@@ -68,7 +75,7 @@ def _line(delivery: "Delivery", entry: "Entry", ids: dict[Subject, int]) -> str:
             _array(result.refinements) if result.refinements else _NULL,
             _report(result),
             result.rule or _NULL,
-            str(delivery.release_id) + "\n",
+            release_id,
         )
     )
 

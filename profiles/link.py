@@ -14,8 +14,10 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from profiles.models import Link, Subject, Tie
-from taxonomy.standardize import KINDS
+from profiles.models import Event, Link, Subject, Tie
+from profiles.ties import HOPELESS
+from taxonomy.models import Source
+from taxonomy.standardize import GLOBAL_KINDS, KINDS
 
 _LOCK = 7_201_003
 _FOLLOWING = frozenset({"device", "anonymous_id"})
@@ -36,35 +38,66 @@ def settle() -> int:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        unsettled = list(Tie.objects.filter(settled=False).values_list("id", "weaker_id"))
-        if not unsettled:
-            return 0
-        relink({weaker for _, weaker in unsettled})
-        Tie.objects.filter(id__in=[tie_id for tie_id, _ in unsettled]).update(settled=True)
+            # Before the events are read: one that is committed later asks again.
+            cursor.execute("UPDATE profiles_tie SET settled = true WHERE NOT settled RETURNING weaker_id")
+            unsettled = [weaker for (weaker,) in cursor.fetchall()]
+        relink(set(unsettled))
         return len(unsettled)
 
 
 def relink(subject_ids: Iterable[int]) -> None:
-    """Draw the links of these subjects, and of all weaker ones that hang on them, anew from their ties."""
+    """Draw the links of these subjects, and of all weaker ones that hang on them, anew from what ties them."""
     affected = _with_weaker(set(subject_ids))
-    kinds = dict(Subject.objects.filter(pk__in=affected).values_list("id", "kind"))
-    ties: dict[int, list[tuple[int, datetime]]] = defaultdict(list)
-    for weaker, stronger, at in (
-        Tie.objects.filter(weaker_id__in=affected).order_by("first_at", "id").values_list("weaker_id", "stronger_id", "first_at")
-    ):
-        ties[weaker].append((stronger, at))
-    spans = _standing_spans({stronger for rows in ties.values() for stronger, _ in rows} - affected)
-    for subject_id in sorted(affected, key=lambda one: (_STRENGTH[kinds[one]], one)):
-        if kinds[subject_id] != "phone":
-            spans[subject_id] = wanted_spans(kinds[subject_id], ties[subject_id], spans)
-    _write({subject_id: spans[subject_id] for subject_id in affected if kinds[subject_id] != "phone"})
+    kinds = dict(Subject.objects.filter(pk__in=affected).exclude(kind="phone").values_list("id", "kind"))
+    if not kinds:
+        return
+    sightings = _sightings(kinds.keys())
+    spans = _standing_spans({stronger for seen in sightings.values() for stronger, _ in seen} - kinds.keys())
+    for subject_id in sorted(kinds, key=lambda one: (_STRENGTH[kinds[one]], one)):
+        spans[subject_id] = wanted_spans(kinds[subject_id], sightings[subject_id], spans)
+    _write({subject_id: spans[subject_id] for subject_id in kinds})
 
 
-def wanted_spans(kind: str, ties: list[tuple[int, datetime]], spans: dict[int, list[Span]]) -> list[Span]:
-    """The spans that a subject's ties, oldest first, ask for, given the spans of the stronger subjects."""
+def _sightings(subject_ids: Iterable[int]) -> dict[int, list[tuple[int, datetime]]]:
+    """{subject: [(stronger subject, time)]}, oldest first: its ties; or, of one with several, every event that carried both."""
+    found: dict[int, list[tuple[int, datetime]]] = defaultdict(list)
+    ties = Tie.objects.filter(weaker_id__in=list(subject_ids))
+    for weaker, stronger, at in ties.order_by("first_at", "stronger__value").values_list("weaker_id", "stronger_id", "first_at"):
+        found[weaker].append((stronger, at))
+    several = [weaker for weaker, seen in found.items() if 1 < len(seen) < HOPELESS]
+    if several:
+        found |= _events_of(several)
+    return found
+
+
+def _events_of(subject_ids: list[int]) -> dict[int, list[tuple[int, datetime]]]:
+    namespaces = [(str(uuid), namespace) for uuid, namespace in Source.objects.values_list("id", "namespace")]
+    found: dict[int, list[tuple[int, datetime]]] = {subject_id: [] for subject_id in subject_ids}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT weaker.id, event.subject_id, event.occurred_at
+            FROM profiles_subject AS weaker
+            JOIN profiles_tie AS tie ON tie.weaker_id = weaker.id
+            JOIN profiles_subject AS stronger ON stronger.id = tie.stronger_id
+            JOIN profiles_event AS event ON event.subject_id = stronger.id
+            LEFT JOIN unnest(%s::uuid[], %s::text[]) AS source (id, namespace) ON source.id = event.source_id
+            WHERE weaker.id = ANY(%s) AND event.standing = %s AND event.identifiers ->> weaker.kind = weaker.value
+              AND (weaker.kind = ANY(%s) OR coalesce(source.namespace, '') = weaker.namespace)
+            ORDER BY event.occurred_at, stronger.value
+            """,
+            [*[list(column) for column in zip(*namespaces, strict=True)], subject_ids, int(Event.Standing.COUNTED), sorted(GLOBAL_KINDS)],
+        )
+        for weaker, stronger, at in cursor.fetchall():
+            found[weaker].append((stronger, at))
+    return found
+
+
+def wanted_spans(kind: str, sightings: list[tuple[int, datetime]], spans: dict[int, list[Span]]) -> list[Span]:
+    """The spans that a subject's sightings, oldest first, ask for, given the spans of the stronger subjects."""
     seen = [
         (span.customer_id, at)
-        for stronger, at in ties
+        for stronger, at in sightings
         for span in spans.get(stronger, [])
         if (span.since is None or span.since <= at) and (span.until is None or at < span.until)
     ]

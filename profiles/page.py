@@ -119,7 +119,9 @@ def _hidden(code: str, text: str) -> str:
 
 def by_day(events: list[Event], *, unmasked: bool) -> list[tuple[date, list[dict[str, Any]]]]:
     """Events by local day, newest first, each with what a glance needs."""
-    rows: list[dict[str, Any]] = [{"event": event, "at": timezone.localtime(event.occurred_at), "gist": gist(event, unmasked=unmasked)} for event in events]
+    rows: list[dict[str, Any]] = [
+        {"event": event, "at": timezone.localtime(event.occurred_at), "gist": gist(event, unmasked=unmasked)} for event in events
+    ]
     return [(day, list(group)) for day, group in groupby(rows, key=lambda row: row["at"].date())]
 
 

@@ -1,9 +1,12 @@
 """What arrived lately, for people who edit rules."""
 
+from collections import defaultdict
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
+
+from taxonomy.checks import Seen
 
 # The newest events looked at: enough to see every name in use, few enough to answer at once.
 _LOOKED_AT = 20_000
@@ -21,3 +24,31 @@ def names_seen(source_id: UUID) -> list[dict[str, Any]]:
             [_LOOKED_AT, source_id],
         )
         return [dict(zip(("name", "count", "last_at", "held"), row, strict=True)) for row in cursor.fetchall()]
+
+
+def seen_lately() -> Seen:
+    """Names, tags and rules among the newest events, and a few values of each attribute. Two queries."""
+    names: dict[str, list[str]] = defaultdict(list)
+    tags, rules = set(), set()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT source_id, name, array_agg(DISTINCT tag_id) FILTER (WHERE tag_id IS NOT NULL), array_agg(DISTINCT rule_id) FILTER (WHERE rule_id IS NOT NULL)
+            FROM (SELECT source_id, name, tag_id, rule_id FROM profiles_event ORDER BY id DESC LIMIT %s) AS newest
+            GROUP BY source_id, name ORDER BY count(*) DESC LIMIT 5000
+            """,
+            [_LOOKED_AT],
+        )
+        for source, name, seen_tags, seen_rules in cursor.fetchall():
+            if name:
+                names[str(source)].append(name)
+            tags |= {str(one) for one in seen_tags or []}
+            rules |= {str(one) for one in seen_rules or []}
+        cursor.execute(
+            """
+            SELECT key, (array_agg(DISTINCT left(value, 200)))[1:20]
+            FROM (SELECT attributes FROM profiles_event WHERE attributes IS NOT NULL ORDER BY id DESC LIMIT 2000) AS newest,
+                 jsonb_each_text(attributes) GROUP BY key
+            """
+        )
+        return Seen(names, tags, rules, dict(cursor.fetchall()))

@@ -13,18 +13,23 @@ if TYPE_CHECKING:
     from profiles.record import Delivery, Entry
 
 _KEPT = 200_000
+# An identifier with so many others is nobody's; more events with it ask for no new links.
+HOPELESS = 50
 
-# weaker subject's id -> (stronger subject's id, since when): what this process last wrote
-_written: OrderedDict[int, tuple[int, datetime]] = OrderedDict()
+# (weaker subject's id, stronger subject's id) -> since when: what this process knows to be written
+_written: OrderedDict[tuple[int, int], datetime] = OrderedDict()
 _lock = threading.Lock()
 
 
 class Ties:
-    """The ties of one commit. A pair is written when it is new, earlier than known, or follows another stronger one."""
+    """The ties of one commit: one row per pair, written when it is new or earlier than known.
+
+    A pair seen again asks for new links only if its weaker subject is tied to others too: then the newest may have changed.
+    """
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[int, int, datetime], tuple[datetime, int]] = {}
-        self._learned: dict[int, tuple[int, datetime]] = {}
+        self._rows: dict[tuple[int, int], tuple[datetime, int]] = {}
+        self._again: set[tuple[int, int]] = set()
 
     def add(self, new: "list[tuple[Delivery, Entry]]", ids: dict[Subject, int]) -> None:
         for _, entry in new:
@@ -34,34 +39,55 @@ class Ties:
             assert result.subject is not None and result.occurred_at is not None and entry.event_id is not None
             stronger, at = ids[result.subject], result.occurred_at
             for other in entry.others:
-                weaker = ids[other]
-                last = self._learned.get(weaker) or _written.get(weaker)
-                if last is not None and last[0] == stronger and last[1] <= at:
-                    continue
-                self._rows[weaker, stronger, at] = (at, entry.event_id)
-                self._learned[weaker] = (stronger, at)
+                pair = (ids[other], stronger)
+                since = _written.get(pair)
+                if since is not None and since <= at:
+                    self._again.add(pair)
+                elif pair not in self._rows or at < self._rows[pair][0]:
+                    self._rows[pair] = (at, entry.event_id)
 
     def write(self, cursor: CursorWrapper) -> bool:
-        """Write the rows. True if there were any."""
-        if not self._rows:
-            return False
-        rows = sorted((weaker, stronger, at, last, event_id) for (weaker, stronger, at), (last, event_id) in self._rows.items())
-        cursor.execute(
-            """
-            INSERT INTO profiles_tie (weaker_id, stronger_id, first_at, last_at, event_id, settled)
-            SELECT *, false FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::bigint[])
-            ON CONFLICT (weaker_id, stronger_id, first_at) DO NOTHING
-            """,
-            [list(column) for column in zip(*rows, strict=True)],
-        )
-        return True
+        """Write the rows. True if links may have to change."""
+        return self._write_rows(cursor) + self._ask_again(cursor) > 0
 
     def learn(self) -> None:
         """Remember, after the commit, what was written."""
         with _lock:
-            _written.update(self._learned)
+            _written.update({pair: at for pair, (at, _) in self._rows.items()})
             while len(_written) > _KEPT:
                 _written.popitem(last=False)
+
+    def _write_rows(self, cursor: CursorWrapper) -> int:
+        if not self._rows:
+            return 0
+        rows = [(*pair, at, event_id) for pair, (at, event_id) in sorted(self._rows.items())]
+        cursor.execute(
+            """
+            INSERT INTO profiles_tie AS tie (weaker_id, stronger_id, first_at, event_id, settled)
+            SELECT *, false FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[], %s::bigint[])
+            ON CONFLICT (weaker_id, stronger_id) DO UPDATE SET
+                settled = false,
+                first_at = least(tie.first_at, excluded.first_at),
+                event_id = CASE WHEN excluded.first_at < tie.first_at THEN excluded.event_id ELSE tie.event_id END
+            """,
+            [list(column) for column in zip(*rows, strict=True)],
+        )
+        return len(rows)
+
+    def _ask_again(self, cursor: CursorWrapper) -> int:
+        if not self._again:
+            return 0
+        cursor.execute(
+            """
+            UPDATE profiles_tie AS tie SET settled = false
+            FROM unnest(%s::bigint[], %s::bigint[]) AS seen (weaker_id, stronger_id)
+            WHERE tie.weaker_id = seen.weaker_id AND tie.stronger_id = seen.stronger_id AND (
+                SELECT count(*) FROM (SELECT FROM profiles_tie AS other WHERE other.weaker_id = seen.weaker_id LIMIT %s) AS others
+            ) BETWEEN 2 AND %s
+            """,
+            [*[list(column) for column in zip(*sorted(self._again), strict=True)], HOPELESS, HOPELESS - 1],
+        )
+        return int(cursor.rowcount)
 
 
 def forget() -> None:

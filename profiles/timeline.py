@@ -7,8 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Q
 
-from profiles.models import Customer, Event
+from profiles.models import Customer, Event, Link
 
 PAGE = 50
 
@@ -85,6 +86,19 @@ def timeline(
     events = [by_id[event_id] for event_id in ids[:limit]]
     following = Cursor(events[-1].occurred_at, events[-1].pk) if len(ids) > limit else None  # type: ignore[arg-type]
     return events, following
+
+
+def holder_of(key: bytes) -> Customer | None:
+    """The customer whose timeline has this event, by its key."""
+    event = Event.objects.filter(key=key, subject__isnull=False).only("subject_id", "occurred_at").first()
+    if event is None:
+        return None
+    at = event.occurred_at
+    links = Link.objects.filter(
+        Q(since=None) | Q(since__lte=at), Q(until=None) | Q(until__gt=at), subject=event.subject_id, withdrawn_at=None
+    )
+    found = links.select_related("customer").first()
+    return found.customer if found else None
 
 
 def event_of(customer: Customer, key: bytes) -> Event | None:

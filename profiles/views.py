@@ -19,7 +19,7 @@ from profiles.lookup import find_customer
 from profiles.models import Customer, Original
 from profiles.original import shown_original
 from profiles.summary import summary
-from profiles.timeline import Cursor, event_of, timeline
+from profiles.timeline import Cursor, event_of, holder_of, timeline
 from staff.access import log_access
 from staff.masking import mask_in_text, may_see_personal
 from staff.models import AccessLog
@@ -153,6 +153,18 @@ def event(request: HttpRequest, public_id: UUID, event_id: str) -> HttpResponse:
     return _render(request, "profiles/event.html", context)
 
 
+@staff_page
+def event_by_id(request: HttpRequest, event_id: str) -> HttpResponse:
+    """From an event's public id to its page at its customer."""
+    try:
+        holder = holder_of(bytes.fromhex(event_id))
+    except ValueError:
+        holder = None
+    if holder is None:
+        raise Http404
+    return HttpResponseRedirect(reverse("customer_event", args=[holder.public_id, event_id]))
+
+
 def _change(change: dict[str, Any], *, unmasked: bool) -> dict[str, str]:
     before, after = (_shown(change.get(side), unmasked=unmasked) for side in ("from", "to"))
     return {"title": title_for(change["code"]), "path": change["path"], "before": before, "after": after}
@@ -170,5 +182,7 @@ def _attributes(values: dict[str, Any], *, unmasked: bool) -> list[tuple[str, st
 
 
 def _shown(value: Any, *, unmasked: bool) -> str:
+    if isinstance(value, dict) and value.keys() == {"amount", "currency"}:
+        return f"{value['amount']} {value['currency'] or ''}".strip()
     text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if unmasked else mask_in_text(text)

@@ -9,13 +9,14 @@ from django.utils.translation import gettext_lazy as _
 from unfold.forms import AuthenticationForm
 from unfold.widgets import (
     UnfoldAdminEmailInputWidget,
+    UnfoldAdminIntegerFieldWidget,
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
 )
 
 from staff.letters import send_letter
-from staff.models import User
+from staff.models import WEEKDAYS, User
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +26,7 @@ COMMON_ZONES = ("Asia/Shanghai", "Asia/Hong_Kong", "Asia/Taipei", "Asia/Singapor
 @cache
 def zone_names() -> list[str]:
     """The zones most people here need first, then all others by name."""
-    others = {
-        zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/", "posix/", "right/"))
-    }
+    others = {zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/", "posix/", "right/"))}
     return [*COMMON_ZONES, *sorted(others - set(COMMON_ZONES))]
 
 
@@ -81,7 +80,12 @@ class AccountForm(forms.ModelForm):
     language = forms.ChoiceField(label=_("Language"), choices=language_choices, required=False, widget=UnfoldAdminSelectWidget)
     time_zone = forms.ChoiceField(label=_("Time zone"), choices=zone_choices, required=False, widget=UnfoldAdminSelectWidget)
 
+    reminder_days = forms.TypedMultipleChoiceField(
+        label=_("Remind me on"), choices=WEEKDAYS, coerce=int, required=False, widget=forms.CheckboxSelectMultiple(attrs={"class": "tl-days"}),
+        help_text=_("Days on which an e-mail lists what waits for you. None: no e-mail."),
+    )  # fmt: skip
+
     class Meta:
         model = User
-        fields = ["name", "language", "time_zone"]
-        widgets = {"name": UnfoldAdminTextInputWidget}
+        fields = ["name", "language", "time_zone", "reminder_days", "reminder_hour"]
+        widgets = {"name": UnfoldAdminTextInputWidget, "reminder_hour": UnfoldAdminIntegerFieldWidget}

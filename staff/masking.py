@@ -13,9 +13,7 @@ _EMAIL = re.compile(r"[^\s@\"'<>,;:]+@[\w\-]+(?:\.[\w\-]+)+")
 # China's resident identity numbers: region, date of birth, order, check sign.
 _IDENTITY = re.compile(r"(?<!\w)[1-9]\d{5}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx](?!\w)")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_NO_PHONE = re.compile(
-    r"\A\d{4}([-/.])\d{1,2}\1\d{1,2}|\A(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\Z|\A\d{1,6}\.\d+\Z"
-)
+_NO_PHONE = re.compile(r"\A\d{4}([-/.])\d{1,2}\1\d{1,2}|\A(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\Z|\A\d{1,6}\.\d+\Z")
 
 
 def mask_phone(value: str) -> str:
@@ -70,18 +68,14 @@ def _mask_match(found: re.Match[str]) -> str:
     return written if _NO_PHONE.match(written) else mask_phone(written.replace("＋", "+"))
 
 
-def mask_in_record(
-    value: Any, *, hidden_keys: frozenset[str] = frozenset(), hidden_values: frozenset[str] = frozenset()
-) -> Any:
+def mask_in_record(value: Any, *, hidden_keys: frozenset[str] = frozenset(), hidden_values: frozenset[str] = frozenset()) -> Any:
     """Mask texts and numbers at any depth of a decoded record; its keys stay.
 
     Whatever stands under a hidden key is hidden whole; a hidden value is masked wherever it is.
     """
     if isinstance(value, dict):
         return {
-            key: STARS
-            if str(key).lower() in hidden_keys and item not in (None, "")
-            else _masked(item, hidden_keys, hidden_values)
+            key: STARS if str(key).lower() in hidden_keys and item not in (None, "") else _masked(item, hidden_keys, hidden_values)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple):

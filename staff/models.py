@@ -2,10 +2,12 @@ import hashlib
 import secrets
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
 
@@ -19,11 +21,22 @@ def in_reader_language(english: str, chinese: str) -> str:
 class Department(models.Model):
     """A part of the company that owns tags and sources and signs off their changes."""
 
-    code = models.SlugField(
-        _("code"), primary_key=True, max_length=40, help_text=_("A short name for machines, such as marketing.")
-    )
+    class Duty(models.TextChoices):
+        STEWARD = "steward", _("data steward")
+        COMPLIANCE = "compliance", _("compliance")
+
+    code = models.SlugField(_("code"), primary_key=True, max_length=40, help_text=_("A short name for machines, such as marketing."))
     label_en = models.CharField(_("name in English"), max_length=80)
     label_zh_hans = models.CharField(_("name in Chinese"), max_length=80)
+
+    duty = models.CharField(
+        _("duty"), max_length=12, choices=Duty, blank=True,
+        help_text=_("Stewards sign whatever breaks something, compliance whatever concerns personal data."),
+    )  # fmt: skip
+    deputy = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("deputy"),
+        help_text=_("The department that signs for it where none of its own people may."),
+    )  # fmt: skip
 
     class Meta:
         ordering = ["code"]
@@ -52,6 +65,15 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
 
+WEEKDAYS = [
+    (1, _("Monday")), (2, _("Tuesday")), (3, _("Wednesday")), (4, _("Thursday")), (5, _("Friday")), (6, _("Saturday")), (7, _("Sunday")),
+]  # fmt: skip
+
+
+def workdays() -> list[int]:
+    return [1, 2, 3, 4, 5]
+
+
 class User(AbstractBaseUser, PermissionsMixin):
     """A colleague who logs in by e-mail address."""
 
@@ -59,19 +81,23 @@ class User(AbstractBaseUser, PermissionsMixin):
         ENGLISH = "en", "English"
         CHINESE = "zh-hans", "简体中文"
 
-    email = models.EmailField(
-        _("e-mail"), unique=True, help_text=_("The address this person logs in with; invitations go there.")
-    )
+    email = models.EmailField(_("e-mail"), unique=True, help_text=_("The address this person logs in with; invitations go there."))
     name = models.CharField(_("name"), max_length=120, blank=True)
-    department = models.ForeignKey(
-        Department, models.PROTECT, null=True, blank=True, related_name="members", verbose_name=_("department")
-    )
+    department = models.ForeignKey(Department, models.PROTECT, null=True, blank=True, related_name="members", verbose_name=_("department"))
     language = models.CharField(
         _("language"), max_length=10, choices=Language, blank=True, help_text=_("Empty: the language of the browser.")
     )
     time_zone = models.CharField(
         _("time zone"), max_length=60, blank=True, help_text=_("Such as Asia/Shanghai. Empty: the company's time zone.")
     )
+    reminder_days = ArrayField(
+        models.PositiveSmallIntegerField(choices=WEEKDAYS), default=workdays, blank=True, verbose_name=_("remind me on"),
+        help_text=_("Days on which an e-mail lists what waits for you. None: no e-mail."),
+    )  # fmt: skip
+    reminder_hour = models.PositiveSmallIntegerField(
+        _("at this hour"), default=9, validators=[MaxValueValidator(23)], help_text=_("0 to 23, in your time zone.")
+    )
+    reminded_at = models.DateTimeField(null=True, editable=False)
     is_staff = models.BooleanField(_("may log in"), default=True)
     is_active = models.BooleanField(_("active"), default=True)
     joined_at = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
@@ -128,6 +154,25 @@ class AccessLog(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} {self.get_action_display()}"
+
+
+class Notice(models.Model):
+    """Something a colleague should know, said in the product. Personal data never stands in it."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="notices", verbose_name=_("for"))
+    text = models.TextField(help_text="A message of the catalogue, untranslated; `values` fill it")
+    values = models.JSONField(default=dict)
+    link = models.CharField(max_length=300, blank=True)
+    at = models.DateTimeField(_("when"), default=timezone.now)
+    read_at = models.DateTimeField(_("read"), null=True)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        default_permissions = ()
+        indexes = [models.Index(fields=["user", "-at"])]
+
+    def __str__(self) -> str:
+        return gettext(self.text) % self.values
 
 
 class ReadToken(models.Model):

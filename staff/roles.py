@@ -12,17 +12,19 @@ def _each(app: str, actions: str, models: str) -> set[str]:
 
 _ITEMS = "category attribute tag tagattribute refinement source mappingrule mappingrow"
 
-READ_STANDARD = _each("taxonomy", "view", f"{_ITEMS} release revision")
+READ_STANDARD = _each("taxonomy", "view", f"{_ITEMS} release revision proposal checksetting reviewpolicy")
+SIGN = {"taxonomy.review_proposal"}
+# whoever may propose may edit any draft: the owner's say is at sign-off
 EDIT_STANDARD = (
     READ_STANDARD
+    | SIGN
+    | {"taxonomy.add_proposal"}
     | _each("taxonomy", "add change", _ITEMS)
     | _each("taxonomy", "delete", "tagattribute refinement mappingrule mappingrow")
 )
 OWN_TOKENS = _each("staff", "view add change", "readtoken")
 READ_CUSTOMERS = _each("profiles", "view", "customer subject event")
-READ_INCOMING = _each("ingestion", "view", "quarantinereason importrun failedrequest writekey") | _each(
-    "profiles", "view", "batch"
-)
+READ_INCOMING = _each("ingestion", "view", "quarantinereason importrun failedrequest writekey") | _each("profiles", "view", "batch")
 IMPORT = _each("ingestion", "view add change", "importrun")
 SEE_DEPARTMENTS = {"staff.view_department"}
 
@@ -31,18 +33,22 @@ ROLES: dict[str, set[str]] = {
     "sales_rep": EDIT_STANDARD | READ_CUSTOMERS | _each("ingestion", "view", "quarantinereason"),
     "service_agent": EDIT_STANDARD | READ_CUSTOMERS | _each("ingestion", "view", "quarantinereason"),
     "data_steward": EDIT_STANDARD
-    | {"taxonomy.publish_release"}
+    | {"taxonomy.publish_release", "taxonomy.emergency_release"}
+    | _each("taxonomy", "change", "checksetting")
+    | _each("taxonomy", "add change delete", "reviewpolicy")
     | _each("taxonomy", "delete", _ITEMS)
     | READ_CUSTOMERS
     | READ_INCOMING
     | IMPORT,
-    "product_manager": READ_STANDARD | READ_INCOMING,
+    "product_manager": READ_STANDARD | SIGN | READ_INCOMING,
     "engineer": EDIT_STANDARD | READ_INCOMING | IMPORT | _each("ingestion", "add change", "writekey"),
     "compliance_officer": READ_STANDARD
+    | SIGN
     | READ_CUSTOMERS
     | _each("profiles", "view", "batch")
     | {"staff.see_personal_data", "staff.view_accesslog", "staff.view_user"},
     "administrator": READ_STANDARD
+    | _each("taxonomy", "add change delete", "reviewpolicy")
     | READ_INCOMING
     | _each("ingestion", "add change", "writekey")
     | _each("staff", "view add change", "user department"),

@@ -4,6 +4,7 @@ from staff import views
 
 urlpatterns = [
     path("account/", views.account, name="account"),
+    path("notices/", views.notices, name="notices"),
     path("account/language/", views.set_language, name="set_language"),
     path("account/password/", views.ResetView.as_view(), name="admin_password_reset"),
     path("account/password/sent/", views.ResetSentView.as_view(), name="password_reset_done"),

@@ -6,7 +6,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -17,7 +17,7 @@ from django.views.i18n import set_language as keep_language_in_cookie
 
 from staff.forms import AccountForm, ChoosePasswordForm, ResetForm
 from staff.invite import invitation_tokens
-from staff.models import User
+from staff.models import Notice, User
 
 
 @require_POST
@@ -40,6 +40,16 @@ def account(request: HttpRequest) -> HttpResponse:
         return redirect("account")
     context = {**admin.site.each_context(request), "title": _("My account"), "form": form}
     return render(request, "staff/account.html", context)
+
+
+@login_required
+def notices(request: HttpRequest) -> HttpResponse:
+    """What this person was told, newest first. Seeing it is reading it."""
+    mine = list(Notice.objects.filter(user=request.user.pk)[:200])
+    context = {**admin.site.each_context(request), "title": _("Notices"), "notices": mine}
+    answer = render(request, "staff/notices.html", context)
+    Notice.objects.filter(pk__in=[one.pk for one in mine], read_at=None).update(read_at=timezone.now())
+    return answer
 
 
 class InShell(ContextMixin):

@@ -25,3 +25,27 @@ document.addEventListener("keydown", (event) => {
   if (field.offsetParent) field.focus();
   else document.querySelector(".tl-search-link")?.click();
 });
+
+// Parts of a page that take longer come after it.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const place of document.querySelectorAll("[data-fetch]")) fill(place, fetch(place.dataset.fetch));
+});
+
+// A form whose answer is a part of the page: data-into names the place.
+document.addEventListener("submit", (event) => {
+  const place = document.querySelector(event.target.dataset.into ?? "none");
+  if (!place) return;
+  event.preventDefault();
+  place.innerHTML = "<progress></progress>";
+  fill(place, fetch(event.target.action, { method: "POST", body: new FormData(event.target, event.submitter) }));
+});
+
+async function fill(place, asked) {
+  try {
+    const answer = await asked;
+    if (!answer.ok) throw new Error(answer.status);
+    place.innerHTML = await answer.text();
+  } catch (error) {
+    place.textContent = error.message;
+  }
+}

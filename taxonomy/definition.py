@@ -42,6 +42,12 @@ def definition(item: models.Model) -> Definition:
     return _definitions(item.kind, [item])[str(item.pk)]  # type: ignore[attr-defined]
 
 
+def unsaved_rule(rule: MappingRule, rows: Iterable[Definition]) -> Definition:
+    """The definition of a rule that is not saved, with its rows as a form has them."""
+    lines = [{key: row.get(key) or "" for key in ("target", "path", "transforms")} for row in rows]
+    return _definition("rule", rule, {"rows": lines})
+
+
 def definitions(items: list[Any]) -> Items:
     """The definitions of rows of one kind: {uuid: definition}. Two queries, however many."""
     return _definitions(items[0].kind, items) if items else {}
@@ -51,8 +57,14 @@ def draft_items() -> Items:
     """Every definition of the draft: {uuid: definition}. Eight queries, whatever its size."""
     items: Items = {}
     for kind, model in MODELS.items():
-        items |= _definitions(kind, model._default_manager.all())
+        rows = list(model._default_manager.values_list(*_columns(kind), named=True))
+        items |= _with_inlines(kind, rows, _inlines(kind, rows, every=True))
     return items
+
+
+def _columns(kind: str) -> list[str]:
+    condition = [f"condition_{key}" for key in ("path", "operator", "value")] if kind == "rule" else _LABELS
+    return ["id", *_PLAIN[kind], *_REFERENCES[kind].values(), *condition]
 
 
 @transaction.atomic
@@ -73,8 +85,11 @@ def apply_definition(item_id: str | UUID, wanted: Definition) -> models.Model:
 
 def _definitions(kind: str, rows: Iterable[Any]) -> Items:
     rows = list(rows)
-    inlines = _inlines(kind, rows)
-    return {str(row.pk): _definition(kind, row, inlines[row.pk]) for row in rows}
+    return _with_inlines(kind, rows, _inlines(kind, rows))
+
+
+def _with_inlines(kind: str, rows: list[Any], inlines: dict[UUID, Definition]) -> Items:
+    return {str(row.id): _definition(kind, row, inlines[row.id]) for row in rows}
 
 
 def _definition(kind: str, row: Any, inlines: Definition) -> Definition:
@@ -103,23 +118,25 @@ def _condition_columns(condition: Definition | None) -> Definition:
     return {f"condition_{key}": given[key] for key in ("path", "operator", "value")}
 
 
-def _inlines(kind: str, rows: list[Any]) -> dict[UUID, Definition]:
-    """{row id: its inlines}; kinds without any get an empty one."""
+def _inlines(kind: str, rows: list[Any], *, every: bool = False) -> dict[UUID, Definition]:
+    """{row id: its inlines}; kinds without any get an empty one. `every`: the rows are all there are of the kind."""
     found: dict[UUID, Definition] = defaultdict(dict)
     if kind == "tag":
         for row in rows:
-            found[row.pk] = {"attributes": [], "refinements": []}
-        for use in TagAttribute.objects.filter(tag__in=rows):
-            found[use.tag_id]["attributes"].append(
-                {"attribute": str(use.attribute_id), "required": use.required, "constraints": use.constraints}
-            )
-        for refinement in Refinement.objects.filter(tag__in=rows):
-            found[refinement.tag_id]["refinements"].append({"pattern": refinement.pattern})
+            found[row.id] = {"attributes": [], "refinements": []}
+        of_rows = {} if every else {"tag__in": rows}
+        uses = TagAttribute.objects.filter(**of_rows).values_list("tag_id", "attribute_id", "required", "constraints")
+        for tag, attribute, required, constraints in uses:
+            found[tag]["attributes"].append({"attribute": str(attribute), "required": required, "constraints": constraints})
+        for tag, pattern in Refinement.objects.filter(**of_rows).values_list("tag_id", "pattern"):
+            found[tag]["refinements"].append({"pattern": pattern})
     elif kind == "rule":
         for row in rows:
-            found[row.pk] = {"rows": []}
-        for line in MappingRow.objects.filter(rule__in=rows):
-            found[line.rule_id]["rows"].append({"target": line.target, "path": line.path, "transforms": line.transforms})
+            found[row.id] = {"rows": []}
+        of_rows = {} if every else {"rule__in": rows}
+        lines = MappingRow.objects.filter(**of_rows).values_list("rule_id", "target", "path", "transforms")
+        for rule, target, path, transforms in lines:
+            found[rule]["rows"].append({"target": target, "path": path, "transforms": transforms})
     return found
 
 

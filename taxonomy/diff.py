@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from staff.models import in_reader_language
 from taxonomy.definition import Definition, Items
+from taxonomy.merge import ROW_KEYS
 
 FIELDS: dict[str, Promise | str] = {
     "attribute": _("attribute"),
@@ -51,8 +52,16 @@ FIELDS: dict[str, Promise | str] = {
     "type": _("type"),
     "unit": _("unit"),
 }
-# What a row of an inline is known by.
-_ROW_NAMES = {"attributes": "attribute", "refinements": "pattern", "rows": "target"}
+CONSTRAINTS: dict[str, Promise | str] = {
+    "minimum": _("minimum"),
+    "maximum": _("maximum"),
+    "min_length": _("shortest"),
+    "max_length": _("longest"),
+    "min_items": _("fewest entries"),
+    "max_items": _("most entries"),
+    "pattern": _("pattern"),
+    "choices": _("choices"),
+}
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 
@@ -72,15 +81,27 @@ def diff(before: Definition | None, after: Definition | None, names: Items) -> l
     for field in dict.fromkeys([*new, *old]):
         if field == "kind" or old.get(field) == new.get(field):
             continue
-        if field in _ROW_NAMES:
+        if field in ROW_KEYS:
             lines += _row_lines(field, old.get(field) or [], new.get(field) or [], names)
         elif not (old.get(field) in _EMPTY and new.get(field) in _EMPTY):
             lines.append(Line(str(FIELDS.get(field, field)), shown(old.get(field), names), shown(new.get(field), names)))
     return lines
 
 
+def side_by_side(place: tuple[str, str], theirs: Definition, mine: Definition, names: Items) -> dict[str, str]:
+    """One thing that two people changed otherwise: {"place", "field", "theirs", "mine"}, as a person reads it."""
+    field, row = place
+    told = {"place": f"{field}.{row}", "field": str(FIELDS.get(field, field))}
+    if not row:
+        return {**told, "theirs": shown(theirs.get(field), names), "mine": shown(mine.get(field), names)}
+    key = ROW_KEYS[field]
+    rows = ({one[key]: one for one in side.get(field) or []}.get(row) for side in (theirs, mine))
+    versions = [_row(one, key, names) for one in rows]
+    return {**told, "field": f"{told['field']}: {shown(row, names)}", "theirs": versions[0], "mine": versions[1]}
+
+
 def _row_lines(field: str, old: list[Definition], new: list[Definition], names: Items) -> list[Line]:
-    key = _ROW_NAMES[field]
+    key = ROW_KEYS[field]
     before = {row[key]: row for row in old}
     after = {row[key]: row for row in new}
     lines = [
@@ -112,7 +133,7 @@ def shown(value: Any, names: Items) -> str:
     if isinstance(value, list):
         return ", ".join(shown(one, names) for one in value)
     if isinstance(value, dict):
-        return ", ".join(f"{name}: {shown(one, names)}" for name, one in value.items() if one not in _EMPTY)
+        return ", ".join(f"{CONSTRAINTS.get(name, name)}: {shown(one, names)}" for name, one in value.items() if one not in _EMPTY)
     return str(value)
 
 

@@ -32,7 +32,7 @@ PLAN: dict[str, Promise | str] = {
 }
 DEFINITION: dict[str, tuple[str, Promise | str]] = {
     "definition.bound": ("constraints", gettext_lazy("A minimum or maximum is not of the attribute's type.")),
-    "definition.choices": ("constraints", gettext_lazy('A choice needs choices, such as {"choices": ["a", "b"]}.')),
+    "definition.choices": ("constraints", gettext_lazy("A choice needs choices, such as: choices = red, blue.")),
     "definition.constraint_unknown": ("constraints", gettext_lazy("This type has no such constraint.")),
     "definition.count": ("constraints", gettext_lazy("A length or number of entries must be a whole number, 0 or more.")),
     "definition.crossed": ("constraints", gettext_lazy("The minimum is above the maximum.")),

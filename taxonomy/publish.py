@@ -8,9 +8,12 @@ import zstandard
 from django.db import connection, transaction
 
 from staff.models import User
+from taxonomy.checks import Finding
 from taxonomy.definition import Definition, Items, draft_items
 from taxonomy.models import Release
 from taxonomy.standardize import Plan, Problem, check_plan
+from taxonomy.verdict import judge, next_version
+from taxonomy.weigh import weigh_change
 
 CHANNEL = "tagline_release"
 # Any two publications wait for each other on this lock.
@@ -18,11 +21,11 @@ _LOCK = 7_201_001
 
 
 class NotPublishable(Exception):
-    """The plan would not hold together. `problems` are all of them."""
+    """The plan would not hold together, or fails checks that are errors. All of them."""
 
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__(", ".join(sorted({problem.code for problem in problems})))
-        self.problems = problems
+    def __init__(self, problems: list[Problem], findings: list[Finding]) -> None:
+        super().__init__(", ".join(sorted({*(problem.code for problem in problems), *(finding.check for finding in findings)})))
+        self.problems, self.findings = problems, findings
 
 
 class NothingToPublish(Exception):
@@ -62,43 +65,52 @@ def changes_between(before: Items, after: Items) -> list[ItemChange]:
     return [ItemChange(item, before.get(item), after.get(item)) for item in before | after if before.get(item) != after.get(item)]
 
 
-@transaction.atomic
-def publish(item_ids: Collection[str] | None = None, *, notes: str, by: User | None) -> Release:
-    """Release the chosen items of the draft (None: all) on top of the current release.
+def publish(item_ids: Collection[str] | None = None, *, notes: str, by: User | None, emergency_reason: str = "") -> Release:
+    """Release the chosen items of the draft (None: all) on top of the current release, whatever anybody signed.
 
     Raises NotPublishable with every problem, or NothingToPublish.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+    with transaction.atomic():
+        _wait_for_others()
+        chosen = {change.item: change.after for change in unreleased() if item_ids is None or change.item in item_ids}
+        return release(chosen, notes=notes, by=by, emergency_reason=emergency_reason)
+
+
+@transaction.atomic
+def release(wanted: dict[str, Definition | None], *, notes: str, by: User | None, emergency_reason: str = "") -> Release:
+    """Release definitions (None: the item goes) on top of the current release. Raises as `publish` does."""
+    _wait_for_others()
     current = newest()
     before = items_of(current)
-    chosen = [change for change in changes_between(before, draft_items()) if item_ids is None or change.item in item_ids]
-    if not chosen:
+    changed = {item: one for item, one in wanted.items() if before.get(item) != one}
+    if not changed:
         raise NothingToPublish
-    after = dict(before)
-    for change in chosen:
-        if change.after is None:
-            del after[change.item]
-        else:
-            after[change.item] = change.after
-    if problems := check_plan(after):
-        raise NotPublishable(problems)
+    after = {item: one for item, one in (before | changed).items() if one is not None}
+    problems, findings = problems_of(before, after)
+    if problems or findings:
+        raise NotPublishable(problems, findings)
     canonical = Plan.canonical(after)
-    release = Release.objects.create(
-        version=_next_version(current),
+    made = Release.objects.create(
+        version=next_version(current.version if current else None, judge(before, after).level),
         content_hash=Plan.content_hash(after),
         snapshot=zstandard.ZstdCompressor(level=9).compress(canonical),
-        changed_items=[change.item for change in chosen],
+        changed_items=list(changed),
         notes=notes,
         published_by=by,
+        emergency_reason=emergency_reason,
     )
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(release.pk)])
-    return release
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(made.pk)])
+    return made
 
 
-def _next_version(current: Release | None) -> str:
-    if current is None:
-        return "1.0.0"
-    major, minor, _ = current.version.split(".")
-    return f"{major}.{int(minor) + 1}.0"
+def problems_of(before: Items, after: Items) -> tuple[list[Problem], list[Finding]]:
+    """Why a plan cannot be released: what does not hold together, else the checks weighed as errors that the change fails."""
+    if problems := check_plan(after):
+        return problems, []
+    return [], weigh_change(before, after, severities=("error",))
+
+
+def _wait_for_others() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])

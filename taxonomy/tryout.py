@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from taxonomy.definition import draft_items
+from taxonomy.definition import Items, draft_items
 from taxonomy.problems import plan_problem
 from taxonomy.standardize import Refusal, Violation, check_plan, compile_plan, decode_json, read, standardize
 from taxonomy.violations import message_for, title_for
@@ -33,8 +33,9 @@ class Tryout:
     problems: list[str]
 
 
-def try_record(record: bytes, source_code: str, *, received_at: datetime) -> Tryout:
-    items = draft_items()
+def try_record(record: bytes, source_code: str, *, received_at: datetime, unsaved: Items | None = None) -> Tryout:
+    """What a record becomes on the draft; with `unsaved`, definitions as a form has them, in place of what is saved."""
+    items = draft_items() | (unsaved or {})
     if problems := check_plan(items):
         return Tryout([], [plan_problem(problem, items) for problem in problems])
     plan = compile_plan(items)
@@ -46,7 +47,12 @@ def try_record(record: bytes, source_code: str, *, received_at: datetime) -> Try
             tried.append(Tried("refused", "", "", "", [], [(title_for(raw.code), message_for(refused))]))
             continue
         result = standardize(raw, plan)
-        standard = {"phone": result.phone, "identifiers": result.identifiers, "occurred_at": result.occurred_at, "attributes": result.attributes}
+        standard = {
+            "phone": result.phone,
+            "identifiers": result.identifiers,
+            "occurred_at": result.occurred_at,
+            "attributes": result.attributes,
+        }
         rule = items[result.rule]["name"] if result.rule else ""
         shown = json.dumps(msgspec.to_builtins(standard), ensure_ascii=False, indent=2)
         reasons = [(title_for(one.code), message_for(one)) for one in result.violations]

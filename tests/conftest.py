@@ -75,7 +75,8 @@ def departments(db):
         ("marketing", "Marketing", "市场部"), ("sales", "Sales", "销售部"), ("service", "Customer service", "客户服务部"),
         ("product", "Product", "产品部"), ("data", "Data", "数据部"), ("compliance", "Compliance", "合规部"),
     ]:  # fmt: skip
-        Department.objects.get_or_create(code=code, defaults={"label_en": english, "label_zh_hans": chinese})
+        duty = {"data": "steward", "compliance": "compliance"}.get(code, "")
+        Department.objects.get_or_create(code=code, defaults={"label_en": english, "label_zh_hans": chinese, "duty": duty})
 
 
 @pytest.fixture

@@ -22,7 +22,14 @@ def send(*events: dict, source="website") -> None:
 
 def event(number: int, **more) -> dict:
     at = NOW - timedelta(hours=number)
-    return {"id": f"m{number}", "event": "product_view", "phone": "+86 138 0013 8000", "occurred_at": at.isoformat(), "attributes": {"product_id": f"p{number}"}, **more}
+    return {
+        "id": f"m{number}",
+        "event": "product_view",
+        "phone": "+86 138 0013 8000",
+        "occurred_at": at.isoformat(),
+        "attributes": {"product_id": f"p{number}"},
+        **more,
+    }
 
 
 @pytest.fixture
@@ -126,7 +133,9 @@ def test_a_read_token_reads_masked_pages(rep, customer):
     assert one["sums"] == {"CNY": "21.00"} or float(one["sums"]["CNY"]) == 21
     page = rep.get(f"/api/v1/customers/{customer.public_id}/timeline?limit=100&tag=product_view", headers=headers).json()
     assert len(page["results"]) == 100
-    following = rep.get(f"/api/v1/customers/{customer.public_id}/timeline?limit=100&tag=product_view&after={page['next']}", headers=headers).json()
+    following = rep.get(
+        f"/api/v1/customers/{customer.public_id}/timeline?limit=100&tag=product_view&after={page['next']}", headers=headers
+    ).json()
     assert (len(following["results"]), following["next"]) == (20, None)
     assert AccessLog.objects.filter(channel="api").count() == 4
 

@@ -20,9 +20,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("departments")]
 
 @pytest.fixture
 def shop(db):
-    return Source.objects.create(
-        code="test_shop", label_en="Shop", label_zh_hans="商城", source_kind="website", owner_id="data"
-    )
+    return Source.objects.create(code="test_shop", label_en="Shop", label_zh_hans="商城", source_kind="website", owner_id="data")
 
 
 @pytest.fixture
@@ -95,9 +93,7 @@ def test_what_a_person_may_not_see_is_not_there(client, shop):
 
 def test_it_asks_the_database_no_more_often_when_sources_and_days_grow(client, viewer, shop, django_assert_max_num_queries):
     for i in range(20):
-        source = Source.objects.create(
-            code=f"shop_{i}", label_en=f"Shop {i}", label_zh_hans="店", source_kind="till", owner_id="data"
-        )
+        source = Source.objects.create(code=f"shop_{i}", label_en=f"Shop {i}", label_zh_hans="店", source_kind="till", owner_id="data")
         tally(source, timezone.now() - timedelta(days=i % 10), accepted=i + 1)
     with django_assert_max_num_queries(18):
         open_dashboard(client)

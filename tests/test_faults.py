@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -21,10 +22,11 @@ from cdp import postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIENTS = 4
+FILE_LINES = 40_000
 
 
 class Product:
-    """The web process, the worker and the embedded server of a home of their own."""
+    """The web process, the worker, an import of a file and the embedded server of a home of their own."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -36,9 +38,11 @@ class Product:
         self.manage("migrate", "-v0")
         self.manage("load_starter", "-v0")
         self.key = json.loads(self.manage("create_key", "--source", "website", "--json"))["key"]
+        self.file = home / "events.ndjson"
+        self.file.write_text("".join(json.dumps(event(f"f-{number}")) + "\n" for number in range(FILE_LINES)))
         self.parts: dict[str, subprocess.Popen] = {}
-        self.start("web")
-        self.start("worker")
+        for name in ("web", "worker", "importer"):
+            self.start(name)
 
     def manage(self, *command: str) -> str:
         done = subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=self.environment, capture_output=True, text=True)
@@ -52,6 +56,7 @@ class Product:
                 "--no-ws", "--log-level", "critical", "cdp.wsgi:application",
             ],
             "worker": ["manage.py", "worker"],
+            "importer": ["manage.py", "import_events", str(self.file), "--source", "website", "--json"],
         }[name]  # fmt: skip
         self.parts[name] = subprocess.Popen(
             [sys.executable, *command], cwd=ROOT, env=self.environment, start_new_session=True,
@@ -65,15 +70,29 @@ class Product:
             os.kill(pid, signal.SIGKILL)
             postgres.ensure_running(self.home)
             return
-        os.killpg(self.parts[name].pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(self.parts[name].pid, signal.SIGKILL)
         self.parts[name].wait()
         self.start(name)
 
     def stop(self) -> None:
         for part in self.parts.values():
-            os.killpg(part.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # the importer ends by itself
+                os.killpg(part.pid, signal.SIGKILL)
             part.wait()
         postgres.stop(self.home)
+
+    def finish_import(self) -> None:
+        """Let the import end, started anew as often as it broke off."""
+        for _ in range(5):
+            if self.parts["importer"].wait(120) == 0:
+                return
+            self.start("importer")
+        raise AssertionError("the import does not end")
+
+
+def event(event_id: str) -> dict[str, str]:
+    return {"id": event_id, "event": "login", "phone": "+8613800138000", "occurred_at": "2026-03-01T10:00:00Z"}
 
 
 class Client(threading.Thread):
@@ -97,11 +116,10 @@ class Client(threading.Thread):
             self.answered.append(event_id)
 
     def send(self, event_id: str) -> bool:
-        body = {"id": event_id, "event": "login", "phone": "+8613800138000", "occurred_at": "2026-03-01T10:00:00Z"}
         try:
             connection = http.client.HTTPConnection("127.0.0.1", self.product.port, timeout=10)
             connection.request(
-                "POST", "/api/v1/events", json.dumps(body),
+                "POST", "/api/v1/events", json.dumps(event(event_id)),
                 {"Authorization": f"Bearer {self.product.key}", "Content-Type": "application/json"},
             )  # fmt: skip
             answer = connection.getresponse()
@@ -122,16 +140,17 @@ def product():
 
 
 @pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.proof)])
-def test_every_answered_event_is_there_exactly_once(product, kills):
+def test_every_answered_event_is_there_exactly_once(product, kills, record_property):
     chance = random.Random(kills)
     clients = [Client(product, f"c{number}") for number in range(CLIENTS)]
     for client in clients:
         client.start()
-    order = ["web", "worker", "postgres"]
+    order = ["importer", "web", "worker", "postgres"]
     for number in range(kills):
         time.sleep(chance.uniform(0.5, 1.5))
-        product.kill(order[number % 3] if number < 3 else chance.choice(order))
+        product.kill(order[number] if number < len(order) else chance.choice(order))
     time.sleep(3)
+    product.finish_import()
     for client in clients:
         client.ending.set()
     for client in clients:
@@ -143,6 +162,7 @@ def test_every_answered_event_is_there_exactly_once(product, kills):
         stored = [row[0] for row in connection.execute("SELECT message_id FROM profiles_event WHERE standing = 1")]
         tally = connection.execute("SELECT sum(accepted), sum(duplicate), sum(quarantined + refused) FROM profiles_tally").fetchone()
     assert len(stored) == len(set(stored))
-    assert set(answered) <= set(stored)
+    assert set(answered) | {f"f-{number}" for number in range(FILE_LINES)} <= set(stored)
     assert tally[0] == len(stored)
     assert tally[2] == 0
+    record_property("figure", f"{kills} kills, {len(answered):,} events answered, {FILE_LINES:,} of a file: all there, once each")

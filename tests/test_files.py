@@ -41,7 +41,12 @@ def test_it_cuts_the_same_records_whatever_the_block_size(tmp_path, pack, block_
     assert cut(path, block_bytes) == rows
 
 
-@given(st.lists(st.tuples(st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=8), st.sampled_from(["x", 'q"', "n\nn"])), min_size=1))
+@given(
+    st.lists(
+        st.tuples(st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=8), st.sampled_from(["x", 'q"', "n\nn"])),
+        min_size=1,
+    )
+)
 @settings(max_examples=200)
 def test_what_the_csv_module_wrote_comes_back(tmp_path_factory, rows):
     text = io.StringIO()

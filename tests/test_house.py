@@ -17,8 +17,8 @@ def run(*command: str, **environment: str) -> "subprocess.CompletedProcess[str]"
 
 @pytest.mark.parametrize(
     "command",
-    [("ruff", "check", "."), ("mypy", "."), ("lint-imports",)],
-    ids=lambda command: command[0],
+    [("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy", "."), ("lint-imports",)],
+    ids=" ".join,
 )
 def test_the_checkers_find_nothing(command):
     program, *arguments = command
@@ -56,7 +56,10 @@ def test_production_without_a_secret_does_not_start():
 
 def test_every_variable_read_is_in_the_example():
     read = subprocess.run(
-        ["grep", "-rhoE", r'(environment\.(text|flag|whole_number|words)\(|environ\.get\()"[A-Z_]+', "cdp"], cwd=ROOT, capture_output=True, text=True
+        ["grep", "-rhoE", r'(environment\.(text|flag|whole_number|words)\(|environ\.get\()"[A-Z_]+', "cdp"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     ).stdout
     example = (ROOT / ".env.example").read_text()
     for name in {line.rpartition('"')[2] for line in read.splitlines()}:

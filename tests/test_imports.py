@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from ingestion import chunk
 from ingestion.imports import failed_rows, outcome, run_import, take_file
@@ -127,11 +127,43 @@ def test_the_command_imports_gzip_and_prints_json(source, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["accepted"] == 7
 
 
-def test_a_shifted_row_is_refused_and_handed_back(source, tmp_path):
-    path = write(tmp_path / "a.csv", [*rows(2), [*rows(1)[0], "one too many"]])
+def test_rows_of_another_width_are_refused_and_come_back_under_their_columns(source, tmp_path):
+    path = write(tmp_path / "a.csv", [*rows(2), [*rows(1)[0], "one too many"], ["m9", "purchase"]])
     run = imported(path, source)
-    assert outcome(run).counts["refused"] == 1
-    assert b"one too many" in b"".join(failed_rows(run))
+    assert outcome(run).counts["refused"] == 2
+    header, long, short = csv.reader(io.StringIO(b"".join(failed_rows(run)).decode()))
+    assert header == [*HEADER, "_tagline_id", "_reason"]
+    assert long[: len(HEADER)] == rows(1)[0]
+    assert long[-1] == "one too many"
+    assert short[:3] == ["m9", "purchase", ""]
+    assert len(short) == len(header)
+    assert long[len(HEADER) + 1]
+    assert short[-1]
+    mended = write(tmp_path / "mended.csv", [["m7", *long[1 : len(header)]]], header)
+    assert outcome(imported(mended, source)).counts["accepted"] == 1
+
+
+def test_a_source_that_is_not_released_fails_in_words_and_goes_on_after_its_release(source, tmp_path, capsys):
+    Source.objects.filter(pk=source.pk).update(code="renamed")
+    path = write(tmp_path / "a.csv", rows(3))
+    with pytest.raises(CommandError, match="published standard"):
+        call_command("import_events", str(path), source="renamed")
+    assert ImportRun.objects.get().status == ImportRun.Status.FAILED
+    from taxonomy.publish import publish
+
+    publish(notes="renamed", by=None)
+    call_command("import_events", str(path), source="renamed", json=True)
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["accepted"] == 3
+    assert ImportRun.objects.count() == 1
+
+
+def test_without_any_release_an_import_fails_in_words(departments, tmp_path):
+    from taxonomy.current import forget
+
+    forget()
+    source = Source.objects.create(code="files", source_kind="file", owner_id="data", envelope={"preset": "flat"})
+    run = imported(write(tmp_path / "a.csv", rows(1)), source)
+    assert (run.status, run.error) == (ImportRun.Status.FAILED, "release.none")
 
 
 def test_a_large_file_is_stored_by_several_processes(source, tmp_path, monkeypatch):

@@ -21,9 +21,7 @@ PHONE = "139 1234 5678"
 
 @pytest.fixture
 def shop(db):
-    return Source.objects.create(
-        code="test_shop", label_en="Shop", label_zh_hans="商城", source_kind="website", owner_id="data"
-    )
+    return Source.objects.create(code="test_shop", label_en="Shop", label_zh_hans="商城", source_kind="website", owner_id="data")
 
 
 @pytest.fixture
@@ -54,17 +52,14 @@ def hold():
             source=source, door="file" if columns else "api", received_at=received_at,
             format={"kind": "csv", "columns": columns, "delimiter": ","} if columns else None,
         )  # fmt: skip
-        violations = [
-            {"code": code, "path": path, "seen": PHONE if code.startswith("phone") else "x"} for code, path in reasons
-        ]
+        violations = [{"code": code, "path": path, "seen": PHONE if code.startswith("phone") else "x"} for code, path in reasons]
         event = Event.objects.create(
             key=hashlib.blake2b(str(number).encode(), digest_size=16).digest(), source=source, batch=batch, name=name,
             message_id=f"m{number}", received_at=received_at, standing=Event.Standing.HELD, report={"violations": violations},
         )  # fmt: skip
         Original.objects.create(event=event, record=record or json.dumps({"phone": PHONE, "event": name}).encode())
         QuarantineReason.objects.bulk_create(
-            QuarantineReason(event=event, source=source, code=code, path=path, name=name, received_at=received_at)
-            for code, path in reasons
+            QuarantineReason(event=event, source=source, code=code, path=path, name=name, received_at=received_at) for code, path in reasons
         )
         return event
 
@@ -201,9 +196,7 @@ def test_a_row_of_a_file_is_shown_by_its_columns(client, log_in_as, shop, hold):
     assert event_page(client, event).context["original"].cells == [("id", "m1"), ("title", "a, b"), ("phone", "138****8000")]
 
 
-@pytest.mark.parametrize(
-    "record", [b"\xff\xfe not json", b"{" * 5000, b"", b'{"a": NaN}', b'[1, "x", null]', b'{"a": "\\ud800"}']
-)
+@pytest.mark.parametrize("record", [b"\xff\xfe not json", b"{" * 5000, b"", b'{"a": NaN}', b'[1, "x", null]', b'{"a": "\\ud800"}'])
 def test_a_record_of_any_bytes_is_shown(client, log_in_as, shop, hold, record):
     event = hold(shop, ("record.repeated_key", ""), record=record or b" ")
     log_in_as("marketer")
@@ -232,9 +225,7 @@ def test_who_may_not_see_the_quarantine_gets_none_of_its_pages(client, log_in_as
     assert client.get(reverse("admin:quarantine_cause", args=[event.reasons.get().pk])).status_code == 403
 
 
-def test_pages_ask_the_database_no_more_often_when_more_is_held(
-    client, log_in_as, shop, till, hold, django_assert_max_num_queries
-):
+def test_pages_ask_the_database_no_more_often_when_more_is_held(client, log_in_as, shop, till, hold, django_assert_max_num_queries):
     for i in range(20):
         hold(shop if i % 2 else till, ("event.unknown", ""), ("attribute.missing", f"attributes.a{i}"), name=f"name{i}")
     log_in_as("marketer")

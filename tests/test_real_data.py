@@ -4,6 +4,7 @@ The figures asserted are those of the data's own README.
 """
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from django.db import connection
 from story import DATA, make_sources
 
 from ingestion.imports import Outcome, outcome, run_import, take_file
-from profiles.models import Event, Tally
+from profiles.models import Event, Original, Tally
 from taxonomy.models import Source
 from taxonomy.publish import publish
 from taxonomy.starter.load import load_starter
@@ -87,8 +88,35 @@ def test_one_person_per_phone_over_four_platforms_in_four_notations(story, tmp_p
     assert not Event.objects.filter(standing=1, tag__code="purchase", attributes__quantity__lt=0).exists()
 
 
+def test_orders_with_their_lines_become_an_event_for_each_line(story, tmp_path):
+    """a14: 59 customers known by phone alone, in the notations of 24 countries; one record holds an invoice's lines."""
+    folder = DATA / "a14-chinook-northwind" / "chinook"
+    tables = {name: json.loads((folder / f"{name}.json").read_bytes()) for name in ("Customer", "Invoice", "InvoiceLine")}
+    customers = {one["CustomerId"]: one for one in tables["Customer"]}
+    path = tmp_path / "invoices.ndjson"
+    with path.open("w") as out:
+        for invoice in tables["Invoice"]:
+            customer = customers[invoice["CustomerId"]]
+            lines = [one for one in tables["InvoiceLine"] if one["InvoiceId"] == invoice["InvoiceId"]]
+            out.write(json.dumps({"customer": customer, "region": "", "invoice": invoice, "lines": lines}) + "\n")
+    found = load("music_shop", path)
+    assert found.received == 2_240
+    assert set(found.causes) <= {("phone.invalid", found.counts["quarantined"])}
+    bought = Event.objects.filter(source__code="music_shop", standing=1)
+    orders = bought.values("attributes__order_id").distinct().count()
+    held = {one["Phone"] for one in customers.values()} - {
+        json.loads(bytes(original))["customer"]["Phone"] for original in _originals(bought)
+    }
+    assert orders == 412 - 7 * len(held)
+    assert bought.values("subject").distinct().count() == 59 - len(held)
+
+
+def _originals(events) -> list[bytes]:
+    return list(Original.objects.filter(event__in=events).values_list("record", flat=True))
+
+
 @pytest.mark.proof
-def test_the_whole_story_adds_up(story):
+def test_the_whole_story_adds_up(story, record_property):
     for source, name in LINKS.items():
         load(source, DATA / name)
     gift = load("gift_shop", DATA / EVENTS["gift_shop"])
@@ -105,3 +133,6 @@ def test_the_whole_story_adds_up(story):
     assert load("helpdesk", DATA / EVENTS["helpdesk"]).received == 8_469
     assert load("web_clicks", DATA / EVENTS["web_clicks"]).received == 31_106
     assert people_on_all_platforms() == 266
+    record_property(
+        "figure", f"{sum(tally.received for tally in Tally.objects.all()):,} records of nine files, 266 people on all four platforms"
+    )

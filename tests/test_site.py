@@ -33,9 +33,7 @@ def log_in_as(client):
 
 def registered(name):
     return next(
-        site_admin
-        for model, site_admin in admin.site._registry.items()
-        if f"{model._meta.app_label}_{model._meta.model_name}" == name
+        site_admin for model, site_admin in admin.site._registry.items() if f"{model._meta.app_label}_{model._meta.model_name}" == name
     )
 
 

@@ -64,8 +64,7 @@ def test_six_departments_exist_in_both_languages():
 @pytest.mark.parametrize("role", ROLES)
 def test_every_role_has_the_permissions_it_is_said_to_have(role):
     granted = {
-        f"{one.content_type.app_label}.{one.codename}"
-        for one in Group.objects.get(name=role).permissions.select_related("content_type")
+        f"{one.content_type.app_label}.{one.codename}" for one in Group.objects.get(name=role).permissions.select_related("content_type")
     }
     assert granted == permissions_of(role)
 
@@ -336,9 +335,11 @@ def test_times_are_shown_in_each_persons_zone(client, make_user, settings, zone,
 def test_people_set_their_own_language_and_zone_and_nothing_else(client, make_user):
     person = make_user()
     client.force_login(person)
-    client.post(reverse("account"), {"name": "Li", "language": "zh-hans", "time_zone": "Europe/Berlin", "is_superuser": "on"})
+    given = {"name": "Li", "language": "zh-hans", "time_zone": "Europe/Berlin", "reminder_days": ["2", "4"], "reminder_hour": "8"}
+    client.post(reverse("account"), given | {"is_superuser": "on"})
     person.refresh_from_db()
     assert (person.name, person.language, person.time_zone, person.is_superuser) == ("Li", "zh-hans", "Europe/Berlin", False)
+    assert (person.reminder_days, person.reminder_hour) == ([2, 4], 8)
 
 
 def test_a_zone_that_does_not_exist_is_refused(client, make_user):

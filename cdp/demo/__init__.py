@@ -52,8 +52,8 @@ def greeting(shown: dict[str, Any], port: int) -> str:
         f"  Send an event:\n"
         f"    curl {address}/api/v1/events -H 'Authorization: Bearer {shown['write_key']}' \\\n"
         f"      -H 'Content-Type: application/json' \\\n"
-        f"      -d '{{\"event\": \"item_detail_view\", \"phone\": \"+86 138 0000 1234\", "
-        f"\"attributes\": {{\"sku\": \"SKU-1001\", \"sale_price\": \"59.90\"}}}}'\n\n"
+        f'      -d \'{{"event": "item_detail_view", "phone": "+86 138 0000 1234", '
+        f'"attributes": {{"sku": "SKU-1001", "sale_price": "59.90"}}}}\'\n\n'
         f"  Ctrl-C stops everything.\n"
     )
 

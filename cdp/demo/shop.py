@@ -157,7 +157,9 @@ def _call_centre(person: Person, at: datetime, sku: str, random: Random) -> Iter
         }  # fmt: skip
 
     yield event("CALL_END", {"callId": call, "direction": "IN", "talkSeconds": random.randrange(20, 900), "agentNo": "K12", "skill": topic})
-    yield event("TICKET_NEW", {"ticketNo": f"T{call}", "title": f"{topic} {sku}", "type": topic, "level": random.choice("1234"), "agentNo": "K12"})
+    yield event(
+        "TICKET_NEW", {"ticketNo": f"T{call}", "title": f"{topic} {sku}", "type": topic, "level": random.choice("1234"), "agentNo": "K12"}
+    )
     yield event("SURVEY", {"callId": call, "score": random.randrange(1, 6), "remark": random.choice(("很好", "等太久了", "Helpful", ""))})
 
 
@@ -175,7 +177,12 @@ def _with_mistake(source: str, record: Record, random: Random) -> Record:
         return record
     wrong = {**record}
     mistakes = {
-        "website": ({"event": "item_view_v2"}, {"phone": "138-oops"}, {"occurred_at": "2099-01-01T00:00:00Z"}, {"attributes": {"order_no": "?"}}),
+        "website": (
+            {"event": "item_view_v2"},
+            {"phone": "138-oops"},
+            {"occurred_at": "2099-01-01T00:00:00Z"},
+            {"attributes": {"order_no": "?"}},
+        ),
         "app": ({"event": "viewGoodsNew"}, {"phone": "1380000"}, {"attributes": {"goodsId": "SKU-1001", "priceFen": "八百"}}),
         "mini_program": ({"event": "直播间停留"}, {"ts": "昨天"}, {"mobile": "12345"}),
         "till": ({"price_fen": "259,00"}, {"qty": "two"}, {"phone": "1.38E+10"}, {"receipt_no": ""}),

@@ -7,6 +7,7 @@ interrupted import knows which blocks are done. Nothing here holds more than one
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -19,7 +20,7 @@ from taxonomy.standardize import LIMITS, Refusal, decode_json
 
 csv.field_size_limit(LIMITS.event_bytes)
 
-BLOCK_BYTES = 2 * 1024 * 1024
+BLOCK_BYTES = 1_536 * 1024
 SNIFF_BYTES = 64 * 1024
 # Columns of ours in a failed-rows file.
 RESERVED = ("_tagline_id", "_reason")
@@ -27,6 +28,9 @@ RECORD_BYTES = 16 * 1024 * 1024
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 BOM = b"\xef\xbb\xbf"
+
+
+_DAMAGED = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 
 
 class UnreadableFile(Exception):
@@ -77,7 +81,7 @@ def sniff(path: Path) -> FileFormat:
     try:
         with path.open("rb") as stored, _unpacked(stored, compression) as stream:
             head = stream.read(SNIFF_BYTES)
-    except (OSError, EOFError, zstandard.ZstdError) as error:
+    except _DAMAGED as error:
         raise UnreadableFile("file.damaged", detail=type(error).__name__) from error
     head = head.removeprefix(BOM)
     if not head.strip():
@@ -97,7 +101,7 @@ def blocks(path: Path, file_format: FileFormat, *, block_bytes: int = BLOCK_BYTE
         while True:
             try:
                 piece = stream.read(block_bytes)
-            except (OSError, EOFError, zstandard.ZstdError) as error:
+            except _DAMAGED as error:
                 raise UnreadableFile("file.damaged", row=row, detail=type(error).__name__) from error
             data = rest + piece
             if at_start:
@@ -143,6 +147,14 @@ def cells_or_refusal(cells: list[str], file_format: FileFormat) -> dict[str, str
     if len(cells) != len(file_format.columns):
         return Refusal("record.columns", values={"seen": len(cells), "expected": len(file_format.columns)})
     return {column: cell for column, cell in zip(file_format.columns, cells, strict=True) if column not in RESERVED}
+
+
+def cells_under(original: bytes, file_format: FileFormat) -> tuple[list[str], list[str]]:
+    """(the cells of a row under each column that is not ours, empty where the row is too short; what stands beyond the last column)."""
+    columns = file_format.columns
+    cells = next(_rows(original, file_format.delimiter), (b"", []))[1]
+    padded = [*cells, *[""] * (len(columns) - len(cells))]
+    return [cell for column, cell in zip(columns, padded, strict=False) if column not in RESERVED], padded[len(columns) :]
 
 
 def write_row(cells: list[str], delimiter: str) -> bytes:

@@ -24,7 +24,9 @@ class PlanView(APIView):
         operation_id="read_plan",
         parameters=[
             OpenApiParameter("Authorization", str, OpenApiParameter.HEADER, description="Bearer <write key or read token>", required=True),
-            OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="The ETag of the plan you have: 304 while it is current."),
+            OpenApiParameter(
+                "If-None-Match", str, OpenApiParameter.HEADER, description="The ETag of the plan you have: 304 while it is current."
+            ),
         ],
         responses={200: OpenApiTypes.OBJECT},
     )
@@ -37,7 +39,12 @@ class PlanView(APIView):
         etag = f'"{release.content_hash}"'
         if etag in request.headers.get("If-None-Match", ""):
             return HttpResponse(status=304, headers={"ETag": etag})
-        plan = {"version": release.version, "content_hash": release.content_hash, "published_at": release.published_at, "items": items_of(release)}
+        plan = {
+            "version": release.version,
+            "content_hash": release.content_hash,
+            "published_at": release.published_at,
+            "items": items_of(release),
+        }
         return HttpResponse(msgspec.json.encode(plan), content_type="application/json", headers={"ETag": etag, "Cache-Control": "no-cache"})
 
 

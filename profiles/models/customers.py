@@ -42,18 +42,17 @@ class Subject(models.Model):
 
 
 class Tie(models.Model):
-    """Evidence that two subjects are one person: an event carried both. `stronger` is the stronger kind."""
+    """Evidence that two subjects are one person: events carried both. `stronger` is the stronger kind, what they are about."""
 
     id = models.BigAutoField(primary_key=True)
     stronger = models.ForeignKey(Subject, models.CASCADE, related_name="weaker_ties")
     weaker = models.ForeignKey(Subject, models.CASCADE, related_name="stronger_ties")
     first_at = models.DateTimeField(_("first seen together"))
-    last_at = models.DateTimeField(_("last seen together"))
     event_id = models.BigIntegerField(_("first event"), null=True)
     settled = models.BooleanField(default=False, help_text="Whether the links already follow from this evidence")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["weaker", "stronger", "first_at"], name="tie_unique")]
+        constraints = [models.UniqueConstraint(fields=["weaker", "stronger"], name="tie_unique")]
         indexes = [models.Index(fields=["id"], condition=models.Q(settled=False), name="tie_unsettled")]
 
 

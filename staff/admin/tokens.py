@@ -106,11 +106,7 @@ class ReadTokenAdmin(OneButton):
         return confirm_page(
             request,
             title=_("Revoke the token %(name)s") % {"name": token.name},
-            sentences=[
-                _(
-                    "Whatever uses it gets the answer 401 from the next request on. This cannot be undone; a new token can be made."
-                )
-            ],
+            sentences=[_("Whatever uses it gets the answer 401 from the next request on. This cannot be undone; a new token can be made.")],
             button=_("Revoke"),
             back_url=back,
             danger=True,

@@ -69,9 +69,7 @@ class UserAdmin(OneButton):
                 None,
                 {
                     "fields": ["email", "name", "department"],
-                    "description": None
-                    if obj
-                    else _("An invitation goes to this address; whoever reads it chooses their own password."),
+                    "description": None if obj else _("An invitation goes to this address; whoever reads it chooses their own password."),
                 },
             ),
             (_("May do"), {"fields": rights}),

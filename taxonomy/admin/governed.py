@@ -1,10 +1,12 @@
-"""What the admin of every governed item shares: a "why" on the form, history as diffs, and a way back."""
+"""What the admin of every governed item shares: a "why" on the form, history as diffs, a way back, and saving beside others."""
 
 from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.core import signing
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -15,11 +17,16 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from taxonomy.definition import apply_definition, definitions
-from taxonomy.diff import diff
+from taxonomy.definition import Definition, apply_definition, definition, definitions, draft_items
+from taxonomy.diff import diff, side_by_side, title
+from taxonomy.draft import ItemLocked, last_saved, locks, remove, writing
 from taxonomy.history import record_revision
-from taxonomy.models import Revision
+from taxonomy.merge import merge
+from taxonomy.models import Proposal, Revision
+from taxonomy.propose import open_proposals
 from taxonomy.publish import items_of, newest
+from taxonomy.review import standing
+from taxonomy.tell import is_following
 
 
 class WhyForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -29,6 +36,12 @@ class WhyForm(forms.ModelForm):  # type: ignore[type-arg]
         label=gettext_lazy("Why this change"), required=False, max_length=300, widget=UnfoldAdminTextInputWidget,
         help_text=gettext_lazy("One sentence for whoever reads the history later."),
     )  # fmt: skip
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance._state.adding:
+            self.fields["seen"].initial = last_saved(self.instance.pk)
 
 
 class GovernedAdmin(ModelAdmin):
@@ -37,11 +50,59 @@ class GovernedAdmin(ModelAdmin):
     form = WhyForm
     compressed_fields = True
     warn_unsaved_form = True
-    change_form_outer_before_template = "taxonomy/_history_link.html"
+    change_form_outer_before_template = "taxonomy/_about_item.html"
     list_per_page = 50
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        return [*super().get_fieldsets(request, obj), (None, {"fields": ["why"]})] if self.fieldsets else super().get_fieldsets(request, obj)
+        return [*super().get_fieldsets(request, obj), (None, {"fields": ["why", "seen"]})]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and not (obj is not None and self.lock(obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (obj is not None and self.lock(obj))
+
+    def lock(self, obj: Any) -> Proposal | None:
+        """The proposal under review that holds the item. Looked up once a request."""
+        if not hasattr(obj, "held_by"):
+            obj.held_by = locks([obj.pk]).get(str(obj.pk))
+        found: Proposal | None = obj.held_by
+        return found
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if request.method != "POST":
+            return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **self._about(request, object_id)})
+        try:
+            with writing([object_id] if object_id else []):
+                seen = request.POST.get("seen", "")
+                if object_id and seen.isdigit() and int(seen) < last_saved(object_id):
+                    return self._save_beside(request, object_id, int(seen), form_url, extra_context)
+                return super().changeform_view(request, object_id, form_url, extra_context)
+        except ItemLocked as error:
+            return self._locked(request, error.proposal)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.method != "POST":
+            return super().changelist_view(request, extra_context)
+        touched = [*request.POST.getlist("_selected_action"), *(value for name, value in request.POST.items() if name.endswith("-id"))]
+        try:
+            with writing(touched):
+                return super().changelist_view(request, extra_context)
+        except ItemLocked as error:
+            return self._locked(request, error.proposal)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        try:
+            with writing([object_id] if request.method == "POST" else []):
+                return super().delete_view(request, object_id, extra_context)
+        except ItemLocked as error:
+            return self._locked(request, error.proposal)
+
+    def message_user(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        if not getattr(request, "only_trying", False):
+            super().message_user(request, *args, **kwargs)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
@@ -49,13 +110,11 @@ class GovernedAdmin(ModelAdmin):
         record_revision(form.instance, by=request.user, action=action, why=form.cleaned_data.get("why", ""))  # type: ignore[arg-type]
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        record_revision(obj, by=request.user, action=Revision.Action.DELETED)  # type: ignore[arg-type]
-        super().delete_model(request, obj)
+        remove(obj, by=request.user)  # type: ignore[arg-type]
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         for item in queryset:
-            record_revision(item, by=request.user, action=Revision.Action.DELETED)  # type: ignore[arg-type]
-        super().delete_queryset(request, queryset)
+            remove(item, by=request.user)  # type: ignore[arg-type]
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """The page's rows, each told whether it stands in the current release as it is. A fixed number of queries."""
@@ -68,8 +127,98 @@ class GovernedAdmin(ModelAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         info = self.opts.app_label, self.opts.model_name
-        restore = path("<path:object_id>/restore/<int:revision_id>/", self.admin_site.admin_view(self.restore_view), name="{}_{}_restore".format(*info))
-        return [restore, *super().get_urls()]
+        restore = path(
+            "<path:object_id>/restore/<int:revision_id>/", self.admin_site.admin_view(self.restore_view), name="{}_{}_restore".format(*info)
+        )
+        resolve = path("<path:object_id>/resolve/", self.admin_site.admin_view(self.resolve_view), name="{}_{}_resolve".format(*info))
+        return [restore, resolve, *super().get_urls()]
+
+    def _about(self, request: HttpRequest, object_id: str | None) -> dict[str, Any]:
+        """What the page says of the item beside its form: its open proposal, and who must sign it."""
+        item = self.get_object(request, object_id) if object_id else None
+        if item is None:
+            return {}
+        proposal = open_proposals([item.pk]).get(str(item.pk))
+        signing = standing(proposal).missing if proposal and proposal.is_locked else []
+        return {"proposal": proposal, "signing": signing, "following": is_following(request.user, item.pk)}  # type: ignore[arg-type]
+
+    def _locked(self, request: HttpRequest, proposal: Proposal) -> HttpResponse:
+        said = _("It is under review in “%(title)s” and cannot be edited until that ends. Your change was not saved.")
+        messages.error(request, said % {"title": proposal.title})
+        return HttpResponseRedirect(proposal.get_absolute_url())
+
+    def _save_beside(
+        self, request: HttpRequest, object_id: str, seen: int, form_url: str, extra_context: dict[str, Any] | None
+    ) -> HttpResponse:
+        """Save over a newer save: what only one of the two changed is kept; where both did, ask."""
+        theirs = definition(self.get_object(request, object_id))  # type: ignore[arg-type]
+        trial = transaction.savepoint()
+        request.only_trying = True  # type: ignore[attr-defined]
+        response = super().changeform_view(request, object_id, form_url, extra_context)
+        request.only_trying = False  # type: ignore[attr-defined]
+        if response.status_code != 302:
+            return response
+        mine = definition(self.get_object(request, object_id))  # type: ignore[arg-type]
+        transaction.savepoint_rollback(trial)
+        return self._bring_together(request, object_id, seen, theirs, mine, settled=None)
+
+    def _bring_together(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        seen: int,
+        theirs: Definition,
+        mine: Definition,
+        *,
+        settled: frozenset[tuple[str, str]] | None,
+    ) -> HttpResponse:
+        """Save what two people made of an item. `settled`: the things to keep as mine, the others as theirs; None: ask."""
+        base = Revision.objects.filter(pk=seen, item=object_id).values_list("definition", flat=True).first() or {}
+        merged, conflicts = merge(base, theirs, mine, keep_mine=settled or frozenset())
+        newest_save = Revision.objects.filter(item=object_id).select_related("by").order_by("-id").first()
+        if conflicts and settled is None:
+            names = draft_items()
+            context = {
+                **self.admin_site.each_context(request),
+                "title": _("Somebody else saved %(item)s meanwhile") % {"item": title(theirs)},
+                "opts": self.opts,
+                "item": object_id,
+                "saved": newest_save,
+                "conflicts": [side_by_side(place, theirs, mine, names) for place in conflicts],
+                "mine": signing.dumps({"mine": mine, "seen": seen, "theirs": newest_save.pk if newest_save else 0}, compress=True),
+                "why": request.POST.get("why", ""),
+            }
+            return TemplateResponse(request, "taxonomy/conflict.html", context)
+        saved = apply_definition(object_id, merged)
+        record_revision(saved, by=request.user, action=Revision.Action.CHANGED, why=request.POST.get("why", ""))  # type: ignore[arg-type]
+        messages.success(
+            request, _("Saved together with what %(who)s saved meanwhile.") % {"who": (newest_save and newest_save.by) or "Tagline"}
+        )
+        return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id]))
+
+    def resolve_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The choice between two saves, thing by thing."""
+        if request.method != "POST" or not super().has_change_permission(request):
+            raise PermissionDenied
+        try:
+            with writing([object_id]):
+                item = self.get_object(request, object_id)
+                if item is None:
+                    raise Http404
+                kept = signing.loads(request.POST.get("mine", ""))
+                chosen = frozenset(
+                    (field, row)
+                    for field, _dot, row in (
+                        str(value).partition(".") for name, value in request.POST.items() if name.startswith("choice-") and value
+                    )
+                )
+                # where somebody saved once more meanwhile, it is asked again
+                settled = chosen if last_saved(object_id) == kept["theirs"] else None
+                return self._bring_together(request, object_id, kept["seen"], definition(item), kept["mine"], settled=settled)
+        except ItemLocked as error:
+            return self._locked(request, error.proposal)
+        except signing.BadSignature as error:
+            raise PermissionDenied from error
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         item = self.get_object(request, object_id)
@@ -100,15 +249,17 @@ class GovernedAdmin(ModelAdmin):
         if item is None or not self.has_change_permission(request, item) or request.method != "POST":
             raise PermissionDenied
         revision = get_object_or_404(Revision, pk=revision_id, item=item.pk)
-        restored = apply_definition(str(item.pk), revision.definition or {})
         why = _("as of %(when)s") % {"when": revision.at.strftime("%Y-%m-%d %H:%M")}
-        record_revision(restored, by=request.user, action=Revision.Action.RESTORED, why=why)  # type: ignore[arg-type]
-        messages.success(request, _("The draft is as it was then. Publish it to let sources obey it."))
+        try:
+            with writing([item.pk]):
+                restored = apply_definition(str(item.pk), revision.definition or {})
+                record_revision(restored, by=request.user, action=Revision.Action.RESTORED, why=why)  # type: ignore[arg-type]
+        except ItemLocked as error:
+            return self._locked(request, error.proposal)
+        messages.success(request, _("The draft is as it was then. Propose it, so that sources obey it once it is released."))
         return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[item.pk]))
 
-    @display(
-        description=gettext_lazy("release"), label={"new": "info", "changed": "warning", "released": "success"}
-    )
+    @display(description=gettext_lazy("release"), label={"new": "info", "changed": "warning", "released": "success"})
     def released_state(self, item: Any) -> tuple[str, str]:
         if item.released is None:
             return "new", _("not released")

@@ -11,6 +11,7 @@ from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from taxonomy.admin.governed import GovernedAdmin, WhyForm
+from taxonomy.admin.lines import ConstraintsField, GroupsField
 from taxonomy.models import Attribute, Category, Refinement, Tag, TagAttribute
 from taxonomy.problems import definition_problem
 from taxonomy.standardize.names import parse_refinement
@@ -63,6 +64,11 @@ def _as_tree(categories: list[Category]) -> list[Category]:
 
 
 class AttributeForm(WhyForm):
+    constraints = ConstraintsField(
+        label=gettext_lazy("constraints"),
+        help_text=gettext_lazy("One a line, such as: minimum = 0, or longest = 40, or pattern = [A-Z]{3}, or choices = red, blue."),
+    )
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         wanted = {name: cleaned.get(name) for name in ("type", "fields", "constraints")} | {"of": cleaned.get("of") or None}
@@ -102,8 +108,13 @@ class AttributeAdmin(GovernedAdmin):
         return ", ".join(f"{use.tag.code}{' *' if use.required else ''}" for use in uses) or _("no tag yet")
 
 
+class TagAttributeForm(forms.ModelForm):  # type: ignore[type-arg]
+    constraints = ConstraintsField(label=gettext_lazy("tighter here"), help_text=gettext_lazy("Such as: minimum = 1."))
+
+
 class TagAttributeInline(TabularInline):
     model = TagAttribute
+    form = TagAttributeForm
     autocomplete_fields = ["attribute"]
     fields = ["attribute", "required", "constraints", "position"]
     ordering_field = "position"
@@ -130,6 +141,11 @@ class RefinementInline(TabularInline):
 
 
 class TagForm(WhyForm):
+    one_of = GroupsField(
+        label=gettext_lazy("at least one of"),
+        help_text=gettext_lazy("Attributes of which one must be present, a group a line, such as: price, amount."),
+    )
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if cleaned.get("status") == Tag.Status.DEPRECATED and not cleaned.get("successor"):

@@ -1,4 +1,4 @@
-"""Publishing, and what was published."""
+"""What was released: a page for each release, any two compared, a way back."""
 
 from typing import Any
 
@@ -8,22 +8,26 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
+from unfold.decorators import display
 
-from taxonomy.definition import MODELS, draft_items
-from taxonomy.diff import diff, title
+from taxonomy.admin.proposals import said_of
+from taxonomy.admin.shown import page_of, shown_changes, shown_effects
 from taxonomy.models import Release
-from taxonomy.problems import plan_problem
-from taxonomy.publish import ItemChange, NothingToPublish, NotPublishable, changes_between, items_of, newest, publish
-
-KINDS = ("category", "attribute", "tag", "source", "rule")
+from taxonomy.propose import propose_going_back
+from taxonomy.publish import changes_between, items_of, newest
+from taxonomy.review import NotAllowed, review_release
+from taxonomy.verdict import judge
+from taxonomy.verdict_words import LEVELS
 
 
 @admin.register(Release)
 class ReleaseAdmin(ModelAdmin):
-    list_display = ["version", "published_at", "published_by", "item_count", "short_notes"]
+    list_display = ["version", "published_at", "published_by", "item_count", "signed", "short_notes"]
     list_select_related = ["published_by"]
     search_fields = ["version", "notes"]
 
@@ -40,7 +44,12 @@ class ReleaseAdmin(ModelAdmin):
         return super().get_queryset(request).defer("snapshot")
 
     def get_urls(self) -> list[URLPattern]:
-        return [path("publish/", self.admin_site.admin_view(self.publish_view), name="taxonomy_release_publish"), *super().get_urls()]
+        view = self.admin_site.admin_view
+        return [
+            path("<int:object_id>/review/", view(self.review_view), name="taxonomy_release_review"),
+            path("<int:object_id>/back/", view(self.back_view), name="taxonomy_release_back"),
+            *super().get_urls(),
+        ]
 
     @admin.display(description=gettext_lazy("items"))
     def item_count(self, release: Release) -> int:
@@ -48,72 +57,72 @@ class ReleaseAdmin(ModelAdmin):
 
     @admin.display(description=gettext_lazy("notes"))
     def short_notes(self, release: Release) -> str:
-        return release.notes[:120]
+        return release.notes.partition("\n")[0][:120]
+
+    @display(description=gettext_lazy("sign-off"), label={"emergency": "danger", "reviewed": "warning", "signed": "success"})
+    def signed(self, release: Release) -> tuple[str, str]:
+        if release.awaits_review:
+            return "emergency", _("without sign-off")
+        return ("reviewed", _("reviewed afterwards")) if release.emergency_reason else ("signed", _("signed"))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        """What a release changed against the one before it, or against ?with= another."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        release = get_object_or_404(Release.objects.select_related("published_by"), pk=object_id)
-        before = items_of(Release.objects.filter(pk__lt=release.pk).order_by("-id").first())
-        after = items_of(release)
+        release = get_object_or_404(Release.objects.select_related("published_by", "reviewed_by"), pk=object_id)
+        previous = Release.objects.filter(pk__lt=release.pk).order_by("-id").first()
+        chosen = request.GET.get("with", "")
+        other = get_object_or_404(Release, pk=chosen) if chosen.isdigit() else previous
+        before, after = items_of(other), items_of(release)
+        verdict = judge(before, after)
+        page = page_of(changes_between(before, after), request.GET.get("page"))
+        current = newest()
         context = {
             **self.admin_site.each_context(request),
             "title": _("Release %(version)s") % {"version": release.version},
             "opts": self.opts,
             "release": release,
-            "groups": _shown(changes_between(before, after), before | after),
+            "other": other,
+            "is_compared": other != previous,
+            "releases": Release.objects.defer("snapshot").exclude(pk=release.pk)[:200],
+            "level": verdict.level,
+            "level_label": LEVELS[verdict.level],
+            "groups": shown_changes(page, before | after, verdict),
+            "page": page,
+            "affected": shown_effects(verdict, before, after),
+            "proposals": release.proposals.select_related("author"),
+            "is_current": current == release,
+            "may_go_back": current != release and request.user.has_perm("taxonomy.add_proposal"),
+            "may_review": release.awaits_review and request.user.has_perm("taxonomy.review_proposal"),
         }
         return TemplateResponse(request, "taxonomy/release.html", context)
 
-    def publish_view(self, request: HttpRequest) -> HttpResponse:
-        """What the draft changes, chosen item by item; publishing makes sources obey it within a second."""
-        if not request.user.has_perm("taxonomy.publish_release"):
+    @method_decorator(require_POST)
+    def review_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        release = get_object_or_404(Release, pk=object_id)
+        try:
+            review_release(release, by=request.user)  # type: ignore[arg-type]
+            messages.success(request, _("Marked as reviewed."))
+        except NotAllowed as error:
+            messages.error(request, said_of(error) or "")
+        return HttpResponseRedirect(reverse("admin:taxonomy_release_change", args=[release.pk]))
+
+    @method_decorator(require_POST)
+    def back_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Propose that everything be as it was in this release."""
+        if not request.user.has_perm("taxonomy.add_proposal"):
             raise PermissionDenied
-        problems: list[str] = []
-        draft = draft_items()
-        current = newest()
-        released = items_of(current)
-        if request.method == "POST":
-            try:
-                made = publish(request.POST.getlist("items"), notes=request.POST.get("notes", ""), by=request.user)  # type: ignore[arg-type]
-            except NothingToPublish:
-                messages.warning(request, _("Nothing was chosen. Tick what should be released."))
-            except NotPublishable as error:
-                problems = [plan_problem(problem, released | draft) for problem in error.problems]
-            else:
-                messages.success(request, _("Release %(version)s is out; sources obey it now.") % {"version": made.version})
-                return HttpResponseRedirect(reverse("admin:taxonomy_release_change", args=[made.pk]))
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Publish"),
-            "opts": self.opts,
-            "current": current,
-            "groups": _shown(changes_between(released, draft), released | draft),
-            "problems": problems,
-            "notes": request.POST.get("notes", ""),
-            "chosen": set(request.POST.getlist("items")) if request.method == "POST" else None,
-        }
-        return TemplateResponse(request, "taxonomy/publish.html", context)
-
-
-def _shown(changes: list[ItemChange], names: dict[str, Any]) -> list[dict[str, Any]]:
-    """The changes by kind of item: [{"kind", "changes": [{"item", "title", "action", "lines"}]}]."""
-    groups = []
-    for kind in KINDS:
-        rows = [
-            {
-                "item": change.item,
-                "title": title(change.after or change.before or {}),
-                "action": "new" if change.before is None else "gone" if change.after is None else "changed",
-                "lines": diff(change.before, change.after, names) if change.before and change.after else [],
-            }
-            for change in changes
-            if change.kind == kind
-        ]
-        if rows:
-            label = MODELS[kind]._meta.verbose_name_plural
-            groups.append({"kind": kind, "label": label, "changes": sorted(rows, key=lambda row: str(row["title"]))})
-    return groups
-
+        release = get_object_or_404(Release, pk=object_id)
+        heading = _("Back to release %(version)s") % {"version": release.version}
+        why = request.POST.get("why", "").strip() or heading
+        try:
+            proposal = propose_going_back(release, title=heading, why=why, by=request.user)  # type: ignore[arg-type]
+        except Exception as error:
+            if (said := said_of(error)) is None:
+                raise
+            messages.error(request, said)
+            return HttpResponseRedirect(reverse("admin:taxonomy_release_change", args=[release.pk]))
+        messages.success(request, _("The draft is as it was in that release, and this proposal would release it again."))
+        return HttpResponseRedirect(proposal.get_absolute_url())

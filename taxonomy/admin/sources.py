@@ -6,22 +6,29 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
 from unfold.admin import TabularInline
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from taxonomy.admin.governed import GovernedAdmin, WhyForm
+from taxonomy.definition import Items, definition, unsaved_rule
+from taxonomy.draft import ItemLocked
 from taxonomy.models import MappingRow, MappingRule, Source
+from taxonomy.move import move_rule
 from taxonomy.recent import names_seen
 from taxonomy.standardize.paths import PathError, compile_path
 from taxonomy.standardize.transforms import TransformError, parse_transforms
-from taxonomy.tryout import try_record
+from taxonomy.tryout import Tryout, try_record
+from taxonomy.winning import winning
 
 # What an envelope can say, in the order it is asked: (key, label, example)
 ENVELOPE = (
@@ -67,7 +74,10 @@ class SourceForm(WhyForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        for name in (*[f"envelope_{key}" for key, *_rest in ENVELOPE if key not in _NO_PATHS], *[f"identifier_{kind}" for kind in IDENTIFIERS]):
+        for name in (
+            *[f"envelope_{key}" for key, *_rest in ENVELOPE if key not in _NO_PATHS],
+            *[f"identifier_{kind}" for kind in IDENTIFIERS],
+        ):
             try:
                 if written := cleaned.get(name, "").removeprefix("$."):
                     compile_path(written)
@@ -95,7 +105,9 @@ for _kind in IDENTIFIERS:
         label=_kind, required=False, max_length=300, widget=UnfoldAdminTextInputWidget(attrs={"placeholder": f"customer.{_kind}"})
     )
 SourceForm.declared_fields = {
-    name: field for name, field in SourceForm.base_fields.items() if name in ("why", "preset") or name.startswith(("envelope_", "identifier_"))
+    name: field
+    for name, field in SourceForm.base_fields.items()
+    if name in ("why", "preset") or name.startswith(("envelope_", "identifier_"))
 }
 
 
@@ -108,11 +120,21 @@ class TryForm(forms.Form):
 
 
 class Trying(GovernedAdmin):
-    """A page where a record is tried on the draft."""
+    """A page where a record is tried on the draft, and a place on the form where it is tried before anything is saved."""
+
+    change_form_outer_after_template = "taxonomy/_try_unsaved.html"
+
+    class Media:
+        js = ["try.js"]
 
     def get_urls(self) -> list[URLPattern]:
-        name = f"{self.opts.app_label}_{self.opts.model_name}_try"
-        return [path("<uuid:object_id>/try/", self.admin_site.admin_view(self.try_view), name=name), *super().get_urls()]
+        name = f"{self.opts.app_label}_{self.opts.model_name}"
+        return [
+            path("<uuid:object_id>/try/", self.admin_site.admin_view(self.try_view), name=f"{name}_try"),
+            path("try-unsaved/", self.admin_site.admin_view(self.try_unsaved_view), name=f"{name}_try_unsaved"),
+            path("<uuid:object_id>/try-unsaved/", self.admin_site.admin_view(self.try_unsaved_view), name=f"{name}_try_unsaved"),
+            *super().get_urls(),
+        ]
 
     def try_view(self, request: HttpRequest, object_id: Any) -> HttpResponse:
         item = self.get_object(request, str(object_id))
@@ -134,11 +156,33 @@ class Trying(GovernedAdmin):
         }
         return TemplateResponse(request, "taxonomy/try.html", context)
 
+    @method_decorator(require_POST)
+    def try_unsaved_view(self, request: HttpRequest, object_id: Any = None) -> HttpResponse:
+        """The record on the form as it stands in the browser: an HTML fragment. Nothing is saved."""
+        item = self.get_object(request, str(object_id)) if object_id else None
+        allowed = self.has_change_permission(request, item) if item else self.has_add_permission(request) and not object_id
+        if not allowed:
+            raise PermissionDenied
+        form = self.get_form(request, item, change=item is not None)(request.POST, request.FILES, instance=item)
+        trying = TryForm(request.POST)
+        formsets, _inlines = self._create_formsets(request, form.instance, change=item is not None)  # type: ignore[attr-defined]
+        if not (form.is_valid() and trying.is_valid() and all(formset.is_valid() for formset in formsets)):
+            mistakes = [*form.errors.items(), *trying.errors.items()]
+            mistakes += [pair for formset in formsets for errors in formset.errors for pair in errors.items()]
+            problems = [f"{name}: {' '.join(errors)}" for name, errors in mistakes]
+            return TemplateResponse(request, "taxonomy/_tried.html", {"outcome": Tryout([], problems)})
+        unsaved, source = self.as_on_form(form, formsets)
+        outcome = try_record(trying.cleaned_data["record"].encode(), source.code, received_at=timezone.now(), unsaved=unsaved)
+        return TemplateResponse(request, "taxonomy/_tried.html", {"outcome": outcome})
+
+    def as_on_form(self, form: Any, formsets: Any) -> tuple[Items, Source]:
+        """The definition as the form has it, and the source whose records are tried. The form is valid."""
+        raise NotImplementedError
+
 
 @admin.register(Source)
 class SourceAdmin(Trying):
     form = SourceForm
-    change_form_outer_before_template = "taxonomy/_try_link.html"
     list_display = ["label", "code", "source_kind", "owner", "region", "rule_count", "released_state"]
     list_filter = ["source_kind", "owner"]
     list_select_related = ["owner"]
@@ -155,6 +199,44 @@ class SourceAdmin(Trying):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Source]:
         return super().get_queryset(request).annotate(rule_count=Count("rules"))
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            path("<uuid:object_id>/rules/", self.admin_site.admin_view(self.rules_view), name="taxonomy_source_rules"),
+            path("<uuid:object_id>/rules/move/", self.admin_site.admin_view(self.move_view), name="taxonomy_source_move"),
+            *super().get_urls(),
+        ]
+
+    def rules_view(self, request: HttpRequest, object_id: Any) -> HttpResponse:
+        """The source's rules in their order, each with what it does on the names that came lately."""
+        source = self.get_object(request, str(object_id))
+        if source is None or not self.has_view_permission(request, source):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Rules of %(source)s") % {"source": source},
+            "opts": self.opts,
+            "source": source,
+            "winning": winning(source),
+            "may_move": request.user.has_perm("taxonomy.change_mappingrule"),
+            "moved": request.GET.get("moved", ""),
+        }
+        return TemplateResponse(request, "taxonomy/rules.html", context)
+
+    @method_decorator(require_POST)
+    def move_view(self, request: HttpRequest, object_id: Any) -> HttpResponse:
+        if not request.user.has_perm("taxonomy.change_mappingrule"):
+            raise PermissionDenied
+        rule = get_object_or_404(MappingRule, pk=request.POST.get("rule"), source=object_id)
+        try:
+            move_rule(rule, up=request.POST.get("to") == "up", by=request.user)  # type: ignore[arg-type]
+        except ItemLocked as error:
+            return self._locked(request, error.proposal)
+        return HttpResponseRedirect(f"{reverse('admin:taxonomy_source_rules', args=[object_id])}?moved={rule.pk}#rule-{rule.pk}")
+
+    def as_on_form(self, form: Any, formsets: Any) -> tuple[Items, Source]:
+        source = form.save(commit=False)
+        return {str(source.pk): definition(source)}, source
 
     @admin.display(description=gettext_lazy("name"), ordering="label_en")
     def label(self, source: Source) -> str:
@@ -195,7 +277,6 @@ class RowInline(TabularInline):
 
 @admin.register(MappingRule)
 class MappingRuleAdmin(Trying):
-    change_form_outer_before_template = "taxonomy/_try_link.html"
     list_display = ["name", "condition", "tag", "source", "position", "released_state"]
     list_editable = ["position"]
     list_filter = ["source", "tag__category"]
@@ -214,3 +295,9 @@ class MappingRuleAdmin(Trying):
         if not rule.condition_path:
             return _("always")
         return f"{rule.condition_path} {rule.get_condition_operator_display()} {rule.condition_value}".strip()
+
+    def as_on_form(self, form: Any, formsets: Any) -> tuple[Items, Source]:
+        rule = form.save(commit=False)
+        rows = [row.cleaned_data for formset in formsets for row in formset.forms if row.has_changed() or row.instance.pk]
+        kept = [row for row in rows if row and not row.get("DELETE")]
+        return {str(rule.pk): unsaved_rule(rule, kept)}, rule.source

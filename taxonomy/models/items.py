@@ -47,9 +47,7 @@ class Category(Item):
     kind = "category"
 
     code = models.CharField(_("code"), max_length=80, validators=[snake_case], help_text=_("Such as marketing."))
-    parent = models.ForeignKey(
-        "self", models.PROTECT, null=True, blank=True, related_name="children", verbose_name=_("above it")
-    )
+    parent = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="children", verbose_name=_("above it"))
     position = models.PositiveIntegerField(_("position"), default=0, help_text=_("Order among its neighbours, smallest first."))
 
     class Meta:
@@ -94,9 +92,7 @@ class Attribute(Item):
 
     code = models.CharField(_("code"), max_length=80, validators=[snake_case], help_text=_("Such as order_id."))
     type = models.CharField(_("type"), max_length=12, choices=Type, default=Type.TEXT)
-    of = models.CharField(
-        _("list of"), max_length=12, choices=Type, blank=True, help_text=_("For a list: the type of each entry.")
-    )
+    of = models.CharField(_("list of"), max_length=12, choices=Type, blank=True, help_text=_("For a list: the type of each entry."))
     fields = models.JSONField(
         _("fields"),
         default=dict,
@@ -110,7 +106,7 @@ class Attribute(Item):
         _("constraints"),
         default=dict,
         blank=True,
-        help_text=_('Such as {"minimum": "0"}, {"max_length": 40}, {"pattern": "[A-Z]{3}"} or {"choices": ["a", "b"]}.'),
+        help_text=_("One a line, such as: minimum = 0, or longest = 40, or pattern = [A-Z]{3}, or choices = red, blue."),
     )
 
     class Meta:
@@ -137,9 +133,7 @@ class Tag(Item):
         ACTIVE = "active", _("active")
         DEPRECATED = "deprecated", _("deprecated")
 
-    code = models.CharField(
-        _("code"), max_length=120, validators=[snake_case], help_text=_("The name sources send, such as product_view.")
-    )
+    code = models.CharField(_("code"), max_length=120, validators=[snake_case], help_text=_("The name sources send, such as product_view."))
     category = models.ForeignKey(Category, models.PROTECT, related_name="tags", verbose_name=_("category"))
     owner = models.ForeignKey(
         Department, models.PROTECT, related_name="+", verbose_name=_("owner"), help_text=_("The department that answers for it.")
@@ -161,7 +155,7 @@ class Tag(Item):
     )  # fmt: skip
     one_of = models.JSONField(
         _("at least one of"), default=list, blank=True,
-        help_text=_('Groups of attributes of which one must be present, such as [["price", "amount"]].'),
+        help_text=_("Attributes of which one must be present, a group a line, such as: price, amount."),
     )  # fmt: skip
     system = models.BooleanField(_("system tag"), default=False, editable=False)
 
@@ -170,9 +164,7 @@ class Tag(Item):
         verbose_name = _("tag")
         verbose_name_plural = _("tags")
         constraints = [
-            models.UniqueConstraint(
-                Lower("code"), name="tag_code_unique", violation_error_message=_("Another tag has this code.")
-            )
+            models.UniqueConstraint(Lower("code"), name="tag_code_unique", violation_error_message=_("Another tag has this code."))
         ]
 
     def __str__(self) -> str:
@@ -185,7 +177,7 @@ class TagAttribute(models.Model):
     tag = models.ForeignKey(Tag, models.CASCADE, related_name="uses", verbose_name=_("tag"))
     attribute = models.ForeignKey(Attribute, models.PROTECT, related_name="uses", verbose_name=_("attribute"))
     required = models.BooleanField(_("required"), default=False)
-    constraints = models.JSONField(_("tighter here"), default=dict, blank=True, help_text=_('Such as {"minimum": "1"}.'))
+    constraints = models.JSONField(_("tighter here"), default=dict, blank=True, help_text=_("Such as: minimum = 1."))
     position = models.PositiveIntegerField(_("position"), default=0)
 
     class Meta:
@@ -194,7 +186,8 @@ class TagAttribute(models.Model):
         verbose_name_plural = _("attributes of the tag")
         constraints = [
             models.UniqueConstraint(
-                fields=["tag", "attribute"], name="tag_uses_attribute_once",
+                fields=["tag", "attribute"],
+                name="tag_uses_attribute_once",
                 violation_error_message=_("The tag has this attribute already."),
             )  # fmt: skip
         ]
@@ -207,9 +200,7 @@ class Refinement(models.Model):
     """A finer tag made from the tag and one attribute, such as {tag}_{product_id}."""
 
     tag = models.ForeignKey(Tag, models.CASCADE, related_name="refinements", verbose_name=_("tag"))
-    pattern = models.CharField(
-        _("pattern"), max_length=200, help_text=_("Such as {tag}_{product_id} or {tag}_category_{category}.")
-    )
+    pattern = models.CharField(_("pattern"), max_length=200, help_text=_("Such as {tag}_{product_id} or {tag}_category_{category}."))
     position = models.PositiveIntegerField(_("position"), default=0)
 
     class Meta:
@@ -218,7 +209,8 @@ class Refinement(models.Model):
         verbose_name_plural = _("refinements")
         constraints = [
             models.UniqueConstraint(
-                fields=["tag", "pattern"], name="refinement_unique",
+                fields=["tag", "pattern"],
+                name="refinement_unique",
                 violation_error_message=_("The tag has this refinement already."),
             )  # fmt: skip
         ]

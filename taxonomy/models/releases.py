@@ -11,14 +11,16 @@ class Release(models.Model):
     version = models.CharField(_("version"), max_length=40, unique=True, help_text=_("Such as 1.4.0."))
     content_hash = models.CharField(_("content hash"), max_length=64, help_text=_("SHA-256 of the canonical JSON of its items."))
     snapshot = models.BinaryField(help_text="zstd-compressed canonical JSON: {uuid: definition}", editable=False)
-    changed_items = models.JSONField(
-        _("changed items"), default=list, help_text=_("The items that differ from the release before.")
-    )
+    changed_items = models.JSONField(_("changed items"), default=list, help_text=_("The items that differ from the release before."))
     notes = models.TextField(_("notes"), blank=True)
     published_at = models.DateTimeField(_("published"), default=timezone.now)
-    published_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("published by")
+    published_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("published by"))
+
+    emergency_reason = models.TextField(_("why without sign-off"), blank=True, help_text=_("Empty: every department concerned had signed."))
+    reviewed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("reviewed afterwards by")
     )
+    reviewed_at = models.DateTimeField(_("reviewed afterwards"), null=True)
 
     class Meta:
         ordering = ["-id"]
@@ -29,6 +31,10 @@ class Release(models.Model):
 
     def __str__(self) -> str:
         return self.version
+
+    @property
+    def awaits_review(self) -> bool:
+        return bool(self.emergency_reason) and self.reviewed_at is None
 
 
 class Revision(models.Model):
@@ -57,3 +63,17 @@ class Revision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.action}"
+
+
+class Follow(models.Model):
+    """A colleague who wants to be told when a release changes an item."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    item = models.UUIDField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["item", "user"], name="follow_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} {self.item}"

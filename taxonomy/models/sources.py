@@ -34,9 +34,7 @@ class Source(Item):
     timezone = models.CharField(
         _("time zone"), max_length=60, default="UTC", help_text=_("Of times sent without a zone, such as Asia/Shanghai.")
     )
-    currency = models.CharField(
-        _("currency"), max_length=3, blank=True, help_text=_("Of amounts sent without one, such as CNY.")
-    )
+    currency = models.CharField(_("currency"), max_length=3, blank=True, help_text=_("Of amounts sent without one, such as CNY."))
     namespace = models.CharField(
         _("identifier namespace"), max_length=40, blank=True,
         help_text=_("If this source numbers its customers by itself, a name for its numbering, such as till. Empty: user and CRM ids are the company's."),
@@ -59,9 +57,7 @@ class Source(Item):
         verbose_name = _("source")
         verbose_name_plural = _("sources")
         constraints = [
-            models.UniqueConstraint(
-                Lower("code"), name="source_code_unique", violation_error_message=_("Another source has this code.")
-            )
+            models.UniqueConstraint(Lower("code"), name="source_code_unique", violation_error_message=_("Another source has this code."))
         ]
 
     def __str__(self) -> str:
@@ -141,9 +137,7 @@ class MappingRow(models.Model):
     path = models.CharField(
         _("from"), max_length=300, blank=True, help_text=_("Where it is in what the source sends, such as item.unit_price.")
     )
-    transforms = models.CharField(
-        _("transforms"), max_length=500, blank=True, help_text=_("Such as: trim | divide(100). Empty: as it is.")
-    )
+    transforms = models.CharField(_("transforms"), max_length=500, blank=True, help_text=_("Such as: trim | divide(100). Empty: as it is."))
 
     class Meta:
         ordering = ["position", "id"]
@@ -151,7 +145,8 @@ class MappingRow(models.Model):
         verbose_name_plural = _("rows")
         constraints = [
             models.UniqueConstraint(
-                fields=["rule", "target"], name="rule_target_once",
+                fields=["rule", "target"],
+                name="rule_target_once",
                 violation_error_message=_("The rule fills this attribute already."),
             )  # fmt: skip
         ]

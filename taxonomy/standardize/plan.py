@@ -66,7 +66,7 @@ class Step(NamedTuple):
 class QuickStep(NamedTuple):
     """What the common case needs of a step: a value under `key`, or found by `find`, that is only cast.
 
-    Of a step with transforms neither finds anything, which sends it the longer way.
+    Of a step with transforms neither finds anything, which sends it the longer way. `optional`: absent, there is no more to do.
     """
 
     code: str
@@ -75,6 +75,7 @@ class QuickStep(NamedTuple):
     cast: Cast
     renamed: Change | None
     fallback: bool
+    optional: bool
     step: Step
 
 
@@ -369,7 +370,8 @@ def _step(slot: Slot, row: dict[str, Any] | None, *, native: bool) -> QuickStep:
         find: Finder | None = _find_nothing
     else:
         find = None if key else step.find
-    return QuickStep(slot.code, key, find, slot.cast, step.renamed, step.fallback, step)
+    optional = transform is None and not step.fallback and not slot.required
+    return QuickStep(slot.code, key, find, slot.cast, step.renamed, step.fallback, optional, step)
 
 
 _LONG_TYPES = frozenset({"text", "url", "list", "object"})

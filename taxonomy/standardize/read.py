@@ -142,7 +142,7 @@ def _text(value: Any, path: str, notes: list[Violation]) -> str | None:
         return text_of(value)
     if value == {} or value == []:
         return None
-    notes.append(Violation("envelope.wrong_type", path, shorten(value), "text"))
+    notes.append(Violation("envelope.wrong_type", storable(path[:120]), shorten(value), "text"))
     return None
 
 

@@ -63,8 +63,8 @@ def _refuse_taken(port: int) -> None:
 def _web(port: int) -> list[str]:
     return [
         sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port),
-        "--workers", str(environment.whole_number("WEB_WORKERS", 2, least=1)), "--blocking-threads", "16",
-        "--no-ws", "--log-level", "warning", "--respawn-failed-workers", "cdp.wsgi:application",
+        "--workers", str(environment.whole_number("WEB_WORKERS", 2, least=1)), "--blocking-threads", "32",
+        "--no-ws", "--log-level", "error", "--respawn-failed-workers", "cdp.wsgi:application",
     ]  # fmt: skip
 
 

@@ -8,7 +8,6 @@ from ingestion.doors.files import UnreadableFile
 from ingestion.imports import outcome, run_import, take_file
 from ingestion.models import ImportRun
 from ingestion.words import file_problem
-from taxonomy.current import NoRelease
 from taxonomy.models import Source
 
 
@@ -33,8 +32,6 @@ class Command(BaseCommand):
             run = run_import(run.pk, on_progress=None if json else self._progress)
         except UnreadableFile as error:
             raise CommandError(file_problem(error.code, error.values)) from error
-        except NoRelease as error:
-            raise CommandError("No standard has been published yet. Run: manage.py publish --notes '…'") from error
         self._report(run, as_json=json)
 
     def _progress(self, run: ImportRun) -> None:

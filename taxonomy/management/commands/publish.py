@@ -6,7 +6,7 @@ from taxonomy.publish import ItemChange, NothingToPublish, NotPublishable, publi
 
 
 class Command(BaseCommand):
-    help = "Release the draft of the standard. Every request obeys it within a second."
+    help = "Release the draft of the standard without sign-off; the release stays marked until somebody has reviewed it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--notes", default="", help="what changed, for everybody")
@@ -23,7 +23,8 @@ class Command(BaseCommand):
         if dry_run:
             return
         try:
-            release = publish([change.item for change in changes] if items else None, notes=notes, by=None)
+            chosen = [change.item for change in changes] if items else None
+            release = publish(chosen, notes=notes, by=None, emergency_reason=notes or "published from the command line")
         except NothingToPublish:
             self.stdout.write("Nothing differs from the current release.")
         except NotPublishable as error:

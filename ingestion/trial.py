@@ -1,0 +1,155 @@
+"""A plan tried on what really arrived: what it would hold, let in, or read otherwise. Nothing is stored."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Sum
+
+from ingestion.doors.files import FileFormat, decode_row
+from profiles.models import Event, Tally
+from taxonomy.standardize import CODES, Plan, Refusal, Result, SourcePlan, decode_json, read, standardize
+
+Outcome = Literal["held", "let_in", "otherwise"]
+OUTCOMES: tuple[Outcome, ...] = ("held", "let_in", "otherwise")
+# Of each standing; what a person waits for while looking at the page.
+SAMPLE = 20_000
+_EXAMPLES = 3
+
+
+class Example(NamedTuple):
+    """One event by its public id. `reasons`: codes and paths for a held one, what differs for one read otherwise."""
+
+    event: str
+    is_held: bool
+    reasons: list[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Difference:
+    """Events of one source and tag with which the same would happen. `before` and `after` are codes of tags, "" for none."""
+
+    outcome: Outcome
+    source: str
+    before: str
+    after: str
+    count: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    examples: list[Example] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Trial:
+    """`accepted` and `held`: how many of each were tried, of how many there are in the period; differences by weight."""
+
+    accepted: int
+    accepted_in_all: int
+    held: int
+    held_in_all: int
+    differences: list[Difference]
+
+    def count(self, outcome: Outcome) -> int:
+        return sum(one.count for one in self.differences if one.outcome == outcome)
+
+
+def try_plan(before: Plan, after: Plan, *, since: datetime, sources: Collection[UUID] = (), sample: int = SAMPLE) -> Trial:
+    """Read the newest events since then, accepted and held, under both plans. `sources`: only theirs; none: all."""
+    old, new = ({source.uuid: source for source in plan.sources.values()} for plan in (before, after))
+    found: dict[tuple[Outcome, str, str, str], Difference] = {}
+    tried = {Event.Standing.COUNTED: 0, Event.Standing.HELD: 0}
+    for standing in tried:
+        for event in _sample(standing, since, sources, sample):
+            tried[standing] += 1
+            first = _read(event, old.get(str(event.source)), before)
+            second = _read(event, new.get(str(event.source)), after)
+            if (outcome := _outcome(first, second)) is not None:
+                _note(found, outcome, event, first, second, is_held=standing == Event.Standing.HELD)
+    tallies = Tally.objects.filter(received_at__gte=since)
+    tallies = tallies.filter(source__in=sources) if sources else tallies
+    held = Event.objects.filter(standing=Event.Standing.HELD, received_at__gte=since)
+    held = held.filter(source__in=sources) if sources else held
+    return Trial(
+        tried[Event.Standing.COUNTED],
+        tallies.aggregate(sum=Sum("accepted"))["sum"] or 0,
+        tried[Event.Standing.HELD],
+        held.count(),
+        sorted(found.values(), key=lambda one: (OUTCOMES.index(one.outcome), -one.count)),
+    )
+
+
+class _Arrived(NamedTuple):
+    key: bytes
+    source: UUID
+    received_at: datetime
+    format: dict[str, Any] | None
+    record: bytes
+    item: int | None
+
+
+def _sample(standing: int, since: datetime, sources: Collection[UUID], sample: int) -> Iterator[_Arrived]:
+    """The newest events of a standing with their original records. One query."""
+    chosen = "AND e.source_id = ANY(%s)" if sources else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT e.key, e.source_id, e.received_at, b.format, o.record, o.item
+            FROM (
+                SELECT * FROM profiles_event e WHERE standing = %s AND received_at >= %s {chosen} ORDER BY id DESC LIMIT %s
+            ) AS e
+            JOIN profiles_original o ON o.event_id = e.id LEFT JOIN profiles_batch b ON b.id = e.batch_id
+            """,
+            [standing, since, *([list(sources)] if sources else []), sample],
+        )
+        for key, source, received_at, file_format, record, item in cursor:
+            read_as = decode_json(file_format.encode()) if isinstance(file_format, str) else file_format
+            yield _Arrived(bytes(key), source, received_at, read_as, bytes(record), item)
+
+
+def _read(event: _Arrived, source: SourcePlan | None, plan: Plan) -> Result | None:
+    """What a plan makes of an event; None where it has no such source, or finds no such event in the record."""
+    if source is None:
+        return None
+    decoded = decode_row(event.record, FileFormat(**event.format)) if event.format else decode_json(event.record)
+    events = read(decoded, source, plan, received_at=event.received_at, original=event.record)
+    at = event.item or 0
+    if at >= len(events):
+        return None
+    raw = events[at]
+    return None if isinstance(raw, Refusal) else standardize(raw, plan)
+
+
+def _outcome(first: Result | None, second: Result | None) -> Outcome | None:
+    was, stays = (one is not None and one.verdict == "accepted" for one in (first, second))
+    if was != stays:
+        return "let_in" if stays else "held"
+    return "otherwise" if was and _differs(first, second) else None
+
+
+_COMPARED = ("tag", "attributes", "extra", "refinements", "subject", "occurred_at", "identifiers")
+
+
+def _differs(first: Result | None, second: Result | None) -> list[str]:
+    return [name for name in _COMPARED if getattr(first, name) != getattr(second, name)]
+
+
+def _note(
+    found: dict[tuple[Outcome, str, str, str], Difference], outcome: Outcome, event: _Arrived, first: Result | None, second: Result | None, *, is_held: bool
+) -> None:  # fmt: skip
+    before, after = ((one.tag_code or "") if one else "" for one in (first, second))
+    key = (outcome, str(event.source), before, after)
+    one = found.setdefault(key, Difference(*key))
+    one.count += 1
+    if outcome == "otherwise":
+        reasons = [(name, "") for name in _differs(first, second)]
+    else:
+        failing = second if outcome == "held" else first
+        reasons = (
+            [(violation.code, violation.path) for violation in failing.violations if CODES[violation.code].blocking] if failing else []
+        )
+    one.reasons.update({f"{code} {path}".strip() for code, path in reasons})
+    if len(one.examples) < _EXAMPLES:
+        one.examples.append(Example(event.key.hex(), is_held, reasons))

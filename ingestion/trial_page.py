@@ -1,0 +1,87 @@
+"""A proposal tried on recent events: a part of its page."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.decorators import permission_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
+
+from ingestion.trial import OUTCOMES, SAMPLE, Trial, try_plan
+from taxonomy.models import Proposal, Source
+from taxonomy.problems import plan_problem
+from taxonomy.propose import proposed
+from taxonomy.publish import items_of, newest
+from taxonomy.standardize import CODES, check_plan, compile_plan
+from taxonomy.violations import title_for
+
+DAYS = (1, 7, 30, 90)
+_OUTCOMES = {
+    "held": (_("newly held"), _("Accepted now; this would hold them.")),
+    "let_in": (_("newly accepted"), _("Held now; this would let them in.")),
+    "otherwise": (_("read otherwise"), _("Accepted before and after, with another tag or other values.")),
+}
+_COMPARED = {
+    "tag": _("tag"), "attributes": _("attributes"), "extra": _("unplanned attributes"), "refinements": _("refinements"),
+    "subject": _("whom it is about"), "occurred_at": _("time"), "identifiers": _("identifiers"),
+}  # fmt: skip
+
+
+@require_POST
+@permission_required(["taxonomy.view_proposal", "ingestion.view_quarantinereason"], raise_exception=True)
+def trial(request: HttpRequest, proposal_id: int) -> HttpResponse:
+    """Both plans over the days and sources chosen: an HTML fragment."""
+    proposal = get_object_or_404(Proposal, pk=proposal_id)
+    days = next((one for one in DAYS if str(one) == request.POST.get("days")), DAYS[1])
+    sources = list(
+        Source.objects.filter(pk__in=[one for one in request.POST.getlist("sources") if _is_uuid(one)]).values_list("pk", flat=True)
+    )
+    before = items_of(newest())
+    after = proposed(proposal, before)
+    context: dict[str, Any] = {"problems": [plan_problem(one, before | after) for one in check_plan(after)], "days": days, "sample": SAMPLE}
+    if not context["problems"]:
+        done = try_plan(compile_plan(before), compile_plan(after), since=timezone.now() - timedelta(days=days), sources=sources)
+        context |= {"trial": done, "groups": _groups(done), "may_open": request.user.has_perm("profiles.view_event")}
+    return render(request, "ingestion/_trial.html", context)
+
+
+def _groups(done: Trial) -> list[dict[str, Any]]:
+    labels = {str(source.pk): source.label for source in Source.objects.all()}
+    return [
+        {
+            "outcome": outcome,
+            "label": _OUTCOMES[outcome][0],
+            "lead": _OUTCOMES[outcome][1],
+            "count": done.count(outcome),
+            "rows": [
+                {
+                    "source": labels.get(one.source, one.source),
+                    "before": one.before,
+                    "after": one.after,
+                    "count": one.count,
+                    "reasons": [(_reason(reason), count) for reason, count in one.reasons.most_common(3)],
+                    "examples": one.examples,
+                }
+                for one in done.differences
+                if one.outcome == outcome
+            ],
+        }
+        for outcome in OUTCOMES
+    ]
+
+
+def _reason(reason: str) -> str:
+    code, _space, path = reason.partition(" ")
+    return f"{title_for(code)} {path}".strip() if code in CODES else str(_COMPARED[code])
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,92 @@
+"""The checks of the plan: how each is weighed, and what it finds now."""
+
+from collections import defaultdict
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from unfold.admin import ModelAdmin
+
+from taxonomy.check_words import WORDS, finding_text
+from taxonomy.checks import CHECKS, Finding, Setting
+from taxonomy.definition import draft_items
+from taxonomy.diff import title
+from taxonomy.models import CheckSetting
+from taxonomy.standardize import check_plan
+from taxonomy.weigh import settings, weigh
+
+# Findings shown of each check; their number is told in full.
+_SHOWN = 50
+
+
+class SettingForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = CheckSetting
+        fields = ["severity", "only_new", "words"]
+
+
+@admin.register(CheckSetting)
+class CheckSettingAdmin(ModelAdmin):
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Every check with its weight, and what it finds in the draft."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        weights = settings()
+        forms_by_check = {name: _form(name, weights[name], request.POST if request.method == "POST" else None) for name in CHECKS}
+        if request.method == "POST":
+            if not self.has_change_permission(request):
+                raise PermissionDenied
+            if all(form.is_valid() for form in forms_by_check.values()):
+                _save(forms_by_check, weights)
+                messages.success(request, _("Saved. The next release is checked so."))
+                return HttpResponseRedirect(reverse("admin:taxonomy_checksetting_changelist"))
+        items = draft_items()
+        found: dict[str, list[Finding]] = defaultdict(list)
+        for one in weigh(items) if not check_plan(items) else []:
+            found[one.check].append(one)
+        rows = [
+            {
+                "check": name,
+                "title": WORDS[name][0],
+                "hint": WORDS[name][2],
+                "form": form,
+                "has_words": bool(CHECKS[name][1].words) or name == "naming.allowed_word",
+                "count": len(found[name]),
+                "findings": [(title(items[one.item]), finding_text(one, items)) for one in found[name][:_SHOWN]],
+            }
+            for name, form in forms_by_check.items()
+        ]
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Checks of the plan"),
+            "opts": self.opts,
+            "rows": rows,
+            "may_change": self.has_change_permission(request),
+        }
+        return TemplateResponse(request, "taxonomy/checks.html", context)
+
+    def change_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:taxonomy_checksetting_changelist"))
+
+
+def _form(name: str, weight: Setting, posted: Any) -> SettingForm:
+    row = CheckSetting(pk=name, severity=weight.severity, only_new=weight.only_new, words=list(weight.words))
+    return SettingForm(posted, instance=row, prefix=name)
+
+
+def _save(chosen: dict[str, SettingForm], weights: dict[str, Setting]) -> None:
+    """Keep what differs from how a check is weighed by itself."""
+    for name, form in chosen.items():
+        row = form.save(commit=False)
+        if Setting(row.severity, row.only_new, tuple(row.words)) != weights[name]:
+            CheckSetting.objects.update_or_create(
+                pk=name, defaults={"severity": row.severity, "only_new": row.only_new, "words": row.words}
+            )

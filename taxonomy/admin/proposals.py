@@ -1,0 +1,379 @@
+"""From a change to a release: what is not released, and the page of a proposal."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+
+from staff.models import User
+from taxonomy.admin.shown import last_saves, page_of, shown_changes, shown_effects, why_not
+from taxonomy.check_words import finding_text
+from taxonomy.comment import comment
+from taxonomy.definition import draft_items
+from taxonomy.diff import title
+from taxonomy.draft import ItemInUse, ItemLocked
+from taxonomy.models import Proposal, Release, ReviewPolicy, Source, Vote
+from taxonomy.propose import (
+    ElsewhereProposed,
+    NothingChanged,
+    WrongState,
+    add_items,
+    discard,
+    drop_item,
+    join,
+    open_proposals,
+    propose,
+    proposed,
+    pull_back,
+    submit,
+    withdraw,
+)
+from taxonomy.publish import ItemChange, NothingToPublish, NotPublishable, changes_between, items_of, newest, unreleased
+from taxonomy.review import NotAllowed, NotReady, Overtaken, emergency_release, release_proposal, standing, vote, waiting_for
+from taxonomy.standardize import check_plan
+from taxonomy.tell import follow
+from taxonomy.verdict import judge, next_version
+from taxonomy.verdict_words import LEVELS
+from taxonomy.weigh import weigh_change
+
+_STATES = {
+    "draft": "info", "in_review": "warning", "changes_requested": "danger", "approved": "success", "released": "success", "withdrawn": "default",
+}  # fmt: skip
+_NOT_ALLOWED = {
+    "author": gettext_lazy("Nobody signs what they wrote themselves."),
+    "department": gettext_lazy("Your department is not asked here, or the proposal is not under review."),
+    "right": gettext_lazy("You lack the right to do this. An administrator can give it to your role."),
+}
+
+
+class ProposalForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = Proposal
+        fields = ["title", "why", "links"]
+
+
+@admin.register(Proposal)
+class ProposalAdmin(ModelAdmin):
+    list_display = ["title", "shown_state", "author", "item_count", "submitted_at", "release"]
+    list_filter = ["state", "author__department"]
+    list_select_related = ["author", "release"]
+    search_fields = ["title", "why"]
+    change_list_template = "taxonomy/proposals.html"
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Proposal]:
+        return super().get_queryset(request).defer("release__snapshot").annotate(number_of_items=Count("items"))
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("unreleased/", view(self.unreleased_view), name="taxonomy_proposal_unreleased"),
+            path("follow/<uuid:item>/", view(self.follow_view), name="taxonomy_proposal_follow"),
+            path("<int:object_id>/act/", view(self.act_view), name="taxonomy_proposal_act"),
+            path("<int:object_id>/checks/", view(self.checks_view), name="taxonomy_proposal_checks"),
+            *super().get_urls(),
+        ]
+
+    @display(description=gettext_lazy("state"), ordering="state", label=_STATES)
+    def shown_state(self, proposal: Proposal) -> tuple[str, str]:
+        return proposal.state, proposal.get_state_display()
+
+    @admin.display(description=gettext_lazy("items"), ordering="number_of_items")
+    def item_count(self, proposal: Any) -> int:
+        return int(proposal.number_of_items)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"waiting": waiting_for(_person(request)), **(extra_context or {})})
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return HttpResponseRedirect(reverse("admin:taxonomy_proposal_unreleased"))
+
+    def unreleased_view(self, request: HttpRequest) -> HttpResponse:
+        """Everything that differs from the current release, by whom; picked into a proposal, or discarded."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        form = ProposalForm(request.POST if request.POST.get("act") == "propose" else None)
+        if request.method == "POST":
+            if not self.has_add_permission(request):
+                raise PermissionDenied
+            made = self._pick(request, form)
+            if made is not None:
+                return HttpResponseRedirect(made)
+        current = newest()
+        released, draft = items_of(current), draft_items()
+        changes = changes_between(released, draft)
+        page = page_of(changes, request.GET.get("page"))
+        items = [change.item for change in page]
+        in_proposals = open_proposals(items)
+        mine = Proposal.objects.open().filter(author=_person(request), state__in=("draft", "changes_requested"))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Unreleased changes"),
+            "opts": self.opts,
+            "current": current,
+            "groups": shown_changes(page, released | draft, judge(released, draft), last=last_saves(items), proposal=in_proposals),
+            "page": page,
+            "may_propose": self.has_add_permission(request),
+            "form": form,
+            "mine": mine,
+            "chosen": set(request.POST.getlist("items")),
+        }
+        return TemplateResponse(request, "taxonomy/unreleased.html", context)
+
+    def _pick(self, request: HttpRequest, form: ProposalForm) -> str | None:
+        """Do what was asked with the ticked items; where to go then, None to show the page again."""
+        items, by = request.POST.getlist("items"), _person(request)
+        if request.POST.get("all"):
+            held = open_proposals(items := [change.item for change in unreleased()])
+            items = [item for item in items if item not in held]
+        if not items:
+            messages.warning(request, _("Tick at least one change."))
+            return None
+        try:
+            match request.POST.get("act"):
+                case "discard":
+                    discard(items, by=by, why=_("discarded"))
+                    messages.success(request, _("The draft is as released again for what was ticked."))
+                    return reverse("admin:taxonomy_proposal_unreleased")
+                case "add":
+                    proposal = get_object_or_404(Proposal, pk=request.POST.get("to"))
+                    add_items(proposal, items, by=by)
+                    return proposal.get_absolute_url()
+                case _ if form.is_valid():
+                    return propose(items, by=by, **form.cleaned_data).get_absolute_url()
+        except Exception as error:
+            if (said := said_of(error)) is None:
+                raise
+            messages.error(request, said)
+        return None
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        proposal = get_object_or_404(Proposal.objects.select_related("author"), pk=object_id)
+        current = newest()
+        if proposal.release_id:
+            made = Release.objects.get(pk=proposal.release_id)
+            before = items_of(Release.objects.filter(pk__lt=made.pk).order_by("-id").first())
+        else:
+            before = items_of(current)
+        after = proposed(proposal, before)
+        rows = {str(one.item): one for one in proposal.items.all()}
+        changes = [ItemChange(item, before.get(item), after.get(item)) for item in rows]
+        signed, person = standing(proposal), _person(request)
+        authors = list(User.objects.filter(pk__in=proposal.author_ids()))
+        comments: dict[str, list[Any]] = {}
+        for one in proposal.comments.select_related("by"):
+            comments.setdefault(str(one.item) if one.item else "", []).append(one)
+        verdict = judge(before, after)
+        page = page_of(changes, request.GET.get("page"))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": proposal.title,
+            "opts": self.opts,
+            "proposal": proposal,
+            "authors": authors,
+            "is_author": person in authors,
+            "level": verdict.level,
+            "level_label": LEVELS[verdict.level],
+            "version": next_version(current.version if current else None, verdict.level) if proposal.is_open else "",
+            "groups": shown_changes(page, before | after, verdict, comments=comments),
+            "page": page,
+            "comments": comments.get("", []),
+            "votes": proposal.votes.select_related("by", "department"),
+            "seats": signed.seats.values() if proposal.is_open else [],
+            "my_seats": signed.may_vote(person) if proposal.is_locked else [],
+            "affected": shown_effects(verdict, before, after),
+            "problems": _problems(proposal, before, after),
+            "form": ProposalForm(instance=proposal),
+            "trial_days": (1, 7, 30, 90),
+            "sources": Source.objects.all(),
+            "links": [line.strip() for line in proposal.links.splitlines() if line.strip().startswith(("http://", "https://"))],
+            "may": {name: request.user.has_perm(f"taxonomy.{name}") for name in ("publish_release", "emergency_release", "add_proposal")},
+        }
+        return TemplateResponse(request, "taxonomy/proposal.html", context)
+
+    def checks_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """What the checks of the plan say of the proposal: an HTML fragment, fetched after the page."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        proposal = get_object_or_404(Proposal, pk=object_id)
+        before = items_of(newest())
+        after = proposed(proposal, before)
+        names = before | after
+        findings = [] if check_plan(after) else weigh_change(before, after)
+        told = [{"severity": one.severity, "check": one.check, "item": one.item, "title": title(names[one.item]), "text": finding_text(one, names)} for one in findings]  # fmt: skip
+        return TemplateResponse(request, "taxonomy/_findings.html", {"findings": told})
+
+    @method_decorator(require_POST)
+    def act_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """One act on a proposal, then its page again."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        proposal = get_object_or_404(Proposal, pk=object_id)
+        act = _ACTS.get(request.POST.get("act", ""))
+        if act is None:
+            raise PermissionDenied
+        try:
+            said = act(proposal, request)
+        except Exception as error:
+            if (failed := said_of(error)) is None:
+                raise
+            messages.error(request, failed)
+        else:
+            if said:
+                messages.success(request, said)
+        return HttpResponseRedirect(proposal.get_absolute_url())
+
+    @method_decorator(require_POST)
+    def follow_view(self, request: HttpRequest, item: Any) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        follow(_person(request), item, yes=request.POST.get("follow") == "yes")
+        messages.success(
+            request,
+            _("You are told when a release changes it.") if request.POST.get("follow") == "yes" else _("You are not told of it any more."),
+        )
+        kind = last_saves([str(item)]).get(str(item))
+        return HttpResponseRedirect(reverse(f"admin:taxonomy_{_MODEL_NAMES[kind.kind]}_change", args=[item]) if kind else reverse("admin:index"))  # fmt: skip
+
+
+_MODEL_NAMES = {"category": "category", "attribute": "attribute", "tag": "tag", "source": "source", "rule": "mappingrule"}
+
+
+@admin.register(ReviewPolicy)
+class ReviewPolicyAdmin(ModelAdmin):
+    list_display = ["department", "change", "say"]
+    list_select_related = ["department"]
+    list_filter = ["department"]
+
+
+def _person(request: HttpRequest) -> User:
+    return request.user  # type: ignore[return-value]
+
+
+def _problems(proposal: Proposal, before: Any, after: Any) -> list[str]:
+    return why_not(NotPublishable(check_plan(after), []), before | after) if proposal.is_open else []
+
+
+def said_of(error: Exception) -> str | None:
+    """What went wrong and what to do, None for what is no such error."""
+    match error:
+        case ElsewhereProposed():
+            proposal = next(iter(error.found.values()))
+            return _("“%(title)s” by %(who)s holds one of these items already. Open it and join as a co-author.") % {"title": proposal.title, "who": proposal.author}  # fmt: skip
+        case ItemLocked():
+            return _("“%(title)s” is under review and holds one of these items.") % {"title": error.proposal.title}
+        case ItemInUse():
+            users = ", ".join(str(one) for one in error.users[:3])
+            return _("%(item)s cannot go: %(users)s still uses it. Choose that one too.") % {"item": error.item, "users": users}
+        case NothingChanged() | NothingToPublish():
+            return _("Nothing of it differs from the current release.")
+        case WrongState():
+            return _("The proposal has moved on meanwhile. Look at it again.")
+        case NotAllowed():
+            return str(_NOT_ALLOWED[error.code])
+        case NotReady():
+            return _("Signatures are missing, or there is no reason given.")
+        case Overtaken():
+            return _("Something of it was released otherwise meanwhile. Pull it back, look at what differs, and submit it again.")
+        case NotPublishable():
+            names = items_of(newest()) | draft_items()
+            return _("It cannot be released as it is: %(problems)s") % {"problems": " ".join(why_not(error, names)[:5])}
+        case PermissionError():
+            return _("Only its authors may do this. Join it as a co-author first.")
+        case _:
+            return None
+
+
+def _submit(proposal: Proposal, request: HttpRequest) -> str:
+    signed = submit(proposal, by=_person(request))
+    if signed.stuck:
+        names = ", ".join(str(seat.department) for seat in signed.stuck)
+        return _("Submitted. Nobody of %(departments)s can sign: give the department a deputy.") % {"departments": names}
+    return _("Submitted. The departments concerned were told.")
+
+
+def _pull_back(proposal: Proposal, request: HttpRequest) -> str:
+    pull_back(proposal, by=_person(request))
+    return _("It is out of review. Approvals stay unless your edits touch what they signed.")
+
+
+def _withdraw(proposal: Proposal, request: HttpRequest) -> str:
+    withdraw(proposal, by=_person(request))
+    return _("Withdrawn. The draft keeps its changes until you discard them.")
+
+
+def _vote(proposal: Proposal, request: HttpRequest) -> str:
+    choice = request.POST.get("choice", "")
+    if choice not in Vote.Choice.values:
+        raise PermissionDenied
+    vote(proposal, by=_person(request), choice=choice, comment=request.POST.get("comment", ""))
+    return _("Your department's word is kept.")
+
+
+def _comment(proposal: Proposal, request: HttpRequest) -> str:
+    comment(proposal, by=_person(request), text=request.POST.get("text", ""), item=request.POST.get("item") or None)
+    return ""
+
+
+def _edit(proposal: Proposal, request: HttpRequest) -> str:
+    if _person(request).pk not in proposal.author_ids():
+        raise PermissionError
+    form = ProposalForm(request.POST, instance=proposal)
+    if not proposal.is_open or not form.is_valid():
+        return ""
+    form.save()
+    return _("Saved.")
+
+
+def _release(proposal: Proposal, request: HttpRequest) -> str:
+    made = release_proposal(proposal, by=_person(request))
+    return _("Release %(version)s is out; sources obey it now.") % {"version": made.version}
+
+
+def _emergency(proposal: Proposal, request: HttpRequest) -> str:
+    made = emergency_release(proposal, by=_person(request), reason=request.POST.get("reason", ""))
+    return _("Release %(version)s is out without sign-off. It stays marked until somebody else has reviewed it.") % {
+        "version": made.version
+    }
+
+
+def _join(proposal: Proposal, request: HttpRequest) -> str:
+    if not request.user.has_perm("taxonomy.add_proposal"):
+        raise NotAllowed("right")
+    join(proposal, by=_person(request))
+    return _("You are a co-author now: you may edit it, and no longer sign it.")
+
+
+def _drop(proposal: Proposal, request: HttpRequest) -> str:
+    drop_item(proposal, request.POST.get("item"), by=_person(request))
+    return _("Left out. Its draft stays as it is.")
+
+
+_ACTS: dict[str, Callable[[Proposal, HttpRequest], str]] = {
+    "submit": _submit, "pull_back": _pull_back, "withdraw": _withdraw, "vote": _vote, "comment": _comment, "edit": _edit,
+    "release": _release, "emergency": _emergency, "join": _join, "drop": _drop,
+}  # fmt: skip

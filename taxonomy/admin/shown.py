@@ -1,0 +1,78 @@
+"""Changes of items as pages show them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.paginator import Page, Paginator
+
+from taxonomy.affected import effects_by_source
+from taxonomy.check_words import finding_text
+from taxonomy.definition import MODELS, Items
+from taxonomy.diff import diff, title
+from taxonomy.models import Revision
+from taxonomy.problems import plan_problem
+from taxonomy.publish import ItemChange, NotPublishable
+from taxonomy.verdict import Verdict
+from taxonomy.verdict_words import LEVELS, effect_text
+
+PAGE = 100
+
+
+def page_of(changes: Iterable[ItemChange], number: Any) -> Page:
+    """Changes by kind and name, a page of them: few enough to draw at once, however large the release."""
+    order = list(MODELS)
+    ordered = sorted(changes, key=lambda one: (order.index(one.kind), title(one.after or one.before or {})))
+    return Paginator(ordered, PAGE).get_page(number)
+
+
+def shown_changes(changes: Iterable[ItemChange], names: Items, verdict: Verdict, **about: dict[str, Any]) -> list[dict[str, Any]]:
+    """By kind: [{"kind", "label", "changes": [{"item", "title", "action", "lines", "level", "level_label", "effects", ...}]}].
+
+    `about` gives each change more, by item: last={item: revision} becomes change["last"].
+    """
+    by_kind: dict[str, list[dict[str, Any]]] = {kind: [] for kind in MODELS}
+    effects: dict[str, list[Any]] = {}
+    for effect in verdict.effects:
+        effects.setdefault(effect.item, []).append(effect)
+    for change in changes:
+        row = {
+            "item": change.item,
+            "kind": change.kind,
+            "title": title(change.after or change.before or {}),
+            "action": "new" if change.before is None else "gone" if change.after is None else "changed",
+            "lines": diff(change.before, change.after, names),
+            "level": (level := verdict.of(change.item)),
+            "level_label": LEVELS[level],
+            "effects": [effect_text(effect, names) for effect in effects.get(change.item, []) if effect.level != "wording"],
+        }
+        by_kind[change.kind].append(row | {name: values.get(change.item) for name, values in about.items()})
+    return [{"kind": kind, "label": MODELS[kind]._meta.verbose_name_plural, "changes": rows} for kind, rows in by_kind.items() if rows]
+
+
+def shown_effects(verdict: Verdict, before: Items, after: Items) -> list[dict[str, Any]]:
+    """What each source must or may change: [{"source", "title", "count", "effects": [{"level", "where", "text"}]}], the gravest first."""
+    names = before | after
+    return [
+        {
+            "source": source,
+            "title": title(names[source]),
+            "count": len(effects),
+            "effects": [
+                {"level": effect.level, "level_label": LEVELS[effect.level], "where": title(names[effect.item]), "text": effect_text(effect, names)}
+                for effect in sorted(effects, key=lambda one: one.level != "breaking")[:PAGE]
+            ],
+        }
+        for source, effects in effects_by_source(verdict, before, after).items()
+    ]  # fmt: skip
+
+
+def last_saves(items: Iterable[str]) -> dict[str, Revision]:
+    """{item: its newest revision}. One query."""
+    newest = Revision.objects.filter(item__in=list(items)).order_by("item", "-id").distinct("item").select_related("by").defer("definition")
+    return {str(one.item): one for one in newest}
+
+
+def why_not(error: NotPublishable, names: Items) -> list[str]:
+    """The sentences of why a plan cannot be released."""
+    findings = [f"{title(names[one.item])}: {finding_text(one, names)}" for one in error.findings]
+    return [plan_problem(problem, names) for problem in error.problems] + findings

@@ -1,0 +1,219 @@
+"""Checks of a plan before it is published: whether it reads well, and fits what arrives. Each has a stable id. Pure.
+
+What would not compile is refused before, by check_plan; these are matters of taste and care, which the steward weighs.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from taxonomy.personal import looks_personal
+from taxonomy.standardize import Plan
+from taxonomy.turns import turns
+
+Definition = dict[str, Any]
+Items = dict[str, Definition]
+Severity = Literal["error", "warning", "off"]
+
+_SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_WITH_CODE = ("category", "attribute", "tag", "source")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What arrived lately: {source: its names}, {tag}, {rule}, and {attribute's code: values}. None: it is not known."""
+
+    names: dict[str, list[str]]
+    tags: Collection[str]
+    rules: Collection[str]
+    values: dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How one check is weighed. `words`: those that a check of names allows or blocks, or a number as text."""
+
+    severity: Severity
+    only_new: bool = False
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    check: str
+    item: str
+    severity: Severity = "warning"
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a check looks at."""
+
+    items: Items
+    released: Items
+    compile: Callable[[], Plan]
+    seen: Seen | None
+    words: tuple[str, ...]
+
+    def of(self, *kinds: str) -> Iterator[tuple[str, Definition]]:
+        return ((item, one) for item, one in self.items.items() if one["kind"] in kinds)
+
+
+Found = Iterator[tuple[str, dict[str, Any]]]
+
+
+def check(items: Items, compile: Callable[[], Plan], *, before: Items, settings: dict[str, Setting], seen: Seen | None) -> list[Finding]:
+    """What the checks of `settings` find, errors first. One that is weighed only for new items leaves those of `before` alone."""
+    findings = []
+    for name, setting in settings.items():
+        run, default = CHECKS[name]
+        if setting.severity == "off":
+            continue
+        for item, values in run(Given(items, before or items, compile, seen, setting.words or default.words)):
+            if not (setting.only_new and item in before):
+                findings.append(Finding(name, item, setting.severity, values))
+    return sorted(findings, key=lambda one: one.severity != "error")
+
+
+def _not_snake_case(given: Given) -> Found:
+    for item, one in given.of(*_WITH_CODE):
+        if not _SNAKE_CASE.fullmatch(one["code"]):
+            yield item, {"code": one["code"]}
+
+
+def _blocked_word(given: Given) -> Found:
+    blocked = set(given.words)
+    for item, one in given.of(*_WITH_CODE):
+        if words := blocked & set(one["code"].split("_")):
+            yield item, {"words": sorted(words)}
+
+
+def _not_allowed_word(given: Given) -> Found:
+    allowed = set(given.words)
+    for item, one in given.of("tag"):
+        if allowed and (words := set(one["code"].split("_")) - allowed):
+            yield item, {"words": sorted(words)}
+
+
+def _not_verb_first(given: Given) -> Found:
+    verbs = set(given.words)
+    for item, one in given.of("tag"):
+        first = one["code"].split("_")[0]
+        if not one.get("system") and first not in verbs:
+            yield item, {"word": first}
+
+
+def _long_code(given: Given) -> Found:
+    limit = next((int(word) for word in given.words if word.isdigit()), 40)
+    for item, one in given.of(*_WITH_CODE):
+        if len(one["code"]) > limit:
+            yield item, {"length": len(one["code"]), "limit": limit}
+
+
+def _no_description(given: Given) -> Found:
+    for item, one in given.of("tag", "attribute"):
+        missing = [field for field in ("description_en", "description_zh_hans") if not one.get(field, "").strip()]
+        if missing:
+            yield item, {"fields": missing}
+
+
+def _no_owner(given: Given) -> Found:
+    yield from ((item, {}) for item, one in given.of("tag", "source") if not one.get("owner"))
+
+
+def _no_example(given: Given) -> Found:
+    yield from (
+        (item, {}) for item, one in given.of("attribute") if not one.get("example") and one["type"] not in ("boolean", "choice", "object")
+    )
+
+
+def _same_attribute(given: Given) -> Found:
+    """Attributes that say the same by code or name, and are of different types."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for item, one in given.of("attribute"):
+        names = {one["code"].replace("_", "").lower(), one["label_en"].strip().lower(), one["label_zh_hans"].strip()}
+        for name in names - {""}:
+            alike[name].append(item)
+    told = set()
+    for group in alike.values():
+        for item in group[1:]:
+            if given.items[item]["type"] != given.items[group[0]]["type"] and (group[0], item) not in told:
+                told.add((group[0], item))
+                yield item, {"other": group[0]}
+
+
+def _required_unfilled(given: Given) -> Found:
+    """A rule that takes only what its rows say, and has none for an attribute that its tag requires."""
+    for item, rule in given.of("rule"):
+        if rule.get("keep_unmapped", True):
+            continue
+        filled = {row["target"] for row in rule.get("rows") or []}
+        for use in given.items[rule["tag"]].get("attributes") or []:
+            code = given.items[use["attribute"]]["code"]
+            if use.get("required") and code not in filled:
+                yield item, {"attribute": use["attribute"]}
+
+
+def _rule_matched_nothing(given: Given) -> Found:
+    if given.seen is not None:
+        quiet = {item for item, one in given.of("source") if not given.seen.names.get(item)}
+        due = ((item, one) for item, one in given.of("rule") if item in given.released and item not in given.seen.rules)
+        yield from ((item, {}) for item, one in due if one["source"] not in quiet)
+
+
+def _rule_shadowed(given: Given) -> Found:
+    """A rule that, on every name seen that it matches, comes after one without a condition."""
+    plan = given.compile()
+    for source, names in (given.seen.names if given.seen else {}).items():
+        definition = given.items.get(source)
+        if definition is None:
+            continue
+        found = [turns(plan.sources[definition["code"]], name) for name in names]
+        tried = {rule for one in found for rule in one.tried}
+        late = {rule: taker for one in found for rule, taker in one.late.items()}
+        yield from ((rule, {"other": taker}) for rule, taker in late.items() if rule not in tried)
+
+
+def _tag_unsent(given: Given) -> Found:
+    if given.seen is not None and given.seen.tags:
+        active = (item for item, one in given.of("tag") if one.get("status") == "active" and not one.get("system"))
+        yield from ((item, {}) for item in active if item in given.released and item not in given.seen.tags)
+
+
+def _looks_personal(given: Given) -> Found:
+    for item, one in given.of("attribute"):
+        if one.get("personal", "none") != "none" or one["type"] in ("phone", "email"):
+            continue
+        values = [one.get("example") or "", *(given.seen.values.get(one["code"], []) if given.seen else [])]
+        if found := next((kind for value in values if (kind := looks_personal(value))), None):
+            yield item, {"looks_like": found}
+
+
+Run = Callable[[Given], Found]
+_VERBS = (
+    "add", "ask", "buy", "call", "cancel", "click", "close", "complete", "favorite", "join", "leave", "login", "open", "pay", "receive",
+    "redeem", "register", "remove", "return", "search", "send", "share", "start", "submit", "subscribe", "view",
+)  # fmt: skip
+# id: what finds it, and how it is weighed until the steward says otherwise
+CHECKS: dict[str, tuple[Run, Setting]] = {
+    "naming.snake_case": (_not_snake_case, Setting("error")),
+    "naming.blocked_word": (
+        _blocked_word,
+        Setting("warning", only_new=True, words=("test", "tmp", "temp", "foo", "bar", "misc", "new", "old", "data")),
+    ),
+    "naming.allowed_word": (_not_allowed_word, Setting("off", only_new=True)),
+    "naming.verb_first": (_not_verb_first, Setting("off", only_new=True, words=_VERBS)),
+    "naming.length": (_long_code, Setting("warning", words=("40",))),
+    "description.missing": (_no_description, Setting("warning")),
+    "owner.missing": (_no_owner, Setting("error")),
+    "example.missing": (_no_example, Setting("warning", only_new=True)),
+    "attribute.same_meaning": (_same_attribute, Setting("warning")),
+    "attribute.unfilled": (_required_unfilled, Setting("error")),
+    "attribute.looks_personal": (_looks_personal, Setting("error", only_new=True)),
+    "rule.matched_nothing": (_rule_matched_nothing, Setting("warning")),
+    "rule.shadowed": (_rule_shadowed, Setting("warning")),
+    "tag.unsent": (_tag_unsent, Setting("warning")),
+}

@@ -1,0 +1,43 @@
+"""Telling those whom a release concerns: who follows an item of it, and who owns a source that must change."""
+
+from typing import Any
+
+from django.urls import reverse
+from django.utils.translation import gettext_noop
+
+from staff.models import User
+from staff.notices import tell
+from taxonomy.affected import effects_by_source
+from taxonomy.definition import Items
+from taxonomy.models import Follow, Release
+from taxonomy.publish import items_of
+from taxonomy.verdict import judge
+
+
+def tell_of_release(made: Release, before: Items) -> None:
+    after = items_of(made)
+    link = reverse("admin:taxonomy_release_change", args=[made.pk])
+    followers = User.objects.filter(pk__in=Follow.objects.filter(item__in=made.changed_items).values("user"))
+    tell(followers, gettext_noop("Release %(version)s changes what you follow."), link=link, version=made.version)
+    for source, effects in effects_by_source(judge(before, after), before, after).items():
+        breaking = any(effect.level == "breaking" for effect in effects)
+        one = after.get(source) or before[source]
+        owners = User.objects.filter(department=one.get("owner"), department__isnull=False)
+        said = (
+            gettext_noop("Release %(version)s: the source %(source)s must change what it sends.")
+            if breaking
+            else gettext_noop("Release %(version)s: the source %(source)s may send more.")
+        )
+        tell(owners, said, link=f"{link}#source-{source}", version=made.version, source=one["code"])
+
+
+def is_following(person: User, item_id: Any) -> bool:
+    return Follow.objects.filter(user=person.pk, item=item_id).exists()
+
+
+def follow(person: User, item_id: Any, *, yes: bool) -> None:
+    """Be told of the releases that change an item, or no longer."""
+    if yes:
+        Follow.objects.get_or_create(user=person, item=item_id)
+    else:
+        Follow.objects.filter(user=person, item=item_id).delete()

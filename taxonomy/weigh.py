@@ -1,0 +1,38 @@
+"""The checks as the steward weighs them, on a plan that holds together."""
+
+from collections.abc import Collection
+from functools import partial
+
+from taxonomy.checks import CHECKS, Finding, Seen, Setting, check
+from taxonomy.definition import Items
+from taxonomy.models import CheckSetting
+from taxonomy.recent import seen_lately
+from taxonomy.standardize import compile_plan
+
+SEVERITIES = ("error", "warning")
+
+
+def settings() -> dict[str, Setting]:
+    """{check: how it is weighed}, for every check."""
+    chosen = {one.pk: Setting(one.severity, one.only_new, tuple(one.words)) for one in CheckSetting.objects.all()}  # type: ignore[arg-type]
+    return {name: chosen.get(name, default) for name, (_run, default) in CHECKS.items()}
+
+
+def weigh(items: Items, *, severities: Collection[str] = SEVERITIES) -> list[Finding]:
+    """What the checks find in a plan as it stands, errors first."""
+    return _weigh(items, {}, seen_lately(), severities)
+
+
+def weigh_change(before: Items, after: Items, *, severities: Collection[str] = SEVERITIES) -> list[Finding]:
+    """What a change of the plan brings about: what was found before already does not stand in its way."""
+    seen = seen_lately()
+    found = _weigh(after, before, seen, severities)
+    if not found or not before:
+        return found
+    known = {(one.check, one.item, str(one.values)) for one in _weigh(before, before, seen, severities)}
+    return [one for one in found if (one.check, one.item, str(one.values)) not in known]
+
+
+def _weigh(items: Items, before: Items, seen: Seen, severities: Collection[str]) -> list[Finding]:
+    wanted = {name: one for name, one in settings().items() if one.severity in severities}
+    return check(items, partial(compile_plan, items), before=before, settings=wanted, seen=seen)

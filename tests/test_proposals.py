@@ -1,0 +1,365 @@
+"""From a change to a release: who must sign, who may not, what is locked, and what becomes of approvals."""
+
+from datetime import datetime
+
+import pytest
+from django.contrib.auth.models import Group
+
+from staff.models import Department, Notice, User
+from taxonomy.comment import comment
+from taxonomy.definition import apply_definition, definition, draft_items
+from taxonomy.draft import ItemInUse, ItemLocked, writing
+from taxonomy.models import Attribute, MappingRule, Proposal, Release, ReviewPolicy, Source, Tag, Vote
+from taxonomy.propose import (
+    ElsewhereProposed,
+    NothingChanged,
+    WrongState,
+    add_items,
+    discard,
+    join,
+    propose,
+    propose_definitions,
+    propose_going_back,
+    pull_back,
+    submit,
+    withdraw,
+)
+from taxonomy.publish import NotPublishable, items_of, newest, publish, unreleased
+from taxonomy.remind import remind
+from taxonomy.review import (
+    NotAllowed,
+    NotReady,
+    Overtaken,
+    emergency_release,
+    release_proposal,
+    review_release,
+    standing,
+    vote,
+    waiting_for,
+)
+
+pytestmark = pytest.mark.django_db
+APPROVE, CHANGES = Vote.Choice.APPROVE, Vote.Choice.CHANGES
+
+
+@pytest.fixture
+def people(standard):
+    """{name: colleague}: two of marketing and of data, one each of service, sales, product and compliance."""
+    roles = {"marketing": "marketer", "sales": "sales_rep", "service": "service_agent", "data": "data_steward", "product": "product_manager", "compliance": "compliance_officer"}  # fmt: skip
+    found = {}
+    for name, department in [
+        ("mia", "marketing"), ("max", "marketing"), ("sam", "service"), ("sue", "sales"), ("dan", "data"), ("dora", "data"), ("pat", "product"), ("cleo", "compliance"),
+    ]:  # fmt: skip
+        person = User.objects.create_user(f"{name}@example.com", "x", department_id=department, name=name.title())
+        person.groups.add(Group.objects.get(name=roles[department]))
+        found[name] = person
+    return found
+
+
+def changed(item, **fields) -> str:
+    """Write something else to a draft row; its id."""
+    apply_definition(str(item.pk), definition(item) | fields)
+    return str(item.pk)
+
+
+def tag_of(department: str) -> Tag:
+    return Tag.objects.filter(owner=department, status="active").exclude(rules__source__owner__isnull=False).first() or Tag.objects.create(
+        code=f"{department}_thing", label_en="x", label_zh_hans="x", category=Tag.objects.first().category, owner_id=department, status="active"
+    )  # fmt: skip
+
+
+@pytest.fixture
+def wording(people):
+    """A proposal by Mia of marketing that renames a tag of the service department, not yet submitted."""
+    tag = tag_of("service")
+    publish(notes="", by=None) if unreleased() else None
+    return propose([changed(tag, label_en="Another name")], title="Better name", why="it says what it is", by=people["mia"])
+
+
+def test_the_owner_of_an_item_must_sign_and_its_author_cannot(people, wording):
+    signed = submit(wording, by=people["mia"])
+    assert [(code, seat.must) for code, seat in signed.seats.items()] == [("service", True)]
+    assert [person.name for person in signed.seats["service"].voters] == ["Sam"]
+    with pytest.raises(NotAllowed, match="author"):
+        vote(wording, by=people["mia"], choice=APPROVE)
+    with pytest.raises(NotAllowed, match="department"):
+        vote(wording, by=people["max"], choice=APPROVE)
+    vote(wording, by=people["sam"], choice=APPROVE)
+    assert wording.state == Proposal.State.APPROVED
+    made = release_proposal(wording, by=people["dan"])
+    assert made.notes.startswith("Better name")
+    assert items_of(made)[made.changed_items[0]]["label_en"] == "Another name"
+    assert not made.emergency_reason
+
+
+def test_a_superuser_cannot_sign_what_they_wrote(people, wording):
+    root = User.objects.create_superuser("root@example.com", "x", department_id="service")
+    join(wording, by=root)
+    submit(wording, by=root)
+    with pytest.raises(NotAllowed, match="author"):
+        vote(wording, by=root, choice=APPROVE)
+    with pytest.raises(NotReady):
+        release_proposal(wording, by=root)
+
+
+def test_whoever_joins_takes_back_what_they_signed(people, wording):
+    submit(wording, by=people["mia"])
+    vote(wording, by=people["sam"], choice=APPROVE)
+    join(wording, by=people["sam"])
+    wording.refresh_from_db()
+    assert wording.state == Proposal.State.IN_REVIEW
+    assert not standing(wording).seats["service"].approved
+
+
+def test_breaking_asks_the_stewards_and_personal_data_asks_compliance(people):
+    tag, attribute = tag_of("service"), Attribute.objects.create(code="nick", label_en="n", label_zh_hans="n")
+    publish(notes="", by=None)
+    changed(attribute, personal="identity")
+    changed(tag, code="renamed_by_us")
+    signed = submit(propose([str(tag.pk), str(attribute.pk)], title="t", why="w", by=people["mia"]), by=people["mia"])
+    assert {code for code, seat in signed.seats.items() if seat.must} == {"service", "data", "compliance"}
+    assert signed.seats["compliance"].items == {str(attribute.pk)}
+    assert signed.seats["data"].concern.changes["breaking"] == {str(tag.pk)}
+
+
+def test_a_rule_concerns_the_owners_of_its_source_and_its_tag(people):
+    source = Source.objects.exclude(owner=None).first()
+    tag = tag_of("marketing")
+    rule = MappingRule.objects.create(source=source, name="brand_new", tag=tag, position=999)
+    signed = submit(propose([str(rule.pk), str(tag.pk)], title="t", why="w", by=people["pat"]), by=people["pat"])
+    assert {source.owner_id, "marketing"} <= set(signed.seats)
+
+
+def test_a_department_says_when_it_is_asked(people, wording):
+    ReviewPolicy.objects.create(department_id="service", change="any", say="told")
+    signed = submit(wording, by=people["mia"])
+    assert not signed.seats["service"].must
+    # somebody else signs at any rate
+    assert [code for code, seat in signed.seats.items() if seat.must] == ["data"]
+    ReviewPolicy.objects.update(say="nothing")
+    assert list(standing(wording).seats) == ["data"]
+
+
+def test_a_department_without_another_member_is_stood_in_for(people, wording):
+    Department.objects.filter(pk="service").update(deputy="sales")
+    join(wording, by=people["sam"])
+    signed = submit(wording, by=people["mia"])
+    assert signed.seats["service"].deputy.pk == "sales"
+    vote(wording, by=people["sue"], choice=APPROVE)
+    assert wording.state == Proposal.State.APPROVED
+    assert wording.votes.get().department_id == "service"
+
+
+def test_without_a_deputy_the_stewards_sign_and_at_last_nobody_can(people, wording):
+    join(wording, by=people["sam"])
+    assert submit(wording, by=people["mia"]).seats["service"].deputy.pk == "data"
+    User.objects.filter(department="data").update(is_active=False)
+    assert [seat.department.pk for seat in standing(wording).stuck] == ["service"]
+
+
+def test_what_is_under_review_cannot_be_edited_until_it_is_pulled_back(people, wording):
+    submit(wording, by=people["mia"])
+    item = str(wording.items.get().item)
+    with pytest.raises(ItemLocked), writing([item]):
+        pass
+    with pytest.raises(ItemLocked):
+        discard([item], by=people["sam"])
+    pull_back(wording, by=people["mia"])
+    with writing([item]):
+        pass
+
+
+def test_an_edit_voids_the_approvals_it_touches_and_only_those(people):
+    of_service, of_sales = tag_of("service"), tag_of("sales")
+    publish(notes="", by=None) if unreleased() else None
+    proposal = propose([changed(of_service, label_en="One"), changed(of_sales, label_en="Two")], title="t", why="w", by=people["mia"])
+    submit(proposal, by=people["mia"])
+    for name in ("sam", "sue"):
+        vote(proposal, by=people[name], choice=APPROVE)
+    pull_back(proposal, by=people["mia"])
+    changed(of_service, label_en="Three")
+    signed = submit(proposal, by=people["mia"])
+    assert not signed.seats["service"].approved
+    assert signed.seats["sales"].approved
+    assert proposal.state == Proposal.State.IN_REVIEW
+
+
+def test_changes_are_asked_for_made_and_signed(people, wording):
+    submit(wording, by=people["mia"])
+    vote(wording, by=people["sam"], choice=CHANGES, comment="shorter")
+    assert wording.state == Proposal.State.CHANGES_REQUESTED
+    item = wording.items.get().item
+    changed(Tag.objects.get(pk=item), label_en="Short")
+    submit(wording, by=people["mia"])
+    assert wording.state == Proposal.State.IN_REVIEW
+    vote(wording, by=people["sam"], choice=APPROVE)
+    assert release_proposal(wording, by=people["dan"]).version
+    assert [one.choice for one in wording.votes.all()] == [CHANGES, APPROVE]
+
+
+def test_rejecting_and_withdrawing_leave_the_release_alone(people, wording):
+    before = newest()
+    submit(wording, by=people["mia"])
+    vote(wording, by=people["sam"], choice=CHANGES)
+    withdraw(wording, by=people["mia"])
+    assert newest() == before
+    item = str(wording.items.get().item)
+    assert draft_items()[item] != items_of(before)[item]
+    discard([item], by=people["sam"])
+    assert draft_items()[item] == items_of(before)[item]
+    assert unreleased() == []
+
+
+def test_discarding_removes_what_was_never_released_and_says_what_uses_it(people):
+    attribute = Attribute.objects.create(code="brand_new", label_en="n", label_zh_hans="n")
+    tag = tag_of("service")
+    publish(notes="", by=None) if [one for one in unreleased() if one.item == str(tag.pk)] else None
+    attribute = Attribute.objects.create(code="newer_still", label_en="n", label_zh_hans="n")
+    tag.uses.create(attribute=attribute)
+    with pytest.raises(ItemInUse):
+        discard([str(attribute.pk)], by=people["mia"])
+    discard([str(attribute.pk), str(tag.pk)], by=people["mia"])
+    assert not Attribute.objects.filter(pk=attribute.pk).exists()
+
+
+def test_an_item_is_in_one_open_proposal(people, wording):
+    item = str(wording.items.get().item)
+    with pytest.raises(ElsewhereProposed) as raised:
+        propose([item], title="mine", why="w", by=people["max"])
+    assert raised.value.found[item] == wording
+    withdraw(wording, by=people["mia"])
+    assert propose([item], title="mine", why="w", by=people["max"]).items.count() == 1
+
+
+def test_only_authors_edit_and_only_what_is_not_under_review(people, wording):
+    with pytest.raises(PermissionError):
+        submit(wording, by=people["max"])
+    submit(wording, by=people["mia"])
+    with pytest.raises(WrongState):
+        add_items(wording, [str(tag_of("sales").pk)], by=people["mia"])
+    with pytest.raises(NothingChanged):
+        propose([str(Tag.objects.first().pk)], title="t", why="w", by=people["max"])
+
+
+def test_a_plan_that_would_not_hold_together_is_not_submitted(people):
+    tag = tag_of("service")
+    changed(tag, status="deprecated", successor=None)
+    proposal = propose([str(tag.pk)], title="t", why="w", by=people["mia"])
+    with pytest.raises(NotPublishable) as raised:
+        submit(proposal, by=people["mia"])
+    assert [problem.code for problem in raised.value.problems] == ["successor.missing"]
+    assert proposal.state == Proposal.State.DRAFT
+
+
+def test_a_check_that_is_an_error_keeps_a_change_back(people):
+    attribute = Attribute.objects.create(code="contact", label_en="c", label_zh_hans="c", example="li.mei@example.com")
+    proposal = propose([str(attribute.pk)], title="t", why="w", by=people["mia"])
+    with pytest.raises(NotPublishable) as raised:
+        submit(proposal, by=people["mia"])
+    assert [finding.check for finding in raised.value.findings] == ["attribute.looks_personal"]
+
+
+def test_an_emergency_release_needs_the_right_and_a_reason_and_is_marked(people, wording):
+    with pytest.raises(NotAllowed, match="right"):
+        emergency_release(wording, by=people["mia"], reason="now")
+    with pytest.raises(NotReady):
+        emergency_release(wording, by=people["dan"], reason=" ")
+    made = emergency_release(wording, by=people["dan"], reason="the till sends nonsense")
+    assert made.awaits_review
+    for name in ("dan", "mia"):
+        with pytest.raises(NotAllowed, match="author"):
+            review_release(made, by=people[name])
+    review_release(made, by=people["dora"])
+    made.refresh_from_db()
+    assert not made.awaits_review
+    assert made.reviewed_by == people["dora"]
+
+
+def test_what_was_released_otherwise_meanwhile_is_looked_at_again(people, wording):
+    submit(wording, by=people["mia"])
+    vote(wording, by=people["sam"], choice=APPROVE)
+    item = str(wording.items.get().item)
+    tag = Tag.objects.get(pk=item)
+    mine = definition(tag)
+    changed(tag, label_en="By the command line")
+    publish([item], notes="", by=None)
+    apply_definition(item, mine)
+    with pytest.raises(Overtaken):
+        release_proposal(wording, by=people["dan"])
+
+
+def test_a_proposal_releases_its_own_items_on_top_of_others(people, wording):
+    other = tag_of("sales")
+    submit(wording, by=people["mia"])
+    vote(wording, by=people["sam"], choice=APPROVE)
+    changed(other, label_en="Not proposed")
+    release_proposal(wording, by=people["dan"])
+    assert [change.item for change in unreleased()] == [str(other.pk)]
+
+
+def test_going_back_is_a_proposal_of_earlier_definitions(people, wording):
+    first = newest()
+    item = str(wording.items.get().item)
+    emergency_release(wording, by=people["dan"], reason="now")
+    proposal = propose_going_back(first, title="Back", why="it was better", by=people["mia"])
+    assert [str(one.item) for one in proposal.items.all()] == [item]
+    submit(proposal, by=people["mia"])
+    vote(proposal, by=people["sam"], choice=APPROVE)
+    made = release_proposal(proposal, by=people["dan"])
+    assert items_of(made) == items_of(first)
+    assert made.version != first.version
+
+
+def test_definitions_come_in_as_a_proposal_new_ones_and_removals_too(people):
+    rule = MappingRule.objects.first()
+    attribute = Attribute.objects.first()
+    wanted = {
+        str(rule.pk): None,
+        "11111111-1111-4111-8111-111111111111": definition(attribute) | {"code": "brand_new"},
+    }
+    proposal = propose_definitions(wanted, title="t", why="w", by=people["mia"])
+    assert proposal.items.count() == 2
+    assert not MappingRule.objects.filter(pk=rule.pk).exists()
+    assert Attribute.objects.filter(code="brand_new").exists()
+
+
+def test_who_is_concerned_is_told(people, wording):
+    submit(wording, by=people["mia"])
+    assert str(Notice.objects.get(user=people["sam"])) == "“Better name” by Mia waits for your department."
+    assert waiting_for(people["sam"]) == [wording]
+    vote(wording, by=people["sam"], choice=APPROVE)
+    assert waiting_for(people["sam"]) == []
+    assert "approved" in str(Notice.objects.get(user=people["mia"]))
+    comment(wording, by=people["sam"], text="@max and @sue@example.com: look. @nobody", item=wording.items.get().item)
+    assert [Notice.objects.filter(user=people[name]).count() for name in ("max", "sue", "mia")] == [1, 1, 2]
+
+
+def test_the_command_line_releases_without_sign_off_and_says_so(standard):
+    from django.core.management import call_command
+
+    changed(Tag.objects.first(), label_en="Another")
+    call_command("publish", "--notes", "by hand")
+    assert Release.objects.first().awaits_review
+
+
+@pytest.mark.parametrize(
+    ("now", "times"),
+    [
+        ("2026-11-23T09:05:00+08:00", 1),  # a Monday
+        ("2026-11-23T08:55:00+08:00", 0),
+        ("2026-11-23T13:00:00+08:00", 0),
+        ("2026-11-22T09:05:00+08:00", 0),
+    ],
+)
+def test_reviewers_are_reminded_on_their_days_at_their_hour_once(people, wording, mailoutbox, now, times):
+    submit(wording, by=people["mia"])
+    for _ in range(2):
+        remind(datetime.fromisoformat(now))
+    assert [(letter.to, "Better name" in letter.body) for letter in mailoutbox] == [(["sam@example.com"], True)] * times
+
+
+def test_nobody_is_reminded_who_wants_no_days(people, wording, mailoutbox):
+    User.objects.update(reminder_days=[])
+    submit(wording, by=people["mia"])
+    assert remind(datetime.fromisoformat("2026-11-23T09:05:00+08:00")) == 0
+    assert mailoutbox == []

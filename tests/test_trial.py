@@ -1,0 +1,99 @@
+"""A proposal tried on what really arrived: what it would hold, let in and read otherwise, and nothing stored."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.urls import reverse
+from plans import uuid_of
+
+from ingestion.pipeline import Incoming, receive
+from ingestion.trial import try_plan
+from profiles.models import Event
+from staff.models import User
+from taxonomy.current import current
+from taxonomy.definition import apply_definition
+from taxonomy.models import Source
+from taxonomy.propose import propose
+from taxonomy.publish import items_of, newest
+from taxonomy.standardize import compile_plan
+
+pytestmark = pytest.mark.django_db
+NOW = datetime.now(UTC)
+
+
+def send(records: list[dict], door: str = "api") -> None:
+    incoming = [Incoming(json.dumps({"phone": "+8613800138000", "occurred_at": NOW.isoformat(), **record}).encode()) for record in records]
+    receive(incoming, source_code="website", door=door, received_at=NOW, current=current())
+
+
+@pytest.fixture
+def items(standard):
+    return items_of(newest())
+
+
+def tried(items, changed, **chosen):
+    return try_plan(compile_plan(items), compile_plan(changed), since=NOW - timedelta(days=1), **chosen)
+
+
+def test_the_same_plan_changes_nothing(items):
+    send([{"id": str(n), "event": "login"} for n in range(5)] + [{"id": "x", "event": "nonsense"}])
+    done = tried(items, items)
+    assert (done.accepted, done.accepted_in_all, done.held, done.held_in_all, done.differences) == (5, 5, 1, 1, [])
+
+
+def test_what_it_would_hold_let_in_and_read_otherwise(items):
+    send([{"id": str(n), "event": "login"} for n in range(3)])
+    send([{"id": f"u{n}", "event": "sign_me_in"} for n in range(4)])
+    login, view = uuid_of(items, "tag", "login"), uuid_of(items, "tag", "product_view")
+    rule = next(one for one in items.values() if one["kind"] == "rule" and one["source"] == uuid_of(items, "source", "website"))
+    plain = rule | {"match": "exact", "condition": None, "rows": [], "position": 0}
+    drafted = items | {login: items[login] | {"status": "draft"}}
+    done = tried(items, drafted)
+    assert [(one.outcome, one.before, one.count, list(one.reasons)) for one in done.differences] == [
+        ("held", "login", 3, ["event.unknown event"])
+    ]
+    assert len(done.differences[0].examples) == 3
+
+    mapped = items | {"99999999-0000-4000-8000-000000000000": plain | {"name": "sign_me_in", "tag": login}}
+    done = tried(items, mapped)
+    assert [(one.outcome, one.after, one.count) for one in done.differences] == [("let_in", "login", 4)]
+    assert done.differences[0].examples[0].is_held
+
+    turned = items | {"99999999-0000-4000-8000-000000000000": plain | {"name": "login", "tag": view}}
+    done = tried(items, turned)
+    assert {one.outcome for one in done.differences} <= {"held", "otherwise"}
+    assert done.count("held") + done.count("otherwise") == 3
+
+
+def test_a_source_that_goes_takes_its_events_with_it(items):
+    send([{"id": "1", "event": "login"}])
+    website = uuid_of(items, "source", "website")
+    without = {item: one for item, one in items.items() if item != website and one.get("source") != website}
+    assert tried(items, without).count("held") == 1
+
+
+def test_only_the_days_and_sources_chosen_are_tried(items):
+    send([{"id": "1", "event": "login"}])
+    assert tried(items, items, sources=[Source.objects.get(code="till").pk]).accepted == 0
+    assert tried(items, items, sources=[Source.objects.get(code="website").pk]).accepted == 1
+    assert tried(items, items, sample=0).accepted == 0
+
+
+def test_its_page_tells_and_stores_nothing(items, client):
+    send([{"id": str(n), "event": "login"} for n in range(3)])
+    login = uuid_of(items, "tag", "login")
+    apply_definition(login, items[login] | {"status": "draft"})
+    root = User.objects.create_superuser("root@example.com", "x")
+    proposal = propose([login], title="t", why="w", by=root)
+    client.force_login(root)
+    before = Event.objects.count()
+    page = client.post(reverse("trial", args=[proposal.pk]), {"days": "7", "sources": ""})
+    assert page.status_code == 200
+    assert [group["count"] for group in page.context["groups"]] == [3, 0, 0]
+    example = page.context["groups"][0]["rows"][0]["examples"][0]
+    assert client.get(reverse("event", args=[example.event]), follow=True).status_code == 200
+    assert Event.objects.count() == before
+    assert "+86138" not in page.content.decode()
+    client.force_login(User.objects.create_user("nobody@example.com", "x"))
+    assert client.post(reverse("trial", args=[proposal.pk])).status_code == 403

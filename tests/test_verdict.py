@@ -1,0 +1,186 @@
+"""Every rule of compatibility, each with a near miss that must be left alone."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from django.utils import translation
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taxonomy.verdict import CODES, Effect, judge, next_version
+from taxonomy.verdict_words import EFFECTS, LEVELS, effect_text
+
+LABELS = {"label_en": "L", "label_zh_hans": "名", "description_en": "", "description_zh_hans": ""}
+PLAN: dict[str, dict[str, Any]] = {
+    "c": {"kind": "category", "code": "general", "parent": None, "position": 0, **LABELS},
+    "price": {"kind": "attribute", "code": "price", "type": "decimal", "of": None, "fields": {}, "unit": "yuan", "example": "1", "personal": "none",
+              "constraints": {"minimum": "0", "maximum": "10"}, **LABELS},
+    "color": {"kind": "attribute", "code": "color", "type": "choice", "of": None, "fields": {}, "unit": "", "example": "", "personal": "none",
+              "constraints": {"choices": ["red", "blue"]}, **LABELS},
+    "spare": {"kind": "attribute", "code": "spare", "type": "text", "of": None, "fields": {}, "unit": "", "example": "", "personal": "none",
+              "constraints": {}, **LABELS},
+    "place": {"kind": "attribute", "code": "place", "type": "object", "of": None, "unit": "", "example": "", "personal": "none", "constraints": {},
+              "fields": {"city": {"type": "text"}, "zip": {"type": "text", "required": True}}, **LABELS},
+    "buy": {"kind": "tag", "code": "buy", "category": "c", "owner": "sales", "status": "active", "successor": None, "synonyms": [], "one_of": [["price", "color"]],
+            "attributes": [{"attribute": one, "required": one == "price", "constraints": {}} for one in ("price", "color", "place")],
+            "refinements": [{"pattern": "{tag}_{color}"}], **LABELS},
+    "see": {"kind": "tag", "code": "see", "category": "c", "owner": "sales", "status": "draft", "successor": None, "synonyms": [], "one_of": [],
+            "attributes": [], "refinements": [], **LABELS},
+    "web": {"kind": "source", "code": "web", "owner": "sales", "source_kind": "website", "region": "", "timezone": "UTC", "currency": "CNY", "namespace": "",
+            "hold_unreadable_phone": True, "separate_rows": False, "envelope": {"preset": "tagline"}, **LABELS},
+    "till": {"kind": "source", "code": "till", "hold_unreadable_phone": False, "envelope": {}, **LABELS},
+    "r1": {"kind": "rule", "source": "web", "position": 1, "match": "exact", "name": "bought", "condition": {"path": "a", "operator": "exists", "value": ""},
+           "tag": "buy", "rows": [{"target": "price", "path": "amt", "transforms": ""}], "keep_unmapped": True, "note": ""},
+    "r2": {"kind": "rule", "source": "web", "position": 2, "match": "exact", "name": "bought", "condition": None, "tag": "buy", "rows": [], "keep_unmapped": False, "note": ""},
+    "r3": {"kind": "rule", "source": "web", "position": 3, "match": "exact", "name": "other", "condition": None, "tag": "buy", "rows": [], "keep_unmapped": False, "note": ""},
+}  # fmt: skip
+
+
+def rule(name: str, position: int, **more: Any) -> dict[str, Any]:
+    return {**PLAN["r3"], "name": name, "position": position, **more}
+
+
+# (path from the item, what stands there afterwards, the codes) - None removes what stands at the path
+CASES: list[tuple[tuple[Any, ...], Any, set[str]]] = [
+    (("c", "label_en"), "Other", {"wording"}),
+    (("c", "code"), "common", {"category.renamed"}),
+    (("buy", "description_en"), "Says more", {"wording"}),
+    (("buy", "synonyms"), ["pay"], {"wording"}),
+    (("buy", "owner"), "service", {"wording"}),
+    (("buy", "code"), "purchase", {"tag.renamed"}),
+    (("see", "code"), "look", {"wording"}),  # a draft is unknown under either name
+    (("buy", "status"), "draft", {"tag.drafted"}),
+    (("see", "status"), "active", {"tag.added"}),
+    (("buy", "status"), "deprecated", {"tag.deprecated"}),
+    (("buy", "attributes", 0, "required"), False, {"tag.attribute_optional"}),
+    (("buy", "attributes", 1, "required"), True, {"tag.attribute_required"}),
+    (("buy", "attributes"), [*PLAN["buy"]["attributes"], {"attribute": "spare", "required": False, "constraints": {}}], {"tag.attribute_added"}),
+    (("buy", "attributes"), [*PLAN["buy"]["attributes"], {"attribute": "spare", "required": True, "constraints": {}}], {"tag.attribute_required"}),
+    (("buy", "attributes"), PLAN["buy"]["attributes"][:2], {"tag.attribute_removed"}),
+    (("buy", "attributes"), PLAN["buy"]["attributes"][::-1], {"wording"}),
+    (("buy", "attributes", 0, "constraints"), {"minimum": "1"}, {"attribute.tightened"}),
+    (("buy", "one_of"), [["price"]], {"tag.one_of_tightened"}),
+    (("buy", "one_of"), [["place"]], {"tag.one_of_tightened", "tag.one_of_loosened"}),
+    (("buy", "category"), "d", {"tag.moved"}),
+    (("buy", "one_of"), [["price", "color", "place"]], {"tag.one_of_loosened"}),
+    (("buy", "one_of"), [["color", "price"]], {"wording"}),
+    (("buy", "one_of"), [], {"tag.one_of_loosened"}),
+    (("buy", "refinements"), [], {"tag.refinement_removed"}),
+    (("buy", "refinements"), [{"pattern": "{tag}_{color}"}, {"pattern": "{tag}_at_{price}"}], {"tag.refinement_added"}),
+    (("price", "code"), "amount", {"attribute.renamed"}),
+    (("spare", "code"), "rest", {"wording"}),  # no tag has it
+    (("price", "type"), "integer", {"attribute.type_narrowed"}),
+    (("price", "type"), "text", {"attribute.type_narrowed"}),
+    (("color", "type"), "text", {"attribute.type_widened"}),
+    (("price", "constraints"), {"minimum": "1", "maximum": "10"}, {"attribute.tightened"}),
+    (("price", "constraints"), {"minimum": "-1", "maximum": "10"}, {"attribute.loosened"}),
+    (("price", "constraints"), {"minimum": "0.0", "maximum": "10.00"}, {"wording"}),
+    (("price", "constraints"), {"minimum": "0", "maximum": "9"}, {"attribute.tightened"}),
+    (("price", "constraints"), {"minimum": "0", "maximum": "11"}, {"attribute.loosened"}),
+    (("price", "constraints"), {"minimum": "0"}, {"attribute.loosened"}),
+    (("spare", "constraints"), {"pattern": "[A-Z]"}, {"wording"}),
+    (("color", "constraints"), {"choices": ["red"]}, {"attribute.tightened"}),
+    (("color", "constraints"), {"choices": ["blue", "red", "green"]}, {"attribute.loosened"}),
+    (("color", "constraints"), {"choices": ["blue", "red"]}, {"wording"}),
+    (("place", "fields", "city", "required"), True, {"attribute.tightened"}),
+    (("place", "fields", "zip", "required"), False, {"attribute.loosened"}),
+    (("place", "fields", "zip"), None, {"attribute.tightened"}),
+    (("place", "fields", "street"), {"type": "text"}, {"attribute.loosened"}),
+    (("place", "fields", "street"), {"type": "text", "required": True}, {"attribute.tightened"}),
+    (("place", "fields", "zip", "type"), "integer", {"attribute.type_narrowed"}),
+    (("price", "unit"), "fen", {"attribute.unit"}),
+    (("color", "unit"), "name", {"wording"}),  # it had none
+    (("price", "personal"), "contact", {"attribute.personal"}),
+    (("price", "example"), "2", {"wording"}),
+    (("web", "code"), "shop", {"source.renamed"}),
+    (("web", "envelope"), {"preset": "flat"}, {"source.read_otherwise"}),
+    (("web", "region"), "CN", {"source.default_given"}),
+    (("web", "currency"), "USD", {"source.read_otherwise"}),
+    (("web", "hold_unreadable_phone"), False, {"source.holds_less"}),
+    (("till", "hold_unreadable_phone"), True, {"source.holds_more"}),
+    (("web", "source_kind"), "app", {"wording"}),
+    (("r2", "keep_unmapped"), True, {"rule.takes_rest"}),
+    (("r1", "keep_unmapped"), False, {"rule.leaves_rest"}),
+    (("r1", "note"), "Why", {"wording"}),
+    (("r1", "name"), "paid", {"rule.matches_otherwise"}),
+    (("r1", "condition"), None, {"rule.matches_otherwise"}),
+    (("r1", "tag"), "see", {"rule.means_otherwise"}),
+    (("r1", "rows", 0, "transforms"), "trim", {"rule.row_changed"}),
+    (("r1", "rows"), [], {"rule.row_removed"}),
+    (("r2", "rows"), [{"target": "price", "path": "p", "transforms": ""}], {"rule.row_added"}),
+    (("r1", "position"), 9, {"wording", "rule.order"}),
+    (("r3", "position"), 0, {"wording"}),  # it meets no other rule's name
+    (("new",), rule("bought", 0), {"rule.overrides"}),
+    (("new",), rule("BUY", 7), {"rule.overrides"}),
+    (("new",), rule("bought", 7), {"rule.added"}),
+    (("new",), rule("fresh", 0), {"rule.added"}),
+    (("new",), {**PLAN["buy"], "code": "new_tag"}, {"tag.added"}),
+    (("new",), {**PLAN["see"], "code": "new_tag"}, {"wording"}),
+    (("new",), {**PLAN["spare"], "code": "new_attribute"}, {"attribute.added"}),
+    (("new",), {**PLAN["c"], "code": "new_category"}, {"category.added"}),
+    (("new",), {**PLAN["web"], "code": "new_source"}, {"source.added"}),
+    (("c",), None, {"category.removed"}),
+    (("buy",), None, {"tag.removed"}),
+    (("see",), None, {"wording"}),
+    (("price",), None, {"attribute.removed"}),
+    (("spare",), None, {"wording"}),
+    (("web",), None, {"source.removed"}),
+    (("r3",), None, {"rule.removed"}),
+]  # fmt: skip
+
+
+def changed(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
+    plan = deepcopy(PLAN)
+    at: Any = plan
+    for step in path[:-1]:
+        at = at[step]
+    if value is None and path[-1] != "condition":
+        del at[path[-1]]
+    else:
+        at[path[-1]] = value
+    return plan
+
+
+@pytest.mark.parametrize(("path", "value", "codes"), CASES)
+def test_each_change_has_its_effect_and_no_other(path, value, codes):
+    verdict = judge(PLAN, changed(path, value))
+    assert {effect.code for effect in verdict.effects} == codes
+    assert LEVELS[verdict.level]
+
+
+def test_every_effect_has_a_case():
+    assert {code for *_rest, codes in CASES for code in codes} == set(CODES)
+
+
+def test_nothing_changed_is_no_effect():
+    assert judge(PLAN, deepcopy(PLAN)).level == "none"
+
+
+@given(st.lists(st.sampled_from(CASES), max_size=4))
+def test_the_whole_is_never_judged_milder_than_a_part(cases):
+    plan = deepcopy(PLAN)
+    for path, value, _codes in cases:
+        plan = {**plan, path[0]: changed(path, value).get(path[0])}
+    plan = {item: definition for item, definition in plan.items() if definition is not None}
+    verdict = judge(PLAN, plan)
+    assert {effect.item for effect in verdict.effects} == {item for item in PLAN | plan if PLAN.get(item) != plan.get(item)}
+
+
+@pytest.mark.parametrize(
+    ("version", "level", "after"),
+    [(None, "wording", "1.0.0"), ("1.2.3", "breaking", "2.0.0"), ("1.2.3", "additive", "1.3.0"), ("1.2.3", "wording", "1.2.4")],
+)
+def test_the_level_says_the_next_version(version, level, after):
+    assert next_version(version, level) == after
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_every_effect_has_a_sentence_in_both_languages(language):
+    assert EFFECTS.keys() == CODES.keys()
+    values = dict.fromkeys(
+        ("before", "after", "attribute", "successor", "codes", "pattern", "constraint", "field", "name", "other", "target"), "buy"
+    )
+    with translation.override(language):
+        for code in CODES:
+            assert effect_text(Effect("buy", code, values), PLAN)
