@@ -1,0 +1,270 @@
+"""A plan as people write it, with codes where definitions have uuids: what every format reads and writes. Pure.
+
+`Written` is {kind: {key: fields}}: the key is the item's code; of a rule, its uuid, or any text for one that is new. Fields are
+those of a definition, with codes for what they refer to, and may hold `id`, the permanent uuid, so that a rename stays one.
+What is not said stays as it is; of a new item it is the default.
+"""
+
+import dataclasses
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+from taxonomy.standardize import check_plan
+from taxonomy.standardize.types import check_definition
+
+Definition = dict[str, Any]
+Items = dict[str, Definition]
+Written = dict[str, dict[str, Definition]]
+Status = Literal["added", "changed", "unchanged", "removed", "wrong"]
+
+KINDS = ("category", "attribute", "tag", "source", "rule")
+# field: the kind its code names
+_REFERENCES: dict[str, dict[str, str]] = {
+    "category": {"parent": "category"},
+    "attribute": {},
+    "tag": {"category": "category", "successor": "tag"},
+    "source": {},
+    "rule": {"source": "source", "tag": "tag"},
+}
+_LABELS: Definition = {"label_en": "", "label_zh_hans": "", "description_en": "", "description_zh_hans": ""}
+DEFAULTS: dict[str, Definition] = {
+    "category": {**_LABELS, "code": "", "position": 0, "parent": None},
+    "attribute": {
+        **_LABELS, "code": "", "type": "text", "of": None, "fields": {}, "unit": "", "example": "", "personal": "none", "constraints": {},
+    },
+    "tag": {
+        **_LABELS, "code": "", "status": "active", "synonyms": [], "one_of": [], "system": False, "category": None, "owner": None,
+        "successor": None, "attributes": [], "refinements": [],
+    },
+    "source": {
+        **_LABELS, "code": "", "source_kind": "website", "region": "", "timezone": "UTC", "currency": "", "namespace": "",
+        "hold_unreadable_phone": True, "separate_rows": False, "envelope": {"preset": "tagline"}, "owner": None,
+    },
+    "rule": {
+        "position": 0, "match": "exact", "name": "", "keep_unmapped": True, "note": "", "source": None, "tag": None, "condition": None,
+        "rows": [],
+    },
+}  # fmt: skip
+_NEEDED = {"category": (), "attribute": (), "tag": ("category", "owner"), "source": ("owner",), "rule": ("source", "tag", "name")}
+_USE: Definition = {"attribute": "", "required": False, "constraints": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is wrong with one thing somebody wrote. The sentences stand in taxonomy/exchange/words.py."""
+
+    code: str
+    field: str = ""
+    values: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Entry:
+    """One item that came in. `item` is its uuid, `key` what it was written under; `after` is None for one that goes."""
+
+    kind: str
+    key: str
+    item: str
+    status: Status
+    before: Definition | None
+    after: Definition | None
+    troubles: list[Trouble] = dataclasses.field(default_factory=list)
+
+
+def write(items: Items) -> Written:
+    """Every item with codes for uuids, in the order of their codes; rules in the order in which they are tried."""
+    written: Written = {kind: {} for kind in KINDS}
+    for item, one in sorted(items.items(), key=lambda pair: _order(pair, items)):
+        key = item if one["kind"] == "rule" else one["code"]
+        written[one["kind"]][key] = {"id": item, **_write_one(one, items)}
+    return written
+
+
+def read(written: Written, base: Items, *, departments: Collection[str], whole: Collection[str] = ()) -> list[Entry]:
+    """What the written makes of the items of `base`, by kind and in its order; wrong ones with every reason.
+
+    `whole`: kinds of which everything was written, so that what is missing goes.
+    """
+    reader = _Reader(written, base, departments)
+    entries = [reader.entry(kind, key, fields) for kind in KINDS for key, fields in written.get(kind, {}).items()]
+    found = {entry.item for entry in entries}
+    for item, one in base.items():
+        if one["kind"] in whole and item not in found:
+            key = item if one["kind"] == "rule" else one["code"]
+            entries.append(Entry(one["kind"], key, item, "removed", one, None))
+    _check_together(entries, base)
+    return entries
+
+
+def chosen(entries: list[Entry], *, add: bool = True, update: bool = True, remove: bool = False) -> dict[str, Definition | None]:
+    """{uuid: definition, None for one that goes} of what is to be proposed. Wrong ones never are."""
+    wanted = {"added": add, "changed": update, "removed": remove}
+    return {entry.item: entry.after for entry in entries if wanted.get(entry.status, False)}
+
+
+def _order(pair: tuple[str, Definition], items: Items) -> tuple[Any, ...]:
+    item, one = pair
+    if one["kind"] == "rule":
+        return (KINDS.index("rule"), items.get(one["source"], {}).get("code", ""), one["position"], item)
+    return (KINDS.index(one["kind"]), one["code"])
+
+
+def _write_one(one: Definition, items: Items) -> Definition:
+    def code(item: Any) -> Any:
+        return items[item]["code"] if item in items else item
+
+    found = {name: value for name, value in one.items() if name != "kind"}
+    found |= {name: code(found[name]) for name in _REFERENCES[one["kind"]] if found.get(name)}
+    if one["kind"] == "tag":
+        found["attributes"] = [{**use, "attribute": code(use["attribute"])} for use in one.get("attributes") or []]
+        found["refinements"] = [refinement["pattern"] for refinement in one.get("refinements") or []]
+    return found
+
+
+class _Reader:
+    def __init__(self, written: Written, base: Items, departments: Collection[str]) -> None:
+        self.base = base
+        self.departments = departments
+        self.by_code = {(one["kind"], one["code"].lower()): item for item, one in base.items() if "code" in one}
+        self.rules = {_rule_key(one): item for item, one in base.items() if one["kind"] == "rule"}
+        self.incoming: dict[tuple[str, str], str] = {}
+        for kind in KINDS[:-1]:
+            for key, fields in written.get(kind, {}).items():
+                self.incoming.setdefault((kind, _text(key).lower()), self._item(kind, key, fields))
+
+    def entry(self, kind: str, key: str, fields: Any) -> Entry:
+        if not isinstance(fields, dict):
+            return Entry(kind, key, str(uuid4()), "wrong", None, None, [Trouble("written.not_fields")])
+        troubles: list[Trouble] = []
+        after = self._definition(kind, key, fields, troubles)
+        item = self._rule(key, fields, after) if kind == "rule" else self.incoming[kind, _text(key).lower()]
+        before = self.base.get(item)
+        if before is not None:
+            after = {**before, **{name: after[name] for name in after if name in fields or name in ("kind", "code")}}
+        else:
+            troubles += [Trouble("written.missing", name) for name in _NEEDED[kind] if not after.get(name)]
+        if kind == "attribute":
+            troubles += [Trouble(one.code, _field_of(one.code), {"expected": one.expected}) for one in check_definition(after)]
+        status: Status = "wrong" if troubles else "added" if before is None else "unchanged" if before == after else "changed"
+        return Entry(kind, key, item, status, before, after, troubles)
+
+    def _item(self, kind: str, key: str, fields: Any) -> str:
+        """The uuid written, of a known item; else the one of this code; else a new one."""
+        given = fields.get("id") if isinstance(fields, dict) else None
+        if isinstance(given, str) and _is_uuid(given) and self.base.get(given, {"kind": kind})["kind"] == kind:
+            return given
+        return self.by_code.get((kind, _text(key).lower())) or str(uuid4())
+
+    def _rule(self, key: str, fields: Definition, after: Definition) -> str:
+        for given in (fields.get("id"), key):
+            if isinstance(given, str) and _is_uuid(given) and self.base.get(given, {"kind": "rule"})["kind"] == "rule":
+                return given
+        return self.rules.get(_rule_key(after)) or str(uuid4())
+
+    def _definition(self, kind: str, key: str, fields: Definition, troubles: list[Trouble]) -> Definition:
+        defaults = DEFAULTS[kind]
+        found: Definition = {"kind": kind, **defaults}
+        if kind != "rule":
+            found["code"] = _text(key)
+        for name, value in fields.items():
+            if name in ("id", "kind") or (name == "code" and kind != "rule"):
+                continue
+            if name not in defaults:
+                troubles.append(Trouble("written.unknown_field", str(name)))
+            elif name in _REFERENCES[kind]:
+                found[name] = self._refer(_REFERENCES[kind][name], name, value, troubles)
+            elif name == "owner":
+                found[name] = self._owner(value, troubles)
+            elif name == "attributes":
+                found[name] = self._uses(value, troubles)
+            elif name == "refinements":
+                found[name] = [{"pattern": one} for one in value] if _is_texts(value) else self._wrong(name, "a list of patterns", troubles)
+            elif _fits(value, defaults[name]):
+                found[name] = value
+            else:
+                self._wrong(name, _kind_of(defaults[name]), troubles)
+        return found
+
+    def _refer(self, kind: str, name: str, value: Any, troubles: list[Trouble]) -> str | None:
+        if value in (None, ""):
+            return None
+        key = (kind, _text(value).lower())
+        found = self.incoming.get(key) or self.by_code.get(key)
+        if found is None:
+            troubles.append(Trouble("written.no_such", name, {"code": value}))
+        return found
+
+    def _owner(self, value: Any, troubles: list[Trouble]) -> str | None:
+        if value in (None, "") or value in self.departments:
+            return value or None
+        troubles.append(Trouble("written.no_such", "owner", {"code": value}))
+        return None
+
+    def _uses(self, value: Any, troubles: list[Trouble]) -> list[Definition]:
+        uses = []
+        for one in value if isinstance(value, list) else self._wrong("attributes", "a list", troubles):
+            use = {"attribute": one} if isinstance(one, str) else one
+            if not isinstance(use, dict) or not isinstance(use.get("attribute"), str):
+                self._wrong("attributes", "codes of attributes", troubles)
+                continue
+            if found := self._refer("attribute", "attributes", use["attribute"], troubles):
+                uses.append({**_USE, **use, "attribute": found})
+        return uses
+
+    def _wrong(self, name: str, expected: str, troubles: list[Trouble]) -> list[Any]:
+        troubles.append(Trouble("written.wrong_type", name, {"expected": expected}))
+        return []
+
+
+def _check_together(entries: list[Entry], base: Items) -> None:
+    """Codes written twice, and what would not hold together once all that is right is taken over."""
+    seen: dict[tuple[str, str], Entry] = {}
+    for entry in entries:
+        if entry.after is not None and seen.setdefault((entry.kind, entry.item), entry) is not entry:
+            entry.status = "wrong"
+            entry.troubles.append(Trouble("written.twice", "code", {"code": entry.key}))
+    after = base | chosen(entries, remove=True)
+    items = {item: one for item, one in after.items() if one is not None}
+    known = {(problem.code, problem.item) for problem in check_plan(base)}
+    by_item = {entry.item: entry for entry in entries if entry.status in ("added", "changed")}
+    for problem in check_plan(items):
+        wrong = by_item.get(problem.item)
+        if wrong is not None and (problem.code, problem.item) not in known:
+            wrong.status = "wrong"
+            wrong.troubles.append(Trouble(problem.code, problem.path, dict(problem.values)))
+
+
+def _rule_key(rule: Definition) -> tuple[Any, ...]:
+    condition = rule.get("condition") or {}
+    return (rule["source"], rule["match"], rule["name"], condition.get("path"), condition.get("operator"), condition.get("value"))
+
+
+def _field_of(code: str) -> str:
+    return {"definition.type": "type", "definition.of": "of", "definition.fields": "fields"}.get(code, "constraints")
+
+
+def _fits(value: Any, default: Any) -> bool:
+    if default is None or isinstance(default, str):
+        return value is None or isinstance(value, (str, dict) if default is None else str)
+    return isinstance(value, type(default)) and (isinstance(default, bool) or not isinstance(value, bool))
+
+
+def _kind_of(default: Any) -> str:
+    return {bool: "yes or no", int: "a whole number", list: "a list", dict: "fields"}.get(type(default), "a text")
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else str(value)
