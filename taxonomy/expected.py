@@ -39,6 +39,8 @@ PHONE_KINDS: dict[str, Text] = {
     "too_short": _("a phone number with more digits"),
     "too_long": _("a phone number with fewer digits"),
     "not_a_number": _("a phone number"),
+    "letters": _("digits only: a letter may stand for a 0 or be a slip"),
+    "several_numbers": _("one phone number"),
     "no_such_number": _("a phone number that can exist"),
     "no_such_country": _("a country code that exists"),
     "spreadsheet_exponent": _("all digits of the phone number: a spreadsheet turned it into a power of ten"),

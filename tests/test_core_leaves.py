@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from taxonomy.standardize.codes import CODES
 from taxonomy.standardize.decode import decode_json, encode_json
 from taxonomy.standardize.identifiers import KINDS, normalize_identifier
+from taxonomy.standardize.paths import compile_path
 from taxonomy.standardize.phone import MAX_CHARACTERS, PhoneReading, parse_phone
 from taxonomy.standardize.times import compile_strptime, compile_time
 from taxonomy.standardize.transforms import (
@@ -368,3 +369,33 @@ def test_every_code_a_leaf_answers_is_in_the_table() -> None:
 def test_the_page_names_every_row_of_its_table(page: str, names: dict[str, Any]) -> None:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     assert [name for name in names if f"| `{name}" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "found"),
+    [
+        ("sum(items[].price)", {"items": [{"price": 3}, {"price": Decimal("12.50")}]}, Decimal("15.50")),
+        ("max(items[].price)", {"items": [{"price": 3}, {"price": Decimal("12.50")}]}, Decimal("12.50")),
+        ("avg(items[].price)", {"items": [{"price": 3}, {"price": Decimal("12.50")}]}, Decimal("7.75")),
+        ("sort_by(items, &price)[0].price", {"items": [{"price": Decimal("12.50")}, {"price": 3}]}, 3),
+        ("items[?price > `5`] | [0].price", {"items": [{"price": 3}, {"price": Decimal("12.50")}]}, Decimal("12.50")),
+        ("to_string(total)", {"total": Decimal("16.00")}, "16.00"),
+        ("to_string(total)", {"total": 16}, "16"),
+        ("to_number(total)", {"total": "16.50"}, Decimal("16.50")),
+        ("to_number(total)", {"total": Decimal("16.50")}, Decimal("16.50")),
+        ("to_number(total)", {"total": "-7"}, -7),
+        ("to_number(total)", {"total": "NaN"}, None),
+        ("sum(items[].price)", {"items": [{"price": "3"}]}, None),
+        ("join('-', [to_string(id), to_string(status)])", {"id": 7, "status": "0"}, "7-0"),
+    ],
+)
+def test_paths_count_with_decimals(path, value, found):
+    got = compile_path(path)(value)
+    assert got == found and type(got) is type(found)
+
+
+def test_money_tells_both_of_its_faults():
+    cast = compile_cast({"type": "money"})
+    faults = cast({"amount": "abc", "currency": "ZZZ"}, Defaults())
+    assert [(one.code, one.path) for one in faults] == [("attribute.wrong_type", ".amount"), ("attribute.not_allowed", ".currency")]
+    assert cast({"amount": "abc", "currency": "CNY"}, Defaults()).path == ".amount"

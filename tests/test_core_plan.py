@@ -215,3 +215,28 @@ def test_two_thousand_tags_and_rules_are_checked_and_compiled_within_a_release()
     assert [meaning.reading.rule for meaning in plan.sources["shop"].meanings("name 1999")] == ["r1999"]
     # Measured 0.3 s; obeying a release has 1 s altogether.
     assert time.process_time() - started < 2
+
+
+def many_plan(**envelope: str):
+    """The small plan with a source whose records hold many events and say things about all of them."""
+    return compile_plan(changed(APP, envelope={"preset": "custom", "event": "event", "events": "@", **envelope}))
+
+
+def read_many(plan, record: bytes):
+    return read(decode_json(record), plan.sources["app"], plan, received_at=RECEIVED_AT, original=record)
+
+
+def test_a_key_twice_in_a_list_of_events_is_told():
+    (event,) = read_many(many_plan(), b'[{"event": "login", "event": "logout"}]')
+    assert [note.code for note in event.notes] == ["record.repeated_key"]
+
+
+def test_what_the_whole_record_says_of_every_event_obeys_the_limits_too():
+    plan = many_plan(events="batch", attributes="$.common")
+    deep = b'{"a":' * 900 + b"1" + b"}" * 900
+    assert [one.code for one in read_many(plan, b'{"batch": [{"event": "login"}], "common": ' + deep + b"}")] == ["limit.nesting"]
+    wide = b'{"a": "' + b"x" * 300_000 + b'"}'
+    found = read_many(plan, b'{"batch": [{"event": "login"}, {"event": "login"}], "common": ' + wide + b"}")
+    assert [one.code for one in found] == ["limit.size", "limit.size"]
+    (event,) = read_many(plan, b'{"batch": [{"event": "login"}], "common": {"a": 1}}')
+    assert event.attributes == {"a": 1}

@@ -33,6 +33,12 @@ class NotedRecord(dict[str, Any]):
     notes: list[Violation]
 
 
+class NotedList(list[Any]):
+    """A decoded list about which reading has something to say."""
+
+    notes: list[Violation]
+
+
 def decode_json(data: bytes) -> Any:
     """Decode one record, exactly. Returns a Refusal when it is not JSON."""
     try:
@@ -131,10 +137,10 @@ def _decode_carefully(data: bytes) -> Any:
         return Refusal("record.not_json", values={"problem": error.msg, "position": error.pos})
     except RecursionError:
         return Refusal("limit.nesting")
-    if notes and isinstance(repaired, dict):
-        record = NotedRecord(repaired)
-        record.notes = notes
-        return record
+    if notes and isinstance(repaired, dict | list):
+        noted = NotedRecord(repaired) if isinstance(repaired, dict) else NotedList(repaired)
+        noted.notes = notes
+        return noted
     return repaired
 
 

@@ -6,10 +6,14 @@ script, and spaces, hyphens and the like inside a name: `订单.金额`, `Unit P
 
 import re
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import jmespath
+from jmespath import functions
 from jmespath.exceptions import JMESPathError
+
+from taxonomy.standardize.decode import encode_json
 
 Getter = Callable[[Any], Any]
 
@@ -17,6 +21,38 @@ Getter = Callable[[Any], Any]
 _NAME = r'(?:[^\s.\[\](){}*&|@`\'"?!<>=,:$\\][^.\[\](){}*&|@`\'"?!<>=,:$\\\n]*|"[^"\\\n]+")'
 _PLAIN = re.compile(rf"\s*{_NAME}\s*(?:\.\s*{_NAME}\s*)*")
 _NAMES = re.compile(_NAME)
+
+
+# JMESPath knows no decimals: without this, one price of 12.50 among whole ones turns a sum into nothing.
+functions.TYPES_MAP["Decimal"] = "number"
+functions.REVERSE_TYPES_MAP["number"] += ("Decimal",)
+
+
+class _Functions(functions.Functions):  # type: ignore[misc]
+    """Those of JMESPath's functions that would make floats of decimals, or quote them."""
+
+    @functions.signature({"types": ["array-number"]})  # type: ignore[untyped-decorator]
+    def _func_avg(self, numbers: list[Any]) -> Decimal | None:
+        return sum(map(Decimal, numbers), Decimal()) / len(numbers) if numbers else None
+
+    @functions.signature({"types": []})  # type: ignore[untyped-decorator]
+    def _func_to_number(self, value: Any) -> Any:
+        if isinstance(value, int | Decimal) and not isinstance(value, bool):
+            return value
+        if not isinstance(value, str):
+            return None
+        try:
+            number = Decimal(value)
+        except InvalidOperation:
+            return None
+        return int(value) if value.lstrip("-+").isdecimal() else number if number.is_finite() else None
+
+    @functions.signature({"types": []})  # type: ignore[untyped-decorator]
+    def _func_to_string(self, value: Any) -> str:
+        return value if isinstance(value, str) else encode_json(value).decode()
+
+
+_OPTIONS = jmespath.Options(custom_functions=_Functions())
 
 
 class PathError(ValueError):
@@ -87,7 +123,7 @@ def _compile_jmespath(text: str) -> Getter:
 
     def get(value: Any) -> Any:
         try:
-            return search(value)
+            return search(value, _OPTIONS)
         # Its functions fail on types they do not take, and arithmetic on what they compare.
         except (JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError, AttributeError):
             return None

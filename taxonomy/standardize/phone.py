@@ -89,7 +89,10 @@ def _read(text: str, region: str) -> PhoneReading | Fault:
     damage = _spreadsheet_damage(text)
     if damage is not None:
         return Fault("phone.invalid", seen=text, expected={"kind": damage})
-    number, error = _parse(text, code)
+    written = _EXTENSION_WORD.sub(" ext. ", text)
+    number, error = _parse(written, code)
+    if number is not None and (doubt := _doubt(written, number, code)):
+        return Fault("phone.invalid", seen=text, expected={"kind": doubt})
     reading = _valid_reading(number)
     if reading is None and _begins_00(text):
         reading = _read_00(text)
@@ -112,6 +115,14 @@ _PARSE_ERRORS: dict[int, str] = {
 
 
 _PARSED = -1
+# How extensions are written in Chinese; libphonenumber knows other languages' words only.
+_EXTENSION_WORD = re.compile(r"[\s,，]*(?:转分机|轉分機|分机|分機|内线|內線|转|轉)(?:号|號)?[\s:：]*(?=[0-9０-９])")
+# Countries where numbers are advertised as words: 1-800-FLOWERS. Elsewhere a letter is a slip, mostly O for 0.
+_CODES_WITH_WORDS = frozenset({1, 61, 64})
+_NOT_WORDS = re.compile(r"tel:|;(?:phone-context|isub|ext)=[^;]*|ext(?:ensi[oó]n?|n)?|[eｅ]?[xｘ]t?[nｎ]?|anexo|int|доб", re.IGNORECASE)
+_LETTER = re.compile("[A-Za-zＡ-Ｚａ-ｚ]")
+# The longest in use; what is longer may be a second number.
+_EXTENSION_DIGITS = 7
 
 
 def _parse(text: str, region: str) -> tuple[PhoneNumber | None, int]:
@@ -119,6 +130,15 @@ def _parse(text: str, region: str) -> tuple[PhoneNumber | None, int]:
         return parse(text, region or None), _PARSED
     except NumberParseException as error:
         return None, error.error_type
+
+
+def _doubt(text: str, number: PhoneNumber, region: str) -> str | None:
+    """Why what libphonenumber reads is a guess: it takes letters for the digits on their keys, and ";" for an extension."""
+    if len(number.extension or "") > _EXTENSION_DIGITS and _is_number(number.extension or "", region):
+        return "several_numbers"
+    if number.country_code not in _CODES_WITH_WORDS and _LETTER.search(_NOT_WORDS.sub("", text)):
+        return "letters"
+    return None
 
 
 def _valid_reading(number: PhoneNumber | None) -> PhoneReading | None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from taxonomy.standardize.decode import NotedRecord, encode_json, storable
+from taxonomy.standardize.decode import NotedList, NotedRecord, encode_json, storable
 from taxonomy.standardize.limits import LIMITS
 from taxonomy.standardize.paths import Getter, compile_path, first_names
 from taxonomy.standardize.structs import RawEvent, Refusal, Violation
@@ -41,13 +41,20 @@ def read(record: Any, source: "SourcePlan", plan: "Plan", *, received_at: dateti
             return [record]
         if isinstance(record, NotedRecord):
             notes, record = record.notes, dict(record)
+        elif isinstance(record, NotedList):
+            notes, record = record.notes, list(record)
     if 0 in original:
         record = storable(record)
         notes = [*notes, Violation("text.repaired")]
-    outer = {field: find(record) for field, find in source.outer_finders} if source.outer_finders else _NOTHING
+    outer = _NOTHING
+    if source.outer_finders:
+        # Paths into the whole record: its depth counts too, two levels more than an event's for what stands around it.
+        if isinstance(record, dict | list) and _may_be_deep(original) and is_nested_deeper(record, _MAX_NESTING + 2):
+            return [Refusal("limit.nesting", values={"limit": _MAX_NESTING})]
+        outer = {field: find(record) for field, find in source.outer_finders}
     if source.find_items is not None:
         return _read_many(record, outer, source, received_at, original, notes)
-    return [_read_item(record, outer, source, received_at, original, notes, None)]
+    return [_read_item(record, outer, source, received_at, original, notes, None, 0)]
 
 
 def _read_many(
@@ -61,22 +68,27 @@ def _read_many(
         return [Refusal("record.empty", source.envelope["events"])]
     if len(items) > LIMITS.events_per_record:
         return [Refusal("limit.events", values={"seen": len(items), "limit": LIMITS.events_per_record})]
-    return [_read_item(item, outer, source, received_at, original, list(notes), position) for position, item in enumerate(items)]
+    around = len(encode_json(outer)) if outer and len(original) > _MAX_BYTES else 0
+    return [_read_item(item, outer, source, received_at, original, list(notes), position, around) for position, item in enumerate(items)]
+
+
+def _may_be_deep(original: bytes) -> bool:
+    """A JSON text with few brackets cannot be nested deep: counting them is far cheaper than walking."""
+    return not original or original.count(b"{") + (original.count(b"[") if _BRACKET in original else 0) > _MAX_NESTING
 
 
 def _read_item(
     item: Any, outer: dict[str, Any], source: "SourcePlan", received_at: datetime, original: bytes,
-    notes: list[Violation], position: int | None,
+    notes: list[Violation], position: int | None, around: int,
 ) -> RawEvent | Refusal:  # fmt: skip
+    """`around`: bytes of what the whole record says of each item."""
     where = "" if position is None else f"[{position}]"
     if type(item) is not dict:
         return Refusal("record.not_object", where, {"seen": type(item).__name__})
-    # A JSON text with few brackets cannot be nested deep: counting them is far cheaper than walking.
-    if not original or original.count(b"{") + (original.count(b"[") if _BRACKET in original else 0) > _MAX_NESTING:
-        if is_nested_deeper(item, _MAX_NESTING):
-            return Refusal("limit.nesting", where, {"limit": _MAX_NESTING})
+    if _may_be_deep(original) and is_nested_deeper(item, _MAX_NESTING):
+        return Refusal("limit.nesting", where, {"limit": _MAX_NESTING})
     if len(original) > _MAX_BYTES:
-        size = len(original) if position is None else len(encode_json(item))
+        size = len(original) if position is None else len(encode_json(item)) + around
         if size > _MAX_BYTES:
             return Refusal("limit.size", where, {"seen": size, "limit": _MAX_BYTES})
     raw = source.read_item(item, outer, received_at, original, notes, position)

@@ -6,7 +6,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
 from math import isfinite
 from typing import Any
 
-from taxonomy.standardize.faults import ABSENT, Defaults, Fault
+from taxonomy.standardize.faults import ABSENT, Defaults, Fault, Faults
 from taxonomy.standardize.types.constraints import Constraints, check_range
 from taxonomy.standardize.types.currencies import CURRENCIES
 
@@ -120,11 +120,12 @@ def compile_money(constraints: Constraints) -> Callable[[Any, Defaults], Any]:
         if not value.keys() <= _MONEY_KEYS:
             return Fault("attribute.wrong_type", seen=value, expected={"type": "money", "keys": ["amount", "currency"]})
         amount = cast_amount(value.get("amount"), defaults)
+        currency = value.get("currency")
         if type(amount) is Fault:
-            return amount.under(".amount")
+            blamed = None if currency is None else _with_currency(0, currency, value)
+            return Faults([amount.under(".amount"), blamed]) if type(blamed) is Fault else amount.under(".amount")
         if amount is ABSENT:
             return ABSENT
-        currency = value.get("currency")
         if amount is value["amount"] and type(currency) is str and currency in CURRENCIES:
             return value
         blank = currency is None or (isinstance(currency, str) and not currency.strip())
