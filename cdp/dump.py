@@ -45,6 +45,7 @@ def _settings() -> dict[str, str]:
         "PGHOST": wanted["HOST"], "PGPORT": str(wanted["PORT"]), "PGUSER": wanted["USER"], "PGPASSWORD": wanted["PASSWORD"],
         "PGDATABASE": wanted["NAME"],
     }  # fmt: skip
+    given |= {f"PG{name.upper()}": str(value) for name, value in wanted.get("OPTIONS", {}).items() if name.startswith("ssl")}
     return {name: value for name, value in given.items() if value}
 
 

@@ -1,11 +1,15 @@
 """Reading the environment, loud on nonsense: the variable, the value seen, and what was expected."""
 
 import os
-from collections.abc import Mapping
-from urllib.parse import unquote, urlsplit
+from collections.abc import Collection, Mapping
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+# What a DATABASE_URL may say after "?", by libpq's names.
+DATABASE_OPTIONS = frozenset({
+    "sslmode", "sslrootcert", "sslcert", "sslkey", "channel_binding", "target_session_attrs", "connect_timeout", "options", "application_name",
+})  # fmt: skip
 TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
 
 
@@ -24,11 +28,18 @@ def flag(name: str, *, default: bool) -> bool:
     return value in TRUE
 
 
-def whole_number(name: str, default: int, *, least: int = 0) -> int:
+def whole_number(name: str, default: int, *, least: int = 0, most: int = 2**31) -> int:
     value = text(name, str(default))
-    if not value.isdecimal() or int(value) < least:
-        raise wrong(name, value, f"a whole number of at least {least}")
+    if not value.isdecimal() or not least <= int(value) <= most:
+        raise wrong(name, value, f"a whole number from {least} to {most}")
     return int(value)
+
+
+def choice(name: str, default: str, choices: Collection[str]) -> str:
+    value = text(name, default)
+    if value not in choices:
+        raise wrong(name, value, f"one of {', '.join(choices)}")
+    return value
 
 
 def words(name: str) -> list[str]:
@@ -36,16 +47,21 @@ def words(name: str) -> list[str]:
 
 
 def database(url: str) -> Mapping[str, object]:
-    """Django's DATABASES entry of a URL such as postgresql://user:password@host:5432/name."""
+    """Django's DATABASES entry of a URL such as postgresql://user:password@host:5432/name?sslmode=require."""
     parts = urlsplit(url)
+    expected = "postgresql://user:password@host:5432/name?sslmode=require"
     if parts.scheme not in ("postgres", "postgresql") or not parts.path.strip("/"):
-        raise ImproperlyConfigured("DATABASE_URL: expected postgresql://user:password@host:5432/name. See .env.example.")
+        raise ImproperlyConfigured(f"DATABASE_URL: expected {expected}. See .env.example.")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if unknown := sorted(options.keys() - DATABASE_OPTIONS):
+        raise ImproperlyConfigured(f"DATABASE_URL: {unknown[0]!r} is not known; expected {', '.join(sorted(DATABASE_OPTIONS))}.")
     return {
         "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": unquote(parts.hostname or ""),
-        "PORT": str(parts.port or ""),
+        "PORT": str(_port("DATABASE_URL", parts) or ""),
+        "OPTIONS": {"connect_timeout": 5, "application_name": "tagline", **options},
     }
 
 
@@ -59,10 +75,17 @@ def mail(url: str) -> dict[str, object]:
     return {
         "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
         "EMAIL_HOST": parts.hostname,
-        "EMAIL_PORT": parts.port or (465 if parts.scheme == "smtps" else 25),
+        "EMAIL_PORT": _port("EMAIL_URL", parts) or (465 if parts.scheme == "smtps" else 25),
         "EMAIL_HOST_USER": unquote(parts.username or ""),
         "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
         "EMAIL_USE_SSL": parts.scheme == "smtps",
         "EMAIL_USE_TLS": parts.scheme == "smtp" and "tls=1" in parts.query,
         "EMAIL_TIMEOUT": 10,
     }
+
+
+def _port(name: str, parts: SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: the port is no number from 0 to 65535. See .env.example.") from error

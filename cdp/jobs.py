@@ -5,6 +5,7 @@ A job's arguments hold no personal data: they stand in the database in the clear
 
 import datetime as dt
 
+from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 POLL_SECONDS = 0.3
@@ -12,6 +13,8 @@ STALLED_AFTER_SECONDS = 30
 
 task = app.task
 periodic = app.periodic
+# For a job that may run again: after 2, 4, 8, 16 and 32 seconds, which outlasts a restart of the database.
+AGAIN = RetryStrategy(max_attempts=6, exponential_wait=2)
 
 
 @app.periodic(cron="* * * * *")

@@ -1,11 +1,15 @@
+import logging
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.response import SimpleTemplateResponse
-from django.urls import resolve
+from django.urls import Resolver404, resolve
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 API = "/api/v1/"
+logger = logging.getLogger(__name__)
 
 
 def answer_api_early(get_response: GetResponse) -> GetResponse:
@@ -17,8 +21,20 @@ def answer_api_early(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponse:
         if not request.path_info.startswith(API):
             return get_response(request)
-        view, arguments, named = request.resolver_match = resolve(request.path_info)
-        response: HttpResponse = view(request, *arguments, **named)
+        try:
+            view, arguments, named = request.resolver_match = resolve(request.path_info)
+        except Resolver404:
+            return _error(404, "not_found", _("There is nothing at this address. Check it in the API documentation, /api/docs."))
+        try:
+            response: HttpResponse = view(request, *arguments, **named)
+        except Exception as error:
+            logger.exception("%s in %s", type(error).__name__, request.resolver_match.view_name)
+            return _error(500, "error", _("Something broke on our side. Send the request again; tell an administrator when it stays."))
         return response.render() if isinstance(response, SimpleTemplateResponse) else response
 
     return middleware
+
+
+def _error(status: int, code: str, message: Promise | str) -> JsonResponse:
+    """In the one shape of the API's errors; ingestion/doors/errors.py makes those of its views."""
+    return JsonResponse({"error": {"code": code, "message": str(message), "docs": f"/docs/codes#{code}"}}, status=status)

@@ -94,7 +94,8 @@ def major() -> int:
 
 def connection_settings(home: Path) -> Mapping[str, object]:
     """Django's DATABASES entry of the embedded server. Starts nothing."""
-    return {"NAME": NAME, "USER": USER, "HOST": str(socket_dir(place(home))), "PORT": "5432"}
+    options = {"connect_timeout": 5, "application_name": "tagline"}
+    return {"NAME": NAME, "USER": USER, "HOST": str(socket_dir(place(home))), "PORT": "5432", "OPTIONS": options}
 
 
 def socket_dir(home: Path) -> Path:
@@ -119,7 +120,6 @@ def ensure_running(home: Path) -> bool:
         if not (data_dir(home) / "PG_VERSION").exists():
             _initialize(home)
         _start(home)
-        _create_database(home)
         return True
 
 
@@ -156,7 +156,7 @@ def _refuse_older_data(home: Path) -> None:
 
 
 def _initialize(home: Path) -> None:
-    """initdb into a temporary folder, then rename: a cluster is whole or not there."""
+    """initdb into a temporary folder, the database made in it, then rename: a cluster is whole or not there."""
     for left in home.glob("initdb-*"):
         shutil.rmtree(left, ignore_errors=True)
     made = Path(tempfile.mkdtemp(prefix="initdb-", dir=home))
@@ -168,6 +168,9 @@ def _initialize(home: Path) -> None:
     lines = "".join(f"{name} = '{value}'\n" for name, value in _SETTINGS.items())
     with (made / "postgresql.conf").open("a") as conf:
         conf.write(lines)
+    done = _run(["postgres", "--single", "-D", made, "template1"], given=f"CREATE DATABASE {NAME}\n")
+    if done.returncode or "ERROR" in done.stderr:
+        raise PostgresError(f"The database could not be made: {done.stderr.strip()}")
     os.rename(made, data_dir(home))
 
 
@@ -194,12 +197,6 @@ def _start(home: Path) -> None:
     _wait_until(lambda: _answers(home) or server.poll() is not None, "PostgreSQL did not start")
     if server.poll() is not None:
         raise PostgresError(f"PostgreSQL ended at once; its reason is at the end of {home / 'postgres.log'}.")
-
-
-def _create_database(home: Path) -> None:
-    done = _run(["createdb", "-h", socket_dir(home), "-U", USER, NAME])
-    if done.returncode and "already exists" not in done.stderr:
-        raise PostgresError(f"The database could not be made: {done.stderr.strip()}")
 
 
 def _answers(home: Path) -> bool:
@@ -242,10 +239,11 @@ def _orphans(home: Path) -> bool:
     return False
 
 
-def _run(command: list[object]) -> "subprocess.CompletedProcess[str]":
+def _run(command: list[object], given: str = "") -> "subprocess.CompletedProcess[str]":
     program, *arguments = command
     return subprocess.run(
         [str(_reachable() / str(program)), *(str(argument) for argument in arguments)],
+        input=given,
         capture_output=True,
         text=True,
         cwd="/",

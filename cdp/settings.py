@@ -93,7 +93,6 @@ DATABASES = {
         **(environment.database(DATABASE_URL) if DATABASE_URL else postgres.connection_settings(HOME)),
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": 5, "application_name": "tagline"},
     }
 }
 
@@ -170,7 +169,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 FILE_UPLOAD_PERMISSIONS = 0o600
 
 vars().update(environment.mail(environment.text("EMAIL_URL")))
-SITE_URL = environment.text("SITE_URL") or f"http://127.0.0.1:{environment.whole_number('PORT', 8000)}"
+SITE_URL = environment.text("SITE_URL") or f"http://127.0.0.1:{environment.whole_number('PORT', 8000, least=1, most=65_535)}"
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = environment.text("EMAIL_FROM", "Tagline <tagline@localhost>")
 
 REST_FRAMEWORK = {
@@ -187,6 +186,15 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Send events, read the plan, look customers up.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "write key": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "A source's: tlw_…, or tlt_… for a test key, which stores nothing.",
+            },
+        }
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
@@ -198,6 +206,7 @@ PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "jobs"
 TAGLINE_RECENT_NAMES = "profiles.recent.names_seen"
 TAGLINE_RECENT_EVENTS = "profiles.recent.seen_lately"
 
+LOG_LEVEL = environment.choice("LOG_LEVEL", "WARNING", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 # Django's own request log prints paths only; database errors are logged without their values.
 LOGGING = {
     "version": 1,
@@ -205,8 +214,8 @@ LOGGING = {
     "filters": {"no_values": {"()": "cdp.logs.WithoutValues"}},
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_values"]}},
-    "root": {"handlers": ["console"], "level": environment.text("LOG_LEVEL", "WARNING")},
-    "loggers": {"django": {"handlers": ["console"], "level": environment.text("LOG_LEVEL", "WARNING"), "propagate": False}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {"django": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False}},
 }
 
 # An identifier tied to so many customers is shared and ties nothing.

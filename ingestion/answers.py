@@ -18,6 +18,38 @@ EVENT_EXAMPLE = {
     "occurred_at": "2026-03-01T10:00:00+08:00",
     "attributes": {"order_id": "1001", "product_id": "SKU123", "price": "59.90", "quantity": 2},
 }
+_TEXT = {"type": "string"}
+_TIME: dict[str, Any] = {"oneOf": [_TEXT, {"type": "number"}]}
+_EVENT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "id": {**_TEXT, "maxLength": 200, "description": "Stays the same when the event is sent again."},
+        "event": {**_TEXT, "description": "As the source says it, or a tag's code."},
+        "phone": {**_TEXT, "description": "In any notation; without + it is read in the region."},
+        "region": {**_TEXT, "description": "Two letters, such as CN."},
+        "identifiers": {
+            "type": "object",
+            "properties": dict.fromkeys(("user_id", "crm_id", "openid", "email", "device", "anonymous_id"), _TEXT),
+            "description": "Other names of the same customer.",
+        },
+        "occurred_at": {**_TIME, "description": "Without a zone it is in the source's. Absent: now."},
+        "sent_at": _TIME,
+        "source_version": {**_TEXT, "description": "Of the app or system that sends."},
+        "attributes": {"type": "object", "additionalProperties": True},
+        "context": {"type": "object", "additionalProperties": True},
+    },
+}
+REQUEST_SCHEMA: dict[str, Any] = {
+    "oneOf": [
+        {**_EVENT_SCHEMA, "required": ["event"], "title": "One event"},
+        {
+            "type": "object",
+            "title": "Many events",
+            "properties": {"events": {"type": "array", "items": _EVENT_SCHEMA, "minItems": 1, "maxItems": 1000}},
+            "required": ["events"],
+        },
+    ]
+}
 ANSWER_EXAMPLE = {
     "batch": "0b9d4d0e-6d4b-4a86-9f0a-2f6f5a5c8a11",
     "release": "1.0.0",
@@ -27,6 +59,7 @@ ANSWER_EXAMPLE = {
     "duplicate": 0,
     "quarantined": 0,
     "refused": 0,
+    "dry_run": False,
     "results": [
         {
             "index": 0,
@@ -52,6 +85,7 @@ class ChangeSchema(serializers.Serializer[Any]):
 
 class ViolationSchema(serializers.Serializer[Any]):
     code = serializers.CharField()
+    blocking = serializers.BooleanField(help_text="Whether it holds or refuses the event; else it is a note.")
     path = serializers.CharField()
     message = serializers.CharField()
     seen = serializers.JSONField()
@@ -80,6 +114,7 @@ class AnswerSchema(serializers.Serializer[Any]):
     duplicate = serializers.IntegerField()
     quarantined = serializers.IntegerField()
     refused = serializers.IntegerField()
+    dry_run = serializers.BooleanField(help_text="Whether nothing was stored.")
     results = ResultSchema(many=True)
 
 
@@ -93,13 +128,14 @@ class ErrorSchema(serializers.Serializer[Any]):
     error = ErrorBodySchema()
 
 
-def answer(receipt: Receipt) -> dict[str, Any]:
+def answer(receipt: Receipt, *, dry_run: bool = False) -> dict[str, Any]:
     codes = _tag_codes(receipt)
     return {
         "batch": str(receipt.batch_id),
         "release": receipt.version,
         "received": receipt.received,
         **receipt.counts,
+        "dry_run": dry_run,
         "results": [_result(index, entry, codes) for index, entry in enumerate(receipt.entries)],
     }
 
@@ -114,11 +150,18 @@ def _result(index: int, entry: Entry, codes: dict[Any, str]) -> dict[str, Any]:
     shown: dict[str, Any] = {"index": index, "id": entry.raw.message_id if entry.raw else None, "status": entry.status}
     if entry.refusal is not None:
         refused = Violation(entry.refusal.code, entry.refusal.path, values=entry.refusal.values)
-        return shown | {"changed": False, "tag": None, "refinements": [], "changes": [], "violations": [violation(refused)]}
+        return shown | {
+            "changed": False,
+            "tag": None,
+            "refinements": [],
+            "changes": [],
+            "violations": [violation(refused) | {"blocking": True}],
+        }
     if entry.first is not None:
         first = entry.first
         changes = first.report.get("changes", [])
         violations = [violation(msgspec.convert(one, Violation)) for one in first.report.get("violations", [])]
+        violations += [violation(Violation("message_id.reused", "id"))] if entry.differs else []
         return shown | {
             "verdict": first.verdict,
             "changed": bool(changes),
@@ -141,6 +184,7 @@ def _result(index: int, entry: Entry, codes: dict[Any, str]) -> dict[str, Any]:
 def violation(one: Violation) -> dict[str, Any]:
     return {
         "code": one.code,
+        "blocking": one.blocking,
         "path": one.path,
         "message": str(message_for(one)),
         "seen": one.seen,

@@ -5,21 +5,22 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from django.db import IntegrityError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from ingestion.doors.files import Block, FileFormat, Record, records
+from ingestion.doors.files import RESERVED, UNREAD, Block, FileFormat, Record, records
 from ingestion.models import ImportChunk, ImportRun
 from ingestion.pipeline import Incoming, receive, store_alone
-from profiles.record import Delivery, Entry, counts
+from profiles.record import Delivery, Entry, as_stored, counts
 from taxonomy.current import plan_of
-from taxonomy.standardize import CODES, Refusal, Violation, encode_json
+from taxonomy.standardize import Refusal, Violation, content_hash, decode_json, encode_json
 
 # Per row; what is wrong with a row beyond this is told when these are mended.
 _MOST_REASONS = 5
 
 
 def store_block(run_id: UUID, block: Block) -> None:
-    """Idempotent: a block that is stored already violates chunk_once, and nothing of it is stored again."""
+    """Idempotent: of a block that is stored already, also by a process that outlived its import, nothing is stored again."""
     run = ImportRun.objects.select_related("source").get(pk=run_id)
     file_format = FileFormat(**run.format)
     incoming = [_incoming(record, file_format) for record in records(block, file_format)]
@@ -32,20 +33,51 @@ def store_block(run_id: UUID, block: Block) -> None:
         "batch_id": run.pk,
         "file_format": file_format,
     }
-    if run.dry_run:
-        receipt = receive(incoming, dry_run=True, **arguments)
-        ImportChunk.objects.create(**_chunk(run, block, receipt.entries))
-        return
 
     def store(delivery: Delivery) -> bool:
         return store_alone(delivery, lambda cursor: _insert(cursor, _chunk(run, block, delivery.entries)))
 
-    receive(incoming, store=store, **arguments)
+    try:
+        if run.dry_run:
+            _try_block(run, block, receive(incoming, dry_run=True, **arguments).entries)
+        else:
+            receive(incoming, store=store, **arguments)
+    except IntegrityError:
+        if not ImportChunk.objects.filter(run=run, index=block.index).exists():
+            raise
+
+
+def _try_block(run: ImportRun, block: Block, entries: list[Entry]) -> None:
+    """Count as duplicates what another block of the file held: the keys of a try are kept until it is finished."""
+    keys = {trial_key(entry): entry for entry in entries if entry.result is not None and entry.first is None}
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                INSERT INTO ingestion_trialkey (run_id, key) SELECT %s, unnest(%s::bytea[]) ON CONFLICT DO NOTHING RETURNING key
+                """,
+                [run.pk, sorted(keys)],
+            )
+            new = {bytes(key) for (key,) in cursor.fetchall()}
+        for key, entry in keys.items():
+            if key not in new:
+                entry.first = as_stored(entry)
+        ImportChunk.objects.create(**_chunk(run, block, entries))
+
+
+def trial_key(entry: Entry) -> bytes:
+    """What two rows have in common that are one event: their key, and of a held one what it says, for other words supersede it."""
+    assert entry.raw is not None
+    return entry.key if entry.status == "accepted" else entry.key + content_hash(entry.raw)
 
 
 def _incoming(record: Record, file_format: FileFormat) -> Incoming:
     if file_format.kind == "ndjson":
-        return Incoming(record.original, row=record.row)
+        decoded = decode_json(record.original)
+        closes = decoded.get("_tagline_id") if isinstance(decoded, dict) else None
+        if isinstance(decoded, dict) and isinstance(decoded.get(UNREAD), str) and decoded.keys() <= {UNREAD, *RESERVED}:
+            decoded = decode_json(decoded[UNREAD].encode("utf-8", "surrogatepass"))
+        return Incoming(record.original, decoded, closes if isinstance(closes, str) else None, record.row)
     if record.cells is None:
         values = {"seen": record.width, "expected": len(file_format.columns)}
         return Incoming(record.original, Refusal("record.columns", values=values), row=record.row)
@@ -75,7 +107,7 @@ def reasons(entry: Entry) -> list[Violation]:
     if entry.refusal is not None:
         return [Violation(entry.refusal.code, entry.refusal.path, values=entry.refusal.values)]
     assert entry.result is not None
-    return [one for one in entry.result.violations if CODES[one.code].blocking][:_MOST_REASONS]
+    return [one for one in entry.result.violations if one.blocking][:_MOST_REASONS]
 
 
 def _insert(cursor: CursorWrapper, chunk: dict[str, Any]) -> None:

@@ -9,19 +9,21 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
 
 from ingestion.blocks import store_blocks
-from ingestion.doors.files import RESERVED, FileFormat, Record, UnreadableFile, blocks, cells_under, records, sniff, write_row
+from ingestion.doors.files import RESERVED, UNREAD, FileFormat, Record, UnreadableFile, blocks, cells_under, records, sniff, write_row
 from ingestion.models import ImportChunk, ImportRun
+from profiles.link import settle
 from staff.models import User
 from taxonomy.current import NoRelease, current, plan_of, refresh
 from taxonomy.models import Source
@@ -76,12 +78,23 @@ def run_import(run_id: UUID, *, on_progress: Callable[[ImportRun], None] | None 
             _begin(run)
             _do_blocks(run, on_progress)
         except UnreadableFile as error:
-            run.status, run.error = ImportRun.Status.FAILED, error.code
+            _end(run, ImportRun.Status.FAILED, error.code)
+        except Exception:
+            _end(run, ImportRun.Status.FAILED, "import.stopped")
+            raise
         else:
-            run.status = ImportRun.Status.FINISHED
-        run.finished_at = timezone.now()
-        run.save(update_fields=["status", "error", "finished_at"])
+            settle()  # what a killed process left
+            run.trial_keys.all().delete()
+            _end(run, ImportRun.Status.FINISHED)
         return run
+
+
+def is_idle(run: ImportRun) -> bool:
+    """Whether no process is at work on the run."""
+    key = _lock_of(run.pk)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [key])
+        return bool(cursor.fetchone()[0])
 
 
 def outcome(run: ImportRun) -> Outcome:
@@ -98,14 +111,16 @@ def failed_rows(run: ImportRun) -> Iterator[bytes]:
     kept = [column for column in file_format.columns if column not in RESERVED]
     if file_format.kind == "csv":
         yield write_row([*kept, *RESERVED], file_format.delimiter)
-    failed = _failures(run)
-    row, event_id, reasons = next(failed, (0, "", []))
+    failed = groupby(_failures(run), key=lambda failure: failure[0])
+    row, failures = next(failed, (0, iter(())))
     for block in blocks(Path(run.path), file_format):
         for record in records(block, file_format):
             if record.row != row:
                 continue
-            yield _with_reason(record, file_format, event_id or "", " ".join(message_for(one) for one in reasons))
-            row, event_id, reasons = next(failed, (0, "", []))
+            events = list(failures)
+            reasons = " ".join(message_for(one) for _row, _event_id, found in events for one in found)
+            yield _with_reason(record, file_format, " ".join(event_id for _row, event_id, _found in events if event_id), reasons)
+            row, failures = next(failed, (0, iter(())))
         if not row:
             return
 
@@ -114,7 +129,7 @@ def _with_reason(record: Record, file_format: FileFormat, event_id: str, reason:
     """A failed record as it came, with the two columns that are ours."""
     if file_format.kind == "ndjson":
         decoded = decode_json(record.original)
-        fields = {**decoded} if isinstance(decoded, dict) else {"_record": record.original.decode("utf-8", "replace")}
+        fields = {**decoded} if isinstance(decoded, dict) else {UNREAD: record.original.decode("utf-8", "replace")}
         return encode_json({**fields, "_tagline_id": event_id, "_reason": reason}) + b"\n"
     cells, surplus = cells_under(record.original, file_format)
     return write_row([*cells, event_id, reason, *surplus], file_format.delimiter)
@@ -131,15 +146,27 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _lock_of(run_id: UUID) -> int:
+    return run_id.int % 2**63
+
+
+def _end(run: ImportRun, status: str, error: str = "") -> None:
+    """Note how it ended; where the database is away, the next attempt does."""
+    run.status, run.error, run.finished_at = status, error, timezone.now()
+    with suppress(DatabaseError, InterfaceError):
+        run.save(update_fields=["status", "error", "finished_at"])
+
+
 @contextmanager
 def _only_one(run_id: UUID) -> Iterator[None]:
-    key = run_id.int % 2**63
+    key = _lock_of(run_id)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", [key])
         try:
             yield
         finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
+            with suppress(DatabaseError, InterfaceError):  # a connection that is gone took its locks along
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
 
 
 def _begin(run: ImportRun) -> None:

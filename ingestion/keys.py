@@ -75,13 +75,14 @@ class Allowance:
         if not one.per_second:
             return True
         second = int(time.time())
+        needed = min(events, one.per_second)  # a larger request takes a whole second's worth; it could never be sent otherwise
         with self._lock:
-            if self._left[one.key_id, second] < events:
-                share = max(events, one.per_second // 10)
+            if self._left[one.key_id, second] < needed:
+                share = max(needed, one.per_second // 10)
                 self._left[one.key_id, second] += _lease(one, second, share)
-            if self._left[one.key_id, second] < events:
+            if self._left[one.key_id, second] < needed:
                 return False
-            self._left[one.key_id, second] -= events
+            self._left[one.key_id, second] -= needed
             for stale in [kept for kept in self._left if kept[1] < second]:
                 del self._left[stale]
             return True

@@ -1,5 +1,6 @@
 """The only way in: records of one source become events, each with its first verdict, on disk when this returns."""
 
+import re
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from django.db.backends.utils import CursorWrapper
 
 from ingestion.doors.files import FileFormat, decode_row
 from ingestion.quarantine import write_reasons
-from profiles.link import settle
+from profiles.link import settle_soon
 from profiles.record import Delivery, Entry, InCommit, counts, find_duplicates, record
 from taxonomy.current import Current
 from taxonomy.standardize import (
@@ -26,12 +27,14 @@ from taxonomy.standardize import (
     standardize,
 )  # fmt: skip
 
+_PUBLIC_ID = re.compile("[0-9a-fA-F]{32}")
+
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
     """One record as a door cut it. `decoded`: None lets the pipeline decode JSON; a Refusal is refused as it stands.
 
-    `closes` is the public id of a held event this record mends; `row` its number in a file.
+    `closes` are the public ids of held events this record mends, parted by spaces; `row` its number in a file.
     """
 
     original: bytes
@@ -82,7 +85,7 @@ def receive(
     if dry_run:
         find_duplicates([delivery])
     elif (store or store_alone)(delivery):
-        settle()
+        settle_soon()
     return Receipt(delivery.batch_id, current.version, delivery.entries, counts(delivery.entries))
 
 
@@ -118,13 +121,13 @@ def evaluate(
             if result.identifiers:
                 entry.others = _others(result, namespace)
             if one.closes:
-                entry.closes = _event_key(one.closes)
+                entry.closes = _event_keys(one.closes)
             entries.append(entry)
 
-    def reread(original: bytes) -> RawEvent | None:
+    def reread(original: bytes, item: int | None) -> RawEvent | None:
         decoded = decode_row(original, file_format) if file_format else decode_json(original)
-        found = read(decoded, source, plan, received_at=received_at, original=original)[0]
-        return None if isinstance(found, Refusal) else found
+        found = read(decoded, source, plan, received_at=received_at, original=original)[item or 0 :]
+        return None if not found or isinstance(found[0], Refusal) else found[0]
 
     return Delivery(
         batch_id, source.uuid, source_code, door, received_at, current.release_id, entries, reread, key_id,
@@ -151,8 +154,5 @@ def _others(result: Result, namespace: str) -> list[Subject]:
     return [subject for subject in subjects if subject != result.subject]
 
 
-def _event_key(public_id: str) -> bytes | None:
-    try:
-        return bytes.fromhex(public_id.strip())
-    except ValueError:
-        return None
+def _event_keys(public_ids: str) -> tuple[bytes, ...]:
+    return tuple(bytes.fromhex(one) for one in public_ids.split() if _PUBLIC_ID.fullmatch(one))

@@ -3,7 +3,7 @@
 from django.db.backends.utils import CursorWrapper
 
 from profiles.record import Delivery
-from taxonomy.standardize import CODES, storable
+from taxonomy.standardize import storable
 
 _CHARACTERS = 200
 
@@ -18,7 +18,7 @@ def write_reasons(cursor: CursorWrapper, deliveries: list[Delivery], closed: lis
         for entry in delivery.entries
         if entry.raw is not None and entry.result is not None and entry.status == "quarantined" and entry.event_id is not None
         for violation in entry.result.violations
-        if CODES[violation.code].blocking
+        if violation.blocking
     }
     if not rows:
         return

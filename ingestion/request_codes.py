@@ -17,6 +17,8 @@ WORDS: dict[str, tuple[Text, Text, Text, Text]] = {
     "request.media_type": (_("Other media type"), _("The body is not said to be JSON (415)."), _("Content-Type: application/json"), _("Set this header.")),
     "request.encoding": (_("Other packing"), _("The body is packed in a way we do not know (415)."), _("gzip, or nothing."), _("Pack it with gzip, or not at all.")),
     "request.not_gzip": (_("Broken gzip"), _("The body is said to be gzip and is not, or is cut off (400)."), _("A whole gzip stream."), _("Send it again.")),
+    "request.length": (_("Length missing"), _("The request came in pieces, without the length of its body (411)."), _("Content-Length"), _("Send the body whole.")),
+    "request.dry_run": (_("Dry run or not"), _("dry_run is neither true nor false (400)."), "dry_run=true", _("Correct it, then send again; nothing was stored.")),
     "rate_limited": (_("Too fast"), _("The key sends more events a second than it may (429)."), _("No more than the key's limit."), _("Wait as long as Retry-After says, then send again.")),
     "no_release": (_("No standard yet"), _("No standard has been published (503)."), _("A release."), _("Publish the standard, then send again.")),
     "source_unreleased": (_("Source not released"), _("The key's source is not in the published standard (503)."), _("A source that is released."), _("Publish the source, then send again.")),

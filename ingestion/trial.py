@@ -12,7 +12,7 @@ from django.db.models import Sum
 
 from ingestion.doors.files import FileFormat, decode_row
 from profiles.models import Event, Tally
-from taxonomy.standardize import CODES, Plan, Refusal, Result, SourcePlan, decode_json, read, standardize
+from taxonomy.standardize import Plan, Refusal, Result, SourcePlan, decode_json, read, standardize
 
 Outcome = Literal["held", "let_in", "otherwise"]
 OUTCOMES: tuple[Outcome, ...] = ("held", "let_in", "otherwise")
@@ -96,11 +96,11 @@ def _sample(standing: int, since: datetime, sources: Collection[UUID], sample: i
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT e.key, e.source_id, e.received_at, b.format, o.record, o.item
+            SELECT e.key, e.source_id, e.received_at, b.format, coalesce(o.record, h.record), o.item
             FROM (
                 SELECT * FROM profiles_event e WHERE standing = %s AND received_at >= %s {chosen} ORDER BY id DESC LIMIT %s
             ) AS e
-            JOIN profiles_original o ON o.event_id = e.id LEFT JOIN profiles_batch b ON b.id = e.batch_id
+            JOIN profiles_original o ON o.event_id = e.id LEFT JOIN profiles_original h ON h.event_id = o.holder_id LEFT JOIN profiles_batch b ON b.id = e.batch_id
             """,
             [standing, since, *([list(sources)] if sources else []), sample],
         )
@@ -147,9 +147,7 @@ def _note(
         reasons = [(name, "") for name in _differs(first, second)]
     else:
         failing = second if outcome == "held" else first
-        reasons = (
-            [(violation.code, violation.path) for violation in failing.violations if CODES[violation.code].blocking] if failing else []
-        )
+        reasons = [(violation.code, violation.path) for violation in failing.violations if violation.blocking] if failing else []
     one.reasons.update({f"{code} {path}".strip() for code, path in reasons})
     if len(one.examples) < _EXAMPLES:
         one.examples.append(Example(event.key.hex(), is_held, reasons))

@@ -13,6 +13,9 @@ FILE_PROBLEMS: dict[str, Promise | str] = {
     "file.column_unnamed": _("A column of the header has no name. Name every column, then upload the file again."),
     "file.column_repeated": _("Two columns have the same name. Give each its own, then upload the file again."),
     "file.record_too_long": _("A row does not end within 16 MB. Look for a quotation mark that is not closed."),
+    "file.json_array": _("The file is one JSON list. Write one JSON object a line instead, such as with: jq -c '.[]' FILE."),
+    "file.line_ends": _("The lines end in the way of old Macs. Save the file as CSV UTF-8 with other line ends, then upload it again."),
+    "import.stopped": _("The import was stopped by an error of ours. What was stored is kept; press “Go on”."),
     "release.none": _("No standard has been published yet. Publish one, then start the import again."),
     "source.unreleased": _("The source is not in the published standard yet. Publish it, then start the import again."),
 }

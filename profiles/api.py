@@ -44,7 +44,7 @@ class ReadTokenAuthentication(BaseAuthentication):
         now = timezone.now()
         token = (
             ReadToken.objects.select_related("user")
-            .filter(hash=hashlib.sha256(secret.encode()).digest(), revoked_at=None, expires_at__gt=now)
+            .filter(hash=hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest(), revoked_at=None, expires_at__gt=now)
             .first()
         )
         if token is None or not token.user.is_active:

@@ -20,6 +20,7 @@ _COLUMNS = (
 )
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\\\u0000"})
 _NULL = "\\N"
+_NONE = b"\xff\xff\xff\xff"  # a length of -1
 _NAME_CHARACTERS = 1_000
 _COUNTED, _HELD = str(int(Event.Standing.COUNTED)), str(int(Event.Standing.HELD))
 
@@ -32,17 +33,23 @@ def copy_events(cursor: CursorWrapper, new: "list[tuple[Delivery, Entry]]", ids:
 
 
 def copy_originals(cursor: CursorWrapper, new: "list[tuple[Delivery, Entry]]") -> None:
-    """In PostgreSQL's binary form, so that bytes need no hex. Source: its manual, "Binary Format" of COPY."""
-    pack = struct.Struct(">hiqi").pack
-    item = struct.Struct(">ii").pack
+    """In PostgreSQL's binary form, so that bytes need no hex. Source: its manual, "Binary Format" of COPY.
+
+    A record of many events is stored with the first of them; the others say with which.
+    """
+    head, size = struct.Struct(">hiq").pack, struct.Struct(">i").pack
+    item, holder = struct.Struct(">ii").pack, struct.Struct(">iq").pack
     pieces = [b"PGCOPY\n\xff\r\n\0" + bytes(8)]
+    holders: dict[int, int] = {}
     for _, entry in new:
         assert entry.event_id is not None and entry.raw is not None
-        pieces.append(pack(3, 8, entry.event_id, len(entry.original)))
-        pieces.append(entry.original)
-        pieces.append(b"\xff\xff\xff\xff" if entry.raw.item is None else item(4, entry.raw.item))
+        pieces.append(head(4, 8, entry.event_id))
+        held_by = entry.event_id if entry.raw.item is None else holders.setdefault(id(entry.original), entry.event_id)
+        pieces += (size(len(entry.original)), entry.original) if held_by == entry.event_id else (_NONE,)
+        pieces.append(_NONE if entry.raw.item is None else item(4, entry.raw.item))
+        pieces.append(_NONE if held_by == entry.event_id else holder(8, held_by))
     pieces.append(b"\xff\xff")
-    with cursor.copy("COPY profiles_original (event_id, record, item) FROM STDIN (FORMAT binary)") as copy:
+    with cursor.copy("COPY profiles_original (event_id, record, item, holder_id) FROM STDIN (FORMAT binary)") as copy:
         copy.write(b"".join(pieces))
 
 

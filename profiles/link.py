@@ -5,13 +5,14 @@ device and anonymous_id follow the newest phone, from that event on; an account 
 past included, until a second phone makes it contested; an identifier with too many phones is shared and ties nothing.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
 
 from profiles.models import Event, Link, Subject, Tie
@@ -19,7 +20,9 @@ from profiles.ties import HOPELESS
 from taxonomy.models import Source
 from taxonomy.standardize import GLOBAL_KINDS, KINDS
 
-_LOCK = 7_201_003
+_LOCK = 7_201_011
+logger = logging.getLogger(__name__)
+
 _FOLLOWING = frozenset({"device", "anonymous_id"})
 _STRENGTH = {kind: rank for rank, kind in enumerate(KINDS)}
 
@@ -38,11 +41,25 @@ def settle() -> int:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-            # Before the events are read: one that is committed later asks again.
-            cursor.execute("UPDATE profiles_tie SET settled = true WHERE NOT settled RETURNING weaker_id")
+            # Before the events are read: one that is committed later asks again. A tie somebody writes is theirs to settle.
+            cursor.execute(
+                """
+                UPDATE profiles_tie AS tie SET settled = true
+                FROM (SELECT id FROM profiles_tie WHERE NOT settled FOR UPDATE SKIP LOCKED) AS due
+                WHERE tie.id = due.id RETURNING tie.weaker_id
+                """
+            )
             unsettled = [weaker for (weaker,) in cursor.fetchall()]
         relink(set(unsettled))
         return len(unsettled)
+
+
+def settle_soon() -> None:
+    """Settle now; where that fails, the periodic job does. The events are on disk: their sender must not be told otherwise."""
+    try:
+        settle()
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("links are drawn later: %s", type(error).__name__)
 
 
 def relink(subject_ids: Iterable[int]) -> None:

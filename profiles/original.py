@@ -21,7 +21,7 @@ class ShownOriginal:
 
 
 def shown_original(original: Original, event: Event, *, unmasked: bool) -> ShownOriginal:
-    record = bytes(original.record)
+    record = original.whole_record
     text = record.decode("utf-8", "replace")
     item = None if original.item is None else original.item + 1
     file_format = event.batch.format or {}

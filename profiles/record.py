@@ -23,6 +23,7 @@ from profiles.models import Event
 from profiles.subjects import known, subject_ids
 from profiles.ties import Ties
 from taxonomy.standardize import RawEvent, Refusal, Result, Subject, content_hash, encode_json
+from taxonomy.violations import is_blocking
 
 COUNTED, HELD, TAKEN_BACK, CORRECTED = (
     int(Event.Standing.COUNTED), int(Event.Standing.HELD), int(Event.Standing.TAKEN_BACK), int(Event.Standing.CORRECTED),
@@ -37,8 +38,8 @@ _IDS_AT_ONCE = 1_000
 class Entry:
     """One raw event with its reading, or a refusal; after `record`, what became of it.
 
-    `others` are the identifiers it came with besides its subject. `closes` is the key of a held event that this one
-    corrects. `first` is the stored event a duplicate was answered with.
+    `others` are the identifiers it came with besides its subject. `closes` are the keys of held events that this one
+    corrects. `first` is the stored event a duplicate was answered with, `differs` whether that says something else.
     """
 
     original: bytes
@@ -47,10 +48,11 @@ class Entry:
     refusal: Refusal | None = None
     key: bytes = b""
     others: list[Subject] = field(default_factory=list)
-    closes: bytes | None = None
+    closes: tuple[bytes, ...] = ()
     row: int = 0
     event_id: int | None = None
     first: "Stored | None" = None
+    differs: bool = False
 
     @property
     def status(self) -> str:
@@ -73,10 +75,12 @@ class Stored:
     refinements: list[str]
     report: dict[str, Any]
     original: bytes
+    item: int | None
 
     @property
     def verdict(self) -> str:
-        return "accepted" if self.standing != HELD else "quarantined"
+        """The first one: what mended it later does not change it."""
+        return "quarantined" if any(map(is_blocking, self.report.get("violations", []))) else "accepted"
 
 
 @dataclass(slots=True)
@@ -90,7 +94,7 @@ class Delivery:
     received_at: datetime
     release_id: int
     entries: list[Entry]
-    reread: Callable[[bytes], RawEvent | None]
+    reread: Callable[[bytes, int | None], RawEvent | None]
     key_id: int | None = None
     format: dict[str, Any] | None = None
 
@@ -133,10 +137,11 @@ def find_duplicates(deliveries: list[Delivery]) -> None:
         seen: dict[bytes, Entry] = {}
         for delivery, entry in wanted:
             before = stored.get(entry.key)
-            if before is not None and not _supersedes(entry, before, delivery):
-                entry.first = before
-            elif entry.key in seen and _same_content(entry, seen[entry.key]):
-                entry.first = _as_stored(seen[entry.key])
+            earlier = seen.get(entry.key)
+            if earlier is not None and (earlier.status == "accepted" or _same_content(entry, earlier)):
+                entry.first, entry.differs = as_stored(earlier), not _same_content(entry, earlier)
+            elif earlier is None and before is not None and not _supersedes(entry, before, delivery):
+                entry.first, entry.differs = before, _says_otherwise(entry, before, delivery)
             else:
                 seen[entry.key] = entry
 
@@ -167,7 +172,7 @@ def _record_once(deliveries: list[Delivery], in_commit: InCommit, *, believes_ne
     closed: list[int] = []
     for delivery in deliveries:
         for entry in delivery.entries:
-            entry.first, entry.event_id = None, None
+            entry.first, entry.event_id, entry.differs = None, None, False
     with transaction.atomic(), connection.cursor() as cursor:
         waiting = [(delivery, entry) for delivery in deliveries for entry in delivery.entries if entry.result is not None]
         while waiting:
@@ -206,10 +211,10 @@ def _store_wave(
             superseded.append(stands)
             new.append((delivery, entry))
         else:
-            entry.first = stands
+            entry.first, entry.differs = stands, _says_otherwise(entry, stands, delivery)
     _set_aside(cursor, superseded)
     closed += [stands.event_id for stands in superseded]
-    closed += _close(cursor, new)
+    closed += _close(cursor, firsts.values())
     if new:
         _write_events(cursor, new, ties, learned)
     return _answer_repeats(repeats, firsts)
@@ -224,7 +229,8 @@ def _answer_repeats(repeats: list[Pair], firsts: dict[bytes, Pair]) -> list[Pair
         ):
             left.append((delivery, entry))
         else:
-            entry.first = first.first or _as_stored(first)
+            entry.first = first.first or as_stored(first)
+            entry.differs = not _same_content(entry, first)
     return left
 
 
@@ -239,19 +245,24 @@ def _supersedes(entry: Entry, stands: Stored, delivery: Delivery) -> bool:
     """Whether an entry takes the place of what is stored under its key: taken back, or held and now said otherwise."""
     if stands.standing == TAKEN_BACK:
         return True
-    if stands.standing != HELD or entry.original == stands.original or entry.raw is None:
+    return stands.standing == HELD and _says_otherwise(entry, stands, delivery)
+
+
+def _says_otherwise(entry: Entry, stands: Stored, delivery: Delivery) -> bool:
+    assert entry.raw is not None
+    if entry.original == stands.original and entry.raw.item == stands.item:
         return False
-    former = delivery.reread(stands.original)
+    former = delivery.reread(stands.original, stands.item)
     return former is None or content_hash(entry.raw) != content_hash(former)
 
 
-def _as_stored(entry: Entry) -> Stored:
-    assert entry.result is not None
+def as_stored(entry: Entry) -> Stored:
+    assert entry.result is not None and entry.raw is not None
     result = entry.result
     return Stored(
         entry.event_id or 0, entry.key, HELD if result.verdict == "quarantined" else COUNTED,
         UUID(result.tag) if result.tag else None, result.refinements,
-        {"changes": msgspec.to_builtins(result.changes), "violations": msgspec.to_builtins(result.violations)}, entry.original,
+        {"changes": msgspec.to_builtins(result.changes), "violations": msgspec.to_builtins(result.violations)}, entry.original, entry.raw.item,
     )  # fmt: skip
 
 
@@ -261,17 +272,25 @@ def _stored(cursor: CursorWrapper, keys: Iterable[bytes]) -> dict[bytes, Stored]
         return {}
     cursor.execute(
         """
-        SELECT event.id, key, standing, tag_id, refinements, report::text, record
+        SELECT event.id, key, standing, tag_id, refinements, report::text, coalesce(original.record, holder.record), original.item
         FROM profiles_event AS event LEFT JOIN profiles_original AS original ON original.event_id = event.id
+        LEFT JOIN profiles_original AS holder ON holder.event_id = original.holder_id
         WHERE key = ANY(%s)
         """,
         [wanted],
     )
     return {
         bytes(key): Stored(
-            event_id, bytes(key), standing, tag_id, refinements or [], msgspec.json.decode(report) if report else {}, bytes(original or b"")
+            event_id,
+            bytes(key),
+            standing,
+            tag_id,
+            refinements or [],
+            msgspec.json.decode(report) if report else {},
+            bytes(original or b""),
+            item,
         )
-        for event_id, key, standing, tag_id, refinements, report, original in cursor.fetchall()
+        for event_id, key, standing, tag_id, refinements, report, original, item in cursor.fetchall()
     }
 
 
@@ -294,9 +313,15 @@ def _freed_key(stands: Stored) -> bytes:
     return blake2b(stands.key + stands.event_id.to_bytes(8), digest_size=16, person=b"freed").digest()
 
 
-def _close(cursor: CursorWrapper, new: list[Pair]) -> list[int]:
-    """Close the held events that mended rows name, of the same source; their ids."""
-    closing = [(entry.closes, delivery.source_id) for delivery, entry in new if entry.closes and entry.closes != entry.key]
+def _close(cursor: CursorWrapper, pairs: Iterable[Pair]) -> list[int]:
+    """Close the held events that mended rows name, of the same source; their ids. A row that came before in order closes too."""
+    closing = [
+        (key, delivery.source_id)
+        for delivery, entry in pairs
+        if entry.closes and (entry.first is None or entry.first.verdict == "accepted")
+        for key in entry.closes
+        if key != entry.key
+    ]
     if not closing:
         return []
     cursor.execute(

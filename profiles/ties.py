@@ -48,7 +48,20 @@ class Ties:
 
     def write(self, cursor: CursorWrapper) -> bool:
         """Write the rows. True if links may have to change."""
+        self._lock(cursor)
         return self._write_rows(cursor) + self._ask_again(cursor) > 0
+
+    def _lock(self, cursor: CursorWrapper) -> None:
+        """Lock what stands, in one order for all writers: they would deadlock otherwise."""
+        if pairs := sorted(self._rows.keys() | self._again):
+            cursor.execute(
+                """
+                SELECT FROM profiles_tie AS tie
+                JOIN unnest(%s::bigint[], %s::bigint[]) AS pair (weaker_id, stronger_id) USING (weaker_id, stronger_id)
+                ORDER BY tie.weaker_id, tie.stronger_id FOR UPDATE OF tie
+                """,
+                [list(column) for column in zip(*pairs, strict=True)],
+            )
 
     def learn(self) -> None:
         """Remember, after the commit, what was written."""

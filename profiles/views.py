@@ -136,7 +136,7 @@ def event(request: HttpRequest, public_id: UUID, event_id: str) -> HttpResponse:
         raise Http404
     unmasked = may_see_personal(request.user) or _revealed(request, one)
     log_access(request.user, AccessLog.Action.ORIGINAL, customer=one.public_id)
-    original = Original.objects.filter(pk=found.pk).first()
+    original = Original.objects.select_related("holder").filter(pk=found.pk).first()
     report = found.report or {}
     context = {
         "title": found.tag.label if found.tag else found.name,

@@ -110,8 +110,9 @@ def _follow() -> None:
 
 def _listen() -> None:
     parameters = connection.get_connection_params()
-    known = {key: parameters[key] for key in ("dbname", "user", "password", "host", "port") if parameters.get(key)}
-    with psycopg.connect(**known, autocommit=True) as listening:
+    for ours in ("cursor_factory", "context", "prepare_threshold"):  # Django's, for cursors of its own kind
+        parameters.pop(ours, None)
+    with psycopg.connect(**parameters, autocommit=True) as listening:
         listening.execute(f"LISTEN {CHANNEL}")
         while True:
             refresh()

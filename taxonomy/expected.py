@@ -53,7 +53,7 @@ def expected_text(expected: Any) -> str:
     if not isinstance(expected, dict):
         return _listed(_type_label(expected)) if expected is not None else ""
     known = [_said(key, expected[key]) for key in SAYINGS if expected.get(key) not in (None, [])]
-    return ", ".join([*known, *(f"{key} {_listed(value)}" for key, value in expected.items() if key not in SAYINGS)])
+    return str(_(", ")).join([*known, *(f"{key} {_listed(value)}" for key, value in expected.items() if key not in SAYINGS)])
 
 
 def _said(key: str, value: Any) -> str:

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
 from taxonomy.expected import expected_text
 from taxonomy.standardize import Violation
+from taxonomy.standardize.codes import HELD
 
 Text = str | Promise
 
@@ -51,6 +52,7 @@ WORDS: dict[str, tuple[Text, Text, Text, Text]] = {
     "time.impossible": (_("Impossible time"), _("The time is more than 24 hours ahead of its arrival, or before 1990."), _("A time in the past, 24 hours ahead at the most."), _("Correct the clock or the time format of the source.")),
     "time.ahead": (_("Time ahead"), _("The time was ahead of its arrival; the time it was received is used."), _("A time in the past."), _("Correct the clock of the source.")),
     "message_id.missing": (_("Message id missing"), _("The event has no id and no time, so a second sending cannot be told from a second event."), _("An id that stays the same when the event is sent again."), _("Let the source send an id.")),
+    "message_id.reused": (_("Message id used again"), _("The source sent this id before with other content; the first stays, and this content was dropped."), _("One id for each event."), _("Give each event an id of its own, and send the same content when you send again.")),
     "attribute.missing": (_("Attribute missing"), _("An attribute that the tag requires is not there."), _("The attribute, of its type."), _("Let the source send it, map it from another field, or make it optional.")),
     "attribute.wrong_type": (_("Wrong type"), _("A value is not of the attribute's type and cannot be taken as such without guessing."), _("A value of the attribute's type."), _("Correct the value, or add a transform to the rule of the source.")),
     "attribute.not_allowed": (_("Value not allowed"), _("The value is not among the choices of the attribute."), _("One of the choices."), _("Map the value with value_map, or add it to the choices.")),
@@ -77,6 +79,11 @@ WORDS: dict[str, tuple[Text, Text, Text, Text]] = {
 }  # fmt: skip
 
 
+def is_blocking(one: dict[str, Any]) -> bool:
+    """Whether a violation of a stored report holds its event."""
+    return one["code"] in HELD and not one.get("mode")
+
+
 def title_for(code: str) -> str:
     return str(WORDS[code][0]) if code in WORDS else code
 
@@ -89,16 +96,16 @@ def message_for(one: Violation | dict[str, Any]) -> str:
     """What happened, where, the value seen, what was expected, and the next step."""
     found = one if isinstance(one, Violation) else Violation(**one)
     _title, happened, expected, next_step = WORDS[found.code]
-    sentences = [str(happened)]
+    sentences: list[str] = [str(happened)]
     if found.path:
         sentences.append(_where(found))
     if found.seen is not None:
         sentences.append(gettext("Seen: %(seen)s.") % {"seen": found.seen})
     wanted = expected_text(found.expected) or str(expected)
     if wanted:
-        sentences.append(gettext("Expected: %(expected)s") % {"expected": wanted.rstrip(".") + "."})
+        sentences.append(gettext("Expected: %(expected)s.") % {"expected": wanted.rstrip(".。")})
     sentences.append(str(next_step))
-    return " ".join(sentence for sentence in sentences if sentence)
+    return ("" if (get_language() or "").startswith("zh") else " ").join(sentence for sentence in sentences if sentence)
 
 
 def _where(found: Violation) -> str:

@@ -45,6 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start the embedded PostgreSQL for the tests, unless DATABASE_URL names another."""
     from django.conf import settings
 
+    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     if not settings.DATABASE_URL:
         from cdp.postgres import ensure_running

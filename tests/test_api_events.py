@@ -42,12 +42,23 @@ def test_one_event_and_a_list_are_answered_alike(post):
     one = post(purchase()).json()
     many = post({"events": [purchase(id="m2"), purchase(id="m3", event="nonsense")]}).json()
     for answer in (one, many):
-        assert set(answer) == {"batch", "release", "received", "accepted", "changed", "duplicate", "quarantined", "refused", "results"}
+        assert set(answer) == {
+            "batch",
+            "release",
+            "received",
+            "accepted",
+            "changed",
+            "duplicate",
+            "quarantined",
+            "refused",
+            "dry_run",
+            "results",
+        }
         assert answer["received"] == answer["accepted"] + answer["duplicate"] + answer["quarantined"] + answer["refused"]
     assert one["results"][0]["tag"] == "purchase"
     assert {"code", "path", "from", "to"} == set(one["results"][0]["changes"][0])
     assert [result["status"] for result in many["results"]] == ["accepted", "quarantined"]
-    assert {"code", "path", "message", "seen", "expected", "docs"} == set(many["results"][1]["violations"][0])
+    assert {"code", "blocking", "path", "message", "seen", "expected", "docs"} == set(many["results"][1]["violations"][0])
     assert Batch.objects.count() == 2
 
 

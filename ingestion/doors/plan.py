@@ -22,8 +22,10 @@ class PlanView(APIView):
 
     @extend_schema(
         operation_id="read_plan",
+        summary="Read the plan",
+        tags=["Standard"],
+        auth=["write key", "read token"],
         parameters=[
-            OpenApiParameter("Authorization", str, OpenApiParameter.HEADER, description="Bearer <write key or read token>", required=True),
             OpenApiParameter(
                 "If-None-Match", str, OpenApiParameter.HEADER, description="The ETag of the plan you have: 304 while it is current."
             ),

@@ -1,5 +1,5 @@
-from ingestion.models.imports import ImportChunk, ImportRun
+from ingestion.models.imports import ImportChunk, ImportRun, TrialKey
 from ingestion.models.keys import FailedRequest, KeyLease, WriteKey
 from ingestion.models.quarantine import QuarantineReason
 
-__all__ = ["FailedRequest", "ImportChunk", "ImportRun", "KeyLease", "QuarantineReason", "WriteKey"]
+__all__ = ["FailedRequest", "ImportChunk", "ImportRun", "KeyLease", "QuarantineReason", "TrialKey", "WriteKey"]

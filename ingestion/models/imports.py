@@ -43,6 +43,17 @@ class ImportRun(models.Model):
         return self.file_name
 
 
+class TrialKey(models.Model):
+    """An event of a file that is only tried, so that the same one in another block counts as its duplicate. Gone when the try ends."""
+
+    run = models.ForeignKey(ImportRun, models.CASCADE, related_name="trial_keys", db_index=False)
+    key = models.BinaryField(max_length=32)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "key"], name="trial_key_once")]
+        default_permissions = ()
+
+
 class ImportChunk(models.Model):
     """A finished stretch of a file, written in the transaction that stored its events: it is done, or it never was."""
 

@@ -80,14 +80,20 @@ class Event(models.Model):
 
 
 class Original(models.Model):
-    """The exact bytes of an event's record."""
+    """The exact bytes of an event's record; of a record with many events they are stored once, with `holder`."""
 
     event = models.OneToOneField(Event, models.CASCADE, primary_key=True, db_constraint=False, related_name="original")
-    record = models.BinaryField()
+    record = models.BinaryField(null=True)
+    holder = models.ForeignKey("self", models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+")
     item = models.IntegerField(null=True, help_text="Which event of the record, when one record holds many")
 
     class Meta:
         default_permissions = ()
+
+    @property
+    def whole_record(self) -> bytes:
+        found = self.record if self.holder is None else self.holder.record
+        return bytes(found or b"")
 
 
 class Tally(models.Model):

@@ -15,11 +15,6 @@ class Code(msgspec.Struct, frozen=True):
     effect: Effect
 
     @property
-    def blocking(self) -> bool:
-        """Whether an event with this violation is held (a refusal never becomes an event at all)."""
-        return self.effect in ("held", "refused")
-
-    @property
     def slug(self) -> str:
         return self.code
 
@@ -67,6 +62,7 @@ _BY_EFFECT: dict[Effect, tuple[str, ...]] = {
         "time.missing",
         "time.ahead",
         "message_id.missing",
+        "message_id.reused",
         "identifier.junk",
         "identifier.unknown_kind",
         "attribute.unplanned",

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from taxonomy.standardize.attributes import check_refined, read_attributes, refinements_of, set_aside, with_refined
-from taxonomy.standardize.codes import HELD
 from taxonomy.standardize.decode import storable
 from taxonomy.standardize.identifiers import KINDS, normalize_identifier
 from taxonomy.standardize.limits import LIMITS
@@ -46,7 +45,7 @@ def standardize(raw: RawEvent, plan: Plan) -> Result:
         if not sent.keys() <= reading.known:
             set_aside(reading, sent, violations, extra)
 
-    held = bool(violations) and any(violation.code in HELD for violation in violations)
+    held = bool(violations) and any(violation.blocking for violation in violations)
     tag = reading.tag if reading is not None else None
     return Result(
         "quarantined" if held else "accepted",

@@ -5,12 +5,15 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from taxonomy.standardize.codes import HELD
 
-class Violation(msgspec.Struct, gc=False):
-    """How an event departs from the plan. Blocking, or only a note, as CODES[code] says.
+
+class Violation(msgspec.Struct, gc=False, omit_defaults=True):
+    """How an event departs from the plan. Blocking, or only a note, as CODES[code] and the plan's `mode` say.
 
     `path` is where, such as "attributes.price"; `seen` is a scalar or a text of at most 200 characters;
-    `values` is what else a sentence about it needs.
+    `values` is what else a sentence about it needs. `mode` is why what would hold the event did not: "watch", "note"
+    or "set_aside".
     """
 
     code: str
@@ -18,6 +21,12 @@ class Violation(msgspec.Struct, gc=False):
     seen: Any = None
     expected: Any = None
     values: dict[str, Any] = {}
+    mode: str = ""
+
+    @property
+    def blocking(self) -> bool:
+        """Whether it holds the event."""
+        return self.code in HELD and not self.mode
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):

@@ -23,7 +23,7 @@ class Command(BaseCommand):
     help = "Serve Tagline on this machine, with demo data. PORT= changes the port."
 
     def handle(self, *args: object, **options: object) -> None:
-        port = environment.whole_number("PORT", 8000, least=1)
+        port = environment.whole_number("PORT", 8000, least=1, most=65_535)
         _refuse_taken(port)
         started_postgres = not settings.DATABASE_URL and self._start_postgres()
         children: list[subprocess.Popen[bytes]] = []

@@ -2,7 +2,11 @@ from argparse import ArgumentParser
 
 from django.core.management.base import BaseCommand, CommandError
 
-from taxonomy.publish import ItemChange, NothingToPublish, NotPublishable, publish, unreleased
+from taxonomy.check_words import finding_text
+from taxonomy.definition import draft_items
+from taxonomy.diff import title
+from taxonomy.problems import plan_problem
+from taxonomy.publish import ItemChange, NothingToPublish, NotPublishable, items_of, newest, publish, unreleased
 
 
 class Command(BaseCommand):
@@ -16,6 +20,8 @@ class Command(BaseCommand):
     def handle(self, *args: object, notes: str, items: list[str] | None, dry_run: bool, **options: object) -> None:
         changes = unreleased()
         if items:
+            if unknown := sorted(set(items) - {name_of(change) for change in changes}):
+                raise CommandError(f"Nothing unreleased is called {', '.join(unknown)}. See --dry-run for what is.")
             changes = [change for change in changes if name_of(change) in items]
         for change in changes:
             sign = "+" if change.before is None else "-" if change.after is None else "~"
@@ -28,8 +34,10 @@ class Command(BaseCommand):
         except NothingToPublish:
             self.stdout.write("Nothing differs from the current release.")
         except NotPublishable as error:
-            lines = [f"{problem.code} {problem.path} of {problem.item}: {problem.values}" for problem in error.problems]
-            raise CommandError("The plan would not hold together:\n" + "\n".join(lines)) from error
+            names = items_of(newest()) | draft_items()
+            lines = [plan_problem(problem, names) for problem in error.problems]
+            lines += [f"{title(names[finding.item])}: {finding_text(finding, names)}" for finding in error.findings]
+            raise CommandError("Nothing was published:\n" + "\n".join(lines)) from error
         else:
             self.stdout.write(f"Published {release.version}: {len(release.changed_items)} items.")
 
