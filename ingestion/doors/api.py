@@ -38,7 +38,7 @@ class EventsView(APIView):
         ],
         summary="Send events",
         tags=["Events"],
-        auth=["write key"],
+        auth=[{"write key": []}],  # type: ignore[list-item]
         request=OpenApiRequest(
             REQUEST_SCHEMA,
             examples=[OpenApiExample("One event", EVENT_EXAMPLE), OpenApiExample("Many events", {"events": [EVENT_EXAMPLE]})],

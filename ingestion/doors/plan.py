@@ -24,7 +24,7 @@ class PlanView(APIView):
         operation_id="read_plan",
         summary="Read the plan",
         tags=["Standard"],
-        auth=["write key", "read token"],
+        auth=[{"write key": []}, {"read token": []}],  # type: ignore[list-item]
         parameters=[
             OpenApiParameter(
                 "If-None-Match", str, OpenApiParameter.HEADER, description="The ETag of the plan you have: 304 while it is current."
