@@ -10,7 +10,7 @@ def _each(app: str, actions: str, models: str) -> set[str]:
     return {f"{app}.{action}_{model}" for action in actions.split() for model in models.split()}
 
 
-_ITEMS = "category attribute tag tagattribute refinement source mappingrule mappingrow"
+_ITEMS = "category attribute tag tagattribute tagmode refinement source mappingrule mappingrow"
 
 READ_STANDARD = _each("taxonomy", "view", f"{_ITEMS} release revision proposal checksetting reviewpolicy")
 SIGN = {"taxonomy.review_proposal"}
@@ -20,7 +20,7 @@ EDIT_STANDARD = (
     | SIGN
     | {"taxonomy.add_proposal"}
     | _each("taxonomy", "add change", _ITEMS)
-    | _each("taxonomy", "delete", "tagattribute refinement mappingrule mappingrow")
+    | _each("taxonomy", "delete", "tagattribute tagmode refinement mappingrule mappingrow")
 )
 OWN_TOKENS = _each("staff", "view add change", "readtoken")
 READ_CUSTOMERS = _each("profiles", "view", "customer subject event")

@@ -23,6 +23,7 @@ WORDS: dict[str, tuple[Text, Text, Text]] = {
     "rule.matched_nothing": (_("Rules match something"), _("Nothing that came lately matched it, though its source sends."), _("Correct its name or condition, or remove it.")),
     "rule.shadowed": (_("Rules get their turn"), _("%(other)s comes before it and takes all its events."), _("Move it up, or remove it.")),
     "tag.unsent": (_("Tags are sent"), _("Nobody has sent it lately."), _("Map a source's name to it, or deprecate it.")),
+    "item.ending": (_("What holds for a while does not end unnoticed"), _("It ends on %(day)s."), _("Ask whether it is still needed: move the day, or let it end.")),
 }  # fmt: skip
 _LOOKS: dict[str, Text] = {
     "email": _("e-mail address"),

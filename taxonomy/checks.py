@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Literal
 
 from taxonomy.personal import looks_personal
@@ -57,6 +58,7 @@ class Given:
     compile: Callable[[], Plan]
     seen: Seen | None
     words: tuple[str, ...]
+    today: date
 
     def of(self, *kinds: str) -> Iterator[tuple[str, Definition]]:
         return ((item, one) for item, one in self.items.items() if one["kind"] in kinds)
@@ -65,14 +67,16 @@ class Given:
 Found = Iterator[tuple[str, dict[str, Any]]]
 
 
-def check(items: Items, compile: Callable[[], Plan], *, before: Items, settings: dict[str, Setting], seen: Seen | None) -> list[Finding]:
+def check(
+    items: Items, compile: Callable[[], Plan], *, before: Items, settings: dict[str, Setting], seen: Seen | None, today: date
+) -> list[Finding]:
     """What the checks of `settings` find, errors first. One that is weighed only for new items leaves those of `before` alone."""
     findings = []
     for name, setting in settings.items():
         run, default = CHECKS[name]
         if setting.severity == "off":
             continue
-        for item, values in run(Given(items, before or items, compile, seen, setting.words or default.words)):
+        for item, values in run(Given(items, before or items, compile, seen, setting.words or default.words, today)):
             if not (setting.only_new and item in before):
                 findings.append(Finding(name, item, setting.severity, values))
     return sorted(findings, key=lambda one: one.severity != "error")
@@ -192,6 +196,20 @@ def _looks_personal(given: Given) -> Found:
             yield item, {"looks_like": found}
 
 
+def _ending(given: Given) -> Found:
+    days = next((int(word) for word in given.words if word.isdigit()), 14)
+    for item, day in endings(given.items):
+        if (day - given.today).days <= days:
+            yield item, {"day": day.isoformat()}
+
+
+def endings(items: Items) -> Iterator[tuple[str, date]]:
+    """(item, day) of rules for a while, and of what is only watched for now: an attribute, a tag or one use in it."""
+    for item, one in items.items():
+        days = [one.get("until"), one.get("watch_until"), *(use.get("watch_until") for use in one.get("attributes") or [])]
+        yield from ((item, date.fromisoformat(day)) for day in dict.fromkeys(days) if day)
+
+
 Run = Callable[[Given], Found]
 _VERBS = (
     "add", "ask", "buy", "call", "cancel", "click", "close", "complete", "favorite", "join", "leave", "login", "open", "pay", "receive",
@@ -216,4 +234,5 @@ CHECKS: dict[str, tuple[Run, Setting]] = {
     "rule.matched_nothing": (_rule_matched_nothing, Setting("warning")),
     "rule.shadowed": (_rule_shadowed, Setting("warning")),
     "tag.unsent": (_tag_unsent, Setting("warning")),
+    "item.ending": (_ending, Setting("warning", words=("14",))),
 }

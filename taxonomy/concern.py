@@ -26,7 +26,7 @@ class Concern:
 def concerns(before: Items, after: Items, changed: Iterable[str], verdict: Verdict) -> dict[str, Concern]:
     """{department's code or duty: its concern} of going from one set of definitions to another."""
     found: dict[str, Concern] = defaultdict(Concern)
-    sides = (_Owners(before), _Owners(after))
+    sides = (Owners(before), Owners(after))
     personal = _personal(before, after)
     for item in changed:
         owners = set().union(*(side.of(item) for side in sides))
@@ -43,7 +43,7 @@ def concerns(before: Items, after: Items, changed: Iterable[str], verdict: Verdi
     return dict(found)
 
 
-class _Owners:
+class Owners:
     """Which departments answer for an item of a plan, or use it."""
 
     def __init__(self, items: Items) -> None:

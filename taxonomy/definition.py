@@ -7,12 +7,12 @@ from uuid import UUID
 
 from django.db import models, transaction
 
-from taxonomy.models import Attribute, Category, MappingRow, MappingRule, Refinement, Source, Tag, TagAttribute
+from taxonomy.models import Attribute, Category, MappingRow, MappingRule, Refinement, Source, Tag, TagAttribute, TagMode
 
 Definition = dict[str, Any]
 Items = dict[str, Definition]
 
-MODELS: dict[str, type[models.Model]] = {model.kind: model for model in (Category, Attribute, Tag, Source, MappingRule)}
+MODELS: dict[str, type[models.Model]] = {model.kind: model for model in (Category, Attribute, Source, Tag, MappingRule)}
 # The order in which definitions can be written, so that what they refer to is there.
 KINDS = tuple(MODELS)
 
@@ -25,6 +25,10 @@ _PLAIN: dict[str, tuple[str, ...]] = {
         "envelope",
     ),
     "rule": ("position", "match", "name", "keep_unmapped", "note"),
+}  # fmt: skip
+# Said only where they say something, so that what never had them stays as it was.
+_OPTIONAL: dict[str, dict[str, Any]] = {
+    "attribute": {"watch_until": None}, "tag": {"watch_until": None}, "rule": {"below_version": "", "until": None},
 }  # fmt: skip
 _LABELS = ("label_en", "label_zh_hans", "description_en", "description_zh_hans")
 # definition key -> column of a foreign key
@@ -64,7 +68,7 @@ def draft_items() -> Items:
 
 def _columns(kind: str) -> list[str]:
     condition = [f"condition_{key}" for key in ("path", "operator", "value")] if kind == "rule" else _LABELS
-    return ["id", *_PLAIN[kind], *_REFERENCES[kind].values(), *condition]
+    return ["id", *_PLAIN[kind], *_OPTIONAL.get(kind, ()), *_REFERENCES[kind].values(), *condition]
 
 
 @transaction.atomic
@@ -73,6 +77,7 @@ def apply_definition(item_id: str | UUID, wanted: Definition) -> models.Model:
     kind = wanted["kind"]
     labels = () if kind == "rule" else _LABELS
     columns = {name: wanted[name] for name in (*_PLAIN[kind], *labels) if name in wanted}
+    columns |= {name: wanted.get(name) or default for name, default in _OPTIONAL.get(kind, {}).items()}
     columns |= {column: wanted.get(key) for key, column in _REFERENCES[kind].items()}
     if kind == "attribute":
         columns["of"] = wanted.get("of") or ""
@@ -97,6 +102,7 @@ def _definition(kind: str, row: Any, inlines: Definition) -> Definition:
     if kind != "rule":
         found |= {name: getattr(row, name) for name in _LABELS}
     found |= {name: getattr(row, name) for name in _PLAIN[kind]}
+    found |= {name: str(value) for name in _OPTIONAL.get(kind, ()) if (value := getattr(row, name))}
     if kind == "attribute":
         found["of"] = row.of or None
     for key, column in _REFERENCES[kind].items():
@@ -125,9 +131,12 @@ def _inlines(kind: str, rows: list[Any], *, every: bool = False) -> dict[UUID, D
         for row in rows:
             found[row.id] = {"attributes": [], "refinements": []}
         of_rows = {} if every else {"tag__in": rows}
-        uses = TagAttribute.objects.filter(**of_rows).values_list("tag_id", "attribute_id", "required", "constraints")
-        for tag, attribute, required, constraints in uses:
-            found[tag]["attributes"].append({"attribute": str(attribute), "required": required, "constraints": constraints})
+        uses = TagAttribute.objects.filter(**of_rows).values_list("tag_id", "attribute_id", "required", "constraints", "watch_until")
+        for tag, attribute, required, constraints, watch_until in uses:
+            use = {"attribute": str(attribute), "required": required, "constraints": constraints}
+            found[tag]["attributes"].append(use | ({"watch_until": str(watch_until)} if watch_until else {}))
+        for tag, source, mode in TagMode.objects.filter(**of_rows).values_list("tag_id", "source_id", "mode"):
+            found[tag].setdefault("modes", []).append({"source": str(source) if source else "", "mode": mode})
         for tag, pattern in Refinement.objects.filter(**of_rows).values_list("tag_id", "pattern"):
             found[tag]["refinements"].append({"pattern": pattern})
     elif kind == "rule":
@@ -144,8 +153,15 @@ def _write_inlines(row: Any, wanted: Definition) -> None:
     if wanted["kind"] == "tag":
         row.uses.all().delete()
         TagAttribute.objects.bulk_create(
-            TagAttribute(tag=row, position=at, attribute_id=use["attribute"], required=use["required"], constraints=use["constraints"])
+            TagAttribute(
+                tag=row, position=at, attribute_id=use["attribute"], required=use["required"], constraints=use["constraints"],
+                watch_until=use.get("watch_until"),
+            )
             for at, use in enumerate(wanted.get("attributes", []))
+        )  # fmt: skip
+        row.modes.all().delete()
+        TagMode.objects.bulk_create(
+            TagMode(tag=row, source_id=one["source"] or None, mode=one["mode"]) for one in wanted.get("modes") or []
         )
         row.refinements.all().delete()
         Refinement.objects.bulk_create(

@@ -9,10 +9,12 @@ from django.utils.translation import gettext_lazy as _
 from staff.models import in_reader_language
 from taxonomy.definition import Definition, Items
 from taxonomy.merge import ROW_KEYS
+from taxonomy.models import TagMode
 
 FIELDS: dict[str, Promise | str] = {
     "attribute": _("attribute"),
     "attributes": _("attributes"),
+    "below_version": _("only below version"),
     "category": _("category"),
     "code": _("code"),
     "condition": _("condition"),
@@ -28,6 +30,8 @@ FIELDS: dict[str, Promise | str] = {
     "label_en": _("name in English"),
     "label_zh_hans": _("name in Chinese"),
     "match": _("event name"),
+    "mode": _("when an attribute breaks a rule"),
+    "modes": _("how strict, by source"),
     "name": _("name"),
     "namespace": _("identifier namespace"),
     "note": _("note"),
@@ -51,7 +55,12 @@ FIELDS: dict[str, Promise | str] = {
     "timezone": _("time zone"),
     "type": _("type"),
     "unit": _("unit"),
+    "until": _("only until"),
+    "watch_until": _("only watch until"),
 }
+# What a row without a name is called, and choices that a definition holds by their codes.
+_UNNAMED = {"modes": _("every other source")}
+_CHOICES: dict[str, dict[str, Promise | str]] = {"mode": dict(TagMode.Mode.choices)}
 CONSTRAINTS: dict[str, Promise | str] = {
     "minimum": _("minimum"),
     "maximum": _("maximum"),
@@ -97,7 +106,7 @@ def side_by_side(place: tuple[str, str], theirs: Definition, mine: Definition, n
     key = ROW_KEYS[field]
     rows = ({one[key]: one for one in side.get(field) or []}.get(row) for side in (theirs, mine))
     versions = [_row(one, key, names) for one in rows]
-    return {**told, "field": f"{told['field']}: {shown(row, names)}", "theirs": versions[0], "mine": versions[1]}
+    return {**told, "field": f"{told['field']}: {_row_name(field, row, names)}", "theirs": versions[0], "mine": versions[1]}
 
 
 def _row_lines(field: str, old: list[Definition], new: list[Definition], names: Items) -> list[Line]:
@@ -105,20 +114,28 @@ def _row_lines(field: str, old: list[Definition], new: list[Definition], names: 
     before = {row[key]: row for row in old}
     after = {row[key]: row for row in new}
     lines = [
-        Line(f"{FIELDS[field]}: {shown(name, names)}", _row(before.get(name), key, names), _row(after.get(name), key, names))
+        Line(f"{FIELDS[field]}: {_row_name(field, name, names)}", _row(before.get(name), key, names), _row(after.get(name), key, names))
         for name in dict.fromkeys([*after, *before])
         if before.get(name) != after.get(name)
     ]
     if not lines and list(before) != list(after):
-        order = [", ".join(shown(name, names) for name in rows) for rows in (before, after)]
+        order = [", ".join(_row_name(field, name, names) for name in rows) for rows in (before, after)]
         lines.append(Line(str(_("order of %(field)s") % {"field": FIELDS[field]}), *order))
     return lines
+
+
+def _row_name(field: str, name: str, names: Items) -> str:
+    return shown(name, names) or str(_UNNAMED.get(field, ""))
 
 
 def _row(row: Definition | None, key: str, names: Items) -> str:
     if row is None:
         return ""
-    told = [f"{FIELDS.get(name, name)} {shown(value, names)}" for name, value in row.items() if name != key and value not in _EMPTY]
+    told = [
+        f"{FIELDS.get(name, name)} {_CHOICES.get(name, {}).get(value) or shown(value, names)}"
+        for name, value in row.items()
+        if name != key and value not in _EMPTY
+    ]
     return ", ".join(told) or str(_("there"))
 
 

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 Definition = dict[str, Any]
 # What a row of an inline is known by.
-ROW_KEYS = {"attributes": "attribute", "refinements": "pattern", "rows": "target"}
+ROW_KEYS = {"attributes": "attribute", "refinements": "pattern", "rows": "target", "modes": "source"}
 
 
 class Merged(NamedTuple):

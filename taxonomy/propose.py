@@ -12,6 +12,7 @@ from taxonomy.definition import Definition, Items, draft_items
 from taxonomy.draft import write_items, writing
 from taxonomy.models import Proposal, ProposalItem, Vote
 from taxonomy.publish import NotPublishable, items_of, newest, problems_of
+from taxonomy.recent import seen_lately
 from taxonomy.review import Standing, settle, standing
 
 
@@ -25,6 +26,14 @@ class ElsewhereProposed(Exception):
 
 class NothingChanged(Exception):
     """None of the items differs from the current release."""
+
+
+class StillArrives(Exception):
+    """Tags that sources still send would be retired, and no reason is given."""
+
+    def __init__(self, tags: list[str]) -> None:
+        super().__init__(len(tags))
+        self.tags = tags
 
 
 class WrongState(Exception):
@@ -100,7 +109,7 @@ def join(proposal: Proposal, *, by: User) -> None:
 def submit(proposal: Proposal, *, by: User) -> Standing:
     """Keep the definitions as they stand and ask the departments concerned. Approvals that edits touched are void.
 
-    Raises NotPublishable with every problem of the plan as it would be, or NothingChanged.
+    Raises NotPublishable with every problem of the plan as it would be, NothingChanged or StillArrives.
     """
     with writing():
         _expect(proposal, *_EDITABLE, by=by)
@@ -109,7 +118,10 @@ def submit(proposal: Proposal, *, by: User) -> Standing:
         edited = _keep_definitions(proposal, earlier, released, draft)
         if not proposal.items.exists():
             raise NothingChanged
-        problems, findings = problems_of(released, proposed(proposal, released))
+        after = proposed(proposal, released)
+        if not proposal.retire_reason.strip() and (retired := retired_but_sent(released, after)):
+            raise StillArrives(retired)
+        problems, findings = problems_of(released, after)
         if problems or findings:
             raise NotPublishable(problems, findings)
         signed = standing(proposal)
@@ -127,6 +139,17 @@ def submit(proposal: Proposal, *, by: User) -> Standing:
         tell(waiting, gettext_noop("“%(title)s” by %(who)s waits for your department."), link=link, title=proposal.title, who=str(by))
         tell(told, gettext_noop("“%(title)s” by %(who)s is proposed; it concerns your department."), link=link, title=proposal.title, who=str(by))  # fmt: skip
     return signed
+
+
+def retired_but_sent(before: Items, after: Items) -> list[str]:
+    """Tags that are received now, would be no longer, and arrived lately."""
+    retired = [item for item, one in before.items() if _is_received(one) and not _is_received(after.get(item))]
+    seen = seen_lately().tags if retired else ()
+    return [item for item in retired if item in seen]
+
+
+def _is_received(one: Definition | None) -> bool:
+    return one is not None and one["kind"] == "tag" and one.get("status") != "draft"
 
 
 def pull_back(proposal: Proposal, *, by: User) -> None:

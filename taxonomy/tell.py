@@ -8,7 +8,7 @@ from django.utils.translation import gettext_noop
 from staff.models import User
 from staff.notices import tell
 from taxonomy.affected import effects_by_source
-from taxonomy.definition import Items
+from taxonomy.definition import MODELS, Items
 from taxonomy.models import Follow, Release
 from taxonomy.publish import items_of
 from taxonomy.verdict import judge
@@ -29,6 +29,10 @@ def tell_of_release(made: Release, before: Items) -> None:
             else gettext_noop("Release %(version)s: the source %(source)s may send more.")
         )
         tell(owners, said, link=f"{link}#source-{source}", version=made.version, source=one["code"])
+
+
+def item_link(kind: str, item: Any) -> str:
+    return reverse(f"admin:taxonomy_{MODELS[kind]._meta.model_name}_change", args=[item])
 
 
 def is_following(person: User, item_id: Any) -> bool:

@@ -36,6 +36,8 @@ CODES: dict[str, Level] = {
     "tag.one_of_loosened": "additive",
     "tag.refinement_added": "additive",
     "tag.refinement_removed": "breaking",
+    "tag.stricter": "breaking",
+    "tag.milder": "additive",
     "attribute.added": "additive",
     "attribute.removed": "breaking",
     "attribute.renamed": "breaking",
@@ -67,6 +69,7 @@ CODES: dict[str, Level] = {
 
 # What the wider type also takes, unchanged in meaning.
 _WIDER = frozenset({("integer", "decimal"), *((kind, "text") for kind in ("choice", "email", "url", "phone", "date", "datetime"))})
+_STRICTNESS = {"note": 0, "set_aside": 1, "quarantine": 2}
 _LOWER, _UPPER = ("minimum", "min_length", "min_items"), ("maximum", "max_length", "max_items")
 
 
@@ -156,17 +159,38 @@ def _tag(item: str, old: Maybe, new: Maybe) -> Found:
     yield from _uses(item, old, new)
     yield from _one_of(item, old.get("one_of") or [], new.get("one_of") or [])
     patterns = [{one["pattern"] for one in tag.get("refinements") or []} for tag in (old, new)]
+    yield from _modes(item, old, new)
     yield from (Effect(item, "tag.refinement_removed", {"pattern": one}) for one in sorted(patterns[0] - patterns[1]))
     yield from (Effect(item, "tag.refinement_added", {"pattern": one}) for one in sorted(patterns[1] - patterns[0]))
+
+
+def _modes(item: str, old: Definition, new: Definition) -> Found:
+    """What stands of a source that is not named is the mode of all others, else that events are held."""
+    was, now = ({one["source"]: one["mode"] for one in tag.get("modes") or []} for tag in (old, new))
+    for source in was | now:
+        first, second = (one.get(source) or one.get("") or "quarantine" for one in (was, now))
+        if first != second:
+            code = "tag.stricter" if _STRICTNESS[second] > _STRICTNESS[first] else "tag.milder"
+            yield Effect(item, code, {"source": source, "before": first, "after": second})
+    yield from _watching(item, old, new, ("tag.milder", "tag.stricter"), {})
+
+
+def _watching(item: str, old: Definition, new: Definition, codes: tuple[str, str], values: dict[str, Any]) -> Found:
+    """A later day asks less, an earlier one or none more. `codes`: of less and of more."""
+    was, now = old.get("watch_until") or "", new.get("watch_until") or ""
+    if was != now:
+        yield Effect(item, codes[now < was], {**values, "constraint": "watch_until", "before": was, "after": now})
 
 
 def _uses(item: str, old: Definition, new: Definition) -> Found:
     was, now = ({use["attribute"]: use for use in tag.get("attributes") or []} for tag in (old, new))
     for attribute in was | now:
-        values = {"attribute": attribute}
+        values: dict[str, Any] = {"attribute": attribute}
         if attribute not in now:
             yield Effect(item, "tag.attribute_removed", values)
             continue
+        if now[attribute].get("watch_until"):
+            values["from"] = now[attribute]["watch_until"]
         required = bool(now[attribute].get("required"))
         if attribute not in was:
             yield Effect(item, "tag.attribute_required" if required else "tag.attribute_added", values)
@@ -174,6 +198,7 @@ def _uses(item: str, old: Definition, new: Definition) -> Found:
         if required != bool(was[attribute].get("required")):
             yield Effect(item, "tag.attribute_required" if required else "tag.attribute_optional", values)
         yield from _constraints(item, was[attribute].get("constraints") or {}, now[attribute].get("constraints") or {}, values)
+        yield from _watching(item, was[attribute], now[attribute], ("attribute.loosened", "attribute.tightened"), {"attribute": attribute})
 
 
 def _one_of(item: str, old: list[list[str]], new: list[list[str]]) -> Found:
@@ -200,6 +225,7 @@ def _attribute(item: str, old: Maybe, new: Maybe, *, used: set[str]) -> Found:
     if old["code"] != new["code"]:
         yield Effect(item, "attribute.renamed", {"before": old["code"], "after": new["code"]})
     yield from _shape(item, old, new)
+    yield from _watching(item, old, new, ("attribute.loosened", "attribute.tightened"), {})
     if old.get("unit") and old.get("unit") != new.get("unit"):
         yield Effect(item, "attribute.unit", {"before": old["unit"], "after": new.get("unit") or ""})
 
@@ -208,6 +234,8 @@ def _shape(item: str, old: Definition, new: Definition, path: str = "") -> Found
     """Type, entries, fields and constraints of an attribute, or of a field at `path` within it."""
     types = ((old.get("type"), new.get("type")), (old.get("of") or None, new.get("of") or None))
     values = {"path": path} if path else {}
+    if new.get("watch_until"):
+        values["from"] = new["watch_until"]
     for was, now in types:
         if was != now:
             code = "attribute.type_widened" if (was, now) in _WIDER else "attribute.type_narrowed"
@@ -282,7 +310,7 @@ def _rule(item: str, old: Maybe, new: Maybe, *, known: Callable[[Definition], bo
             yield Effect(item, "rule.overrides" if known(new) else "rule.added", {"name": new["name"]})
         return
     values = {"name": new["name"]}
-    if any(old.get(name) != new.get(name) for name in ("source", "match", "name", "condition")):
+    if any(old.get(name) != new.get(name) for name in ("source", "match", "name", "condition", "below_version", "until")):
         yield Effect(item, "rule.matches_otherwise", values)
     if old["tag"] != new["tag"]:
         yield Effect(item, "rule.means_otherwise", {**values, "before": old["tag"], "after": new["tag"]})

@@ -6,6 +6,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from taxonomy.diff import CONSTRAINTS, FIELDS, shown, title
+from taxonomy.models import TagMode
 from taxonomy.verdict import Effect, Items
 
 LEVELS: dict[str, Promise | str] = {
@@ -15,6 +16,7 @@ LEVELS: dict[str, Promise | str] = {
     "breaking": _("breaking"),
 }
 
+_MODES = dict(TagMode.Mode.choices)
 EFFECTS: dict[str, Promise | str] = {
     "wording": _("Only words change. No source has to do anything."),
     "category.added": _("A new category. No source has to do anything."),
@@ -34,6 +36,8 @@ EFFECTS: dict[str, Promise | str] = {
     "tag.one_of_loosened": _("At least one of %(codes)s is no longer asked for."),
     "tag.refinement_added": _("Names such as %(pattern)s are understood too."),
     "tag.refinement_removed": _("Names such as %(pattern)s are unknown from now on. Send the tag with the attribute instead."),
+    "tag.stricter": _("%(source)s: what breaks a rule of its attributes was “%(before)s” and is “%(after)s” from now on."),
+    "tag.milder": _("%(source)s: what breaks a rule of its attributes was “%(before)s” and is “%(after)s”."),
     "attribute.added": _("A new attribute, for tags to use."),
     "attribute.removed": _("The attribute is no longer read: it is set aside. Stop sending it."),
     "attribute.renamed": _("%(before)s is set aside from now on, %(after)s is read. Send the new name, or add a row to the rule."),
@@ -66,13 +70,19 @@ EFFECTS: dict[str, Promise | str] = {
 
 def effect_text(effect: Effect, names: Items) -> str:
     """One sentence; for a field within an attribute, led by its path."""
-    values: dict[str, Any] = dict.fromkeys(("before", "after", "constraint"), "")
+    values: dict[str, Any] = {**dict.fromkeys(("before", "after", "constraint"), ""), "source": _("every source")}
     values |= {name: _value(name, value, names) for name, value in effect.values.items()}
     sentence = str(EFFECTS[effect.code]) % values
+    if effect.values.get("from"):
+        sentence += " " + str(_("Until %(from)s this is only recorded.") % values)
     return f"{effect.values['path']}: {sentence}" if effect.values.get("path") else sentence
 
 
 def _value(name: str, value: Any, names: Items) -> str:
+    if name == "source" and not value:
+        return str(_("every other source"))
+    if name in ("before", "after") and value in _MODES:
+        return str(_MODES[value])
     if name in ("constraint", "field"):
         return str(FIELDS.get(value) or CONSTRAINTS.get(value, value))
     if name in ("attribute", "successor") and value in names:

@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from functools import partial
 
+from django.utils import timezone
+
 from taxonomy.checks import CHECKS, Finding, Seen, Setting, check
 from taxonomy.definition import Items
 from taxonomy.models import CheckSetting
@@ -35,4 +37,4 @@ def weigh_change(before: Items, after: Items, *, severities: Collection[str] = S
 
 def _weigh(items: Items, before: Items, seen: Seen, severities: Collection[str]) -> list[Finding]:
     wanted = {name: one for name, one in settings().items() if one.severity in severities}
-    return check(items, partial(compile_plan, items), before=before, settings=wanted, seen=seen)
+    return check(items, partial(compile_plan, items), before=before, settings=wanted, seen=seen, today=timezone.localdate())

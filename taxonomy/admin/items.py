@@ -12,7 +12,7 @@ from unfold.decorators import display
 
 from taxonomy.admin.governed import GovernedAdmin, WhyForm
 from taxonomy.admin.lines import ConstraintsField, GroupsField
-from taxonomy.models import Attribute, Category, Refinement, Tag, TagAttribute
+from taxonomy.models import Attribute, Category, Refinement, Tag, TagAttribute, TagMode
 from taxonomy.problems import definition_problem
 from taxonomy.standardize.names import parse_refinement
 from taxonomy.standardize.types import check_definition
@@ -86,7 +86,7 @@ class AttributeAdmin(GovernedAdmin):
     readonly_fields = ["used_by"]
     fieldsets = (
         (None, {"fields": ("code", *NAMES, "used_by")}),
-        (gettext_lazy("Value"), {"fields": (("type", "of"), ("unit", "example"), "constraints", "fields", "personal")}),
+        (gettext_lazy("Value"), {"fields": (("type", "of"), ("unit", "example"), "constraints", "fields", "personal", "watch_until")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attribute]:
@@ -116,7 +116,7 @@ class TagAttributeInline(TabularInline):
     model = TagAttribute
     form = TagAttributeForm
     autocomplete_fields = ["attribute"]
-    fields = ["attribute", "required", "constraints", "position"]
+    fields = ["attribute", "required", "constraints", "watch_until", "position"]
     ordering_field = "position"
     hide_ordering_field = True
     extra = 0
@@ -137,6 +137,12 @@ class RefinementInline(TabularInline):
     fields = ["pattern", "position"]
     ordering_field = "position"
     hide_ordering_field = True
+    extra = 0
+
+
+class TagModeInline(TabularInline):
+    model = TagMode
+    fields = ["source", "mode"]
     extra = 0
 
 
@@ -161,10 +167,10 @@ class TagAdmin(GovernedAdmin):
     list_select_related = ["category", "owner"]
     search_fields = ["code", "label_en", "label_zh_hans", "synonyms"]
     autocomplete_fields = ["category", "successor"]
-    inlines = [TagAttributeInline, RefinementInline]
+    inlines = [TagAttributeInline, RefinementInline, TagModeInline]
     fieldsets = (
         (None, {"fields": ("code", *NAMES, "synonyms")}),
-        (gettext_lazy("Place"), {"fields": (("category", "owner"), ("status", "successor"), "one_of")}),
+        (gettext_lazy("Place"), {"fields": (("category", "owner"), ("status", "successor"), "one_of", "watch_until")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Tag]:

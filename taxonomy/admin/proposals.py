@@ -29,6 +29,7 @@ from taxonomy.models import Proposal, Release, ReviewPolicy, Source, Vote
 from taxonomy.propose import (
     ElsewhereProposed,
     NothingChanged,
+    StillArrives,
     WrongState,
     add_items,
     discard,
@@ -62,7 +63,7 @@ _NOT_ALLOWED = {
 class ProposalForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Proposal
-        fields = ["title", "why", "links"]
+        fields = ["title", "why", "links", "retire_reason"]
 
 
 @admin.register(Proposal)
@@ -302,6 +303,11 @@ def said_of(error: Exception) -> str | None:
         case NotPublishable():
             names = items_of(newest()) | draft_items()
             return _("It cannot be released as it is: %(problems)s") % {"problems": " ".join(why_not(error, names)[:5])}
+        case StillArrives():
+            tags = ", ".join(title(one) for item, one in items_of(newest()).items() if item in error.tags)
+            return _("Sources still send %(tags)s. Say in the proposal why it shall be retired all the same, or deprecate it.") % {
+                "tags": tags
+            }
         case PermissionError():
             return _("Only its authors may do this. Join it as a co-author first.")
         case _:

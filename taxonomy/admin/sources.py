@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
@@ -287,14 +288,26 @@ class MappingRuleAdmin(Trying):
     fieldsets = (
         (None, {"fields": (("source", "position"), ("match", "name"))}),
         (gettext_lazy("Condition"), {"fields": (("condition_path", "condition_operator", "condition_value"),)}),
+        (
+            gettext_lazy("Only for a while"),
+            {
+                "fields": (("below_version", "until"),),
+                "description": gettext_lazy("For what cannot be updated: how an old version of the source says it, until it is gone."),
+            },
+        ),
         (gettext_lazy("Becomes"), {"fields": ("tag", "keep_unmapped", "note")}),
     )
 
     @display(description=gettext_lazy("condition"))
     def condition(self, rule: MappingRule) -> str:
-        if not rule.condition_path:
-            return _("always")
-        return f"{rule.condition_path} {rule.get_condition_operator_display()} {rule.condition_value}".strip()
+        told = []
+        if rule.condition_path:
+            told.append(f"{rule.condition_path} {rule.get_condition_operator_display()} {rule.condition_value}".strip())
+        if rule.below_version:
+            told.append(_("below version %(version)s") % {"version": rule.below_version})
+        if rule.until:
+            told.append(_("until %(day)s") % {"day": date_format(rule.until, "DATE_FORMAT")})
+        return ", ".join(told) or _("always")
 
     def as_on_form(self, form: Any, formsets: Any) -> tuple[Items, Source]:
         rule = form.save(commit=False)

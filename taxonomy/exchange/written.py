@@ -47,6 +47,10 @@ DEFAULTS: dict[str, Definition] = {
         "rows": [],
     },
 }  # fmt: skip
+# Said only where they say something, as in a definition.
+OPTIONAL: dict[str, Definition] = {
+    "attribute": {"watch_until": ""}, "tag": {"watch_until": "", "modes": []}, "rule": {"below_version": "", "until": ""},
+}  # fmt: skip
 _NEEDED = {"category": (), "attribute": (), "tag": ("category", "owner"), "source": ("owner",), "rule": ("source", "tag", "name")}
 _USE: Definition = {"attribute": "", "required": False, "constraints": {}}
 
@@ -120,6 +124,8 @@ def _write_one(one: Definition, items: Items) -> Definition:
     if one["kind"] == "tag":
         found["attributes"] = [{**use, "attribute": code(use["attribute"])} for use in one.get("attributes") or []]
         found["refinements"] = [refinement["pattern"] for refinement in one.get("refinements") or []]
+        if one.get("modes"):
+            found["modes"] = [{**mode, "source": code(mode["source"])} for mode in one["modes"]]
     return found
 
 
@@ -142,7 +148,8 @@ class _Reader:
         item = self._rule(key, fields, after) if kind == "rule" else self.incoming[kind, _text(key).lower()]
         before = self.base.get(item)
         if before is not None:
-            after = {**before, **{name: after[name] for name in after if name in fields or name in ("kind", "code")}}
+            said = {name: one for name, one in after.items() if name in fields or name in ("kind", "code")}
+            after = {**{name: one for name, one in before.items() if name not in fields}, **said}
         else:
             troubles += [Trouble("written.missing", name) for name in _NEEDED[kind] if not after.get(name)]
         if kind == "attribute":
@@ -164,8 +171,9 @@ class _Reader:
         return self.rules.get(_rule_key(after)) or str(uuid4())
 
     def _definition(self, kind: str, key: str, fields: Definition, troubles: list[Trouble]) -> Definition:
-        defaults = DEFAULTS[kind]
-        found: Definition = {"kind": kind, **defaults}
+        optional = OPTIONAL.get(kind, {})
+        defaults = DEFAULTS[kind] | optional
+        found: Definition = {"kind": kind, **DEFAULTS[kind]}
         if kind != "rule":
             found["code"] = _text(key)
         for name, value in fields.items():
@@ -179,13 +187,15 @@ class _Reader:
                 found[name] = self._owner(value, troubles)
             elif name == "attributes":
                 found[name] = self._uses(value, troubles)
+            elif name == "modes":
+                found[name] = self._modes(value, troubles)
             elif name == "refinements":
                 found[name] = [{"pattern": one} for one in value] if _is_texts(value) else self._wrong(name, "a list of patterns", troubles)
             elif _fits(value, defaults[name]):
                 found[name] = value
             else:
                 self._wrong(name, _kind_of(defaults[name]), troubles)
-        return found
+        return {name: value for name, value in found.items() if value or name not in optional}
 
     def _refer(self, kind: str, name: str, value: Any, troubles: list[Trouble]) -> str | None:
         if value in (None, ""):
@@ -212,6 +222,15 @@ class _Reader:
             if found := self._refer("attribute", "attributes", use["attribute"], troubles):
                 uses.append({**_USE, **use, "attribute": found})
         return uses
+
+    def _modes(self, value: Any, troubles: list[Trouble]) -> list[Definition]:
+        modes = []
+        for one in value if isinstance(value, list) else self._wrong("modes", "a list", troubles):
+            if not isinstance(one, dict) or one.keys() != {"source", "mode"}:
+                self._wrong("modes", "a source and a mode", troubles)
+            else:
+                modes.append({"source": self._refer("source", "modes", one["source"], troubles) or "", "mode": one["mode"]})
+        return modes
 
     def _wrong(self, name: str, expected: str, troubles: list[Trouble]) -> list[Any]:
         troubles.append(Trouble("written.wrong_type", name, {"expected": expected}))

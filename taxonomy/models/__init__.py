@@ -1,5 +1,5 @@
 from taxonomy.models.checks import CheckSetting
-from taxonomy.models.items import Attribute, Category, Item, Refinement, Tag, TagAttribute
+from taxonomy.models.items import Attribute, Category, Item, Refinement, Tag, TagAttribute, TagMode
 from taxonomy.models.proposals import Comment, Proposal, ProposalItem, ReviewPolicy, Vote
 from taxonomy.models.releases import Follow, Release, Revision
 from taxonomy.models.sources import MappingRow, MappingRule, Source
@@ -22,5 +22,6 @@ __all__ = [
     "Source",
     "Tag",
     "TagAttribute",
+    "TagMode",
     "Vote",
 ]

@@ -108,6 +108,10 @@ class Attribute(Item):
         blank=True,
         help_text=_("One a line, such as: minimum = 0, or longest = 40, or pattern = [A-Z]{3}, or choices = red, blue."),
     )
+    watch_until = models.DateField(
+        _("only watch until"), null=True, blank=True,
+        help_text=_("Until that day values that break its rules are recorded and the event accepted; from then on it is held."),
+    )  # fmt: skip
 
     class Meta:
         ordering = ["code"]
@@ -157,6 +161,10 @@ class Tag(Item):
         _("at least one of"), default=list, blank=True,
         help_text=_("Attributes of which one must be present, a group a line, such as: price, amount."),
     )  # fmt: skip
+    watch_until = models.DateField(
+        _("only watch until"), null=True, blank=True,
+        help_text=_("Until that day what is wrong with attributes is recorded and the event accepted; from then on it is held."),
+    )  # fmt: skip
     system = models.BooleanField(_("system tag"), default=False, editable=False)
 
     class Meta:
@@ -178,6 +186,7 @@ class TagAttribute(models.Model):
     attribute = models.ForeignKey(Attribute, models.PROTECT, related_name="uses", verbose_name=_("attribute"))
     required = models.BooleanField(_("required"), default=False)
     constraints = models.JSONField(_("tighter here"), default=dict, blank=True, help_text=_("Such as: minimum = 1."))
+    watch_until = models.DateField(_("only watch until"), null=True, blank=True)
     position = models.PositiveIntegerField(_("position"), default=0)
 
     class Meta:
@@ -194,6 +203,38 @@ class TagAttribute(models.Model):
 
     def __str__(self) -> str:
         return self.attribute.code
+
+
+class TagMode(models.Model):
+    """What happens to one source's events of a tag whose attributes break the plan, where they are not held."""
+
+    class Mode(models.TextChoices):
+        QUARANTINE = "quarantine", _("hold the event")
+        NOTE = "note", _("accept and note")
+        SET_ASIDE = "set_aside", _("accept, set the attribute aside")
+
+    tag = models.ForeignKey(Tag, models.CASCADE, related_name="modes", verbose_name=_("tag"))
+    source = models.ForeignKey(
+        "taxonomy.Source", models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("source"),
+        help_text=_("Empty: every source that is not named here."),
+    )  # fmt: skip
+    mode = models.CharField(_("when an attribute breaks a rule"), max_length=12, choices=Mode, default=Mode.NOTE)
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name = _("mode")
+        verbose_name_plural = _("how strict, by source")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tag", "source"],
+                name="tag_mode_once",
+                nulls_distinct=False,
+                violation_error_message=_("This source has a mode here already."),
+            )  # fmt: skip
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source or ''} {self.get_mode_display()}"
 
 
 class Refinement(models.Model):

@@ -37,6 +37,10 @@ class Proposal(models.Model):
     title = models.CharField(_("title"), max_length=160, help_text=_("What changes, in a few words, such as: one tag for all coupons."))
     why = models.TextField(_("why"), help_text=_("What is better with it, for whoever signs and whoever reads the release."))
     links = models.TextField(_("links"), blank=True, help_text=_("Web addresses with more to read, one a line."))
+    retire_reason = models.TextField(
+        _("why retire what still arrives"), blank=True,
+        help_text=_("Only for a tag that sources still send: why its events shall be held from then on."),
+    )  # fmt: skip
     author = models.ForeignKey(User, models.PROTECT, related_name="proposals", verbose_name=_("author"))
     co_authors = models.ManyToManyField(User, blank=True, related_name="+", verbose_name=_("co-authors"))
     state = models.CharField(_("state"), max_length=20, choices=State, default=State.DRAFT)

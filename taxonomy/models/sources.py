@@ -99,6 +99,14 @@ class MappingRule(models.Model):
     )
     condition_operator = models.CharField(_("condition"), max_length=12, choices=Operator, blank=True)
     condition_value = models.CharField(_("value"), max_length=300, blank=True)
+    below_version = models.CharField(
+        _("only below version"), max_length=40, blank=True,
+        help_text=_("Only what an older version of the source sends, such as below 4.2. Its version is found by the envelope."),
+    )  # fmt: skip
+    until = models.DateField(
+        _("only until"), null=True, blank=True,
+        help_text=_("The last day of this rule, such as 31 December. Its owners are warned before it comes."),
+    )  # fmt: skip
     tag = models.ForeignKey(Tag, models.PROTECT, related_name="rules", verbose_name=_("becomes"))
     keep_unmapped = models.BooleanField(
         _("take the rest as it is"), default=True,
@@ -115,7 +123,7 @@ class MappingRule(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["source", "name"],
-                condition=models.Q(match="exact", condition_path=""),
+                condition=models.Q(match="exact", condition_path="", below_version="", until=None),
                 name="rule_unconditional_once",
                 violation_error_message=_("This source has an unconditional rule for exactly this name already. Add a condition, or change that rule."),
             )

@@ -5,13 +5,13 @@ from functools import lru_cache
 from typing import Any
 
 from taxonomy.standardize.codes import HELD
-from taxonomy.standardize.decode import encode_json, storable
+from taxonomy.standardize.decode import decode_json, encode_json, storable
 from taxonomy.standardize.limits import LIMITS
-from taxonomy.standardize.plan import Reading, Step, TagPlan
+from taxonomy.standardize.plan import Reading, Slot, Step, TagPlan
 from taxonomy.standardize.read import shorten, text_of
 from taxonomy.standardize.sameness import same_value
 from taxonomy.standardize.structs import Change, RawEvent, Violation
-from taxonomy.standardize.types import ABSENT, Defaults, Fault, Faults
+from taxonomy.standardize.types import ABSENT, Cast, Defaults, Fault, Faults, compile_cast
 
 _LONGEST_REFINEMENT = 200
 
@@ -120,6 +120,51 @@ def _brief(value: Any) -> Any:
     if type(value) is dict or type(value) is list:
         return value if len(encode_json(value)) <= LIMITS.seen_characters else shorten(value)
     return shorten(value)
+
+
+def keep_softened(
+    softened: dict[str, str], reading: Reading, sent: dict[str, Any], raw: RawEvent, defaults: Defaults,
+    attributes: dict[str, Any], extra: dict[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """The attributes with values that break only their bounds, in the plan's order; values of another type stand aside."""
+    kept = dict(attributes)
+    for code, mode in softened.items():
+        step = next((quick.step for quick in reading.steps if quick.code == code), None)
+        value = _value_of(step, sent, raw) if step is not None else None
+        if value is None or value == "" or code in attributes:
+            continue
+        standard = ABSENT if mode == "set_aside" else unbound_cast(reading.tag.slots[code])(value, defaults)
+        if type(standard) in _NO_VALUE:
+            extra[code] = value
+        else:
+            kept[code] = standard
+    return {code: kept[code] for code in reading.tag.slots if code in kept}
+
+
+def _value_of(step: Step, sent: dict[str, Any], raw: RawEvent) -> Any:
+    """What the source sent for an attribute, transformed where its transforms can be."""
+    found = step.find(sent, raw)
+    if found is None and step.fallback:
+        return sent.get(step.code)
+    value = step.transform(found, sent) if step.transform is not None else found
+    return found if type(value) in _NO_VALUE else value
+
+
+def unbound_cast(slot: Slot) -> Cast:
+    """The attribute's cast without its constraints and required fields: whether a value is of the type at all."""
+    return _unbound(encode_json(_without_bounds(slot.definition)))
+
+
+@lru_cache(maxsize=1024)
+def _unbound(definition: bytes) -> Cast:
+    return compile_cast(decode_json(definition))
+
+
+def _without_bounds(definition: dict[str, Any]) -> dict[str, Any]:
+    fields = {name: _without_bounds(field) for name, field in (definition.get("fields") or {}).items()}
+    kind = "text" if definition["type"] == "choice" else definition["type"]
+    of = "text" if definition.get("of") == "choice" else definition.get("of")
+    return {"type": kind, "of": of, "fields": fields}
 
 
 def set_aside(reading: Reading, sent: dict[str, Any], violations: list[Violation], extra: dict[str, Any]) -> None:

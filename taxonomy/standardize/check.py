@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from taxonomy.standardize.conditions import compile_pattern
 from taxonomy.standardize.identifiers import KINDS
+from taxonomy.standardize.modes import MODES, read_date
 from taxonomy.standardize.names import RefinementIndex, parse_refinement
 from taxonomy.standardize.paths import compile_path
 from taxonomy.standardize.phone import normalize_region
@@ -17,6 +18,7 @@ from taxonomy.standardize.times import compile_time
 from taxonomy.standardize.transforms import compile_transforms
 from taxonomy.standardize.types import compile_cast
 from taxonomy.standardize.types.currencies import CURRENCIES
+from taxonomy.standardize.versions import is_version
 
 # Every way a plan can be wrong; taxonomy/violations.py has a sentence for each.
 PROBLEMS = (
@@ -38,6 +40,9 @@ PROBLEMS = (
     "rule.duplicate",
     "row.target_unknown",
     "row.empty",
+    "mode.invalid",
+    "date.invalid",
+    "version.invalid",
 )
 
 _ENVELOPE_TARGETS = frozenset({"$phone", "$region", "$occurred_at"} | {f"$identifiers.{kind}" for kind in KINDS if kind != "phone"})
@@ -81,10 +86,30 @@ def _check_category(uuid: str, item: dict[str, Any], items: Items) -> Iterator[P
 
 
 def _check_attribute(uuid: str, item: dict[str, Any], items: Items) -> Iterator[Problem]:
+    yield from _check_date(uuid, item, "watch_until", "watch_until")
     yield from _compiles("attribute.invalid", uuid, "constraints", partial(compile_cast, item))
 
 
+def _check_date(uuid: str, item: dict[str, Any], field: str, path: str) -> Iterator[Problem]:
+    if item.get(field):
+        try:
+            read_date(item[field])
+        except (TypeError, ValueError):
+            yield Problem("date.invalid", uuid, path, {"seen": str(item[field])[:40]})
+
+
+def _check_modes(uuid: str, item: dict[str, Any], items: Items) -> Iterator[Problem]:
+    yield from _check_date(uuid, item, "watch_until", "watch_until")
+    sources = [one.get("source") for one in item.get("modes") or []]
+    for one in item.get("modes") or []:
+        if one.get("mode") not in MODES or sources.count(one.get("source")) > 1:
+            yield Problem("mode.invalid", uuid, "modes", {"seen": str(one.get("mode"))[:40]})
+        elif one.get("source"):
+            yield from _refers(items, uuid, "modes", one["source"], "source")
+
+
 def _check_tag(uuid: str, item: dict[str, Any], items: Items) -> Iterator[Problem]:
+    yield from _check_modes(uuid, item, items)
     yield from _refers(items, uuid, "category", item.get("category"), "category")
     if item.get("successor") is not None:
         yield from _refers(items, uuid, "successor", item["successor"], "tag")
@@ -93,6 +118,7 @@ def _check_tag(uuid: str, item: dict[str, Any], items: Items) -> Iterator[Proble
     for use in item.get("attributes") or []:
         missing = list(_refers(items, uuid, "attributes", use["attribute"], "attribute"))
         yield from missing
+        yield from _check_date(uuid, use, "watch_until", "attributes")
         # Without a tightening it is the attribute's own check, made once.
         if not missing and use.get("constraints"):
             attribute = items[use["attribute"]]
@@ -152,6 +178,9 @@ def _check_rule(uuid: str, item: dict[str, Any], items: Items) -> Iterator[Probl
     if item.get("match") == "pattern":
         yield from _compiles("pattern.invalid", uuid, "name", lambda: compile_pattern(item["name"]))
     yield from _compiles("condition.invalid", uuid, "condition", lambda: compile_condition(item.get("condition")))
+    yield from _check_date(uuid, item, "until", "until")
+    if item.get("below_version") and not is_version(item["below_version"]):
+        yield Problem("version.invalid", uuid, "below_version", {"seen": str(item["below_version"])[:40]})
     codes = set() if missing else attribute_codes(items[item["tag"]], items)
     for row in item.get("rows") or []:
         target, path, transforms = row["target"], row.get("path") or "", row.get("transforms") or ""
@@ -207,11 +236,15 @@ def _ambiguous_refinements(items: Items) -> Iterator[Problem]:
                 yield Problem("refinement.hides_tag", uuid, "code", values)
 
 
+def is_conditional(rule: dict[str, Any]) -> bool:
+    return bool((rule.get("condition") or {}).get("path") or rule.get("below_version") or rule.get("until"))
+
+
 def _duplicate_rules(items: Items) -> Iterator[Problem]:
     first: dict[tuple[str, str], str] = {}
     rules = ((uuid, item) for uuid, item in items.items() if item["kind"] == "rule")
     for uuid, rule in sorted(rules, key=rule_order):
-        if rule.get("match") != "pattern" and not (rule.get("condition") or {}).get("path"):
+        if rule.get("match") != "pattern" and not is_conditional(rule):
             other = first.setdefault((rule["source"], rule["name"]), uuid)
             if other != uuid:
                 yield Problem("rule.duplicate", uuid, "name", {"name": rule["name"], "other": other})

@@ -3,12 +3,14 @@
 import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 import re2
 
 from taxonomy.standardize.conditions import compile_test
 from taxonomy.standardize.decode import storable
+from taxonomy.standardize.modes import Modes, compile_modes, read_date
 from taxonomy.standardize.names import RefinementIndex, parse_refinement
 from taxonomy.standardize.paths import Getter, compile_path, first_names, plain_names
 from taxonomy.standardize.read import ItemReader, compile_envelope, compile_outer, shorten
@@ -17,6 +19,7 @@ from taxonomy.standardize.structs import Change, RawEvent
 from taxonomy.standardize.times import compile_time
 from taxonomy.standardize.transforms import Transform, compile_transforms
 from taxonomy.standardize.types import Cast, Defaults, compile_cast
+from taxonomy.standardize.versions import is_below
 
 Items = dict[str, dict[str, Any]]
 # (attributes as sent, raw event) -> the value there
@@ -42,6 +45,7 @@ class Slot(NamedTuple):
     cast: Cast
     notation: Notation
     type: str
+    definition: dict[str, Any]
 
 
 class Step(NamedTuple):
@@ -114,10 +118,11 @@ class Reading:
 
 class TagPlan:
     __slots__ = (
-        "_native", "category", "code", "definition", "needs_defaults", "one_of", "receives", "refinements", "slots", "status", "successor", "uuid",
+        "_native", "category", "code", "definition", "modes", "needs_defaults", "one_of", "receives", "refinements", "slots", "status",
+        "successor", "uuid",
     )  # fmt: skip
 
-    def __init__(self, uuid: str, definition: dict[str, Any], slots: Iterable[Slot], successor: str | None) -> None:
+    def __init__(self, uuid: str, definition: dict[str, Any], slots: Iterable[Slot], successor: str | None, modes: Modes | None) -> None:
         self.uuid = uuid
         self.definition = definition
         self.code: str = definition["code"]
@@ -126,6 +131,7 @@ class TagPlan:
         # A draft is unknown to sources.
         self.receives = self.status != "draft"
         self.successor = successor
+        self.modes = modes
         self.slots = {slot.code: slot for slot in slots}
         self.one_of: list[list[str]] = definition.get("one_of") or []
         self.refinements = [
@@ -146,12 +152,12 @@ class TagPlan:
 class RulePlan:
     __slots__ = ("_reading", "condition", "definition", "index", "tag", "uuid")
 
-    def __init__(self, index: int, uuid: str, definition: dict[str, Any], tag: TagPlan) -> None:
+    def __init__(self, index: int, uuid: str, definition: dict[str, Any], tag: TagPlan, timezone: str) -> None:
         self.index = index
         self.uuid = uuid
         self.definition = definition
         self.tag = tag
-        self.condition = compile_condition(definition.get("condition"))
+        self.condition = _within(definition, timezone, compile_condition(definition.get("condition")))
         self._reading: Reading | None = None
 
     @property
@@ -258,6 +264,7 @@ class Plan:
                 definition,
                 [self._slot(use) for use in definition.get("attributes") or []],
                 items[definition["successor"]]["code"] if definition.get("successor") in items else None,
+                compile_modes(definition, items),
             )
             for uuid, definition in tags.items()
         }
@@ -270,7 +277,8 @@ class Plan:
         self.sources: dict[str, SourcePlan] = {}
         for uuid, definition in by_kind.get("source", {}).items():
             ordered = sorted(rules_of.get(uuid, ()), key=rule_order)
-            rules = [RulePlan(index, rule_uuid, rule, self.tags[rule["tag"]]) for index, (rule_uuid, rule) in enumerate(ordered)]
+            timezone = definition.get("timezone") or "UTC"
+            rules = [RulePlan(index, rule_uuid, rule, self.tags[rule["tag"]], timezone) for index, (rule_uuid, rule) in enumerate(ordered)]
             self.sources[definition["code"]] = SourcePlan(uuid, definition, rules, self)
 
     def _slot(self, use: dict[str, Any]) -> Slot:
@@ -286,6 +294,7 @@ class Plan:
                 compile_cast(definition, use.get("constraints") or {}),
                 notation_of(definition),
                 definition["type"],
+                definition,
             )
         return slot
 
@@ -327,6 +336,23 @@ def compile_condition(condition: dict[str, Any] | None) -> Finder | None:
         return lambda attributes, raw: test(attributes.get(name))
     find = compile_finder(condition["path"])
     return lambda attributes, raw: test(find(attributes, raw))
+
+
+def _within(definition: dict[str, Any], timezone: str, condition: Finder | None) -> Finder | None:
+    """A rule's condition with its bounds: only what an older version of the source sends, only until a day, the day included."""
+    below, until = definition.get("below_version") or "", definition.get("until") or ""
+    if not below and not until:
+        return condition
+    zone, last = ZoneInfo(timezone), read_date(until) if until else None
+
+    def applies(attributes: dict[str, Any], raw: RawEvent) -> bool:
+        if below and not is_below(raw.source_version, below):
+            return False
+        if last is not None and raw.received_at.astimezone(zone).date() > last:
+            return False
+        return condition is None or bool(condition(attributes, raw))
+
+    return applies
 
 
 def compile_finder(path: str) -> Finder:

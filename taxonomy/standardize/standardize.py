@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from taxonomy.standardize.attributes import check_refined, read_attributes, refinements_of, set_aside, with_refined
+from taxonomy.standardize.attributes import check_refined, keep_softened, read_attributes, refinements_of, set_aside, with_refined
 from taxonomy.standardize.decode import storable
 from taxonomy.standardize.identifiers import KINDS, normalize_identifier
 from taxonomy.standardize.limits import LIMITS
@@ -44,6 +44,10 @@ def standardize(raw: RawEvent, plan: Plan) -> Result:
             check_refined(refined, reading.tag, attributes, defaults, violations)
         if not sent.keys() <= reading.known:
             set_aside(reading, sent, violations, extra)
+        if violations and reading.tag.modes is not None:
+            softened = reading.tag.modes.soften(violations, source.uuid, source.timezone, raw.received_at)
+            if softened:
+                attributes = keep_softened(softened, reading, sent, raw, defaults, attributes, extra)
 
     held = bool(violations) and any(violation.blocking for violation in violations)
     tag = reading.tag if reading is not None else None
