@@ -1,7 +1,5 @@
 """Event names and attributes that arrive and that the standard does not know: counted, looked at, kept up to a limit."""
 
-from collections import defaultdict
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,7 +14,6 @@ from taxonomy.models import Attribute
 
 # What is kept of one source; a hostile one sends a new name with every event.
 MOST: dict[str, int] = {Discovered.Kind.NAME: 300, Discovered.Kind.ATTRIBUTE: 500}
-EXAMPLES = 3
 WRITTEN_EVERY = timedelta(hours=1)
 # Values of one attribute looked at in one stretch of events.
 _VALUES = 300
@@ -71,7 +68,7 @@ _SEEN_VALUES = f"""
 
 def discover(cursor: CursorWrapper, firsts: list[int], lasts: list[int]) -> None:
     """Write a sighting for each unknown name and unplanned attribute among these runs of events. Three statements."""
-    runs = {"firsts": firsts, "lasts": lasts}
+    runs: dict[str, Any] = {"firsts": firsts, "lasts": lasts}
     cursor.execute(_NAMES, {**runs, "names": MOST[Discovered.Kind.NAME], "attributes": MOST[Discovered.Kind.ATTRIBUTE]})
     found: dict[Key, Sighting] = {
         (kind, source, tag, name): Sighting(
@@ -88,13 +85,17 @@ def _look_at_values(cursor: CursorWrapper, runs: dict[str, Any], found: dict[Key
     if not wanted:
         return
     personal = {code.lower() for code in Attribute.objects.exclude(personal=Attribute.Personal.NONE).values_list("code", flat=True)}
-    columns = {"sources": [key[1] for key in wanted], "tags": [key[2] for key in wanted], "wanted": [key[3] for key in wanted]}
-    cursor.execute(_SEEN_VALUES, {**runs, **columns})
+    columns: dict[str, Any] = {
+        "sources": [key[1] for key in wanted],
+        "tags": [key[2] for key in wanted],
+        "wanted": [key[3] for key in wanted],
+    }
+    cursor.execute(_SEEN_VALUES, runs | columns)
     for source, tag, name, json_type, text, count in cursor.fetchall():
         sighting = found[Discovered.Kind.ATTRIBUTE, source, tag, name]
         kind = kind_of(_value(json_type, text))
         sighting.kinds[kind] = sighting.kinds.get(kind, 0) + count
-        if len(sighting.examples) < EXAMPLES and kind != "empty":
+        if len(sighting.examples) < Discovered.EXAMPLES and kind != "empty":
             example = STARS if name.lower() in personal else masked_example(kind, text)
             sighting.examples += [example] * (example not in sighting.examples)
 
@@ -119,7 +120,7 @@ def fold(now: datetime) -> None:
     rows = {_key(row): row for row in Discovered.objects.filter(source__in={one.source_id for one in due})}
     for one in sorted(due, key=lambda one: one.pk):
         row = rows.setdefault(_key(one), _first_row(one))
-        _add(row, one)
+        row.add(one)
         row.written_at = now
     touched = [rows[key] for key in {_key(one) for one in due}]
     Discovered.objects.bulk_create(row for row in touched if row.pk is None)
@@ -147,12 +148,6 @@ def forget_rare(now: datetime) -> None:
             ).delete()
 
 
-def at_limit(sources: Iterable[UUID] | None = None) -> dict[UUID, Discovered]:
-    """{source: what came of it under names beyond the limit}."""
-    rest = Discovered.objects.filter(kind=Discovered.Kind.REST)
-    return {row.source_id: row for row in (rest if sources is None else rest.filter(source__in=sources))}
-
-
 def _key(row: Discovered | Sighting) -> Key:
     return row.kind, row.source_id, row.tag_id, row.name
 
@@ -161,13 +156,3 @@ def _first_row(one: Sighting) -> Discovered:
     return Discovered(
         kind=one.kind, source_id=one.source_id, tag_id=one.tag_id, name=one.name, first_at=one.first_at, last_at=one.last_at, kinds={}, examples=[]
     )  # fmt: skip
-
-
-def _add(row: Discovered, one: Sighting) -> None:
-    row.count += one.count
-    row.first_at, row.last_at = min(row.first_at, one.first_at), max(row.last_at, one.last_at)
-    kinds: dict[str, int] = defaultdict(int, row.kinds)
-    for kind, count in one.kinds.items():
-        kinds[kind] += count
-    row.kinds = dict(kinds)
-    row.examples = [*row.examples, *(example for example in one.examples if example not in row.examples)][:EXAMPLES]

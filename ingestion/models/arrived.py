@@ -110,6 +110,8 @@ class Seen(models.Model):
 class Discovered(Seen):
     """One row a name; written once an hour at most, see Sighting."""
 
+    EXAMPLES = 3
+
     written_at = models.DateTimeField()
 
     class Meta(Seen.Meta):
@@ -121,6 +123,13 @@ class Discovered(Seen):
 
     def __str__(self) -> str:
         return self.name
+
+    def add(self, one: "Sighting") -> None:
+        """Take in what was seen since; the caller saves."""
+        self.count += one.count
+        self.first_at, self.last_at = min(self.first_at, one.first_at), max(self.last_at, one.last_at)
+        self.kinds = {kind: self.kinds.get(kind, 0) + one.kinds.get(kind, 0) for kind in self.kinds | one.kinds}
+        self.examples = [*self.examples, *(example for example in one.examples if example not in self.examples)][: self.EXAMPLES]
 
 
 class Sighting(Seen):
