@@ -7,7 +7,9 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum
+from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ingestion.models import AttributeDay, ReadingDay, Stream, ViolationDay
 from taxonomy.models import Attribute, Release, Source, Tag
@@ -115,9 +117,13 @@ class Health:
         return 100 * self.held / self.total if self.total else 0.0
 
 
-def tag_health(tag: Tag, today: date, days: int, release: Release | None) -> Health:
-    found = _health({"tag": tag.pk}, "source_id", Source, today, days, release)
-    found.attributes = _attributes(tag, found)
+def tag_health(tag: Tag, today: date, days: int, release: Release | None, source: Source | None = None) -> Health:
+    """Of all its sources, or of one."""
+    of = {"tag": tag.pk} | ({"source": source.pk} if source else {})
+    found = _health(of, "source_id", Source, today, days, release)
+    found.attributes = _attributes(tag, found, of)
+    if source:
+        found.whole = next(iter(found.streams), None)
     return found
 
 
@@ -132,39 +138,41 @@ def releases_to_choose(item: UUID) -> list[Release]:
     return [*touched, *(one for one in newest if one not in touched)][:12]
 
 
-def _health(
-    of: dict[str, UUID], part: str, part_model: type[Any], today: date, days: int, release: Release | None
-) -> Health:  # fmt: skip
+def _health(of: dict[str, UUID], part: str, parts: type[Any], today: date, days: int, release: Release | None) -> Health:
+    """`of`: what is looked at, as a filter of the daily counts; `part`: the column by which it is parted."""
     since = today - timedelta(days=days - 1)
-    shown = [since + timedelta(days=back) for back in range(days)]
+    near = {"day__gte": since, "day__lte": today, **of}
     rows = list(
-        ReadingDay.objects.filter(day__gte=since, day__lte=today, **of)
-        .values("day", part, "release_id", "source_version", "accepted")
-        .annotate(events=Sum("count"))
+        ReadingDay.objects.filter(**near).values("day", part, "release_id", "source_version", "accepted").annotate(events=Sum("count"))
     )
     streams = list(Stream.objects.filter(**of))
-    names = part_model.objects.in_bulk(
-        {row[part] for row in rows if row[part]} | {getattr(one, part) for one in streams if getattr(one, part)}
+    names = parts.objects.in_bulk({row[part] for row in rows} | {getattr(one, part) for one in streams} - {None})
+    found = Health(
+        days=[since + timedelta(days=back) for back in range(days)],
+        by_day=_by_day(rows, part, names, since, days),
+        accepted=sum(row["events"] for row in rows if row["accepted"]),
+        held=sum(row["events"] for row in rows if not row["accepted"]),
+        parts=_volumes(rows, lambda row: row[part]),
+        releases=_by_release(rows),
+        versions=_volumes([row for row in rows if row["source_version"]], lambda row: row["source_version"]),
+        streams=[one for one in streams if getattr(one, part)],
+        whole=next((one for one in streams if not getattr(one, part)), None),
+        around=_around(ReadingDay.objects.filter(**of), release, today) if release else None,
     )
-    found = Health(shown, {})
-    for row in rows:
-        label = names[row[part]].label if row[part] in names else "–"
-        found.by_day.setdefault(label, [0] * days)[(row["day"] - since).days] += row["events"]
-        if row["accepted"]:
-            found.accepted += row["events"]
-        else:
-            found.held += row["events"]
-    found.parts = _volumes(rows, lambda row: row[part])
-    for one in found.parts:
-        one.item = names.get(one.name)
-    found.releases = _by_release(rows)
-    found.versions = _volumes([row for row in rows if row["source_version"]], lambda row: row["source_version"])
-    found.streams = [one for one in streams if getattr(one, part)]
+    for volume in found.parts:
+        volume.item = names.get(volume.name)
     for stream in found.streams:
         stream.item = names.get(getattr(stream, part))  # type: ignore[attr-defined]
-    found.whole = next((one for one in streams if not getattr(one, part)), None)
-    found.around = _around(ReadingDay.objects.filter(**of), release, today) if release else None
-    found.violations = _violations(ViolationDay.objects.filter(day__gte=since, day__lte=today, **of), found, release, of)
+    found.violations = _violations(ViolationDay.objects.filter(**near), found, of)
+    return found
+
+
+def _by_day(rows: list[dict[str, Any]], part: str, names: dict[Any, Any], since: date, days: int) -> dict[str, list[int]]:
+    nameless = _("unknown names") if part == "tag_id" else _("deleted source")
+    found: dict[str, list[int]] = {}
+    for row in rows:
+        label = names[row[part]].label if row[part] in names else nameless
+        found.setdefault(label, [0] * days)[(row["day"] - since).days] += row["events"]
     return found
 
 
@@ -192,21 +200,35 @@ def _by_release(rows: list[dict[str, Any]]) -> list[Volume]:
 
 
 def _around(rows: QuerySet[ReadingDay], release: Release, today: date) -> Around:
-    published = release.published_at.date()
-    near = rows.filter(day__gte=published - timedelta(days=AROUND), day__lte=published + timedelta(days=AROUND))
+    published = _day_of(release)
     around = Around(release, Side(AROUND), Side(max(1, min(AROUND, (today - published).days + 1))))
-    for row in near.values("release_id", "accepted").annotate(events=Sum("count")):
-        side = around.before if (row["release_id"] or 0) < release.pk else around.after
-        if row["accepted"]:
-            side.accepted += row["events"]
-        else:
-            side.held += row["events"]
+    for side, near in ((around.before, _before(release)), (around.after, _after(release))):
+        for row in rows.filter(near).values("accepted").annotate(events=Sum("count")):
+            if row["accepted"]:
+                side.accepted = row["events"]
+            else:
+                side.held = row["events"]
     return around
 
 
-def _attributes(tag: Tag, found: Health) -> list[AttributeShare]:
+def _day_of(release: Release) -> date:
+    return timezone.localdate(release.published_at, timezone.get_default_timezone())
+
+
+def _before(release: Release) -> Q:
+    """The days before a release, and its own as far as earlier plans read the events."""
+    day = _day_of(release)
+    return Q(day__gte=day - timedelta(days=AROUND), day__lte=day) & (Q(release=None) | Q(release__lt=release.pk))
+
+
+def _after(release: Release) -> Q:
+    day = _day_of(release)
+    return Q(day__gte=day, day__lt=day + timedelta(days=AROUND), release__gte=release.pk)
+
+
+def _attributes(tag: Tag, found: Health, of: dict[str, UUID]) -> list[AttributeShare]:
     """Those of the draft's tag in their order, then what else was carried."""
-    rows = AttributeDay.objects.filter(tag=tag, day__gte=found.days[0], day__lte=found.days[-1])
+    rows = AttributeDay.objects.filter(**of, day__gte=found.days[0], day__lte=found.days[-1])
     counts = dict(rows.values_list("attribute").annotate(events=Sum("count")).order_by("-events"))
     uses = list(tag.uses.select_related("attribute"))
     required = {use.attribute.code: use.required for use in uses}
@@ -218,7 +240,7 @@ def _attributes(tag: Tag, found: Health) -> list[AttributeShare]:
     ]  # fmt: skip
 
 
-def _violations(rows: QuerySet[ViolationDay], found: Health, release: Release | None, of: dict[str, UUID]) -> list[ViolationLine]:
+def _violations(rows: QuerySet[ViolationDay], found: Health, of: dict[str, UUID]) -> list[ViolationLine]:
     lines = {
         (row["code"], row["path"], row["effect"]): ViolationLine(
             row["code"], row["path"], row["effect"], str(ViolationDay.Effect(row["effect"]).label), row["events"],
@@ -232,15 +254,13 @@ def _violations(rows: QuerySet[ViolationDay], found: Health, release: Release | 
 
 
 def _set_beside(lines: dict[tuple[str, str, str], ViolationLine], around: Around, of: dict[str, UUID]) -> None:
-    published = around.release.published_at.date()
-    near = ViolationDay.objects.filter(day__gte=published - timedelta(days=AROUND), day__lte=published + timedelta(days=AROUND), **of)
-    counts: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
-    for row in near.values("code", "path", "effect", "release_id").annotate(events=Sum("count")):
-        counts[row["code"], row["path"], row["effect"]][(row["release_id"] or 0) >= around.release.pk] += row["events"]
-    for key, line in lines.items():
-        before, after = counts[key]
-        line.before = 100 * before / around.before.total if around.before.total else None
-        line.after = 100 * after / around.after.total if around.after.total else None
+    """Give each line its share on both sides, None for a side without events."""
+    sides = (("before", _before(around.release), around.before.total), ("after", _after(around.release), around.after.total))
+    for name, near, total in sides:
+        rows = ViolationDay.objects.filter(near, **of).values_list("code", "path", "effect").annotate(events=Sum("count"))
+        counts = {(code, path, effect): events for code, path, effect, events in rows}
+        for key, line in lines.items():
+            setattr(line, name, 100 * counts.get(key, 0) / total if total else None)
 
 
 @dataclass(slots=True)

@@ -45,7 +45,7 @@ def similar(text: str, items: Items, limit: int) -> list[tuple[str, float, str]]
     wanted = _plain(text)
     found = []
     for item, one in items.items():
-        best = max(((_alike(wanted, _plain(name)), reason) for name, reason in _names(one)), default=(0.0, ""))
+        best = max(((_alike(wanted, _plain(name)), reason) for name, reason in _names(one)), key=lambda pair: pair[0])
         if best[0] == 1 or best[0] >= _LEAST_ALIKE:
             found.append((item, round(best[0], 2), best[1] if best[0] == 1 else "spelling"))
     return sorted(found, key=lambda one: (-one[1], items[one[0]]["code"]))[:limit]

@@ -21,9 +21,11 @@ _DATE = re.compile(r"(?:19|20)\d\d([-/.])\d{1,2}\1\d{1,2}")
 _DATETIME = re.compile(r"(?:19|20)\d\d[-/.]\d{1,2}[-/.]\d{1,2}[T ]\d{1,2}:\d\d.*")
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 _BOOLEANS = frozenset({"true", "false", "yes", "no", "是", "否"})
+# By its name: orderNo and order_no, and not what only ends alike, such as paid.
 _NAMES_SOMETHING = re.compile(
-    r"phone|mobile|tel\b|order|card|account|zip|postcode|(?:^|[_\W])(?:id|no|code|sn|sku)$|(?:Id|ID|No|NO|Code)$|手机|电话|卡号|单号|订单|编号|编码|账号|号码", re.I
-)  # fmt: skip
+    r"(?i:phone|mobile|tel\b|order|card|account|zip|postcode|(?:^|[_\W])(?:id|no|code|sn|sku)$)|(?:Id|ID|No|NO|Code)$"
+    r"|手机|电话|卡号|单号|订单|编号|编码|账号|号码"
+)
 _SAMPLE = 200
 
 
@@ -34,6 +36,11 @@ class Suggestion:
     type: str
     personal: str
     why: str
+
+    @property
+    def may_count(self) -> bool:
+        """Whether a person may choose a number after all."""
+        return self.personal == "none" and self.why != "digits"
 
 
 def kind_of(value: Any) -> str:

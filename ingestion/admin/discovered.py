@@ -186,7 +186,6 @@ def _for_a_name(row: Discovered) -> dict[str, Any]:
 def _for_an_attribute(row: Discovered) -> dict[str, Any]:
     """The attributes it may mean, and what a new one would be like."""
     suggestion = suggest_type(row.kinds, row.name)
-    never_counts = suggestion.why == "digits" or suggestion.why.startswith("personal")
     return {
         "matches": [{"item": one.item, "reason": ALIKE.get(one.reason, one.reason)} for one in matching_attributes(row.name)],
         "attributes": Attribute.objects.all(),
@@ -194,7 +193,7 @@ def _for_an_attribute(row: Discovered) -> dict[str, Any]:
         "suggestion": suggestion,
         "suggestion_label": Attribute.Type(suggestion.type).label,
         "why": SUGGESTED[suggestion.why],
-        "types": [(value, label) for value, label in Attribute.Type.choices if not (never_counts and value in _COUNTING)],
+        "types": [(value, label) for value, label in Attribute.Type.choices if suggestion.may_count or value not in _COUNTING],
     }
 
 
@@ -228,6 +227,9 @@ def _add(request: HttpRequest, row: Discovered) -> str | None:
     """Make a new attribute, of the type a person chose, and add it to the tag."""
     typed = request.POST.get("type", "")
     suggestion = suggest_type(row.kinds, row.name)
+    if typed in _COUNTING and not suggestion.may_count:
+        messages.error(request, SUGGESTED[suggestion.why])
+        return None
     attribute = Attribute(
         code=request.POST.get("code", "").strip(), type=typed, label_en=request.POST.get("label_en", "").strip(),
         label_zh_hans=request.POST.get("label_zh_hans", "").strip(), personal=suggestion.personal,
@@ -241,9 +243,8 @@ def _add(request: HttpRequest, row: Discovered) -> str | None:
             messages.error(request, f"{label}{' '.join(problems)}")
         return None
     if typed == Attribute.Type.CHOICE:
-        messages.info(request, _("Write down its choices before you propose it."))
-    _added(request, row, attribute)
-    return reverse("admin:taxonomy_attribute_change", args=[attribute.pk])
+        messages.info(request, _("Write down the choices of the attribute before you propose it."))
+    return _added(request, row, attribute)
 
 
 def _added(request: HttpRequest, row: Discovered, attribute: Attribute) -> str:
@@ -253,7 +254,11 @@ def _added(request: HttpRequest, row: Discovered, attribute: Attribute) -> str:
     said = _("%(attribute)s is one of the draft's attributes of %(tag)s now. Propose it, so that sources obey it once it is released.")
     messages.success(request, said % {"attribute": attribute, "tag": row.tag})
     if added.rules:
-        messages.info(request, _("The rules of %(source)s fill it from what is sent.") % {"source": row.source})
+        messages.info(
+            request,
+            _("This rule of %(source)s fills it from what is sent. See whether the value needs a transform.") % {"source": row.source},
+        )
+        return reverse("admin:taxonomy_mappingrule_change", args=[added.rules[0].pk])
     return reverse("admin:taxonomy_tag_change", args=[row.tag_id])
 
 

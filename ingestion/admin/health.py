@@ -72,7 +72,9 @@ class StreamAdmin(ModelAdmin):
         self._must_view(request)
         tag = get_object_or_404(Tag, pk=item_id)
         days, release, releases = _chosen(request, item_id)
-        return self._page(request, tag, "tag", tag_health(tag, _today(), days, release), days, releases)
+        source = Source.objects.filter(code=request.GET.get("source", "")).first()
+        found = tag_health(tag, _today(), days, release, source)
+        return self._page(request, tag, "tag", found, days, releases, source=source)
 
     def source_view(self, request: HttpRequest, item_id: UUID) -> HttpResponse:
         self._must_view(request)
@@ -80,7 +82,9 @@ class StreamAdmin(ModelAdmin):
         days, release, releases = _chosen(request, item_id)
         return self._page(request, source, "source", source_health(source, _today(), days, release), days, releases)
 
-    def _page(self, request: HttpRequest, item: Any, kind: str, found: Health, days: int, releases: list[Release]) -> HttpResponse:
+    def _page(
+        self, request: HttpRequest, item: Any, kind: str, found: Health, days: int, releases: list[Release], source: Source | None = None
+    ) -> HttpResponse:
         streams = {getattr(one, "source_id" if kind == "tag" else "tag_id"): one for one in found.streams}
         context = {
             "title": _("Health of %(item)s") % {"item": item.label},
@@ -95,7 +99,10 @@ class StreamAdmin(ModelAdmin):
             "days": days,
             "choices": DAYS,
             "releases": releases,
-            "other": "source" if kind == "tag" else "tag",
+            "source": source,
+            "sources": Source.objects.filter(pk__in=Stream.objects.filter(tag=item.pk, source__isnull=False).values("source"))
+            if kind == "tag"
+            else [],
         }
         return self._render(request, "ingestion/health.html", context)
 
