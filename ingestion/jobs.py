@@ -1,9 +1,24 @@
+from datetime import UTC, datetime
 from uuid import UUID
 
 from cdp import jobs
 from ingestion.imports import run_import
+from ingestion.rollup import roll_up
+from ingestion.streams import judge_streams
 
 
 @jobs.task(queue="imports", retry=jobs.AGAIN)
 def import_file(run_id: str) -> None:
     run_import(UUID(run_id))
+
+
+@jobs.periodic(cron="* * * * * */10")
+@jobs.task(queueing_lock="roll_up_events", pass_context=False)
+def roll_up_events(timestamp: int) -> None:
+    roll_up(datetime.fromtimestamp(timestamp, UTC))
+
+
+@jobs.periodic(cron="*/5 * * * *")
+@jobs.task(queueing_lock="judge_event_streams", pass_context=False)
+def judge_event_streams(timestamp: int) -> None:
+    judge_streams(datetime.fromtimestamp(timestamp, UTC))

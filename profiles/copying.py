@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "id, key, source_id, batch_id, message_id, name, received_at, standing, occurred_at, subject_id, tag_id, "
-    "attributes, extra, identifiers, refinements, report, rule_id, release_id"
+    "attributes, extra, identifiers, refinements, report, rule_id, source_version, release_id"
 )
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\\\u0000"})
 _NULL = "\\N"
@@ -82,6 +82,7 @@ def _line(same: tuple[str, str, str, str], entry: "Entry", ids: dict[Subject, in
             _array(result.refinements) if result.refinements else _NULL,
             _report(result),
             result.rule or _NULL,
+            _NULL if raw.source_version is None else _text(raw.source_version),
             release_id,
         )
     )

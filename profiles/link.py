@@ -20,7 +20,7 @@ from profiles.ties import HOPELESS
 from taxonomy.models import Source
 from taxonomy.standardize import GLOBAL_KINDS, KINDS
 
-_LOCK = 7_201_011
+_LOCK = 7_201_005
 logger = logging.getLogger(__name__)
 
 _FOLLOWING = frozenset({"device", "anonymous_id"})

@@ -353,7 +353,8 @@ def _write_events(cursor: CursorWrapper, new: list[Pair], ties: Ties, learned: d
 
 
 def _write_batches(cursor: CursorWrapper, deliveries: list[Delivery]) -> None:
-    """The batch of each delivery, unless an earlier block wrote it, and its tally: one statement, however many."""
+    """The batch of each delivery, unless an earlier block wrote it, its tally, and the arrivals: one statement, however many."""
+    arrived = _runs(sorted(entry.event_id for one in deliveries for entry in one.entries if entry.event_id is not None))
     rows = [
         (
             one.batch_id, one.source_id, one.received_at, one.door, one.key_id, encode_json(one.format).decode() if one.format else None,
@@ -372,13 +373,26 @@ def _write_batches(cursor: CursorWrapper, deliveries: list[Delivery]) -> None:
         ), batches AS (
             INSERT INTO profiles_batch (id, source_id, door, key_id, format, received_at)
             SELECT batch_id, source_id, door, key_id, format, received_at FROM given ON CONFLICT (id) DO NOTHING
+        ), arrivals AS (
+            INSERT INTO profiles_arrival (first_id, last_id) SELECT * FROM unnest(%s::bigint[], %s::bigint[])
         )
         INSERT INTO profiles_tally
             (batch_id, source_id, received_at, release_id, accepted, changed, duplicate, quarantined, refused, refused_causes)
         SELECT batch_id, source_id, received_at, release_id, accepted, changed, duplicate, quarantined, refused, refused_causes FROM given
         """,
-        [list(column) for column in zip(*rows, strict=True)],
+        [*(list(column) for column in zip(*rows, strict=True)), [first for first, _ in arrived], [last for _, last in arrived]],
     )
+
+
+def _runs(ids: list[int]) -> list[tuple[int, int]]:
+    """The runs in ascending numbers: [3, 4, 5, 9] is [(3, 5), (9, 9)]."""
+    found: list[tuple[int, int]] = []
+    for one in ids:
+        if found and one == found[-1][1] + 1:
+            found[-1] = (found[-1][0], one)
+        else:
+            found.append((one, one))
+    return found
 
 
 def _refused_causes(delivery: Delivery) -> str | None:

@@ -28,7 +28,7 @@ def warn_of_endings(today: date) -> int:
         people = User.objects.filter(department__in=owners.of(item))
         values = {"item": one.get("code") or one["name"], "day": day.isoformat()}
         if one["kind"] == "rule":
-            count = uses[item].count if item in uses else 0
+            count = uses[item].events if item in uses else 0
             said = gettext_noop("The rule for %(item)s ends on %(day)s. It has read %(count)s events so far.")
             tell(people, said, link=item_link(one["kind"], item), **values, count=count)
         else:

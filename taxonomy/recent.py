@@ -1,6 +1,9 @@
 """What arrived lately. The events stand in a higher app: settings names the functions that know them."""
 
-from typing import Any
+from collections.abc import Collection
+from datetime import date
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -18,3 +21,35 @@ def seen_lately() -> Seen:
     """What the checks of a plan know of the newest events of every source."""
     seen: Seen = import_string(settings.TAGLINE_RECENT_EVENTS)()
     return seen
+
+
+class Use(NamedTuple):
+    """Events ever counted, and the company's day of the last."""
+
+    events: int
+    last_day: date
+
+
+class Watched(NamedTuple):
+    """Events that a rule in watch mode would have held."""
+
+    source: UUID
+    path: str
+    code: str
+    events: int
+    last_day: date
+
+
+def rule_use(rule_ids: Collection[UUID]) -> dict[UUID, Use]:
+    """{rule: how often it read an event}; a rule that never did is absent. One query."""
+    return dict(import_string(settings.TAGLINE_RULE_USE)(rule_ids))
+
+
+def tag_use(tag_ids: Collection[UUID]) -> dict[UUID, dict[UUID, Use]]:
+    """{tag: {source: what it sent of it}}, accepted and held; a tag nobody sends is absent. One query."""
+    return dict(import_string(settings.TAGLINE_TAG_USE)(tag_ids))
+
+
+def watched(tag_id: UUID) -> list[Watched]:
+    """What would have been held of a tag, per source, path and code, most first. One query."""
+    return list(import_string(settings.TAGLINE_WATCHED)(tag_id))

@@ -63,6 +63,7 @@ class Event(models.Model):
     report = models.JSONField(null=True, help_text='{"changes": [...], "violations": [...]}; null when none')
     rule_id = models.UUIDField(null=True)
     release = models.ForeignKey(Release, models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+")
+    source_version = models.TextField(_("source version"), null=True, help_text="As sent, such as an app's 4.2.0")
 
     class Meta:
         verbose_name = _("event")
@@ -94,6 +95,21 @@ class Original(models.Model):
     def whole_record(self) -> bytes:
         found = self.record if self.holder is None else self.holder.record
         return bytes(found or b"")
+
+
+class Arrival(models.Model):
+    """A run of event ids that one commit stored, until the follow-up has counted them.
+
+    Ids tell nothing of what was committed when: a process takes a thousand at once and may use the last of them hours
+    later. So the follow-up takes these rows from a queue, and deletes them in the transaction that holds its counts.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    first_id = models.BigIntegerField()
+    last_id = models.BigIntegerField()
+
+    class Meta:
+        default_permissions = ()
 
 
 class Tally(models.Model):

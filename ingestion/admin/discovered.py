@@ -1,0 +1,286 @@
+"""The pages of what arrives and is not in the standard: the list, and one name with what can be done about it."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+from unfold.admin import ModelAdmin
+
+from ingestion.adopt import CannotAdopt, add_to_tag, ignore, look_again, map_to_tag
+from ingestion.code_of import code_of
+from ingestion.discover import MOST
+from ingestion.discovered import STATES, Line, add_shares, limits_hit, line_of, lines
+from ingestion.matches import matching_attributes, matching_tags
+from ingestion.models import Discovered, QuarantineReason
+from ingestion.seen_words import ALIKE, CANNOT_ADOPT, KINDS, SUGGESTED
+from ingestion.seen_words import STATES as STATE_WORDS
+from ingestion.values import suggest_type
+from staff.masking import mask_in_text, may_see_personal
+from taxonomy.draft import ItemLocked
+from taxonomy.models import Attribute, Source, Tag
+
+PAGE = 50
+IGNORE_DAYS = 90
+_COUNTING = {Attribute.Type.INTEGER, Attribute.Type.DECIMAL, Attribute.Type.MONEY}
+_RIGHTS = {
+    "map": ["taxonomy.add_mappingrule"],
+    "use": ["taxonomy.change_tag", "taxonomy.add_tagattribute", "taxonomy.add_mappingrule", "taxonomy.change_mappingrule"],
+    "add": ["taxonomy.change_tag", "taxonomy.add_tagattribute", "taxonomy.add_mappingrule", "taxonomy.change_mappingrule", "taxonomy.add_attribute"],
+    "ignore": ["taxonomy.add_mappingrule"],
+    "look_again": ["taxonomy.add_mappingrule"],
+}  # fmt: skip
+
+
+class IgnoreForm(forms.Form):
+    reason = forms.CharField(max_length=300)
+    until = forms.DateField()
+
+    def clean_until(self) -> date:
+        until: date = self.cleaned_data["until"]
+        if until < timezone.localdate(timezone=timezone.get_default_timezone()):
+            raise ValidationError(_("Choose a day that is still to come."))
+        return until
+
+
+@admin.register(Discovered)
+class DiscoveredAdmin(ModelAdmin):
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("ingestion.view_quarantinereason")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        page = self.admin_site.admin_view
+        return [
+            path("", page(self.list_view), name="ingestion_discovered_changelist"),
+            path("<int:discovered_id>/", page(self.one_view), name="ingestion_discovered_change"),
+            path("<int:discovered_id>/act/", page(self.act_view), name="discovered_act"),
+        ]
+
+    def list_view(self, request: HttpRequest) -> HttpResponse:
+        """Names and attributes in one state, most events first."""
+        self._must_view(request)
+        chosen = {name: request.GET.get(name, "") for name in ("source", "kind", "state")}
+        chosen["state"] = chosen["state"] if chosen["state"] in STATES else STATES[0]
+        found, counts = lines(_today(), **chosen)
+        page = Paginator(found, PAGE).get_page(request.GET.get("page"))
+        add_shares(page)
+        context = {
+            "title": _("Discovered"),
+            "page": page,
+            "rows": [_shown(request, line) for line in page],
+            "states": [(state, STATE_WORDS[state], count) for state, count in counts.items()],
+            "kinds": Discovered.Kind.choices[:2],
+            "sources": Source.objects.filter(pk__in=Discovered.objects.values("source")),
+            "query": urlencode({name: value for name, value in chosen.items() if value}),
+            "limits": limits_hit().values(),
+            "most": MOST,
+            **chosen,
+        }
+        return self._render(request, "ingestion/discovered.html", context)
+
+    def one_view(self, request: HttpRequest, discovered_id: int) -> HttpResponse:
+        self._must_view(request)
+        row = get_object_or_404(Discovered.objects.exclude(kind=Discovered.Kind.REST), pk=discovered_id)
+        line = line_of(row, _today())
+        row = line.row
+        is_name = row.kind == Discovered.Kind.NAME
+        shown = _shown(request, line)
+        context = {
+            "title": _("Discovered"),
+            "line": shown,
+            "is_name": is_name,
+            "may": {act: request.user.has_perms(rights) for act, rights in _RIGHTS.items()} | {"new_tag": request.user.has_perm("taxonomy.add_tag")},
+            "until": _today() + timedelta(days=IGNORE_DAYS),
+            "today": _today(),
+            "held_as": QuarantineReason.objects.filter(open=True, source=row.source_id, code="event.unknown", name=row.name).order_by("-id").first() if is_name else None,
+            "history": row.ignorings.select_related("by", "undone_by"),
+        }  # fmt: skip
+        context |= _for_a_name(row) if is_name else _for_an_attribute(row)
+        return self._render(request, "ingestion/discovered_one.html", context)
+
+    @method_decorator(require_POST)
+    def act_view(self, request: HttpRequest, discovered_id: int) -> HttpResponse:
+        row = get_object_or_404(Discovered.objects.exclude(kind=Discovered.Kind.REST).select_related("source", "tag"), pk=discovered_id)
+        act = request.POST.get("act", "")
+        if act not in _RIGHTS or not self.has_view_permission(request) or not request.user.has_perms(_RIGHTS[act]):
+            raise PermissionDenied
+        acts: dict[str, Callable[[HttpRequest, Discovered], str | None]] = {
+            "map": _map, "use": _use, "add": _add, "ignore": _ignore, "look_again": _look_again,
+        }  # fmt: skip
+        try:
+            went = acts[act](request, row)
+        except CannotAdopt as error:
+            messages.error(request, CANNOT_ADOPT[str(error)])
+            went = None
+        except ItemLocked as error:
+            said = _("It is under review in “%(title)s” and cannot be edited until that ends. Your change was not saved.")
+            messages.error(request, said % {"title": error.proposal.title})
+            went = None
+        return HttpResponseRedirect(went or reverse("admin:ingestion_discovered_change", args=[row.pk]))
+
+    def _must_view(self, request: HttpRequest) -> None:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+
+    def _render(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        return TemplateResponse(request, template, {**self.admin_site.each_context(request), **context})
+
+
+def _today() -> date:
+    return timezone.localdate(timezone=timezone.get_default_timezone())
+
+
+def _shown(request: HttpRequest, line: Line) -> dict[str, Any]:
+    """What a page says of a line; a name may itself be a phone number."""
+    row = line.row
+    looked_at = sum(row.kinds.values())
+    kinds = sorted(row.kinds.items(), key=lambda pair: -pair[1])
+    return {
+        "row": row,
+        "name": row.name if may_see_personal(request.user) else mask_in_text(row.name),
+        "state": line.state,
+        "state_label": STATE_WORDS[line.state],
+        "ignored": line.ignored,
+        "percent": None if line.share is None else 100 * line.share,
+        "kinds": [{"label": KINDS[kind], "count": count, "percent": 100 * count / looked_at} for kind, count in kinds],
+    }
+
+
+def _for_a_name(row: Discovered) -> dict[str, Any]:
+    """The tags it may mean, all of them to choose from, and the address of a new tag's form filled in."""
+    label = "label_en" if row.name.isascii() else "label_zh_hans"
+    given = {"code": code_of(row.name), label: row.name[:120], "synonyms": row.name[:120].replace(",", " ")}
+    return {
+        "matches": [{"item": one.item, "reason": ALIKE.get(one.reason, one.reason)} for one in matching_tags(row.name)],
+        "tags": Tag.objects.exclude(status=Tag.Status.DEPRECATED),
+        # a name that looks personal stays out of addresses
+        "new_tag": "?" + urlencode(given) if mask_in_text(row.name) == row.name else "",
+    }
+
+
+def _for_an_attribute(row: Discovered) -> dict[str, Any]:
+    """The attributes it may mean, and what a new one would be like."""
+    suggestion = suggest_type(row.kinds, row.name)
+    return {
+        "matches": [{"item": one.item, "reason": ALIKE.get(one.reason, one.reason)} for one in matching_attributes(row.name)],
+        "attributes": Attribute.objects.all(),
+        "code": code_of(row.name),
+        "suggestion": suggestion,
+        "suggestion_label": Attribute.Type(suggestion.type).label,
+        "why": SUGGESTED[suggestion.why],
+        "types": [(value, label) for value, label in Attribute.Type.choices if suggestion.may_count or value not in _COUNTING],
+    }
+
+
+def _map(request: HttpRequest, row: Discovered) -> str | None:
+    if row.kind != Discovered.Kind.NAME:
+        raise PermissionDenied
+    tag = _chosen(Tag.objects.all(), request.POST.get("tag", ""))
+    if tag is None:
+        messages.error(request, _("Choose the tag it means."))
+        return None
+    rule, made = map_to_tag(row, tag, by=request.user)  # type: ignore[arg-type]
+    if made:
+        messages.success(
+            request, _("A draft rule maps it to %(tag)s. Say here where its attributes come from, then propose it.") % {"tag": tag}
+        )
+    else:
+        messages.warning(request, _("The draft has a rule for this name already: this one. It was left as it is."))
+    return reverse("admin:taxonomy_mappingrule_change", args=[rule.pk])
+
+
+def _use(request: HttpRequest, row: Discovered) -> str | None:
+    """Add an attribute of the library to the tag."""
+    attribute = _chosen(Attribute.objects.all(), request.POST.get("attribute", ""))
+    if attribute is None:
+        messages.error(request, _("Choose the attribute it means."))
+        return None
+    return _added(request, row, attribute)
+
+
+def _add(request: HttpRequest, row: Discovered) -> str | None:
+    """Make a new attribute, of the type a person chose, and add it to the tag."""
+    typed = request.POST.get("type", "")
+    suggestion = suggest_type(row.kinds, row.name)
+    if typed in _COUNTING and not suggestion.may_count:
+        messages.error(request, SUGGESTED[suggestion.why])
+        return None
+    attribute = Attribute(
+        code=request.POST.get("code", "").strip(), type=typed, label_en=request.POST.get("label_en", "").strip(),
+        label_zh_hans=request.POST.get("label_zh_hans", "").strip(), personal=suggestion.personal,
+        of=Attribute.Type.TEXT if typed == Attribute.Type.LIST else "",
+    )  # fmt: skip
+    try:
+        attribute.full_clean()
+    except ValidationError as error:
+        for field, problems in error.message_dict.items():
+            label = "" if field == "__all__" else f"{Attribute._meta.get_field(field).verbose_name}: "  # type: ignore[union-attr]
+            messages.error(request, f"{label}{' '.join(problems)}")
+        return None
+    if typed == Attribute.Type.CHOICE:
+        messages.info(request, _("Write down the choices of the attribute before you propose it."))
+    return _added(request, row, attribute)
+
+
+def _added(request: HttpRequest, row: Discovered, attribute: Attribute) -> str:
+    if row.kind != Discovered.Kind.ATTRIBUTE:
+        raise PermissionDenied
+    added = add_to_tag(row, attribute, by=request.user)  # type: ignore[arg-type]
+    said = _("%(attribute)s is one of the draft's attributes of %(tag)s now. Propose it, so that sources obey it once it is released.")
+    messages.success(request, said % {"attribute": attribute, "tag": row.tag})
+    if added.rules:
+        messages.info(
+            request,
+            _("This rule of %(source)s fills it from what is sent. See whether the value needs a transform.") % {"source": row.source},
+        )
+        return reverse("admin:taxonomy_mappingrule_change", args=[added.rules[0].pk])
+    return reverse("admin:taxonomy_tag_change", args=[row.tag_id])
+
+
+def _ignore(request: HttpRequest, row: Discovered) -> str | None:
+    form = IgnoreForm(request.POST)
+    if not form.is_valid():
+        for name, problems in form.errors.items():
+            messages.error(request, f"{_('reason') if name == 'reason' else _('until')}: {' '.join(str(one) for one in problems)}")
+        return None
+    ignore(row, reason=form.cleaned_data["reason"], until=form.cleaned_data["until"], by=request.user)  # type: ignore[arg-type]
+    messages.success(request, _("It is left alone until then. It stands under “ignored”, where you can undo it."))
+    return reverse("admin:ingestion_discovered_changelist")
+
+
+def _look_again(request: HttpRequest, row: Discovered) -> str | None:
+    look_again(row, by=request.user)  # type: ignore[arg-type]
+    messages.success(request, _("It stands among what is to be decided again."))
+    return None
+
+
+def _chosen(rows: Any, written: str) -> Any:
+    try:
+        return rows.filter(pk=written).first()
+    except ValidationError:
+        return None

@@ -1,0 +1,143 @@
+"""The pages of health: all tags and sources with what has stopped, one tag, one source."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from unfold.admin import ModelAdmin
+
+from ingestion.health import DAYS, Health, overview, releases_to_choose, source_health, tag_health
+from ingestion.models import Stream
+from profiles.charts import StackedBars, stacked_bars
+from taxonomy.models import Release, Source, Tag
+from taxonomy.violations import title_for
+
+PAGE = 100
+# Days named below a chart; more would run into each other.
+_LABELS = 10
+
+
+@admin.register(Stream)
+class StreamAdmin(ModelAdmin):
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("ingestion.view_quarantinereason")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        page = self.admin_site.admin_view
+        return [
+            path("", page(self.overview_view), name="ingestion_stream_changelist"),
+            path("tag/<uuid:item_id>/", page(self.tag_view), name="tag_health"),
+            path("source/<uuid:item_id>/", page(self.source_view), name="source_health"),
+        ]
+
+    def overview_view(self, request: HttpRequest) -> HttpResponse:
+        self._must_view(request)
+        kind = "source" if request.GET.get("of") == "source" else "tag"
+        found = overview(kind)
+        page = Paginator(found, PAGE).get_page(request.GET.get("page"))
+        context = {
+            "title": _("Health"),
+            "kind": kind,
+            "page": page,
+            "rows": [{"one": one, "rhythm": one.stream and rhythm_text(one.stream), "url": f"admin:{kind}_health"} for one in page],
+            "stopped": sum(one.stream is not None and one.stream.state == Stream.State.STOPPED for one in found),
+            "partly": sum(bool(one.stopped) and one.stream is not None and one.stream.state != Stream.State.STOPPED for one in found),
+            "judged_at": Stream.objects.values_list("judged_at", flat=True).first(),
+        }
+        return self._render(request, "ingestion/health_overview.html", context)
+
+    def tag_view(self, request: HttpRequest, item_id: UUID) -> HttpResponse:
+        self._must_view(request)
+        tag = get_object_or_404(Tag, pk=item_id)
+        days, release, releases = _chosen(request, item_id)
+        source = Source.objects.filter(code=request.GET.get("source", "")).first()
+        found = tag_health(tag, _today(), days, release, source)
+        return self._page(request, tag, "tag", found, days, releases, source=source)
+
+    def source_view(self, request: HttpRequest, item_id: UUID) -> HttpResponse:
+        self._must_view(request)
+        source = get_object_or_404(Source, pk=item_id)
+        days, release, releases = _chosen(request, item_id)
+        return self._page(request, source, "source", source_health(source, _today(), days, release), days, releases)
+
+    def _page(
+        self, request: HttpRequest, item: Any, kind: str, found: Health, days: int, releases: list[Release], source: Source | None = None
+    ) -> HttpResponse:
+        streams = {getattr(one, "source_id" if kind == "tag" else "tag_id"): one for one in found.streams}
+        context = {
+            "title": _("Health of %(item)s") % {"item": item.label},
+            "item": item,
+            "kind": kind,
+            "health": found,
+            "rhythm": found.whole and rhythm_text(found.whole),
+            "chart": _chart(found) if found.total else None,
+            "parts": [{"one": one, "stream": streams.get(one.item.pk) if one.item else None} for one in found.parts],
+            "silent": [one for one in found.streams if one.item and all(one.item != part.item for part in found.parts)],  # type: ignore[attr-defined]
+            "violations": [{"one": one, "title": title_for(one.code)} for one in found.violations],
+            "days": days,
+            "choices": DAYS,
+            "releases": releases,
+            "source": source,
+            "sources": Source.objects.filter(pk__in=Stream.objects.filter(tag=item.pk, source__isnull=False).values("source"))
+            if kind == "tag"
+            else [],
+        }
+        return self._render(request, "ingestion/health.html", context)
+
+    def _must_view(self, request: HttpRequest) -> None:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+
+    def _render(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        return TemplateResponse(request, template, {**self.admin_site.each_context(request), **context})
+
+
+def rhythm_text(stream: Stream) -> str:
+    """How it usually comes, in the reader's language."""
+    if stream.usual == "every_days":
+        days = round(stream.usual_days)
+        return ngettext("about every %(days)s day", "about every %(days)s days", days) % {"days": days}
+    texts = {
+        "hourly": _("every hour of its opening hours"), "daily": _("every day"), "weekdays": _("from Monday to Friday"), "sporadic": _("now and then"),
+    }  # fmt: skip
+    return texts.get(stream.usual, "")
+
+
+def _today() -> Any:
+    return timezone.localdate(timezone=timezone.get_default_timezone())
+
+
+def _chosen(request: HttpRequest, item: UUID) -> tuple[int, Release | None, list[Release]]:
+    days = next((one for one in DAYS if str(one) == request.GET.get("days")), DAYS[1])
+    releases = releases_to_choose(item)
+    release = next((one for one in releases if one.version == request.GET.get("release")), releases[0] if releases else None)
+    return days, release, releases
+
+
+def _chart(found: Health) -> StackedBars:
+    chart = stacked_bars([f"{day:%m-%d}" for day in found.days], found.by_day, other=_("others"))
+    step = -(-len(found.days) // _LABELS)
+    return replace(chart, labels=[label for at, label in enumerate(chart.labels) if at % step == 0])

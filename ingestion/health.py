@@ -1,0 +1,295 @@
+"""How one tag or one source is doing: volume by day, attributes, violations, by plan and source version, around a release."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet, Sum
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from ingestion.models import AttributeDay, ReadingDay, Stream, ViolationDay
+from taxonomy.models import Attribute, Release, Source, Tag
+
+DAYS = (14, 30, 90)
+# Days before and after a release that are set beside each other.
+AROUND = 7
+
+
+@dataclass(slots=True)
+class Volume:
+    """Events of one version or one part: accepted and held."""
+
+    name: str
+    accepted: int = 0
+    held: int = 0
+    last_day: date | None = None
+    item: Any = None
+
+    @property
+    def total(self) -> int:
+        return self.accepted + self.held
+
+    @property
+    def held_percent(self) -> float:
+        return 100 * self.held / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeShare:
+    """`percent` of the accepted events carried it; `required` by the draft, None where the draft's tag has it no more."""
+
+    code: str
+    label: str
+    required: bool | None
+    count: int
+    percent: float
+
+
+@dataclass(slots=True)
+class ViolationLine:
+    """One kind of violation, in all and on both sides of the release looked at: counts, and shares in per cent."""
+
+    code: str
+    path: str
+    effect: str
+    effect_label: str
+    count: int = 0
+    percent: float = 0.0
+    before: float | None = None
+    after: float | None = None
+
+
+@dataclass(slots=True)
+class Side:
+    """The days before or after a release, of events read by earlier plans or by it and later ones."""
+
+    days: int
+    accepted: int = 0
+    held: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.accepted + self.held
+
+    @property
+    def a_day(self) -> float:
+        return self.total / self.days if self.days else 0.0
+
+    @property
+    def held_percent(self) -> float:
+        return 100 * self.held / self.total if self.total else 0.0
+
+
+@dataclass(slots=True)
+class Around:
+    release: Release
+    before: Side
+    after: Side
+
+
+@dataclass(slots=True)
+class Health:
+    """`by_day`: {part: [events of each day]}; parts are a tag's sources or a source's tags."""
+
+    days: list[date]
+    by_day: dict[str, list[int]]
+    accepted: int = 0
+    held: int = 0
+    parts: list[Volume] = field(default_factory=list)
+    attributes: list[AttributeShare] = field(default_factory=list)
+    violations: list[ViolationLine] = field(default_factory=list)
+    releases: list[Volume] = field(default_factory=list)
+    versions: list[Volume] = field(default_factory=list)
+    around: Around | None = None
+    streams: list[Stream] = field(default_factory=list)
+    whole: Stream | None = None
+
+    @property
+    def total(self) -> int:
+        return self.accepted + self.held
+
+    @property
+    def held_percent(self) -> float:
+        return 100 * self.held / self.total if self.total else 0.0
+
+
+def tag_health(tag: Tag, today: date, days: int, release: Release | None, source: Source | None = None) -> Health:
+    """Of all its sources, or of one."""
+    of = {"tag": tag.pk} | ({"source": source.pk} if source else {})
+    found = _health(of, "source_id", Source, today, days, release)
+    found.attributes = _attributes(tag, found, of)
+    if source:
+        found.whole = next(iter(found.streams), None)
+    return found
+
+
+def source_health(source: Source, today: date, days: int, release: Release | None) -> Health:
+    return _health({"source": source.pk}, "tag_id", Tag, today, days, release)
+
+
+def releases_to_choose(item: UUID) -> list[Release]:
+    """The newest releases, those that changed the item first. At most twelve."""
+    newest = list(Release.objects.defer("snapshot").order_by("-id")[:50])
+    touched = [one for one in newest if str(item) in one.changed_items]
+    return [*touched, *(one for one in newest if one not in touched)][:12]
+
+
+def _health(of: dict[str, UUID], part: str, parts: type[Any], today: date, days: int, release: Release | None) -> Health:
+    """`of`: what is looked at, as a filter of the daily counts; `part`: the column by which it is parted."""
+    since = today - timedelta(days=days - 1)
+    near = {"day__gte": since, "day__lte": today, **of}
+    rows = list(
+        ReadingDay.objects.filter(**near).values("day", part, "release_id", "source_version", "accepted").annotate(events=Sum("count"))
+    )
+    streams = list(Stream.objects.filter(**of))
+    names = parts.objects.in_bulk({row[part] for row in rows} | {getattr(one, part) for one in streams} - {None})
+    found = Health(
+        days=[since + timedelta(days=back) for back in range(days)],
+        by_day=_by_day(rows, part, names, since, days),
+        accepted=sum(row["events"] for row in rows if row["accepted"]),
+        held=sum(row["events"] for row in rows if not row["accepted"]),
+        parts=_volumes(rows, lambda row: row[part]),
+        releases=_by_release(rows),
+        versions=_volumes([row for row in rows if row["source_version"]], lambda row: row["source_version"]),
+        streams=[one for one in streams if getattr(one, part)],
+        whole=next((one for one in streams if not getattr(one, part)), None),
+        around=_around(ReadingDay.objects.filter(**of), release, today) if release else None,
+    )
+    for volume in found.parts:
+        volume.item = names.get(volume.name)
+    for stream in found.streams:
+        stream.item = names.get(getattr(stream, part))  # type: ignore[attr-defined]
+    found.violations = _violations(ViolationDay.objects.filter(**near), found, of)
+    return found
+
+
+def _by_day(rows: list[dict[str, Any]], part: str, names: dict[Any, Any], since: date, days: int) -> dict[str, list[int]]:
+    nameless = _("unknown names") if part == "tag_id" else _("deleted source")
+    found: dict[str, list[int]] = {}
+    for row in rows:
+        label = names[row[part]].label if row[part] in names else nameless
+        found.setdefault(label, [0] * days)[(row["day"] - since).days] += row["events"]
+    return found
+
+
+def _volumes(rows: Iterable[dict[str, Any]], name: Any) -> list[Volume]:
+    """Those with most events first."""
+    found: dict[Any, Volume] = {}
+    for row in rows:
+        one = found.setdefault(name(row), Volume(name(row)))
+        if row["accepted"]:
+            one.accepted += row["events"]
+        else:
+            one.held += row["events"]
+        one.last_day = max(one.last_day or row["day"], row["day"])
+    return sorted(found.values(), key=lambda one: -one.total)
+
+
+def _by_release(rows: list[dict[str, Any]]) -> list[Volume]:
+    """By plan version, the newest first."""
+    found = {one.name: one for one in _volumes(rows, lambda row: row["release_id"])}
+    releases = Release.objects.defer("snapshot").in_bulk([pk for pk in found if pk])
+    for pk, one in found.items():
+        one.item = releases.get(pk)  # type: ignore[call-overload]
+        one.name = one.item.version if one.item else "–"
+    return [found[pk] for pk in sorted(found, key=lambda pk: -(int(pk) if pk else 0))]
+
+
+def _around(rows: QuerySet[ReadingDay], release: Release, today: date) -> Around:
+    published = _day_of(release)
+    around = Around(release, Side(AROUND), Side(max(1, min(AROUND, (today - published).days + 1))))
+    for side, near in ((around.before, _before(release)), (around.after, _after(release))):
+        for row in rows.filter(near).values("accepted").annotate(events=Sum("count")):
+            if row["accepted"]:
+                side.accepted = row["events"]
+            else:
+                side.held = row["events"]
+    return around
+
+
+def _day_of(release: Release) -> date:
+    return timezone.localdate(release.published_at, timezone.get_default_timezone())
+
+
+def _before(release: Release) -> Q:
+    """The days before a release, and its own as far as earlier plans read the events."""
+    day = _day_of(release)
+    return Q(day__gte=day - timedelta(days=AROUND), day__lte=day) & (Q(release=None) | Q(release__lt=release.pk))
+
+
+def _after(release: Release) -> Q:
+    day = _day_of(release)
+    return Q(day__gte=day, day__lt=day + timedelta(days=AROUND), release__gte=release.pk)
+
+
+def _attributes(tag: Tag, found: Health, of: dict[str, UUID]) -> list[AttributeShare]:
+    """Those of the draft's tag in their order, then what else was carried."""
+    rows = AttributeDay.objects.filter(**of, day__gte=found.days[0], day__lte=found.days[-1])
+    counts = dict(rows.values_list("attribute").annotate(events=Sum("count")).order_by("-events"))
+    uses = list(tag.uses.select_related("attribute"))
+    required = {use.attribute.code: use.required for use in uses}
+    labels = {one.code: one.label for one in Attribute.objects.filter(code__in=[*counts, *required])}
+    codes = [*required, *(code for code in counts if code not in required)]
+    return [
+        AttributeShare(code, labels.get(code, code), required.get(code), counts.get(code, 0), 100 * counts.get(code, 0) / found.accepted if found.accepted else 0.0)
+        for code in codes
+    ]  # fmt: skip
+
+
+def _violations(rows: QuerySet[ViolationDay], found: Health, of: dict[str, UUID]) -> list[ViolationLine]:
+    lines = {
+        (row["code"], row["path"], row["effect"]): ViolationLine(
+            row["code"], row["path"], row["effect"], str(ViolationDay.Effect(row["effect"]).label), row["events"],
+            100 * row["events"] / found.total if found.total else 0.0,
+        )
+        for row in rows.values("code", "path", "effect").annotate(events=Sum("count")).order_by("-events")
+    }  # fmt: skip
+    if found.around is not None:
+        _set_beside(lines, found.around, of)
+    return list(lines.values())
+
+
+def _set_beside(lines: dict[tuple[str, str, str], ViolationLine], around: Around, of: dict[str, UUID]) -> None:
+    """Give each line its share on both sides, None for a side without events."""
+    sides = (("before", _before(around.release), around.before.total), ("after", _after(around.release), around.after.total))
+    for name, near, total in sides:
+        rows = ViolationDay.objects.filter(near, **of).values_list("code", "path", "effect").annotate(events=Sum("count"))
+        counts = {(code, path, effect): events for code, path, effect, events in rows}
+        for key, line in lines.items():
+            setattr(line, name, 100 * counts.get(key, 0) / total if total else None)
+
+
+@dataclass(slots=True)
+class Overview:
+    """A tag or source with its stream as a whole (None: nothing ever came) and the parts of it that stopped."""
+
+    item: Any
+    stream: Stream | None
+    stopped: list[Any] = field(default_factory=list)
+
+    @property
+    def weight(self) -> tuple[int, Any]:
+        """Those to look at first: stopped, partly stopped, then by the last time seen; what never came is last."""
+        if self.stream is None:
+            return 3, 0
+        rank = 0 if self.stream.state == Stream.State.STOPPED else 1 if self.stopped else 2
+        return rank, -self.stream.last_at.timestamp()
+
+
+def overview(kind: str) -> list[Overview]:
+    """Every tag that may be sent, or every source, those to look at first. Four queries. `kind`: "tag" or "source"."""
+    items: QuerySet[Any] = Source.objects.all() if kind == "source" else Tag.objects.exclude(status=Tag.Status.DRAFT)
+    other = "tag" if kind == "source" else "source"
+    streams = list(Stream.objects.all())
+    names = (Tag if kind == "source" else Source).objects.in_bulk({getattr(one, f"{other}_id") for one in streams})  # type: ignore[attr-defined]
+    whole = {getattr(one, f"{kind}_id"): one for one in streams if getattr(one, f"{other}_id") is None}
+    parts: dict[UUID, list[Any]] = defaultdict(list)
+    for one in streams:
+        if one.state == Stream.State.STOPPED and one.source_id and one.tag_id:
+            parts[getattr(one, f"{kind}_id")].append(names.get(getattr(one, f"{other}_id")))
+    found = [Overview(item, whole.get(item.pk), [part for part in parts[item.pk] if part]) for item in items]
+    return sorted(found, key=lambda one: one.weight)
