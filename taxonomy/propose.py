@@ -40,10 +40,10 @@ class WrongState(Exception):
     """The proposal has moved on: what was asked is not possible any more."""
 
 
-def propose(item_ids: Collection[str], *, title: str, why: str, by: User, links: str = "") -> Proposal:
+def propose(item_ids: Collection[str], *, title: str, why: str, by: User, links: str = "", retire_reason: str = "") -> Proposal:
     """A new proposal of what the draft changes in these items. Raises NothingChanged or ElsewhereProposed."""
     with writing():
-        proposal = Proposal.objects.create(title=title, why=why, links=links, author=by)
+        proposal = Proposal.objects.create(title=title, why=why, links=links, retire_reason=retire_reason, author=by)
         add_items(proposal, item_ids, by=by)
         if not proposal.items.exists():
             raise NothingChanged

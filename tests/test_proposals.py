@@ -1,18 +1,23 @@
 """From a change to a release: who must sign, who may not, what is locked, and what becomes of approvals."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 import pytest
 from django.contrib.auth.models import Group
+from django.utils import timezone
 
+from ingestion.pipeline import Incoming, receive
 from staff.models import Department, Notice, User
 from taxonomy.comment import comment
+from taxonomy.current import current
 from taxonomy.definition import apply_definition, definition, draft_items
 from taxonomy.draft import ItemInUse, ItemLocked, writing
+from taxonomy.ending import warn_of_endings
 from taxonomy.models import Attribute, MappingRule, Proposal, Release, ReviewPolicy, Source, Tag, Vote
 from taxonomy.propose import (
     ElsewhereProposed,
     NothingChanged,
+    StillArrives,
     WrongState,
     add_items,
     discard,
@@ -363,3 +368,40 @@ def test_nobody_is_reminded_who_wants_no_days(people, wording, mailoutbox):
     submit(wording, by=people["mia"])
     assert remind(datetime.fromisoformat("2026-11-23T09:05:00+08:00")) == 0
     assert mailoutbox == []
+
+
+def test_retiring_a_tag_that_still_arrives_needs_a_reason(people):
+    login = Tag.objects.get(code="login")
+    record = b'{"event": "login", "phone": "+8613800138000"}'
+    receive([Incoming(record)], source_code="website", door="api", received_at=timezone.now(), current=current())
+    proposal = propose([changed(login, status="draft")], title="t", why="w", by=people["mia"])
+    with pytest.raises(StillArrives) as refused:
+        submit(proposal, by=people["mia"])
+    assert refused.value.tags == [str(login.pk)]
+    Proposal.objects.filter(pk=proposal.pk).update(retire_reason="the app is gone")
+    proposal.refresh_from_db()
+    submit(proposal, by=people["mia"])
+    assert proposal.state == Proposal.State.IN_REVIEW
+
+
+def test_deprecating_one_needs_none(people):
+    login = Tag.objects.get(code="login")
+    other = Tag.objects.exclude(pk=login.pk).filter(status="active").first()
+    submit(propose([changed(login, status="deprecated", successor=str(other.pk))], title="t", why="w", by=people["mia"]), by=people["mia"])
+
+
+def test_owners_are_warned_before_what_holds_for_a_while_ends(people):
+    rule = MappingRule.objects.select_related("source", "tag").filter(condition_path="").first()
+    MappingRule.objects.filter(pk=rule.pk).update(until=date(2026, 12, 31), below_version="4.2")
+    publish(notes="", by=None)
+    for today, warned in [
+        (date(2026, 12, 16), 0),
+        (date(2026, 12, 17), 1),
+        (date(2026, 12, 24), 1),
+        (date(2026, 12, 30), 1),
+        (date(2026, 12, 31), 0),
+    ]:
+        Notice.objects.all().delete()
+        assert warn_of_endings(today) == warned
+        asked = {notice.user.department_id for notice in Notice.objects.select_related("user")}
+        assert asked == ({rule.source.owner_id, rule.tag.owner_id} & {"marketing", "sales", "service", "data", "product", "compliance"} if warned else set())  # fmt: skip

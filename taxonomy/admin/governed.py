@@ -140,7 +140,12 @@ class GovernedAdmin(ModelAdmin):
             return {}
         proposal = open_proposals([item.pk]).get(str(item.pk))
         signing = standing(proposal).missing if proposal and proposal.is_locked else []
-        return {"proposal": proposal, "signing": signing, "following": is_following(request.user, item.pk)}  # type: ignore[arg-type]
+        about = {"proposal": proposal, "signing": signing, "following": is_following(request.user, item.pk)}  # type: ignore[arg-type]
+        return about | self.use_of(item)
+
+    def use_of(self, item: Any) -> dict[str, Any]:
+        """What the page says of how the item is used by what arrives."""
+        return {}
 
     def _locked(self, request: HttpRequest, proposal: Proposal) -> HttpResponse:
         said = _("It is under review in “%(title)s” and cannot be edited until that ends. Your change was not saved.")

@@ -12,10 +12,12 @@ from unfold.decorators import display
 
 from taxonomy.admin.governed import GovernedAdmin, WhyForm
 from taxonomy.admin.lines import ConstraintsField, GroupsField
-from taxonomy.models import Attribute, Category, Refinement, Tag, TagAttribute, TagMode
+from taxonomy.models import Attribute, Category, Refinement, Source, Tag, TagAttribute, TagMode
 from taxonomy.problems import definition_problem
+from taxonomy.recent import tag_use, watched
 from taxonomy.standardize.names import parse_refinement
 from taxonomy.standardize.types import check_definition
+from taxonomy.violations import title_for
 
 NAMES = (("label_en", "label_zh_hans"), "description_en", "description_zh_hans")
 
@@ -175,6 +177,16 @@ class TagAdmin(GovernedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Tag]:
         return super().get_queryset(request).annotate(attribute_count=Count("uses"))
+
+    def use_of(self, item: Tag) -> dict[str, Any]:
+        """What would have been held but for a mode; of a deprecated tag, who still sends it."""
+        found = watched(item.pk)
+        uses = tag_use([item.pk]).get(item.pk, {}) if item.status == Tag.Status.DEPRECATED else {}
+        labels = {source.pk: source.label for source in Source.objects.filter(pk__in={one.source for one in found} | uses.keys())}
+        return {
+            "watched": [(labels.get(one.source, ""), one.path, title_for(one.code), one) for one in found],
+            "still_sent": [(labels.get(source, ""), use) for source, use in uses.items()],
+        }
 
     @admin.display(description=gettext_lazy("name"), ordering="label_en")
     def label(self, tag: Tag) -> str:

@@ -25,7 +25,7 @@ from taxonomy.definition import Items, definition, unsaved_rule
 from taxonomy.draft import ItemLocked
 from taxonomy.models import MappingRow, MappingRule, Source
 from taxonomy.move import move_rule
-from taxonomy.recent import names_seen
+from taxonomy.recent import names_seen, rule_use
 from taxonomy.standardize.paths import PathError, compile_path
 from taxonomy.standardize.transforms import TransformError, parse_transforms
 from taxonomy.tryout import Tryout, try_record
@@ -308,6 +308,9 @@ class MappingRuleAdmin(Trying):
         if rule.until:
             told.append(_("until %(day)s") % {"day": date_format(rule.until, "DATE_FORMAT")})
         return ", ".join(told) or _("always")
+
+    def use_of(self, item: MappingRule) -> dict[str, Any]:
+        return {"rule_use": rule_use([item.pk]).get(item.pk), "is_rule": True}
 
     def as_on_form(self, form: Any, formsets: Any) -> tuple[Items, Source]:
         rule = form.save(commit=False)
