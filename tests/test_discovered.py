@@ -109,7 +109,7 @@ def test_a_name_no_row_can_find_is_refused(name, reason):
 
 def test_a_name_is_like_a_code_a_synonym_a_label_or_another_spelling():
     def tag(code, english, chinese, *synonyms):
-        return {"code": code, "label_en": english, "label_zh_hans": chinese, "synonyms": list(synonyms)}
+        return {"kind": "tag", "code": code, "label_en": english, "label_zh_hans": chinese, "synonyms": list(synonyms)}
 
     items = {
         "1": tag("add_to_cart", "Add to cart", "加入购物车", "加购"), "2": tag("product_view", "View a product", "浏览商品"), "3": tag("login", "Log in", "登录"),
@@ -469,6 +469,9 @@ def test_tags_and_attributes_of_the_draft_are_offered(standard):
     assert matching_tags("productView")[0].item.code == "product_view"
     assert matching_attributes("Product-ID")[0].item.code == "product_id"
     assert matching_tags("\x00" * 50) == []
+    rule = MappingRule.objects.create(source=Source.objects.first(), name="lookAtGoods", tag=Tag.objects.get(code="product_view"))
+    [match] = matching_tags("lookAtGoodsNew")
+    assert (match.item, match.reason) == (rule.tag, "rule")
 
 
 @db
