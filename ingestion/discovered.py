@@ -42,11 +42,15 @@ def lines(today: date, *, source: str = "", kind: str = "", state: str = "open")
     return sorted(chosen, key=lambda line: (-line.row.count, line.row.name)), counts
 
 
-def line_of(row: Discovered, today: date) -> Line:
-    """One row with its values, up to now."""
-    row = Discovered.objects.select_related("source", "tag").get(pk=row.pk)
+def up_to_now(row: Discovered) -> Discovered:
+    """The row with what was seen since it was written. It is not to be saved."""
     for one in Sighting.objects.filter(kind=row.kind, source=row.source_id, tag=row.tag_id, name=row.name).order_by("id"):
         row.add(one)
+    return row
+
+
+def line_of(row: Discovered, today: date) -> Line:
+    """One row's line; the row as `up_to_now` gives it."""
     [line] = _judged([row], today)
     add_shares([line])
     return line

@@ -12,6 +12,8 @@ from django.db import connection, transaction
 from ingestion.models import Stream
 from ingestion.rhythm import judge
 
+# One judgment at a time.
+_LOCK = 7_201_012
 # A monthly day needs a year to be known by; anything quieter is judged as gone.
 HISTORY = timedelta(days=400)
 # Hours older than the two months that judge looks at tell nothing more than their days.
@@ -30,7 +32,9 @@ class _Past:
 
 @transaction.atomic
 def judge_streams(now: datetime) -> int:
-    """Judge every stream anew, from the daily counts. The number of streams. Two statements."""
+    """Judge every stream anew, from the daily counts. The number of streams."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
     today = now.astimezone(ZoneInfo(settings.TIME_ZONE)).date()
     made = [_judged(pair, past, now, today) for pair, past in _pasts(today).items()]
     Stream.objects.all().delete()

@@ -23,8 +23,8 @@ _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 _BOOLEANS = frozenset({"true", "false", "yes", "no", "是", "否"})
 # By its name: orderNo and order_no, and not what only ends alike, such as paid.
 _NAMES_SOMETHING = re.compile(
-    r"(?i:phone|mobile|tel\b|order|card|account|zip|postcode|(?:^|[_\W])(?:id|no|code|sn|sku)$)|(?:Id|ID|No|NO|Code)$"
-    r"|手机|电话|卡号|单号|订单|编号|编码|账号|号码"
+    r"(?i:(?:phone|mobile|tel|order|card|account|zip|postcode)[_\W]?(?:id|no|num|number|code|sn)?$)"
+    r"|(?i:(?:^|[_\W])(?:id|no|number|code|sn|sku)$)|(?:Id|ID|No|NO|Code|Number)$|(?:手机|电话|订单|卡)号?码?$|[单编卡账]号$|编码$|号码$"
 )
 _SAMPLE = 200
 

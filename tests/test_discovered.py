@@ -64,6 +64,9 @@ SUGGESTED = [
     ({"integer": 9}, "order_no", ("text", "none", "digits")),
     ({"integer": 9}, "orderId", ("text", "none", "digits")),
     ({"integer": 9}, "卡号", ("text", "none", "digits")),
+    ({"integer": 9}, "订单编号", ("text", "none", "digits")),
+    ({"integer": 9}, "cardNumber", ("text", "none", "digits")),
+    ({"integer": 9}, "手机号", ("text", "none", "digits")),
     ({"integer": 9, "decimal": 1}, "mobile", ("text", "none", "digits")),
     ({"phone": 10}, "contact", ("phone", "contact", "personal.phone")),
     ({"integer": 999, "phone": 1}, "qty", ("text", "contact", "personal.phone")),
@@ -73,6 +76,9 @@ SUGGESTED = [
     # counted things whose names only end alike
     ({"integer": 9}, "video", ("integer", "none", "all_alike")),
     ({"integer": 9}, "paid", ("integer", "none", "all_alike")),
+    ({"integer": 9}, "num", ("integer", "none", "all_alike")),
+    ({"decimal": 9}, "order_amount", ("decimal", "none", "all_alike")),
+    ({"integer": 9}, "订单金额", ("integer", "none", "all_alike")),
 ]  # fmt: skip
 
 
@@ -103,7 +109,7 @@ def test_a_name_no_row_can_find_is_refused(name, reason):
 
 def test_a_name_is_like_a_code_a_synonym_a_label_or_another_spelling():
     def tag(code, english, chinese, *synonyms):
-        return {"code": code, "label_en": english, "label_zh_hans": chinese, "synonyms": list(synonyms)}
+        return {"kind": "tag", "code": code, "label_en": english, "label_zh_hans": chinese, "synonyms": list(synonyms)}
 
     items = {
         "1": tag("add_to_cart", "Add to cart", "加入购物车", "加购"), "2": tag("product_view", "View a product", "浏览商品"), "3": tag("login", "Log in", "登录"),
@@ -219,6 +225,30 @@ def test_personal_data_in_names_and_values_is_masked(client_of):
 def test_a_value_under_a_personal_attribute_s_name_is_hidden_whole(standard):
     Attribute.objects.create(code="nickname", label_en="n", label_zh_hans="n", personal="contact")
     assert unplanned("nickName".lower(), "Old Zhang").examples == ["****"]
+
+
+@db
+def test_an_unknown_name_s_page_shows_what_its_events_carry_masked(client_of):
+    client = client_of("marketer")
+    send(*({"id": f"n{at}", "event": "viewGoodsNew", "attributes": {"goods": "SKU-1", "priceFen": at, "tel": PHONE}} for at in range(3)))
+    send(
+        {
+            "id": "n9",
+            "event": "viewGoodsNew",
+            "attributes": {"goods": "SKU-2", "email": "zhang@example.com", "half": "\ud83d", "deep": {"a": [1]}},
+        }
+    )
+    count()
+    response = page(client, Discovered.objects.get(name="viewGoodsNew"))
+    found = {row["one"].name: (row["one"].percent, row["one"].kind) for row in response.context["carried"]}
+    assert list(found)[:3] == ["goods", "priceFen", "tel"]
+    assert (found["goods"], found["priceFen"], found["tel"], found["deep"]) == (
+        (100, "text"),
+        (75, "integer"),
+        (75, "phone"),
+        (25, "object"),
+    )
+    assert PHONE not in response.content.decode() and "zhang@example" not in response.content.decode()
 
 
 @db
@@ -439,6 +469,9 @@ def test_tags_and_attributes_of_the_draft_are_offered(standard):
     assert matching_tags("productView")[0].item.code == "product_view"
     assert matching_attributes("Product-ID")[0].item.code == "product_id"
     assert matching_tags("\x00" * 50) == []
+    rule = MappingRule.objects.create(source=Source.objects.first(), name="lookAtGoods", tag=Tag.objects.get(code="product_view"))
+    [match] = matching_tags("lookAtGoodsNew")
+    assert (match.item, match.reason) == (rule.tag, "rule")
 
 
 @db

@@ -5,7 +5,7 @@ import threading
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from plans import uuid_of
 
 from ingestion import discover, rollup
@@ -112,6 +112,32 @@ def test_a_rollup_that_dies_counts_nothing_and_the_next_counts_all(standard, mon
     monkeypatch.undo()
     roll_up(NOW)
     assert counted() == 2
+
+
+def test_a_rollup_whose_connection_is_cut_in_the_middle_counts_once_in_the_end(standard, monkeypatch):
+    send(*logins("a", "b"))
+    whole = discover.discover
+
+    def cut(cursor, firsts, lasts) -> None:
+        whole(cursor, firsts, lasts)
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    monkeypatch.setattr(rollup, "discover", cut)
+    with pytest.raises(OperationalError):
+        roll_up(NOW)
+    connection.close()
+    assert counted() == 0
+    monkeypatch.undo()
+    roll_up(NOW)
+    assert (counted(), Arrival.objects.count()) == (2, 0)
+
+
+def test_an_event_of_a_thousand_invented_attributes_is_counted_like_others(standard):
+    send(*({"id": str(at), "event": "login", "attributes": {f"x{at}-{number}": "y" * 100 for number in range(900)}} for at in range(5)))
+    roll_up(NOW)
+    assert counted() == 5
+    assert Discovered.objects.filter(kind="attribute").count() == 500
+    assert ViolationDay.objects.get(code="attribute.unplanned").count == 5
 
 
 def test_two_rollups_at_once_count_each_event_once(standard):

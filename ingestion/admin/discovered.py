@@ -20,9 +20,10 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 
 from ingestion.adopt import CannotAdopt, add_to_tag, ignore, look_again, map_to_tag
+from ingestion.carried import SAMPLE, carried
 from ingestion.code_of import code_of
 from ingestion.discover import MOST
-from ingestion.discovered import STATES, Line, add_shares, limits_hit, line_of, lines
+from ingestion.discovered import STATES, Line, add_shares, limits_hit, line_of, lines, up_to_now
 from ingestion.matches import matching_attributes, matching_tags
 from ingestion.models import Discovered, QuarantineReason
 from ingestion.seen_words import ALIKE, CANNOT_ADOPT, KINDS, SUGGESTED
@@ -104,9 +105,8 @@ class DiscoveredAdmin(ModelAdmin):
 
     def one_view(self, request: HttpRequest, discovered_id: int) -> HttpResponse:
         self._must_view(request)
-        row = get_object_or_404(Discovered.objects.exclude(kind=Discovered.Kind.REST), pk=discovered_id)
+        row = _row(discovered_id)
         line = line_of(row, _today())
-        row = line.row
         is_name = row.kind == Discovered.Kind.NAME
         shown = _shown(request, line)
         context = {
@@ -124,7 +124,7 @@ class DiscoveredAdmin(ModelAdmin):
 
     @method_decorator(require_POST)
     def act_view(self, request: HttpRequest, discovered_id: int) -> HttpResponse:
-        row = get_object_or_404(Discovered.objects.exclude(kind=Discovered.Kind.REST).select_related("source", "tag"), pk=discovered_id)
+        row = _row(discovered_id)
         act = request.POST.get("act", "")
         if act not in _RIGHTS or not self.has_view_permission(request) or not request.user.has_perms(_RIGHTS[act]):
             raise PermissionDenied
@@ -149,6 +149,11 @@ class DiscoveredAdmin(ModelAdmin):
     def _render(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         request.current_app = self.admin_site.name  # type: ignore[attr-defined]
         return TemplateResponse(request, template, {**self.admin_site.each_context(request), **context})
+
+
+def _row(discovered_id: int) -> Discovered:
+    rows = Discovered.objects.exclude(kind=Discovered.Kind.REST).select_related("source", "tag")
+    return up_to_now(get_object_or_404(rows, pk=discovered_id))
 
 
 def _today() -> date:
@@ -176,6 +181,8 @@ def _for_a_name(row: Discovered) -> dict[str, Any]:
     label = "label_en" if row.name.isascii() else "label_zh_hans"
     given = {"code": code_of(row.name), label: row.name[:120], "synonyms": row.name[:120].replace(",", " ")}
     return {
+        "carried": [{"one": one, "kind": KINDS[one.kind]} for one in carried(row)],
+        "sample": SAMPLE,
         "matches": [{"item": one.item, "reason": ALIKE.get(one.reason, one.reason)} for one in matching_tags(row.name)],
         "tags": Tag.objects.exclude(status=Tag.Status.DEPRECATED),
         # a name that looks personal stays out of addresses
