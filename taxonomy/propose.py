@@ -189,10 +189,10 @@ def _keep_definitions(proposal: Proposal, earlier: dict[str, Definition | None],
 def _expect(proposal: Proposal, *states: str, by: User | None = None) -> None:
     """Raises WrongState unless the proposal stands so now, PermissionError unless the person is one of its authors."""
     proposal.refresh_from_db(fields=["state"])
-    if proposal.state not in states:
-        raise WrongState
     if by is not None and by.pk not in proposal.author_ids():
         raise PermissionError
+    if proposal.state not in states:
+        raise WrongState
 
 
 def _move(proposal: Proposal, state: str) -> None:

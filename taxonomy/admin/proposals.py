@@ -254,6 +254,8 @@ class ProposalAdmin(ModelAdmin):
         if act is None:
             raise PermissionDenied
         try:
+            if act in _OF_AUTHORS and not self.has_add_permission(request):
+                raise NotAllowed("right")
             said = act(proposal, request)
         except Exception as error:
             if (failed := said_of(error)) is None:
@@ -383,8 +385,6 @@ def _emergency(proposal: Proposal, request: HttpRequest) -> str:
 
 
 def _join(proposal: Proposal, request: HttpRequest) -> str:
-    if not request.user.has_perm("taxonomy.add_proposal"):
-        raise NotAllowed("right")
     join(proposal, by=_person(request))
     return _("You are a co-author now: you may edit it, and no longer sign it.")
 
@@ -398,3 +398,5 @@ _ACTS: dict[str, Callable[[Proposal, HttpRequest], str]] = {
     "submit": _submit, "pull_back": _pull_back, "withdraw": _withdraw, "vote": _vote, "comment": _comment, "edit": _edit,
     "release": _release, "emergency": _emergency, "join": _join, "drop": _drop,
 }  # fmt: skip
+# what only those may do whose role lets them propose
+_OF_AUTHORS = frozenset({_submit, _pull_back, _withdraw, _edit, _drop, _join})
