@@ -219,7 +219,9 @@ class GovernedAdmin(ModelAdmin):
         settled: frozenset[tuple[str, str]] | None,
     ) -> HttpResponse:
         """Save what two people made of an item. `settled`: the things to keep as mine, the others as theirs; None: ask."""
-        base = Revision.objects.filter(pk=seen, item=object_id).values_list("definition", flat=True).first() or {}
+        base = Revision.objects.filter(pk=seen, item=object_id).values_list("definition", flat=True).first()
+        # an item that was loaded rather than saved has no history yet: it was as released
+        base = base or items_of(newest()).get(str(object_id), {})
         merged, conflicts = merge(base, theirs, mine, keep_mine=settled or frozenset())
         newest_save = Revision.objects.filter(item=object_id).select_related("by").order_by("-id").first()
         if conflicts and settled is None:
