@@ -14,8 +14,8 @@ class Grant(models.Model):
         READ = "read", _("read it")
         PROPOSE = "propose", _("change and propose")
         REVIEW = "review", _("sign for the own department")
-        RELEASE = "release", _("release")
-        EMERGENCY = "emergency", _("release without sign-off")
+        RELEASE = "release", _("release it")
+        EMERGENCY = "emergency", _("release it without sign-off")
 
     department = models.ForeignKey(
         Department, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("department"),
