@@ -208,6 +208,8 @@ TAGLINE_RECENT_EVENTS = "profiles.recent.seen_lately"
 TAGLINE_RULE_USE = "ingestion.use.rule_use"
 TAGLINE_TAG_USE = "ingestion.use.tag_use"
 TAGLINE_WATCHED = "ingestion.use.watched"
+TAGLINE_BELONGINGS = ["taxonomy.leave.belongings", "ingestion.leave.belongings"]
+TAGLINE_HINDRANCES = ["taxonomy.leave.hindrances"]
 
 LOG_LEVEL = environment.choice("LOG_LEVEL", "WARNING", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 # Django's own request log prints paths only; database errors are logged without their values.

@@ -175,6 +175,25 @@ class Notice(models.Model):
         return gettext(self.text) % self.values
 
 
+class Handover(models.Model):
+    """What of one kind went from somebody who left to whom. Rows are only ever added."""
+
+    person = models.ForeignKey(User, models.PROTECT, related_name="handed_over", verbose_name=_("who left"))
+    key = models.CharField(max_length=40, help_text="The kind, such as proposals")
+    label = models.CharField(_("what"), max_length=120)
+    entries = models.JSONField(default=list, help_text="[[id, what to call it]]")
+    to = models.ForeignKey(User, models.PROTECT, null=True, related_name="taken_over", verbose_name=_("to whom"))
+    by = models.ForeignKey(User, models.PROTECT, related_name="+", verbose_name=_("by"))
+    at = models.DateTimeField(_("when"), default=timezone.now)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.person} → {self.to or '–'}"
+
+
 class ReadToken(models.Model):
     """A person's credential for reading by API. It obeys that person's rights; only its hash is kept."""
 

@@ -36,6 +36,7 @@ ROLES: dict[str, set[str]] = {
     | {"taxonomy.publish_release", "taxonomy.emergency_release"}
     | _each("taxonomy", "change", "checksetting")
     | _each("taxonomy", "add change delete", "reviewpolicy")
+    | {"taxonomy.view_grant"}
     | _each("taxonomy", "delete", _ITEMS)
     | READ_CUSTOMERS
     | READ_INCOMING
@@ -46,9 +47,10 @@ ROLES: dict[str, set[str]] = {
     | SIGN
     | READ_CUSTOMERS
     | _each("profiles", "view", "batch")
-    | {"staff.see_personal_data", "staff.view_accesslog", "staff.view_user"},
+    | {"staff.see_personal_data", "staff.view_accesslog", "staff.view_user", "taxonomy.view_grant"},
     "administrator": READ_STANDARD
     | _each("taxonomy", "add change delete", "reviewpolicy")
+    | _each("taxonomy", "view add change delete", "grant")
     | READ_INCOMING
     | _each("ingestion", "add change", "writekey")
     | _each("staff", "view add change", "user department"),

@@ -14,6 +14,7 @@ from taxonomy.models import Proposal, ProposalItem, Vote
 from taxonomy.publish import NotPublishable, items_of, newest, problems_of
 from taxonomy.recent import seen_lately
 from taxonomy.review import Standing, settle, standing
+from taxonomy.rights import May, expect
 
 
 class ElsewhereProposed(Exception):
@@ -41,7 +42,7 @@ class WrongState(Exception):
 
 
 def propose(item_ids: Collection[str], *, title: str, why: str, by: User, links: str = "", retire_reason: str = "") -> Proposal:
-    """A new proposal of what the draft changes in these items. Raises NothingChanged or ElsewhereProposed."""
+    """A new proposal of what the draft changes in these items. Raises NothingChanged, ElsewhereProposed or OutsideGrant."""
     with writing():
         proposal = Proposal.objects.create(title=title, why=why, links=links, retire_reason=retire_reason, author=by)
         add_items(proposal, item_ids, by=by)
@@ -55,6 +56,7 @@ def propose_definitions(wanted: dict[str, Definition | None], *, title: str, why
     with writing(wanted):
         if found := open_proposals(wanted):
             raise ElsewhereProposed(found)
+        expect(by, May.PROPOSE, wanted, items_of(newest()), draft_items())
         write_items(wanted, by=by, why=title)
         return propose(wanted, title=title, why=why, by=by, links=links)
 
@@ -79,6 +81,7 @@ def add_items(proposal: Proposal, item_ids: Collection[str], *, by: User) -> Non
         if found := {item: other for item, other in open_proposals(item_ids).items() if other.pk != proposal.pk}:
             raise ElsewhereProposed(found)
         released, draft = items_of(newest()), draft_items()
+        expect(by, May.PROPOSE, item_ids, released, draft)
         here = {str(one) for one in proposal.items.values_list("item", flat=True)}
         ProposalItem.objects.bulk_create(
             ProposalItem(proposal=proposal, item=item, kind=(draft.get(item) or released[item])["kind"])
@@ -98,6 +101,8 @@ def join(proposal: Proposal, *, by: User) -> None:
     """Become a co-author: one who may edit it, and no longer sign it."""
     with writing():
         _expect(proposal, *Proposal.OPEN)
+        released = items_of(newest())
+        expect(by, May.READ, [row.item for row in proposal.items.all()], released, proposed(proposal, released))
         if by.pk not in proposal.author_ids():
             proposal.co_authors.add(by)
             Vote.objects.filter(proposal=proposal, by=by, stands=True).update(stands=False)
@@ -168,9 +173,10 @@ def withdraw(proposal: Proposal, *, by: User) -> None:
 
 
 def discard(item_ids: Collection[str], *, by: User, why: str = "") -> None:
-    """Bring draft rows back to what is released; rows that never were are removed. Raises ItemLocked or ItemInUse."""
+    """Bring draft rows back to what is released; rows that never were are removed. Raises ItemLocked, ItemInUse or OutsideGrant."""
     with writing(item_ids):
         released, draft = items_of(newest()), draft_items()
+        expect(by, May.PROPOSE, item_ids, released, draft)
         write_items({item: released.get(item) for item in item_ids if released.get(item) != draft.get(item)}, by=by, why=why)
         ProposalItem.objects.filter(item__in=item_ids, is_open=True).delete()
 
@@ -206,10 +212,10 @@ def _keep_definitions(proposal: Proposal, earlier: dict[str, Definition | None],
 def _expect(proposal: Proposal, *states: str, by: User | None = None) -> None:
     """Raises WrongState unless the proposal stands so now, PermissionError unless the person is one of its authors."""
     proposal.refresh_from_db(fields=["state"])
-    if proposal.state not in states:
-        raise WrongState
     if by is not None and by.pk not in proposal.author_ids():
         raise PermissionError
+    if proposal.state not in states:
+        raise WrongState
 
 
 def _move(proposal: Proposal, state: str) -> None:

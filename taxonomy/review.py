@@ -1,6 +1,7 @@
 """Sign-off: which departments must sign a proposal, what they said, and its release."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from django.contrib.auth.backends import ModelBackend
@@ -11,9 +12,11 @@ from django.utils.translation import gettext_noop
 from staff.models import Department, User
 from staff.notices import tell
 from taxonomy.concern import COMPLIANCE, STEWARD, Change, Concern, concerns
+from taxonomy.definition import Items
 from taxonomy.draft import writing
 from taxonomy.models import Proposal, Release, ReviewPolicy, Vote
 from taxonomy.publish import items_of, newest, release
+from taxonomy.rights import May, On, expect, rights_of_each
 from taxonomy.tell import tell_of_release
 from taxonomy.verdict import Verdict, judge
 
@@ -88,15 +91,18 @@ def standing(proposal: Proposal) -> Standing:
     changed = [str(item) for item in proposal.items.values_list("item", flat=True)]
     after = proposed(proposal, released)
     verdict = judge(released, after)
-    return Standing(verdict, seats(proposal, concerns(released, after, changed, verdict)))
+    return Standing(verdict, seats(proposal, concerns(released, after, changed, verdict), released, after))
 
 
-def seats(proposal: Proposal, concerned: dict[str, Concern]) -> dict[str, Seat]:
-    """{department's code: its seat}. At least one department signs: the data stewards, where no other must."""
+def seats(proposal: Proposal, concerned: dict[str, Concern], *plans: Items) -> dict[str, Seat]:
+    """{department's code: its seat}. At least one department signs: the data stewards, where no other must.
+
+    Only those sign who may, of all the items their department is asked about, in each of the plans.
+    """
     departments = {one.pk: one for one in Department.objects.all()}
     policies = {(one.department_id, one.change): one.say for one in ReviewPolicy.objects.all()}
     votes = {one.department_id: one for one in proposal.votes.filter(stands=True).select_related("by")}
-    voters = _voters(proposal.author_ids())
+    voters = Voters(proposal.author_ids(), plans)
     found: dict[str, Seat] = {}
     for code, concern in _by_department(concerned, departments.values()).items():
         say = max((policies.get((code, change), ReviewPolicy.Say.MUST) for change in concern.changes), key=lambda one: _WEIGHT[one])
@@ -146,7 +152,7 @@ def settle(proposal: Proposal) -> None:
 def release_proposal(proposal: Proposal, *, by: User) -> Release:
     """Release an approved proposal's items on top of what is released now; signatures and plan are checked again.
 
-    Raises NotAllowed, NotReady, Overtaken or NotPublishable.
+    Raises NotAllowed, OutsideGrant, NotReady, Overtaken or NotPublishable.
     """
     if not by.has_perm("taxonomy.publish_release"):
         raise NotAllowed("right")
@@ -154,6 +160,7 @@ def release_proposal(proposal: Proposal, *, by: User) -> Release:
         proposal.refresh_from_db(fields=["state"])
         if proposal.state != Proposal.State.APPROVED:
             raise NotReady
+        _expect_for_all(proposal, by, May.RELEASE)
         short = bool(standing(proposal).missing)
         if not short:
             return _release(proposal, by=by, emergency_reason="")
@@ -169,20 +176,23 @@ def emergency_release(proposal: Proposal, *, by: User, reason: str) -> Release:
         proposal.refresh_from_db(fields=["state"])
         if not proposal.is_open or not reason.strip():
             raise NotReady
+        _expect_for_all(proposal, by, May.EMERGENCY)
         if not proposal.is_locked:
             _freeze(proposal)
         return _release(proposal, by=by, emergency_reason=reason.strip())
 
 
 def review_release(made: Release, *, by: User) -> None:
-    """Look at an emergency release afterwards: somebody else than who made or wrote it. Raises NotAllowed."""
+    """Look at an emergency release afterwards: somebody else than who made or wrote it. Raises NotAllowed or OutsideGrant."""
     with transaction.atomic():
-        made = Release.objects.select_for_update().defer("snapshot").get(pk=made.pk)
+        made = Release.objects.select_for_update().get(pk=made.pk)
         authors = {author for proposal in made.proposals.all() for author in proposal.author_ids()}
         if by.pk == made.published_by_id or by.pk in authors:
             raise NotAllowed("author")
         if not by.has_perm("taxonomy.review_proposal"):
             raise NotAllowed("right")
+        before = Release.objects.filter(pk__lt=made.pk).order_by("-id").first()
+        expect(by, May.REVIEW, made.changed_items, items_of(before), items_of(made))
         if made.awaits_review:
             made.reviewed_by, made.reviewed_at = by, timezone.now()
             made.save(update_fields=["reviewed_by", "reviewed_at"])
@@ -215,6 +225,14 @@ def _release(proposal: Proposal, *, by: User, emergency_reason: str) -> Release:
     return made
 
 
+def _expect_for_all(proposal: Proposal, by: User, act: str) -> None:
+    """Raises OutsideGrant unless the person may do this to each item, as it is and as it would be."""
+    from taxonomy.propose import proposed
+
+    released = items_of(newest())
+    expect(by, act, [row.item for row in proposal.items.all()], released, proposed(proposal, released))
+
+
 def _freeze(proposal: Proposal) -> None:
     """Keep the definitions of a proposal that was not submitted."""
     from taxonomy.definition import draft_items
@@ -241,24 +259,29 @@ def _with_duty(duty: str, departments: Iterable[Department]) -> list[str]:
     return [one.pk for one in departments if f"duty:{one.duty}" == duty]
 
 
-def _voters(authors: set[int]) -> dict[str, list[User]]:
-    """{department: those of its people who may sign, authors left out}. One query."""
-    found: dict[str, list[User]] = {}
-    people = ModelBackend().with_perm("taxonomy.review_proposal")
-    for person in people.filter(department__isnull=False).exclude(pk__in=authors):
-        found.setdefault(str(person.department_id), []).append(person)
-    return found
+class Voters:
+    """Those who may sign, by department, without some people. A fixed number of queries."""
+
+    def __init__(self, without: Collection[int], plans: Iterable[Items] = ()) -> None:
+        people = ModelBackend().with_perm("taxonomy.review_proposal").filter(department__isnull=False)
+        self._of: dict[str, list[tuple[User, list[On]]]] = defaultdict(list)
+        for rights in rights_of_each(people.exclude(pk__in=without).select_related("department")):
+            self._of[str(rights.person.department_id)].append((rights.person, [On(rights, plan) for plan in plans]))
+
+    def of(self, department: str, items: Iterable[str] = ()) -> list[User]:
+        """Those of a department who may sign for all these items."""
+        return [person for person, sides in self._of[department] if all(on.may(May.REVIEW, item) for on in sides for item in items)]
 
 
-def _seat(departments: dict[str, Department], voters: dict[str, list[User]], code: str, concern: Concern, *, must: bool) -> Seat:
+def _seat(departments: dict[str, Department], voters: Voters, code: str, concern: Concern, *, must: bool) -> Seat:
     """The seat of a department, filled by the first of it and its deputies that has somebody to sign, at last by the stewards."""
     seen: list[str] = []
     chain = [code]
     while chain:
         candidate = chain.pop()
-        if voters.get(candidate):
+        if people := voters.of(candidate, concern.items):
             deputy = departments[candidate] if candidate != code else None
-            return Seat(departments[code], must, concern, voters[candidate], deputy=deputy)
+            return Seat(departments[code], must, concern, people, deputy=deputy)
         seen.append(candidate)
         after = departments[candidate].deputy_id
         chain += [after] if after and after not in seen else [one for one in _with_duty(STEWARD, departments.values()) if one not in seen]

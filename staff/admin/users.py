@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelect2Widget
 
+from staff.admin.leaving import close_page
 from staff.admin.pages import OneButton, confirm_page
 from staff.forms import zone_choices
 from staff.invite import send_invitation
@@ -40,7 +41,7 @@ class UserForm(forms.ModelForm):
 
     class Meta:
         model = User
-        fields = ["email", "name", "department", "groups", "language", "time_zone", "is_active", "is_superuser"]
+        fields = ["email", "name", "department", "groups", "language", "time_zone", "is_superuser"]
 
 
 @admin.register(User)
@@ -54,14 +55,14 @@ class UserAdmin(OneButton):
     search_fields = ["name"]
     search_help_text = _("By name")
     actions = None
-    actions_detail = ["invite_again", "unlock"]
+    actions_detail = ["invite_again", "unlock", "close_account"]
     compressed_fields = True
 
     def get_queryset(self, request):
         return super().get_queryset(request).prefetch_related("groups")
 
     def get_fieldsets(self, request, obj=None):
-        rights = ["groups", "is_active"] if obj else ["groups"]
+        rights = ["groups"]
         if request.user.is_superuser:
             rights.append("is_superuser")
         return [
@@ -146,6 +147,10 @@ class UserAdmin(OneButton):
             button=_("Unlock"),
             back_url=back,
         )
+
+    @action(description=_("Close or open the account"), permissions=["change"], icon="person_off")
+    def close_account(self, request, object_id):
+        return close_page(request, self._person(request, object_id))
 
     def _person(self, request, object_id):
         person = self.get_object(request, object_id)

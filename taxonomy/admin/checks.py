@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 
+from taxonomy.admin.limits import hidden_in, names_shown
 from taxonomy.check_words import WORDS, finding_text
 from taxonomy.checks import CHECKS, Finding, Setting
 from taxonomy.definition import draft_items
@@ -35,6 +36,9 @@ class CheckSettingAdmin(ModelAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Every check with its weight, and what it finds in the draft."""
         if not self.has_view_permission(request):
@@ -50,8 +54,11 @@ class CheckSettingAdmin(ModelAdmin):
                 return HttpResponseRedirect(reverse("admin:taxonomy_checksetting_changelist"))
         items = draft_items()
         found: dict[str, list[Finding]] = defaultdict(list)
+        hidden = hidden_in(request, items)
+        names = names_shown(items, hidden)
         for one in weigh(items) if not check_plan(items) else []:
-            found[one.check].append(one)
+            if one.item not in hidden:
+                found[one.check].append(one)
         rows = [
             {
                 "check": name,
@@ -60,7 +67,7 @@ class CheckSettingAdmin(ModelAdmin):
                 "form": form,
                 "has_words": bool(CHECKS[name][1].words) or name == "naming.allowed_word",
                 "count": len(found[name]),
-                "findings": [(title(items[one.item]), finding_text(one, items)) for one in found[name][:_SHOWN]],
+                "findings": [(title(items[one.item]), finding_text(one, names)) for one in found[name][:_SHOWN]],
             }
             for name, form in forms_by_check.items()
         ]

@@ -1,6 +1,8 @@
 """What the admin of every governed item shares: a "why" on the form, history as diffs, a way back, and saving beside others."""
 
+from collections.abc import Collection
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import messages
@@ -17,6 +19,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from taxonomy.admin.limits import hidden_in, names_shown, rights_in, said_outside
 from taxonomy.definition import Definition, apply_definition, definition, definitions, draft_items
 from taxonomy.diff import diff, side_by_side, title
 from taxonomy.draft import ItemLocked, last_saved, locks, remove, writing
@@ -26,6 +29,7 @@ from taxonomy.models import Proposal, Revision
 from taxonomy.propose import open_proposals
 from taxonomy.publish import items_of, newest
 from taxonomy.review import standing
+from taxonomy.rights import May, On, OutsideGrant, among
 from taxonomy.tell import is_following
 
 
@@ -53,14 +57,33 @@ class GovernedAdmin(ModelAdmin):
     change_form_outer_before_template = "taxonomy/_about_item.html"
     list_per_page = 50
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """What grants let the person read; every list, form, history and search of the admin begins here."""
+        return among(super().get_queryset(request), rights_in(request))
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return [*super().get_fieldsets(request, obj), (None, {"fields": ["why", "seen"]})]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_change_permission(request, obj) and not (obj is not None and self.lock(obj))
+        return super().has_change_permission(request, obj) and (obj is None or (not self.lock(obj) and self.is_theirs(request, obj)))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_delete_permission(request, obj) and not (obj is not None and self.lock(obj))
+        return super().has_delete_permission(request, obj) and (obj is None or (not self.lock(obj) and self.is_theirs(request, obj)))
+
+    def is_theirs(self, request: HttpRequest, obj: Any) -> bool:
+        """Whether grants let the person change the item. Looked up once a request."""
+        rights = rights_in(request)
+        if rights.limited and not hasattr(obj, "is_theirs"):
+            obj.is_theirs = among(self.model._default_manager.filter(pk=obj.pk), rights, May.PROPOSE).exists()
+        return getattr(obj, "is_theirs", True)
+
+    def expect_theirs(self, request: HttpRequest, ids: Collection[Any]) -> None:
+        """Raises OutsideGrant unless the person may change all these rows as they stand."""
+        rights = rights_in(request)
+        if rights.limited:
+            rows = self.model._default_manager.filter(pk__in=[one for one in map(str, ids) if _is_uuid(one)])
+            for pk in rows.exclude(pk__in=among(rows, rights, May.PROPOSE).values("pk")).values_list("pk", flat=True):
+                On(rights, draft_items()).expect(May.PROPOSE, str(pk))
 
     def lock(self, obj: Any) -> Proposal | None:
         """The proposal under review that holds the item. Looked up once a request."""
@@ -76,12 +99,15 @@ class GovernedAdmin(ModelAdmin):
             return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **self._about(request, object_id)})
         try:
             with writing([object_id] if object_id else []):
+                self.expect_theirs(request, [object_id] if object_id else [])
                 seen = request.POST.get("seen", "")
                 if object_id and seen.isdigit() and int(seen) < last_saved(object_id):
                     return self._save_beside(request, object_id, int(seen), form_url, extra_context)
                 return super().changeform_view(request, object_id, form_url, extra_context)
         except ItemLocked as error:
             return self._locked(request, error.proposal)
+        except OutsideGrant as error:
+            return self._outside(request, error, object_id)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if request.method != "POST":
@@ -89,16 +115,24 @@ class GovernedAdmin(ModelAdmin):
         touched = [*request.POST.getlist("_selected_action"), *(value for name, value in request.POST.items() if name.endswith("-id"))]
         try:
             with writing(touched):
-                return super().changelist_view(request, extra_context)
+                self.expect_theirs(request, touched)
+                response = super().changelist_view(request, extra_context)
+                self.expect_theirs(request, touched)
+                return response
         except ItemLocked as error:
             return self._locked(request, error.proposal)
+        except OutsideGrant as error:
+            return self._outside(request, error)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         try:
             with writing([object_id] if request.method == "POST" else []):
+                self.expect_theirs(request, [object_id])
                 return super().delete_view(request, object_id, extra_context)
         except ItemLocked as error:
             return self._locked(request, error.proposal)
+        except OutsideGrant as error:
+            return self._outside(request, error, object_id)
 
     def message_user(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         if not getattr(request, "only_trying", False):
@@ -106,6 +140,7 @@ class GovernedAdmin(ModelAdmin):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
+        self.expect_theirs(request, [form.instance.pk])
         action = Revision.Action.CHANGED if change else Revision.Action.CREATED
         record_revision(form.instance, by=request.user, action=action, why=form.cleaned_data.get("why", ""))  # type: ignore[arg-type]
 
@@ -140,7 +175,11 @@ class GovernedAdmin(ModelAdmin):
             return {}
         proposal = open_proposals([item.pk]).get(str(item.pk))
         signing = standing(proposal).missing if proposal and proposal.is_locked else []
-        about = {"proposal": proposal, "signing": signing, "following": is_following(request.user, item.pk)}  # type: ignore[arg-type]
+        about: dict[str, Any] = {"proposal": proposal, "signing": signing, "following": is_following(request.user, item.pk)}  # type: ignore[arg-type]
+        try:
+            self.expect_theirs(request, [item.pk])
+        except OutsideGrant as error:
+            about["outside"] = said_outside(error)
         return about | self.use_of(item)
 
     def use_of(self, item: Any) -> dict[str, Any]:
@@ -151,6 +190,12 @@ class GovernedAdmin(ModelAdmin):
         said = _("It is under review in “%(title)s” and cannot be edited until that ends. Your change was not saved.")
         messages.error(request, said % {"title": proposal.title})
         return HttpResponseRedirect(proposal.get_absolute_url())
+
+    def _outside(self, request: HttpRequest, error: OutsideGrant, object_id: str | None = None) -> HttpResponse:
+        """Say who may do it. The transaction is undone by now."""
+        messages.error(request, said_outside(error))
+        page, args = ("change", [object_id]) if object_id else ("changelist", [])
+        return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}", args=args))
 
     def _save_beside(
         self, request: HttpRequest, object_id: str, seen: int, form_url: str, extra_context: dict[str, Any] | None
@@ -178,11 +223,14 @@ class GovernedAdmin(ModelAdmin):
         settled: frozenset[tuple[str, str]] | None,
     ) -> HttpResponse:
         """Save what two people made of an item. `settled`: the things to keep as mine, the others as theirs; None: ask."""
-        base = Revision.objects.filter(pk=seen, item=object_id).values_list("definition", flat=True).first() or {}
+        base = Revision.objects.filter(pk=seen, item=object_id).values_list("definition", flat=True).first()
+        # an item that was loaded rather than saved has no history yet: it was as released
+        base = base or items_of(newest()).get(str(object_id), {})
         merged, conflicts = merge(base, theirs, mine, keep_mine=settled or frozenset())
         newest_save = Revision.objects.filter(item=object_id).select_related("by").order_by("-id").first()
         if conflicts and settled is None:
             names = draft_items()
+            names = names_shown(names, hidden_in(request, names))
             context = {
                 **self.admin_site.each_context(request),
                 "title": _("Somebody else saved %(item)s meanwhile") % {"item": title(theirs)},
@@ -195,6 +243,7 @@ class GovernedAdmin(ModelAdmin):
             }
             return TemplateResponse(request, "taxonomy/conflict.html", context)
         saved = apply_definition(object_id, merged)
+        self.expect_theirs(request, [object_id])
         record_revision(saved, by=request.user, action=Revision.Action.CHANGED, why=request.POST.get("why", ""))  # type: ignore[arg-type]
         messages.success(
             request, _("Saved together with what %(who)s saved meanwhile.") % {"who": (newest_save and newest_save.by) or "Tagline"}
@@ -210,6 +259,7 @@ class GovernedAdmin(ModelAdmin):
                 item = self.get_object(request, object_id)
                 if item is None:
                     raise Http404
+                self.expect_theirs(request, [object_id])
                 kept = signing.loads(request.POST.get("mine", ""))
                 chosen = frozenset(
                     (field, row)
@@ -222,6 +272,8 @@ class GovernedAdmin(ModelAdmin):
                 return self._bring_together(request, object_id, kept["seen"], definition(item), kept["mine"], settled=settled)
         except ItemLocked as error:
             return self._locked(request, error.proposal)
+        except OutsideGrant as error:
+            return self._outside(request, error, object_id)
         except signing.BadSignature as error:
             raise PermissionDenied from error
 
@@ -233,6 +285,7 @@ class GovernedAdmin(ModelAdmin):
             raise PermissionDenied
         revisions = list(Revision.objects.filter(item=item.pk).select_related("by")[:200])
         names = items_of(newest())
+        names = names_shown(names, hidden_in(request, names))
         older = [one.definition for one in revisions[1:]] + [None] * bool(revisions)
         entries = [
             {"revision": revision, "lines": diff(before, revision.definition, names) if before or len(revisions) < 200 else []}
@@ -258,9 +311,12 @@ class GovernedAdmin(ModelAdmin):
         try:
             with writing([item.pk]):
                 restored = apply_definition(str(item.pk), revision.definition or {})
+                self.expect_theirs(request, [item.pk])
                 record_revision(restored, by=request.user, action=Revision.Action.RESTORED, why=why)  # type: ignore[arg-type]
         except ItemLocked as error:
             return self._locked(request, error.proposal)
+        except OutsideGrant as error:
+            return self._outside(request, error, object_id)
         messages.success(request, _("The draft is as it was then. Propose it, so that sources obey it once it is released."))
         return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[item.pk]))
 
@@ -269,3 +325,11 @@ class GovernedAdmin(ModelAdmin):
         if item.released is None:
             return "new", _("not released")
         return ("released", _("released")) if item.released == item.stands else ("changed", _("changed since"))
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -165,7 +165,7 @@ class TagForm(WhyForm):
 class TagAdmin(GovernedAdmin):
     form = TagForm
     list_display = ["label", "code", "category", "owner", "shown_status", "attribute_count", "released_state"]
-    list_filter = ["status", "owner", "category"]
+    list_filter = ["status", "owner", ("category", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["category", "owner"]
     search_fields = ["code", "label_en", "label_zh_hans", "synonyms"]
     autocomplete_fields = ["category", "successor"]

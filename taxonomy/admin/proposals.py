@@ -19,10 +19,11 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from staff.models import User
+from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in, said_outside
 from taxonomy.admin.shown import last_saves, page_of, shown_changes, shown_effects, why_not
 from taxonomy.check_words import finding_text
 from taxonomy.comment import comment
-from taxonomy.definition import draft_items
+from taxonomy.definition import Items, draft_items
 from taxonomy.diff import title
 from taxonomy.draft import ItemInUse, ItemLocked
 from taxonomy.models import Proposal, Release, ReviewPolicy, Source, Vote
@@ -44,6 +45,7 @@ from taxonomy.propose import (
 )
 from taxonomy.publish import ItemChange, NothingToPublish, NotPublishable, changes_between, items_of, newest, unreleased
 from taxonomy.review import NotAllowed, NotReady, Overtaken, emergency_release, release_proposal, standing, vote, waiting_for
+from taxonomy.rights import May, On, OutsideGrant, among
 from taxonomy.standardize import check_plan
 from taxonomy.tell import follow
 from taxonomy.verdict import judge, next_version
@@ -81,7 +83,8 @@ class ProposalAdmin(ModelAdmin):
         return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Proposal]:
-        return super().get_queryset(request).defer("release__snapshot").annotate(number_of_items=Count("items"))
+        proposals = super().get_queryset(request).defer("release__snapshot").annotate(number_of_items=Count("items"))
+        return proposals_shown(proposals, request)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
@@ -122,17 +125,21 @@ class ProposalAdmin(ModelAdmin):
                 return HttpResponseRedirect(made)
         current = newest()
         released, draft = items_of(current), draft_items()
-        changes = changes_between(released, draft)
+        hidden = hidden_in(request, released, draft)
+        changes = [change for change in changes_between(released, draft) if change.item not in hidden]
         page = page_of(changes, request.GET.get("page"))
         items = [change.item for change in page]
         in_proposals = open_proposals(items)
+        mine_to_change = self._theirs(request, items, released, draft)
+        outside = {item: item not in mine_to_change for item in items}
+        names = names_shown(released | draft, hidden)
         mine = Proposal.objects.open().filter(author=_person(request), state__in=("draft", "changes_requested"))
         context = {
             **self.admin_site.each_context(request),
             "title": _("Unreleased changes"),
             "opts": self.opts,
             "current": current,
-            "groups": shown_changes(page, released | draft, judge(released, draft), last=last_saves(items), proposal=in_proposals),
+            "groups": shown_changes(page, names, judge(released, draft), last=last_saves(items), proposal=in_proposals, outside=outside),
             "page": page,
             "may_propose": self.has_add_permission(request),
             "form": form,
@@ -145,7 +152,8 @@ class ProposalAdmin(ModelAdmin):
         """Do what was asked with the ticked items; where to go then, None to show the page again."""
         items, by = request.POST.getlist("items"), _person(request)
         if request.POST.get("all"):
-            held = open_proposals(items := [change.item for change in unreleased()])
+            items = self._theirs(request, [change.item for change in unreleased()], items_of(newest()), draft_items())
+            held = open_proposals(items)
             items = [item for item in items if item not in held]
         if not items:
             messages.warning(request, _("Tick at least one change."))
@@ -157,7 +165,7 @@ class ProposalAdmin(ModelAdmin):
                     messages.success(request, _("The draft is as released again for what was ticked."))
                     return reverse("admin:taxonomy_proposal_unreleased")
                 case "add":
-                    proposal = get_object_or_404(Proposal, pk=request.POST.get("to"))
+                    proposal = get_object_or_404(self.get_queryset(request), pk=request.POST.get("to"))
                     add_items(proposal, items, by=by)
                     return proposal.get_absolute_url()
                 case _ if form.is_valid():
@@ -168,12 +176,17 @@ class ProposalAdmin(ModelAdmin):
             messages.error(request, said)
         return None
 
+    def _theirs(self, request: HttpRequest, items: list[str], *plans: Items) -> list[str]:
+        """Those of these items that grants let the person change."""
+        sides = [On(rights_in(request), plan) for plan in plans]
+        return [item for item in items if all(on.may(May.PROPOSE, item) for on in sides)]
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        proposal = get_object_or_404(Proposal.objects.select_related("author"), pk=object_id)
+        proposal = get_object_or_404(self.get_queryset(request).select_related("author"), pk=object_id)
         current = newest()
         if proposal.release_id:
             made = Release.objects.get(pk=proposal.release_id)
@@ -182,7 +195,9 @@ class ProposalAdmin(ModelAdmin):
             before = items_of(current)
         after = proposed(proposal, before)
         rows = {str(one.item): one for one in proposal.items.all()}
-        changes = [ItemChange(item, before.get(item), after.get(item)) for item in rows]
+        hidden = hidden_in(request, before, after)
+        names = names_shown(before | after, hidden)
+        changes = [ItemChange(item, before.get(item), after.get(item)) for item in rows if item not in hidden]
         signed, person = standing(proposal), _person(request)
         authors = list(User.objects.filter(pk__in=proposal.author_ids()))
         comments: dict[str, list[Any]] = {}
@@ -200,17 +215,18 @@ class ProposalAdmin(ModelAdmin):
             "level": verdict.level,
             "level_label": LEVELS[verdict.level],
             "version": next_version(current.version if current else None, verdict.level) if proposal.is_open else "",
-            "groups": shown_changes(page, before | after, verdict, comments=comments),
+            "groups": shown_changes(page, names, verdict, comments=comments),
             "page": page,
+            "hidden": len(rows) - len(changes),
             "comments": comments.get("", []),
             "votes": proposal.votes.select_related("by", "department"),
             "seats": signed.seats.values() if proposal.is_open else [],
             "my_seats": signed.may_vote(person) if proposal.is_locked else [],
-            "affected": shown_effects(verdict, before, after),
-            "problems": _problems(proposal, before, after),
+            "affected": shown_effects(verdict, before, after, hidden=hidden),
+            "problems": _problems(proposal, before, after, names),
             "form": ProposalForm(instance=proposal),
             "trial_days": (1, 7, 30, 90),
-            "sources": Source.objects.all(),
+            "sources": among(Source.objects.all(), rights_in(request)),
             "links": [line.strip() for line in proposal.links.splitlines() if line.strip().startswith(("http://", "https://"))],
             "may": {name: request.user.has_perm(f"taxonomy.{name}") for name in ("publish_release", "emergency_release", "add_proposal")},
         }
@@ -220,11 +236,12 @@ class ProposalAdmin(ModelAdmin):
         """What the checks of the plan say of the proposal: an HTML fragment, fetched after the page."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        proposal = get_object_or_404(Proposal, pk=object_id)
+        proposal = get_object_or_404(self.get_queryset(request), pk=object_id)
         before = items_of(newest())
         after = proposed(proposal, before)
-        names = before | after
-        findings = [] if check_plan(after) else weigh_change(before, after)
+        hidden = hidden_in(request, before, after)
+        names = names_shown(before | after, hidden)
+        findings = [] if check_plan(after) else [one for one in weigh_change(before, after) if one.item not in hidden]
         told = [{"severity": one.severity, "check": one.check, "item": one.item, "title": title(names[one.item]), "text": finding_text(one, names)} for one in findings]  # fmt: skip
         return TemplateResponse(request, "taxonomy/_findings.html", {"findings": told})
 
@@ -233,11 +250,13 @@ class ProposalAdmin(ModelAdmin):
         """One act on a proposal, then its page again."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        proposal = get_object_or_404(Proposal, pk=object_id)
+        proposal = get_object_or_404(self.get_queryset(request), pk=object_id)
         act = _ACTS.get(request.POST.get("act", ""))
         if act is None:
             raise PermissionDenied
         try:
+            if act in _OF_AUTHORS and not self.has_add_permission(request):
+                raise NotAllowed("right")
             said = act(proposal, request)
         except Exception as error:
             if (failed := said_of(error)) is None:
@@ -251,6 +270,8 @@ class ProposalAdmin(ModelAdmin):
     @method_decorator(require_POST)
     def follow_view(self, request: HttpRequest, item: Any) -> HttpResponse:
         if not self.has_view_permission(request):
+            raise PermissionDenied
+        if str(item) in hidden_in(request, items_of(newest()), draft_items()):
             raise PermissionDenied
         follow(_person(request), item, yes=request.POST.get("follow") == "yes")
         messages.success(
@@ -275,8 +296,8 @@ def _person(request: HttpRequest) -> User:
     return request.user  # type: ignore[return-value]
 
 
-def _problems(proposal: Proposal, before: Any, after: Any) -> list[str]:
-    return why_not(NotPublishable(check_plan(after), []), before | after) if proposal.is_open else []
+def _problems(proposal: Proposal, before: Items, after: Items, names: Items) -> list[str]:
+    return why_not(NotPublishable(check_plan(after), []), names) if proposal.is_open else []
 
 
 def said_of(error: Exception) -> str | None:
@@ -308,6 +329,8 @@ def said_of(error: Exception) -> str | None:
             return _("Sources still send %(tags)s. Say in the proposal why it shall be retired all the same, or deprecate it.") % {
                 "tags": tags
             }
+        case OutsideGrant():
+            return said_outside(error)
         case PermissionError():
             return _("Only its authors may do this. Join it as a co-author first.")
         case _:
@@ -368,8 +391,6 @@ def _emergency(proposal: Proposal, request: HttpRequest) -> str:
 
 
 def _join(proposal: Proposal, request: HttpRequest) -> str:
-    if not request.user.has_perm("taxonomy.add_proposal"):
-        raise NotAllowed("right")
     join(proposal, by=_person(request))
     return _("You are a co-author now: you may edit it, and no longer sign it.")
 
@@ -383,3 +404,5 @@ _ACTS: dict[str, Callable[[Proposal, HttpRequest], str]] = {
     "submit": _submit, "pull_back": _pull_back, "withdraw": _withdraw, "vote": _vote, "comment": _comment, "edit": _edit,
     "release": _release, "emergency": _emergency, "join": _join, "drop": _drop,
 }  # fmt: skip
+# what only those may do whose role lets them propose
+_OF_AUTHORS = frozenset({_submit, _pull_back, _withdraw, _edit, _drop, _join})

@@ -15,12 +15,14 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in
 from taxonomy.admin.proposals import said_of
 from taxonomy.admin.shown import page_of, shown_changes, shown_effects
 from taxonomy.models import Release
 from taxonomy.propose import propose_going_back
 from taxonomy.publish import changes_between, items_of, newest
 from taxonomy.review import NotAllowed, review_release
+from taxonomy.rights import OutsideGrant
 from taxonomy.verdict import judge
 from taxonomy.verdict_words import LEVELS
 
@@ -39,6 +41,13 @@ class ReleaseAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def get_search_fields(self, request: HttpRequest) -> Any:
+        """Notes may tell of what somebody may not read."""
+        return ["version"] if rights_in(request).limited else self.search_fields
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return [name for name in self.list_display if name != "short_notes" or not rights_in(request).limited]
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("snapshot")
@@ -77,7 +86,10 @@ class ReleaseAdmin(ModelAdmin):
         other = get_object_or_404(Release, pk=chosen) if chosen.isdigit() else previous
         before, after = items_of(other), items_of(release)
         verdict = judge(before, after)
-        page = page_of(changes_between(before, after), request.GET.get("page"))
+        hidden = hidden_in(request, before, after)
+        changes = changes_between(before, after)
+        readable = [change for change in changes if change.item not in hidden]
+        page = page_of(readable, request.GET.get("page"))
         current = newest()
         context = {
             **self.admin_site.each_context(request),
@@ -89,10 +101,12 @@ class ReleaseAdmin(ModelAdmin):
             "releases": Release.objects.defer("snapshot").exclude(pk=release.pk)[:200],
             "level": verdict.level,
             "level_label": LEVELS[verdict.level],
-            "groups": shown_changes(page, before | after, verdict),
+            "groups": shown_changes(page, names_shown(before | after, hidden), verdict),
             "page": page,
-            "affected": shown_effects(verdict, before, after),
-            "proposals": release.proposals.select_related("author"),
+            "hidden": len(changes) - len(readable),
+            "may_read_notes": not release.changed_items or not hidden.issuperset(release.changed_items),
+            "affected": shown_effects(verdict, before, after, hidden=hidden),
+            "proposals": proposals_shown(release.proposals.select_related("author"), request),
             "is_current": current == release,
             "may_go_back": current != release and request.user.has_perm("taxonomy.add_proposal"),
             "may_review": release.awaits_review and request.user.has_perm("taxonomy.review_proposal"),
@@ -105,7 +119,7 @@ class ReleaseAdmin(ModelAdmin):
         try:
             review_release(release, by=request.user)  # type: ignore[arg-type]
             messages.success(request, _("Marked as reviewed."))
-        except NotAllowed as error:
+        except (NotAllowed, OutsideGrant) as error:
             messages.error(request, said_of(error) or "")
         return HttpResponseRedirect(reverse("admin:taxonomy_release_change", args=[release.pk]))
 

@@ -1,10 +1,11 @@
 """Changes of items as pages show them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.core.paginator import Page, Paginator
 
+from taxonomy.admin.limits import names_shown
 from taxonomy.affected import effects_by_source
 from taxonomy.check_words import finding_text
 from taxonomy.definition import MODELS, Items
@@ -49,9 +50,14 @@ def shown_changes(changes: Iterable[ItemChange], names: Items, verdict: Verdict,
     return [{"kind": kind, "label": MODELS[kind]._meta.verbose_name_plural, "changes": rows} for kind, rows in by_kind.items() if rows]
 
 
-def shown_effects(verdict: Verdict, before: Items, after: Items) -> list[dict[str, Any]]:
+def shown_effects(verdict: Verdict, before: Items, after: Items, *, hidden: Collection[str] = ()) -> list[dict[str, Any]]:
     """What each source must or may change: [{"source", "title", "count", "effects": [{"level", "where", "text"}]}], the gravest first."""
-    names = before | after
+    names = names_shown(before | after, set(hidden))
+    found = {
+        source: [one for one in effects if one.item not in hidden]
+        for source, effects in effects_by_source(verdict, before, after).items()
+        if source not in hidden
+    }
     return [
         {
             "source": source,
@@ -62,7 +68,8 @@ def shown_effects(verdict: Verdict, before: Items, after: Items) -> list[dict[st
                 for effect in sorted(effects, key=lambda one: one.level != "breaking")[:PAGE]
             ],
         }
-        for source, effects in effects_by_source(verdict, before, after).items()
+        for source, effects in found.items()
+        if effects
     ]  # fmt: skip
 
 

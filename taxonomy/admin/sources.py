@@ -1,5 +1,6 @@
 """Sources and their mapping rules, each with a place to try a record before anything is saved for good."""
 
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -21,15 +22,17 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from taxonomy.admin.governed import GovernedAdmin, WhyForm
+from taxonomy.admin.limits import rights_in
 from taxonomy.definition import Items, definition, unsaved_rule
 from taxonomy.draft import ItemLocked
-from taxonomy.models import MappingRow, MappingRule, Source
+from taxonomy.models import MappingRow, MappingRule, Source, Tag
 from taxonomy.move import move_rule
 from taxonomy.recent import names_seen, rule_use
+from taxonomy.rights import OutsideGrant, among
 from taxonomy.standardize.paths import PathError, compile_path
 from taxonomy.standardize.transforms import TransformError, parse_transforms
 from taxonomy.tryout import Tryout, try_record
-from taxonomy.winning import winning
+from taxonomy.winning import Winning, winning
 
 # What an envelope can say, in the order it is asked: (key, label, example)
 ENVELOPE = (
@@ -218,7 +221,7 @@ class SourceAdmin(Trying):
             "title": _("Rules of %(source)s") % {"source": source},
             "opts": self.opts,
             "source": source,
-            "winning": winning(source),
+            "winning": self._readable(request, winning(source)),
             "may_move": request.user.has_perm("taxonomy.change_mappingrule"),
             "moved": request.GET.get("moved", ""),
         }
@@ -228,12 +231,28 @@ class SourceAdmin(Trying):
     def move_view(self, request: HttpRequest, object_id: Any) -> HttpResponse:
         if not request.user.has_perm("taxonomy.change_mappingrule"):
             raise PermissionDenied
-        rule = get_object_or_404(MappingRule, pk=request.POST.get("rule"), source=object_id)
+        readable = among(MappingRule.objects.all(), rights_in(request))
+        rule = get_object_or_404(readable, pk=request.POST.get("rule"), source=object_id)
         try:
             move_rule(rule, up=request.POST.get("to") == "up", by=request.user)  # type: ignore[arg-type]
         except ItemLocked as error:
             return self._locked(request, error.proposal)
+        except OutsideGrant as error:
+            return self._outside(request, error)
         return HttpResponseRedirect(f"{reverse('admin:taxonomy_source_rules', args=[object_id])}?moved={rule.pk}#rule-{rule.pk}")
+
+    def _readable(self, request: HttpRequest, found: Winning) -> Winning:
+        """What the reader may see of it: rules to tags that they may not read are left out."""
+        rights = rights_in(request)
+        if not rights.limited:
+            return found
+        rules = {*among(MappingRule.objects.all(), rights).values_list("pk", flat=True)}
+        tags = {*among(Tag.objects.all(), rights).values_list("code", flat=True)}
+        names = [
+            replace(one, rules=[rule for rule in one.rules if rule.pk in rules], tag=one.tag if one.tag in tags else "")
+            for one in found.names
+        ]
+        return replace(found, names=names, rules=[one for one in found.rules if one.rule.pk in rules])
 
     def as_on_form(self, form: Any, formsets: Any) -> tuple[Items, Source]:
         source = form.save(commit=False)
@@ -280,7 +299,7 @@ class RowInline(TabularInline):
 class MappingRuleAdmin(Trying):
     list_display = ["name", "condition", "tag", "source", "position", "released_state"]
     list_editable = ["position"]
-    list_filter = ["source", "tag__category"]
+    list_filter = [("source", admin.RelatedOnlyFieldListFilter), ("tag__category", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["tag", "source"]
     search_fields = ["name", "tag__code", "tag__label_en", "tag__label_zh_hans"]
     autocomplete_fields = ["source", "tag"]

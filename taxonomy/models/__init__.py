@@ -1,4 +1,5 @@
 from taxonomy.models.checks import CheckSetting
+from taxonomy.models.grants import Grant
 from taxonomy.models.items import Attribute, Category, Item, Refinement, Tag, TagAttribute, TagMode
 from taxonomy.models.proposals import Comment, Proposal, ProposalItem, ReviewPolicy, Vote
 from taxonomy.models.releases import Follow, Release, Revision
@@ -10,6 +11,7 @@ __all__ = [
     "CheckSetting",
     "Comment",
     "Follow",
+    "Grant",
     "Item",
     "MappingRow",
     "MappingRule",

@@ -45,6 +45,7 @@ class Revision(models.Model):
         CHANGED = "changed", _("changed")
         DELETED = "deleted", _("deleted")
         RESTORED = "restored", _("restored")
+        HANDED_OVER = "handed", _("handed over")
 
     item = models.UUIDField(_("item"))
     kind = models.CharField(_("kind"), max_length=12)

@@ -1,0 +1,193 @@
+"""Who may open which page and do which act: the table of docs/permissions.md, and what tests/test_permissions.py holds against.
+
+A line names what is done, what it takes, and the places where it is done: "GET name-of-url", "POST name-of-url", or
+"POST name-of-url act=…" where one address does several things. Grants (taxonomy/rights.py) narrow it further by place.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from staff.roles import ROLES, permissions_of
+
+ANYONE, LOGGED_IN, NOBODY = "anyone", "logged in", "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`needs`: ANYONE, LOGGED_IN, NOBODY, or permissions, all of them. `key`: a write key will do. `only`: who else it must be."""
+
+    area: str
+    act: str
+    needs: str | frozenset[str]
+    places: tuple[str, ...]
+    key: bool = False
+    only: str = ""
+
+    def lets(self, permissions: Iterable[str] | None, *, superuser: bool = False) -> bool:
+        """Whether it is allowed to somebody with these permissions; None: to nobody in particular."""
+        if isinstance(self.needs, str):
+            return self.needs == ANYONE or (self.needs == LOGGED_IN and (superuser or permissions is not None))
+        return superuser or (permissions is not None and self.needs <= set(permissions))
+
+
+def line(area: str, act: str, needs: str, *places: str, key: bool = False, only: str = "") -> Line:
+    wanted = needs if needs in (ANYONE, LOGGED_IN, NOBODY) else frozenset(needs.split())
+    return Line(area, act, wanted, places, key, only)
+
+
+def _of_model(area: str, what: str, model: str, *, add: str = "", change: str = "", delete: str = "") -> Iterator[Line]:
+    """The five addresses that the admin has for every model. What is not said needs the model's own permission."""
+    app, _underscore, name = model.partition("_")
+    url = f"admin:{model}"
+    yield line(area, f"see {what}", f"{app}.view_{name}", f"GET {url}_changelist", f"POST {url}_changelist", f"GET {url}_change", f"GET {url}_history", f"POST {url}_history")  # fmt: skip
+    yield line(area, f"add {what}", add or f"{app}.add_{name}", f"GET {url}_add", f"POST {url}_add")
+    yield line(area, f"change {what}", change or f"{app}.change_{name}", f"POST {url}_change")
+    yield line(area, f"delete {what}", delete or f"{app}.delete_{name}", f"GET {url}_delete", f"POST {url}_delete")
+
+
+def _of_item(what: str, model: str) -> Iterator[Line]:
+    """A governed item: a draft, with a history that can be gone back in."""
+    yield from _of_model("Standard", what, model)
+    change = model.replace("_", ".change_", 1)
+    yield line("Standard", f"bring back former {what}, settle two saves", change, f"POST admin:{model}_restore", f"POST admin:{model}_resolve")  # fmt: skip
+
+
+def _of_sender(what: str, model: str) -> Iterator[Line]:
+    yield from _of_item(what, model)
+    view, add, change = (model.replace("_", f".{act}_", 1) for act in ("view", "add", "change"))
+    url = f"admin:{model}"
+    yield line("Standard", f"try a record on {what}", view, f"GET {url}_try", f"POST {url}_try")
+    yield line("Standard", f"try a record on a form of {what}", change, f"POST {url}_try_unsaved object_id")
+    yield line("Standard", f"try a record on a new form of {what}", add, f"POST {url}_try_unsaved")
+
+
+_ACT = "POST admin:taxonomy_proposal_act act="
+
+LINES: tuple[Line, ...] = (
+    line("Everybody", "health, log-in, language, a new password, an invitation", ANYONE,
+         "GET healthz", "POST healthz", "GET readyz", "POST readyz", "GET admin:login", "POST admin:login", "POST set_language",
+         "GET admin_password_reset", "POST admin_password_reset", "GET password_reset_done", "GET password_reset_confirm",
+         "POST password_reset_confirm", "GET accept_invitation", "POST accept_invitation"),
+    line("Everybody", "the codes' page, the API's description", ANYONE, "GET codes", "POST codes", "GET schema", "GET api_docs"),
+    line("Everybody", "the dashboard; each block needs its own right", LOGGED_IN, "GET admin:index", "POST admin:index"),
+    line("Everybody", "log out", ANYONE, "POST admin:logout"),
+    line("Everybody", "the own account, password and notices", LOGGED_IN,
+         "GET account", "POST account", "GET notices", "POST notices", "GET admin:password_change", "POST admin:password_change",
+         "GET admin:password_change_done"),
+    line("Everybody", "the texts of the admin's scripts", LOGGED_IN, "GET admin:jsi18n"),
+    line("Everybody", "search of the whole admin: switched off", NOBODY, "GET admin:search"),
+    line("Everybody", "see a row on the site: there is none", NOBODY, "GET admin:view_on_site"),
+    *_of_item("categories", "taxonomy_category"),
+    *_of_item("attributes", "taxonomy_attribute"),
+    *_of_item("tags", "taxonomy_tag"),
+    *_of_sender("sources", "taxonomy_source"),
+    *_of_sender("mapping rules", "taxonomy_mappingrule"),
+    line("Standard", "see the rules of a source in their order", "taxonomy.view_source",
+         "GET admin:taxonomy_source_rules", "POST admin:taxonomy_source_rules"),
+    line("Standard", "move a rule", "taxonomy.change_mappingrule", "POST admin:taxonomy_source_move"),
+    line("Standard", "search while choosing a tag", "taxonomy.view_tag", "GET admin:autocomplete"),
+    line("Changes", "see unreleased changes, proposals, what the checks say of one; follow an item", "taxonomy.view_proposal",
+         "GET admin:taxonomy_proposal_unreleased", "GET admin:taxonomy_proposal_changelist", "POST admin:taxonomy_proposal_changelist",
+         "GET admin:taxonomy_proposal_change", "POST admin:taxonomy_proposal_change", "GET admin:taxonomy_proposal_history",
+         "POST admin:taxonomy_proposal_history", "GET admin:taxonomy_proposal_checks", "POST admin:taxonomy_proposal_checks",
+         "POST admin:taxonomy_proposal_follow"),
+    line("Changes", "comment on a proposal", "taxonomy.view_proposal", f"{_ACT}comment"),
+    line("Changes", "propose changes, or discard them", "taxonomy.add_proposal",
+         "POST admin:taxonomy_proposal_unreleased", "GET admin:taxonomy_proposal_add", "POST admin:taxonomy_proposal_add"),
+    line("Changes", "join a proposal as a co-author", "taxonomy.add_proposal", f"{_ACT}join"),
+    line("Changes", "submit, pull back, withdraw, reword a proposal, leave out an item", "taxonomy.add_proposal",
+         *(f"{_ACT}{act}" for act in ("submit", "pull_back", "withdraw", "edit", "drop")), only="its authors"),
+    line("Changes", "sign a proposal, or ask for changes", "taxonomy.review_proposal", f"{_ACT}vote", only="departments asked, not its authors"),
+    line("Changes", "release a signed proposal", "taxonomy.publish_release", f"{_ACT}release"),
+    line("Changes", "release without sign-off, with a reason", "taxonomy.emergency_release", f"{_ACT}emergency"),
+    line("Changes", "delete a proposal", NOBODY, "GET admin:taxonomy_proposal_delete", "POST admin:taxonomy_proposal_delete"),
+    line("Changes", "try a proposal on recent events", "taxonomy.view_proposal ingestion.view_quarantinereason", "POST trial"),
+    line("Changes", "see releases, and compare them", "taxonomy.view_release",
+         "GET admin:taxonomy_release_changelist", "POST admin:taxonomy_release_changelist", "GET admin:taxonomy_release_change",
+         "POST admin:taxonomy_release_change", "GET admin:taxonomy_release_history", "POST admin:taxonomy_release_history"),
+    line("Changes", "propose to go back to a release", "taxonomy.add_proposal", "POST admin:taxonomy_release_back"),
+    line("Changes", "review an emergency release", "taxonomy.review_proposal", "POST admin:taxonomy_release_review",
+         only="neither who made nor who wrote it"),
+    line("Changes", "add, change or delete a release", NOBODY,
+         "GET admin:taxonomy_release_add", "POST admin:taxonomy_release_add", "GET admin:taxonomy_release_delete",
+         "POST admin:taxonomy_release_delete"),
+    line("Changes", "see the checks of the plan", "taxonomy.view_checksetting",
+         "GET admin:taxonomy_checksetting_changelist", "GET admin:taxonomy_checksetting_history",
+         "POST admin:taxonomy_checksetting_history"),
+    line("Changes", "to the checks' page", LOGGED_IN, "GET admin:taxonomy_checksetting_change", "POST admin:taxonomy_checksetting_change"),
+    line("Changes", "weigh the checks", "taxonomy.change_checksetting", "POST admin:taxonomy_checksetting_changelist"),
+    line("Changes", "add or delete a check", NOBODY, "GET admin:taxonomy_checksetting_add", "POST admin:taxonomy_checksetting_add",
+         "GET admin:taxonomy_checksetting_delete", "POST admin:taxonomy_checksetting_delete"),
+    *_of_model("Changes", "who signs what", "taxonomy_reviewpolicy"),
+    line("Customers", "find and see a customer, masked; every look is recorded", "profiles.view_customer",
+         "GET customer_search", "POST customer_search", "GET customer", "POST customer", "GET customer_event", "POST customer_event",
+         "GET event", "POST event"),
+    line("Customers", "reveal a customer's numbers, with a reason that is recorded", "profiles.view_customer", "POST customer_reveal"),
+    line("Incoming", "see the quarantine", "ingestion.view_quarantinereason",
+         "GET admin:ingestion_quarantinereason_changelist", "POST admin:ingestion_quarantinereason_changelist",
+         "GET admin:quarantine_cause", "POST admin:quarantine_cause", "GET admin:quarantine_event", "POST admin:quarantine_event"),
+    line("Incoming", "see imports", "ingestion.view_importrun",
+         "GET admin:ingestion_importrun_changelist", "POST admin:ingestion_importrun_changelist", "GET admin:ingestion_importrun_change",
+         "GET admin:ingestion_importrun_history", "POST admin:ingestion_importrun_history", "GET admin:ingestion_importrun_progress",
+         "POST admin:ingestion_importrun_progress"),
+    line("Incoming", "import a file, go on with one, take its failed rows home", "ingestion.view_importrun ingestion.add_importrun",
+         "GET admin:ingestion_importrun_add", "POST admin:ingestion_importrun_add", "POST admin:ingestion_importrun_change",
+         "GET admin:ingestion_importrun_failed_rows", "POST admin:ingestion_importrun_failed_rows"),
+    line("Incoming", "delete an import", NOBODY, "GET admin:ingestion_importrun_delete", "POST admin:ingestion_importrun_delete"),
+    *_of_model("Incoming", "write keys", "ingestion_writekey", delete=NOBODY),
+    line("Incoming", "rotate or revoke a write key", "ingestion.change_writekey",
+         "GET admin:ingestion_writekey_rotate", "POST admin:ingestion_writekey_rotate", "GET admin:ingestion_writekey_revoke",
+         "POST admin:ingestion_writekey_revoke"),
+    *_of_model("Incoming", "failed requests", "ingestion_failedrequest", add=NOBODY, change=NOBODY, delete=NOBODY),
+    *_of_model("People", "colleagues", "staff_user"),
+    line("People", "invite again, unlock, close an account or open it again", "staff.change_user",
+         *(f"{method} admin:staff_user_{act}" for act in ("invite_again", "unlock", "close_account") for method in ("GET", "POST"))),
+    *_of_model("People", "departments", "staff_department"),
+    *_of_model("People", "who may what", "taxonomy_grant"),
+    *_of_model("People", "roles of the company's own", "auth_group"),
+    line("People", "see the roles of the product", "auth.view_group", "GET admin:auth_group_change role"),
+    line("People", "change or delete a role of the product", NOBODY, "POST admin:auth_group_change role", "POST admin:auth_group_delete role"),
+    *_of_model("People", "single permissions", "auth_permission", add=NOBODY, change=NOBODY, delete=NOBODY),
+    *_of_model("People", "the access log", "staff_accesslog", add=NOBODY, change=NOBODY, delete=NOBODY),
+    *_of_model("People", "the own read tokens", "staff_readtoken", change=NOBODY, delete=NOBODY),
+    line("People", "revoke an own read token", "staff.view_readtoken", "GET admin:staff_readtoken_revoke", "POST admin:staff_readtoken_revoke"),
+    *_of_model("People", "jobs of the machinery", "procrastinate_procrastinatejob", add=NOBODY, change=NOBODY, delete=NOBODY),
+    line("API", "send events", NOBODY, "POST events", key=True),
+    line("API", "read the plan; with a read token what its person may read", "taxonomy.view_tag", "GET plan", key=True),
+    line("API", "look up and read customers, masked", "profiles.view_customer", "POST api_lookup", "GET api_customer", "GET api_timeline"),
+)  # fmt: skip
+
+HEAD = """# Who may do what
+
+What each role may open and do. Written by `manage.py permissions --write`; `tests/test_permissions.py` opens every page and does
+every act as each of them and fails where this table does not say what happens, or does not list a place.
+
+A role says what somebody may do at all. *Who may what* in the admin says where in the standard: by category, or by whose sources,
+for departments or single colleagues. Nobody signs what they wrote, superusers included. ● may, · may not; a word beside ● says
+who else it must be. The roles' rows of the API are those of their read tokens with every scope; "key" is a source's write key.
+"""
+_SHORT = {
+    "marketer": "mark.", "sales_rep": "sales", "service_agent": "serv.", "data_steward": "stew.", "product_manager": "prod.",
+    "engineer": "eng.", "compliance_officer": "comp.", "administrator": "adm.",
+}  # fmt: skip
+
+
+def table() -> str:
+    """The page, in Markdown."""
+    parts = [HEAD]
+    heads = ["to do what", "anyone", *(_SHORT[role] for role in ROLES), "super", "key", "who else"]
+    for area in dict.fromkeys(one.area for one in LINES):
+        parts += [f"## {area}\n", f"| {' | '.join(heads)} |", "|---|" + ":-:|" * (len(heads) - 2) + "---|"]
+        for one in LINES:
+            if one.area == area:
+                cells = [
+                    one.lets(None),
+                    *(one.lets(permissions_of(role)) for role in ROLES),
+                    one.lets((), superuser=True),
+                    one.key or one.lets(None),
+                ]
+                parts.append(f"| {one.act} | {' | '.join('●' if cell else '·' for cell in cells)} | {one.only} |")
+        parts.append("")
+    parts += ["## Places\n", "Where each of these is done: the method and the name of the address.\n"]
+    parts += [f"- **{one.act}**: {', '.join(f'`{place}`' for place in one.places)}" for one in LINES]
+    return "\n".join(parts) + "\n"

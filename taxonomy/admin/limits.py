@@ -1,0 +1,58 @@
+"""How far the reader of a page may see and change the standard: taxonomy/rights.py, for one request."""
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from taxonomy.definition import Items, draft_items
+from taxonomy.models import Grant, Proposal, ProposalItem
+from taxonomy.publish import items_of, newest
+from taxonomy.rights import On, OutsideGrant, Rights, rights_of
+
+_SENTENCES = {
+    Grant.May.READ: gettext_lazy("Only %(names)s may read “%(item)s” (%(place)s)."),
+    Grant.May.PROPOSE: gettext_lazy("Only %(names)s may change “%(item)s” (%(place)s). Ask them for the change, or an administrator for the right."),
+    Grant.May.REVIEW: gettext_lazy("Only %(names)s may sign for “%(item)s” (%(place)s)."),
+    Grant.May.RELEASE: gettext_lazy("Only %(names)s may release “%(item)s” (%(place)s). Ask them to release it."),
+    Grant.May.EMERGENCY: gettext_lazy("Only %(names)s may release “%(item)s” without sign-off (%(place)s)."),
+}  # fmt: skip
+
+
+def rights_in(request: HttpRequest) -> Rights:
+    """The rights of who is logged in, looked up once a request."""
+    if not hasattr(request, "standard_rights"):
+        request.standard_rights = rights_of(request.user)  # type: ignore[attr-defined, arg-type]
+    found: Rights = request.standard_rights  # type: ignore[attr-defined]
+    return found
+
+
+def hidden_in(request: HttpRequest, *plans: Items) -> set[str]:
+    """The items that the reader may not read in one of these plans."""
+    rights = rights_in(request)
+    return set().union(*(On(rights, plan).hidden() for plan in plans)) if rights.limited else set()
+
+
+def names_shown(names: Items, hidden: set[str]) -> Items:
+    """The items that pages may call by name: those hidden are there, and nameless."""
+    return names | {item: {"kind": "rule", "name": _("(not shown to you)")} for item in hidden} if hidden else names
+
+
+def proposals_shown(proposals: QuerySet[Proposal], request: HttpRequest) -> QuerySet[Proposal]:
+    """Those the reader wrote, or of which they may read something."""
+    rights = rights_in(request)
+    if not rights.limited:
+        return proposals
+    released, draft = items_of(newest()), draft_items()
+    hidden = hidden_in(request, released, draft)
+    gone = ProposalItem.objects.exclude(item__in=[*released, *draft]).values_list("pk", "item", "before", "after")
+    unread = [row for row, item, before, after in gone if hidden_in(request, *({str(item): one} for one in (before, after) if one))]
+    readable = ProposalItem.objects.filter(proposal=OuterRef("pk")).exclude(item__in=hidden).exclude(pk__in=unread)
+    nothing = ~Exists(ProposalItem.objects.filter(proposal=OuterRef("pk")))
+    mine = Proposal.objects.filter(Q(author=rights.person) | Q(co_authors=rights.person)).values("pk")
+    return proposals.filter(Exists(readable) | nothing | Q(pk__in=mine))
+
+
+def said_outside(error: OutsideGrant) -> str:
+    told = {"names": ", ".join(error.names), "item": error.item, "place": error.place}
+    return str(_SENTENCES[Grant.May(error.act)]) % told
