@@ -197,6 +197,7 @@ PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "jobs"
 # What lower apps call in higher ones, by dotted name.
 TAGLINE_RECENT_NAMES = "profiles.recent.names_seen"
 TAGLINE_RECENT_EVENTS = "profiles.recent.seen_lately"
+TAGLINE_RECENT_SENDERS = "profiles.recent.senders_of"
 
 # Django's own request log prints paths only; database errors are logged without their values.
 LOGGING = {

@@ -26,6 +26,20 @@ def names_seen(source_id: UUID) -> list[dict[str, Any]]:
         return [dict(zip(("name", "count", "last_at", "held"), row, strict=True)) for row in cursor.fetchall()]
 
 
+def senders_of(tag_id: UUID | str) -> list[dict[str, Any]]:
+    """Which sources' newest events became a tag: [{"source", "count", "last_at"}], the most frequent first. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT source_id, count(*), max(received_at)
+            FROM (SELECT source_id, received_at, tag_id, standing FROM profiles_event ORDER BY id DESC LIMIT %s) AS newest
+            WHERE tag_id = %s AND standing = 1 GROUP BY source_id ORDER BY 2 DESC
+            """,
+            [_LOOKED_AT, tag_id],
+        )
+        return [dict(zip(("source", "count", "last_at"), row, strict=True)) for row in cursor.fetchall()]
+
+
 def seen_lately() -> Seen:
     """Names, tags and rules among the newest events, and a few values of each attribute. Two queries."""
     names: dict[str, list[str]] = defaultdict(list)

@@ -18,3 +18,8 @@ def seen_lately() -> Seen:
     """What the checks of a plan know of the newest events of every source."""
     seen: Seen = import_string(settings.TAGLINE_RECENT_EVENTS)()
     return seen
+
+
+def senders_of(tag_id: Any) -> list[dict[str, Any]]:
+    """Which sources sent a tag lately: [{"source": uuid, "count", "last_at"}], the most frequent first."""
+    return list(import_string(settings.TAGLINE_RECENT_SENDERS)(tag_id))
