@@ -12,9 +12,9 @@ HOW: dict[How, Promise] = {
     "same": gettext_lazy("the same name: “%(text)s”"),
     "words": gettext_lazy("the same words: “%(text)s”"),
     "typo": gettext_lazy("nearly the same letters: “%(text)s”"),
-    "sound": gettext_lazy("the same pinyin: “%(text)s”"),
-    "initials": gettext_lazy("the initials of its pinyin: “%(text)s”"),
-    "short": gettext_lazy("short for the same: “%(text)s”"),
+    "sound": gettext_lazy("sounds like “%(text)s”"),
+    "initials": gettext_lazy("the initials of “%(text)s” in pinyin"),
+    "short": gettext_lazy("short for “%(text)s”, or the other way round"),
     "order": gettext_lazy("nearly the same characters: “%(text)s”"),
     "contains": gettext_lazy("a part in common: “%(text)s”"),
 }

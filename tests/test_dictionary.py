@@ -158,6 +158,14 @@ def test_the_whole_dictionary_stands_on_one_page_to_print(reader):
     assert "customer_service_call" in part and "product_view" not in part
 
 
+def test_a_standard_too_large_for_one_page_is_printed_by_category(reader, monkeypatch):
+    monkeypatch.setattr("taxonomy.dictionary.views._ON_ONE_PAGE", 3)
+    choice = page(reader, "dictionary", query="?print")
+    assert "?print&amp;category=product" in choice and "td-sheet" not in choice
+    assert "td-sheet" in page(reader, "dictionary", query="?print&all")
+    assert "td-sheet" not in page(reader, "dictionary", query="?print&category=nothing")
+
+
 # --- searching
 
 
@@ -342,7 +350,9 @@ def test_types_are_told_in_words(attribute, told):
 
 def test_constraints_are_told_with_what_a_tag_lays_over_them():
     with translation.override("en"):
-        assert constraint_words({"constraints": {"minimum": "0", "maximum": "9"}}, {"maximum": "5"}) == "at least 0, at most 5"
+        assert constraint_words({"constraints": {"minimum": "0", "maximum": "9"}}, {"maximum": "5"}) == "0 to 5"
+        assert constraint_words({"constraints": {"minimum": "0"}}) == "at least 0"
+        assert constraint_words({"constraints": {"min_length": 1}}, {"max_length": 9}) == "1 to 9 characters"
         assert constraint_words({"constraints": {"pattern": "[A-Z]+"}}, {"pattern": "A.*"}) == "matching [A-Z]+, matching A.*"
         assert constraint_words({}) == ""
 

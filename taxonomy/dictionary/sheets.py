@@ -49,8 +49,8 @@ def _in_list(tag: str, standard: Standard) -> dict[str, Any]:
     return {"code": one["code"], "label": label(one), "status": one["status"], "short": first_sentence(description(one))}
 
 
-def tag_sheet(tag: str, standard: Standard, departments: Departments) -> dict[str, Any]:
-    """Everything of a tag that stands in the release."""
+def tag_sheet(tag: str, standard: Standard, departments: Departments, *, with_examples: bool = True) -> dict[str, Any]:
+    """Everything of a tag that stands in the release. Events to copy take the longest; paper needs none."""
     one, items = standard.items[tag], standard.items
     successor = one.get("successor")
     return {
@@ -65,7 +65,7 @@ def tag_sheet(tag: str, standard: Standard, departments: Departments) -> dict[st
         "attributes": [_use(use, items[use["attribute"]]) for use in one.get("attributes") or []],
         "one_of": [group for group in one.get("one_of") or [] if group],
         "refinements": list(_refinements(tag, standard)),
-        "examples": _examples(tag, standard),
+        "examples": _examples(tag, standard) if with_examples else {},
         "rules": [_rule_to(rule, standard) for rule in standard.rules_to[tag]],
     }
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from staff.models import Department, User
-from taxonomy.admin.shown import shown_changes
+from taxonomy.admin.shown import page_of, shown_changes
 from taxonomy.dictionary.history import former, history
 from taxonomy.dictionary.search import search
 from taxonomy.dictionary.seen import count_news, mark_seen, news
@@ -28,10 +28,11 @@ from taxonomy.verdict import judge
 
 _MODELS: dict[str, Any] = {"tag": Tag, "attribute": Attribute, "source": Source, "category": Category}
 _RULES_A_PAGE = 100
-_CHANGES_SHOWN = 200
 _USES_SHOWN = 300
 # More tags than these are folded under their categories.
 _UNFOLDED = 120
+# More tags than these make a book: it is offered by category first. 2,000 take 5 s.
+_ON_ONE_PAGE = 400
 
 View = Callable[..., HttpResponse]
 
@@ -93,15 +94,12 @@ def changes(request: HttpRequest) -> HttpResponse:
         messages.success(request, _("Noted. You are shown what changes from now on."))
         return HttpResponseRedirect(reverse("dictionary"))
     found = news(person, known.release, known.items)
-    groups, rest = [], 0
+    told = page_of(found.changes if found else [], request.GET.get("page"))
+    groups: list[dict[str, Any]] = []
     if found is not None:
-        names = found.before | known.items
-        told = found.changes[:_CHANGES_SHOWN]
-        groups, rest = shown_changes(told, names, judge(found.before, known.items)), len(found.changes) - len(told)
         links = {change.item: _link(change, known) for change in told}
-        for row in (row for group in groups for row in group["changes"]):
-            row["link"] = links[row["item"]]
-    return _page(request, "changes", known, title=_("What changed"), news=found, groups=groups, rest=rest)
+        groups = shown_changes(told, found.before | known.items, judge(found.before, known.items), link=links)
+    return _page(request, "changes", known, title=_("What changed"), news=found, groups=groups, page=told)
 
 
 @for_readers
@@ -178,11 +176,14 @@ def _start(request: HttpRequest, known: Standard) -> dict[str, Any]:
 
 def _whole(request: HttpRequest, known: Standard) -> HttpResponse:
     """The whole dictionary, or one category of it, on one page to print."""
-    departments = _departments()
     only = request.GET.get("category", "")
+    if not only and len(known.plan.tags) > _ON_ONE_PAGE and "all" not in request.GET:
+        return _page(request, "print_which", known, title=_("Print the dictionary"), categories=tree(known), tag_count=len(known.plan.tags))
+    departments = _departments()
     categories = [one for top in tree(known) for one in (top, *top["below"]) if one["tags"] and only in ("", top["code"], one["code"])]
     for category in categories:
-        category["sheets"] = [tag_sheet(known.by_code["tag", one["code"].lower()], known, departments) for one in category["tags"]]
+        tags = [known.by_code["tag", one["code"].lower()] for one in category["tags"]]
+        category["sheets"] = [tag_sheet(item, known, departments, with_examples=False) for item in tags]
     attributes = [] if only else [attribute_sheet(item, known) for item in known.of_kind("attribute")]
     sources = [] if only else [source_sheet(item, known, departments) | {"told": rule_sheets(known.rules_of[item], known)} for item in known.of_kind("source")]  # fmt: skip
     return _page(request, "print", known, title=_("Dictionary"), categories=categories, attributes=attributes, sources=sources)

@@ -33,6 +33,11 @@ TARGETS: dict[str, Promise] = {
     "$region": gettext_lazy("the region of the phone"),
     "$occurred_at": gettext_lazy("the time"),
 }
+RANGES = (
+    ("minimum", "maximum", gettext_lazy("%(low)s to %(high)s")),
+    ("min_length", "max_length", gettext_lazy("%(low)s to %(high)s characters")),
+    ("min_items", "max_items", gettext_lazy("%(low)s to %(high)s entries")),
+)
 # What an envelope can say, in the order it is told.
 ENVELOPE: dict[str, Promise] = {
     "events": gettext_lazy("the events in one record"),
@@ -90,8 +95,10 @@ def constraint_words(definition: Definition, tighter: Definition | None = None) 
     tighter = dict(tighter or {})
     # two patterns must both match; of anything else the tag's is the narrower one
     patterns = [one for layer in (own, tighter) if (one := layer.pop("pattern", None))]
-    told = [_("matching %(pattern)s") % {"pattern": one} for one in dict.fromkeys(patterns)]
-    return ", ".join(filter(None, [expected_text(own | tighter), *told]))
+    left = own | tighter
+    told = [str(said) % {"low": left.pop(low), "high": left.pop(high)} for low, high, said in RANGES if low in left and high in left]
+    told += [expected_text(left), *(_("matching %(pattern)s") % {"pattern": one} for one in dict.fromkeys(patterns))]
+    return ", ".join(filter(None, told))
 
 
 def personal_words(definition: Definition) -> str:
