@@ -44,6 +44,11 @@ def pages() -> dict[str, str]:
     lists = ("tag", "attribute", "category", "source", "mappingrule", "proposal", "release")
     found = {f"list of {name}": reverse(f"admin:taxonomy_{name}_changelist") for name in lists}
     found["unreleased changes"] = reverse("admin:taxonomy_proposal_unreleased")
+    found["dictionary"] = reverse("dictionary")
+    found["dictionary, one tag"] = reverse("dictionary_tag", args=["purchase"])
+    found["dictionary, an attribute"] = reverse("dictionary_attribute", args=["product_id"])
+    found["dictionary, a source"] = reverse("dictionary_source", args=["website"])
+    found["dictionary, what changed"] = reverse("dictionary_changes")
     newest, oldest = Release.objects.first(), Release.objects.last()
     assert newest and oldest
     found["a release"] = reverse("admin:taxonomy_release_change", args=[newest.pk])

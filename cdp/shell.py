@@ -20,6 +20,7 @@ AREAS: list[tuple[Any, list[tuple[Any, str, str, str | None]]]] = [
     (
         _("Standard"),
         [
+            (_("Dictionary"), "menu_book", "dictionary", "taxonomy.view_tag"),
             (_("Tags"), "sell", "admin:taxonomy_tag_changelist", "taxonomy.view_tag"),
             (_("Attributes"), "data_object", "admin:taxonomy_attribute_changelist", "taxonomy.view_attribute"),
             (_("Categories"), "account_tree", "admin:taxonomy_category_changelist", "taxonomy.view_category"),

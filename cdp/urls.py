@@ -13,6 +13,7 @@ urlpatterns = [
     path("", include("staff.urls")),
     path("", include("ingestion.urls")),
     path("", include("profiles.urls")),
+    path("dictionary/", include("taxonomy.dictionary.urls")),
     path("docs/codes", codes, name="codes"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api_docs"),

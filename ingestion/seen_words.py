@@ -20,10 +20,6 @@ SUGGESTED = {
     "text": _("Every value looked at was text."),
     "nothing": _("No value was looked at yet."),
 }
-ALIKE = {
-    "code": _("same code"), "synonym": _("a synonym of it"), "label": _("its name"), "spelling": _("written similarly"),
-    "rule": _("a rule maps a similar name to it"),
-}  # fmt: skip
 CANNOT_ADOPT = {
     "cut": _("The name is longer than 200 characters, so no rule can be made from what is kept of it. Correct it at the source."),
     "unreadable": _("The name holds quotation marks or backslashes, which no rule can read. Correct it at the source."),

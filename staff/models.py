@@ -98,6 +98,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         _("at this hour"), default=9, validators=[MaxValueValidator(23)], help_text=_("0 to 23, in your time zone.")
     )
     reminded_at = models.DateTimeField(null=True, editable=False)
+    seen_release = models.PositiveBigIntegerField(
+        null=True, editable=False, help_text="The release up to which this person knows what changed in the dictionary"
+    )
     is_staff = models.BooleanField(_("may log in"), default=True)
     is_active = models.BooleanField(_("active"), default=True)
     joined_at = models.DateTimeField(_("joined"), default=timezone.now, editable=False)

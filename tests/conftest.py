@@ -59,12 +59,13 @@ def _forget_between_tests():
     yield
     from ingestion import keys
     from profiles import subjects, ties
-    from taxonomy import current
+    from taxonomy import current, lookalikes
 
     subjects.known.forget()
     ties.forget()
     keys.forget()
     current.forget()
+    lookalikes.forget()
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from ingestion.discover import MOST
 from ingestion.discovered import STATES, Line, add_shares, limits_hit, line_of, lines, up_to_now
 from ingestion.matches import matching_attributes, matching_tags
 from ingestion.models import Discovered, QuarantineReason
-from ingestion.seen_words import ALIKE, CANNOT_ADOPT, KINDS, SUGGESTED
+from ingestion.seen_words import CANNOT_ADOPT, KINDS, SUGGESTED
 from ingestion.seen_words import STATES as STATE_WORDS
 from ingestion.values import suggest_type
 from staff.masking import mask_in_text, may_see_personal
@@ -183,7 +183,7 @@ def _for_a_name(row: Discovered) -> dict[str, Any]:
     return {
         "carried": [{"one": one, "kind": KINDS[one.kind]} for one in carried(row)],
         "sample": SAMPLE,
-        "matches": [{"item": one.item, "reason": ALIKE.get(one.reason, one.reason)} for one in matching_tags(row.name)],
+        "matches": [{"item": one.item, "reason": one.reason} for one in matching_tags(row.name)],
         "tags": Tag.objects.exclude(status=Tag.Status.DEPRECATED),
         # a name that looks personal stays out of addresses
         "new_tag": "?" + urlencode(given) if mask_in_text(row.name) == row.name else "",
@@ -194,7 +194,7 @@ def _for_an_attribute(row: Discovered) -> dict[str, Any]:
     """The attributes it may mean, and what a new one would be like."""
     suggestion = suggest_type(row.kinds, row.name)
     return {
-        "matches": [{"item": one.item, "reason": ALIKE.get(one.reason, one.reason)} for one in matching_attributes(row.name)],
+        "matches": [{"item": one.item, "reason": one.reason} for one in matching_attributes(row.name)],
         "attributes": Attribute.objects.all(),
         "code": code_of(row.name),
         "suggestion": suggestion,

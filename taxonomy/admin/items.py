@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
+from taxonomy.admin.alike import ShowsLookalikes
 from taxonomy.admin.governed import GovernedAdmin, WhyForm
 from taxonomy.admin.lines import ConstraintsField, GroupsField
 from taxonomy.models import Attribute, Category, Refinement, Source, Tag, TagAttribute, TagMode
@@ -80,7 +81,7 @@ class AttributeForm(WhyForm):
 
 
 @admin.register(Attribute)
-class AttributeAdmin(GovernedAdmin):
+class AttributeAdmin(ShowsLookalikes):
     form = AttributeForm
     list_display = ["label", "code", "type", "personal", "use_count", "released_state"]
     list_filter = ["type", "personal"]
@@ -162,7 +163,7 @@ class TagForm(WhyForm):
 
 
 @admin.register(Tag)
-class TagAdmin(GovernedAdmin):
+class TagAdmin(ShowsLookalikes):
     form = TagForm
     list_display = ["label", "code", "category", "owner", "shown_status", "attribute_count", "released_state"]
     list_filter = ["status", "owner", ("category", admin.RelatedOnlyFieldListFilter)]

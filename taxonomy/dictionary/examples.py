@@ -1,0 +1,159 @@
+"""Events of a tag to copy, one for each door, built from its attributes' examples and tried on the core before they are shown. Pure."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from taxonomy.standardize import Plan, Refusal, compile_plan, decode_json, read, standardize
+from taxonomy.standardize.plan import TagPlan
+from taxonomy.standardize.types import ABSENT, TYPES, Defaults, Fault, Faults
+
+Definition = dict[str, Any]
+Items = dict[str, Definition]
+
+# More optional attributes than these make an example longer than anybody reads.
+_SHOWN = 8
+_PHONE = "+86 138 0013 8000"
+_WHEN = "2026-03-01T10:00:00+08:00"
+_RECEIVED_AT = datetime(2026, 3, 2, tzinfo=UTC)
+# Where Segment's own clients put things in a track call.
+SEGMENT_ENVELOPE = {
+    "preset": "custom", "event": "event", "attributes": "properties", "phone": "context.traits.phone", "message_id": "messageId",
+    "occurred_at": "timestamp", "identifiers": {"user_id": "userId", "anonymous_id": "anonymousId"},
+}  # fmt: skip
+_ENVELOPES: dict[str, Definition] = {"api": {"preset": "tagline"}, "file": {"preset": "flat"}, "segment": SEGMENT_ENVELOPE}
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Records as each door takes them, None where the tag cannot be sent so. `lacking`: attributes for which no value is known."""
+
+    event: Definition | None
+    row: dict[str, str] | None
+    track: Definition | None
+    lacking: list[str]
+
+
+def examples_of(tag: str, items: Items, *, currency: str = "") -> Examples:
+    """Accepted by the core as they stand, from a source without rules whose default currency this is. A draft's are those it will have."""
+    plan = _plan_of(tag, items, currency)
+    tag_plan = plan.tags[tag]
+    known = {code: value for code in tag_plan.slots if (value := _value(code, tag_plan, items, currency)) is not None}
+    values = _chosen(known, tag_plan)
+    code = tag_plan.code
+    event = {"event": code, "phone": _PHONE, "id": f"{code}-0001", "occurred_at": _WHEN}
+    track = {
+        "event": code, "userId": "10086", "messageId": f"{code}-0001", "timestamp": _WHEN, "context": {"traits": {"phone": _PHONE}},
+    }  # fmt: skip
+    if not tag_plan.slots:
+        event["identifiers"] = {"crm_id": "C10086"}  # type: ignore[assignment]
+    row = {"event": code, "phone": _PHONE, "id": f"{code}-0001", "occurred_at": _WHEN}
+    cells = {name: _cell(value) for name, value in values.items() if not isinstance(value, list | dict)}
+    return Examples(
+        _accepted(event | ({"attributes": values} if values else {}), "api", plan),
+        _accepted(row | cells, "file", plan),
+        _accepted(track | {"properties": values}, "segment", plan),
+        [code for code, slot in tag_plan.slots.items() if slot.required and code not in known],
+    )
+
+
+def as_curl(event: Definition, address: str) -> str:
+    """A command for a shell that sends the event."""
+    body = _json(event).replace("'", "'\\''")
+    return f"curl {address}/api/v1/events \\\n  -H 'Authorization: Bearer WRITE_KEY' \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'"
+
+
+def as_csv(row: dict[str, str]) -> str:
+    """A header and a row of a file."""
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\n").writerows([row.keys(), row.values()])
+    return written.getvalue()
+
+
+def as_track(track: Definition) -> str:
+    """A call of Segment's client for Node."""
+    return f"analytics.track({_json(track)})"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _plan_of(tag: str, items: Items, currency: str) -> Plan:
+    """The tag and its attributes alone, and a source for each door: what an example is tried on."""
+    common = {"kind": "source", "currency": currency}
+    one = items[tag] | {"status": "active", "successor": None}
+    needed = {use["attribute"]: items[use["attribute"]] for use in one.get("attributes") or []}
+    sources = {door: {**common, "code": door, "envelope": envelope} for door, envelope in _ENVELOPES.items()}
+    return compile_plan({tag: one, **needed, **sources})
+
+
+def _chosen(known: Definition, tag: TagPlan) -> Definition:
+    """The required ones, one of each group of which one must be there, then others while there is room."""
+    wanted = [code for code, slot in tag.slots.items() if slot.required]
+    wanted += [next((code for code in group if code in known), "") for group in tag.one_of]
+    wanted += [code for code in known if code not in wanted][: max(0, _SHOWN - len(wanted))]
+    if "currency" in known and any(tag.slots[code].type == "money" for code in wanted if code in tag.slots):
+        wanted.append("currency")
+    return {code: known[code] for code in tag.slots if code in wanted and code in known}
+
+
+def _value(code: str, tag: TagPlan, items: Items, currency: str) -> Any:
+    """A value of the attribute that the tag takes: its example, else one of its choices, a bound, or one of its type."""
+    slot = tag.slots[code]
+    use = next(one for one in tag.definition["attributes"] if one["attribute"] == slot.uuid)
+    defaults = Defaults(currency="CNY" if "currency" in tag.slots else currency)
+    for value in _candidates(items[slot.uuid], use.get("constraints") or {}):
+        read_value = slot.cast(decode_json(json.dumps({"value": value}).encode())["value"], defaults)
+        if read_value is not ABSENT and not isinstance(read_value, Fault | Faults):
+            return value
+    return None
+
+
+def _candidates(attribute: Definition, tighter: Definition) -> Iterator[Any]:
+    kind = attribute["type"]
+    if attribute.get("example"):
+        yield (example := _typed(attribute["example"], kind))
+        if kind == "money":
+            yield {"amount": example, "currency": "CNY"}
+    constraints = (attribute.get("constraints") or {}) | tighter
+    yield from constraints.get("choices") or []
+    yield from (_typed(str(constraints[name]), kind) for name in ("minimum", "maximum") if name in constraints)
+    if kind == "list":
+        yield list(_candidates({"type": attribute.get("of") or "text"}, {}))[:1]
+    yield {"decimal": 12.5, "money": {"amount": 12.5, "currency": "CNY"}}.get(kind, TYPES[kind].example)
+
+
+def _typed(written: str, kind: str) -> Any:
+    """An example as JSON has it: numbers as numbers, lists and objects as such."""
+    try:
+        if kind == "boolean":
+            return {"true": True, "false": False}.get(written.strip().lower(), written)
+        if kind == "integer":
+            return int(written)
+        if kind in ("decimal", "money") and not written.lstrip().startswith("{"):
+            number = Decimal(written)
+            return int(number) if number == number.to_integral_value() and "." not in written else float(number)
+        if kind in ("list", "object") or written.lstrip().startswith("{"):
+            return json.loads(written)
+    except (ValueError, InvalidOperation, RecursionError):
+        pass
+    return written
+
+
+def _cell(value: Any) -> str:
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+
+
+def _accepted(record: Any, door: str, plan: Plan) -> Any:
+    """The record, if the core takes it as it stands."""
+    original = json.dumps(record, ensure_ascii=False).encode()
+    events = read(decode_json(original), plan.sources[door], plan, received_at=_RECEIVED_AT, original=original)
+    if len(events) == 1 and not isinstance(events[0], Refusal) and standardize(events[0], plan).verdict == "accepted":
+        return record
+    return None

@@ -1,0 +1,246 @@
+"""The pages of the dictionary, for everyone who may see the standard."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.auth.decorators import login_required, permission_required
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from staff.models import Department, User
+from taxonomy.admin.shown import page_of, shown_changes
+from taxonomy.dictionary.history import former, history
+from taxonomy.dictionary.search import search
+from taxonomy.dictionary.seen import count_news, mark_seen, news
+from taxonomy.dictionary.sheets import attribute_sheet, named, rule_sheets, source_sheet, tag_sheet, tree
+from taxonomy.dictionary.standard import Standard, standard
+from taxonomy.models import Attribute, Category, Release, Source, Tag
+from taxonomy.publish import ItemChange
+from taxonomy.recent import tag_use
+from taxonomy.similar import similar
+from taxonomy.tell import follow, is_following
+from taxonomy.verdict import judge
+
+_MODELS: dict[str, Any] = {"tag": Tag, "attribute": Attribute, "source": Source, "category": Category}
+_RULES_A_PAGE = 100
+_USES_SHOWN = 300
+# More tags than these are folded under their categories.
+_UNFOLDED = 120
+# More tags than these make a book: it is offered by category first. 2,000 take 5 s.
+_ON_ONE_PAGE = 400
+
+View = Callable[..., HttpResponse]
+
+
+def for_readers(view: View) -> View:
+    """Whoever is logged in and may see tags; others are asked to log in, or told that they may not."""
+    return login_required(permission_required("taxonomy.view_tag", raise_exception=True)(view), login_url="admin:login")
+
+
+@for_readers
+@require_safe
+def start(request: HttpRequest) -> HttpResponse:
+    known = standard()
+    if known is None:
+        return _page(request, "start", None, title=_("Dictionary"))
+    if "print" in request.GET:
+        return _whole(request, known)
+    return _page(request, "start", known, **_start(request, known))
+
+
+@for_readers
+@require_POST
+def search_view(request: HttpRequest) -> HttpResponse:
+    """What is found: a fragment while somebody types, else the start page with it. Posted: what people type stands in no log."""
+    known = _standard()
+    text = request.POST.get("q", "")
+    found: dict[str, Any] = {"hits": search(text, known), "asked": text}
+    if request.headers.get("X-Fragment"):
+        return TemplateResponse(request, "dictionary/_hits.html", found)
+    return _page(request, "start", known, **_start(request, known), **found)
+
+
+@for_readers
+@require_safe
+def tag(request: HttpRequest, code: str) -> HttpResponse:
+    return _item_page(request, "tag", code, lambda item, known: _tag_page(request, item, known))
+
+
+@for_readers
+@require_safe
+def attribute(request: HttpRequest, code: str) -> HttpResponse:
+    return _item_page(request, "attribute", code, lambda item, known: _attribute_page(request, item, known))
+
+
+@for_readers
+@require_safe
+def source(request: HttpRequest, code: str) -> HttpResponse:
+    return _item_page(request, "source", code, lambda item, known: _source_page(request, item, known))
+
+
+@for_readers
+def changes(request: HttpRequest) -> HttpResponse:
+    """What changed since this person looked; posted, that they have read it."""
+    known, person = _standard(), _person(request)
+    if request.method == "POST":
+        seen = request.POST.get("release", "")
+        if seen.isdecimal() and int(seen) <= known.release.pk:
+            mark_seen(person, int(seen))
+        messages.success(request, _("Noted. You are shown what changes from now on."))
+        return HttpResponseRedirect(reverse("dictionary"))
+    found = news(person, known.release, known.items)
+    told = page_of(found.changes if found else [], request.GET.get("page"))
+    groups: list[dict[str, Any]] = []
+    if found is not None:
+        links = {change.item: _link(change, known) for change in told}
+        groups = shown_changes(told, found.before | known.items, judge(found.before, known.items), link=links)
+    return _page(request, "changes", known, title=_("What changed"), news=found, groups=groups, page=told)
+
+
+@for_readers
+@require_POST
+def follow_view(request: HttpRequest, kind: str, code: str) -> HttpResponse:
+    known = _standard()
+    item = known.find(kind, code)
+    if item is None:
+        raise Http404
+    yes = request.POST.get("follow") == "yes"
+    follow(_person(request), item, yes=yes)
+    messages.success(request, _("You are told when a release changes it.") if yes else _("You are not told of it any more."))
+    return HttpResponseRedirect(reverse(f"dictionary_{kind}", args=[known.items[item]["code"]]))
+
+
+def _item_page(request: HttpRequest, kind: str, code: str, page: Callable[[str, Standard], HttpResponse]) -> HttpResponse:
+    """The page of what has this code now; else what became of what had it; else what is named alike."""
+    known = _standard()
+    item = known.find(kind, code)
+    if item is not None:
+        standing = known.items[item]["code"]
+        return page(item, known) if standing == code else HttpResponseRedirect(reverse(f"dictionary_{kind}", args=[standing]))
+    was = former(kind, code, known.items)
+    if was is not None and was.now is not None:
+        messages.info(request, _("“%(old)s” is called “%(new)s” now.") % {"old": code, "new": was.now["code"]})
+        return HttpResponseRedirect(reverse(f"dictionary_{kind}", args=[was.now["code"]]))
+    if was is not None:
+        return _gone_page(request, kind, code, was.item, known)
+    alike = [named(match.item, known.items[match.item]) for match in similar(code, known.index, 5, kinds=(kind,), least=0.3)]
+    return _page(request, "unknown", known, status=404, title=_("Not in the standard"), code=code[:120], kind=kind, alike=alike)
+
+
+def _gone_page(request: HttpRequest, kind: str, code: str, item: str, known: Standard) -> HttpResponse:
+    entries, earlier = history(item, known.items)
+    last = next((entry.before for entry in entries if entry.after is None), None) or {}
+    successor = last.get("successor")
+    return _page(
+        request, "gone", known, status=410, title=code, code=code, kind=kind, last=last,
+        removal=next((entry.release for entry in entries if entry.after is None), None),
+        successor=named(successor, known.items[successor]) if successor in known.items else None,
+        entries=entries, earlier=earlier,
+    )  # fmt: skip
+
+
+def _tag_page(request: HttpRequest, item: str, known: Standard) -> HttpResponse:
+    sheet = tag_sheet(item, known, _departments())
+    return _page(request, "tag", known, title=sheet["label"], sheet=sheet, senders=_senders(item, known), **_about(request, "tag", item, known))  # fmt: skip
+
+
+def _attribute_page(request: HttpRequest, item: str, known: Standard) -> HttpResponse:
+    sheet = attribute_sheet(item, known)
+    shown, rest = sheet["tags"][:_USES_SHOWN], max(0, len(sheet["tags"]) - _USES_SHOWN)
+    return _page(request, "attribute", known, title=sheet["label"], sheet=sheet, shown=shown, rest=rest, **_about(request, "attribute", item, known))  # fmt: skip
+
+
+def _source_page(request: HttpRequest, item: str, known: Standard) -> HttpResponse:
+    sheet = source_sheet(item, known, _departments())
+    page = Paginator(sheet["rules"], _RULES_A_PAGE).get_page(request.GET.get("page"))
+    rules = rule_sheets(list(page), known)
+    return _page(request, "source", known, title=sheet["label"], sheet=sheet, page=page, rules=rules, **_about(request, "source", item, known))  # fmt: skip
+
+
+def _start(request: HttpRequest, known: Standard) -> dict[str, Any]:
+    return {
+        "title": _("Dictionary"),
+        "categories": tree(known),
+        "unfolded": len(known.plan.tags) <= _UNFOLDED,
+        "tag_count": len(known.plan.tags),
+        "attributes": [named(item, known.items[item]) for item in known.of_kind("attribute")],
+        "sources": [named(item, known.items[item]) for item in known.of_kind("source")],
+        "news_count": count_news(_person(request), known.release),
+    }
+
+
+def _whole(request: HttpRequest, known: Standard) -> HttpResponse:
+    """The whole dictionary, or one category of it, on one page to print."""
+    only = request.GET.get("category", "")
+    if not only and len(known.plan.tags) > _ON_ONE_PAGE and "all" not in request.GET:
+        return _page(request, "print_which", known, title=_("Print the dictionary"), categories=tree(known), tag_count=len(known.plan.tags))
+    departments = _departments()
+    categories = [one for top in tree(known) for one in (top, *top["below"]) if one["tags"] and only in ("", top["code"], one["code"])]
+    for category in categories:
+        tags = [known.by_code["tag", one["code"].lower()] for one in category["tags"]]
+        category["sheets"] = [tag_sheet(item, known, departments, with_examples=False) for item in tags]
+    attributes = [] if only else [attribute_sheet(item, known) for item in known.of_kind("attribute")]
+    sources = [] if only else [source_sheet(item, known, departments) | {"told": rule_sheets(known.rules_of[item], known)} for item in known.of_kind("source")]  # fmt: skip
+    return _page(request, "print", known, title=_("Dictionary"), categories=categories, attributes=attributes, sources=sources)
+
+
+def _about(request: HttpRequest, kind: str, item: str, known: Standard) -> dict[str, Any]:
+    """What every item's page has: its history, whether it is followed, where to edit it."""
+    entries, earlier = history(item, known.items, limit=None if "history" in request.GET else 5)
+    model = _MODELS[kind]
+    may_edit = request.user.has_perm(f"taxonomy.change_{kind}") and model.objects.filter(pk=item).exists()
+    return {
+        "kind": kind,
+        "entries": entries,
+        "earlier": earlier,
+        "following": is_following(_person(request), item),
+        "edit_link": reverse(f"admin:taxonomy_{kind}_change", args=[item]) if may_edit else "",
+    }
+
+
+def _senders(item: str, known: Standard) -> list[dict[str, Any]]:
+    """Sources that ever sent the tag, the most events first: [{"source": named, "count", "last_day"}]."""
+    uses = tag_use([UUID(item)]).get(UUID(item), {})
+    found = sorted(((str(source), use) for source, use in uses.items()), key=lambda pair: -pair[1].events)
+    return [
+        {"source": named(source, known.items[source]), "count": use.events, "last_day": use.last_day}
+        for source, use in found
+        if source in known.items
+    ]
+
+
+def _link(change: ItemChange, known: Standard) -> str:
+    """Where the dictionary tells of a changed item: a rule's place is its source's page."""
+    one = change.after or change.before or {}
+    if one["kind"] == "rule":
+        return reverse("dictionary_source", args=[known.items[one["source"]]["code"]]) if one["source"] in known.items else ""
+    if one["kind"] == "category":
+        return f"{reverse('dictionary')}#category-{one['code']}"
+    return reverse(f"dictionary_{one['kind']}", args=[one["code"]])
+
+
+def _standard() -> Standard:
+    found = standard()
+    if found is None:
+        raise Http404
+    return found
+
+
+def _departments() -> dict[str, str]:
+    return {one.pk: one.label for one in Department.objects.all()}
+
+
+def _person(request: HttpRequest) -> User:
+    return request.user  # type: ignore[return-value]
+
+
+def _page(request: HttpRequest, name: str, known: Standard | None, *, status: int = 200, **context: Any) -> HttpResponse:
+    release: Release | None = known.release if known else None
+    shell = admin.site.each_context(request)
+    return TemplateResponse(request, f"dictionary/{name}.html", {**shell, "release": release, **context}, status=status)

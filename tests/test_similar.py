@@ -1,0 +1,95 @@
+"""Names that mean the same find each other, whatever the language or the way of writing; others are left alone."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from plans import CASES
+
+from taxonomy.similar import RELATED, Index, similar
+from taxonomy.similar_words import reason_text
+
+CASE = json.loads((CASES / "similar.json").read_text(encoding="utf-8"))
+
+
+def items_of_case() -> dict[str, dict[str, Any]]:
+    items = {}
+    for one in CASE["items"]:
+        items[one["code"]] = {"kind": "tag", "synonyms": [], **one}
+        for name in one.get("names", []):
+            items[f"rule {name}"] = {"kind": "rule", "name": name, "match": "exact", "tag": one["code"], "source": "app"}
+    return items
+
+
+INDEX = Index(items_of_case())
+
+
+@pytest.mark.parametrize(("typed", "found", "how"), CASE["alike"])
+def test_names_that_mean_the_same_find_each_other(typed, found, how):
+    first = similar(typed, INDEX)[0]
+    assert (first.item, first.reason.how) == (found, how)
+
+
+@pytest.mark.parametrize(("typed", "other"), CASE["apart"])
+def test_names_that_mean_something_else_are_left_alone(typed, other):
+    assert other not in [match.item for match in similar(typed, INDEX)]
+
+
+@pytest.mark.parametrize("typed", ["", " ", "___", "！？", "\0", "e\u0301" * 500, "加" * 5000, "x" * 100_000, "(((((", "🛒", "\ud800"])
+def test_odd_texts_find_nothing_and_break_nothing(typed):
+    assert similar(typed, INDEX) == []
+
+
+def test_a_single_question_needs_no_index():
+    assert similar("addToCart", items_of_case()) == similar("addToCart", INDEX)
+
+
+def test_the_most_similar_comes_first_and_no_more_than_asked_for():
+    found = similar("cart", INDEX, 1, least=RELATED)
+    assert len(found) == 1
+    scores = [match.score for match in similar("view", INDEX, least=RELATED)]
+    assert scores == sorted(scores, reverse=True) and len(scores) > 2
+
+
+def test_a_search_finds_while_somebody_is_typing():
+    for typed in ("pro", "product v", "gouwu", "购物", "cart"):
+        assert similar(typed, INDEX, least=RELATED), typed
+
+
+def test_an_item_is_named_by_all_its_plans():
+    renamed = items_of_case()
+    renamed["purchase"] = renamed["purchase"] | {"code": "order_pay", "synonyms": []}
+    index = Index(renamed, items_of_case())
+    assert [similar(typed, index)[0].item for typed in ("orderPay", "purchase")] == ["purchase", "purchase"]
+
+
+def test_the_reason_names_the_source_that_sends_the_name():
+    app = {"kind": "source", "code": "app", "label_en": "App", "label_zh_hans": "应用"}
+    reason = similar("itemDetailView", INDEX)[0].reason
+    assert reason_text(reason, {"app": app}) == "the same name: “item_detail_view”, a name that App (app) sends"
+
+
+def test_a_question_among_ten_thousand_names_is_answered_at_once():
+    items: dict[str, Any] = {}
+    for number in range(2_000):
+        items[f"tag {number}"] = {
+            "kind": "tag",
+            "code": f"bench_tag_{number}",
+            "label_en": f"Tag {number}",
+            "label_zh_hans": f"浏览标签{number}",
+        }
+    for number in range(8_000):
+        items[f"rule {number}"] = {
+            "kind": "rule",
+            "tag": f"tag {number % 2_000}",
+            "source": "app",
+            "name": f"sentName{number}",
+            "match": "exact",
+        }
+    index = Index(items)
+    for typed in ("bench_tag_77", "浏览标签", "sentName", "liulan biaoqian", "tag", "add_to_cart"):
+        began = time.perf_counter()
+        similar(typed, index)
+        # 50 ms on an idle machine; other tests may run beside this one
+        assert time.perf_counter() - began < 0.15, typed
