@@ -118,6 +118,7 @@ class On:
 
     def __init__(self, rights: Rights, plan: Items) -> None:
         self.rights, self.plan = rights, plan
+        self._known: dict[tuple[str, str], Place | None] = {}
         self.tags_of: dict[str, list[str]] = defaultdict(list)
         if rights.limited:
             for item, one in plan.items():
@@ -129,9 +130,13 @@ class On:
 
     def closed(self, act: str, item: str) -> Place | None:
         """The place that keeps the person from it, None where they may, or where the plan has no such item."""
-        one = self.plan.get(item)
-        if one is None or not self.rights.limited:
+        if not self.rights.limited or item not in self.plan:
             return None
+        if (act, item) not in self._known:
+            self._known[act, item] = self._closed(act, item, self.plan[item])
+        return self._known[act, item]
+
+    def _closed(self, act: str, item: str, one: Definition) -> Place | None:
         match one["kind"]:
             case "tag":
                 return self._owned(act, one, self.rights.above(one.get("category"), self.plan))
