@@ -54,6 +54,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "days": DAYS,
         "started": started,
         "release": Release.objects.select_related("published_by").defer("snapshot").first(),
+        # notes may tell of what somebody may not read
+        "may_read_notes": not rights_in(request).limited,
         "machinery": machinery(timezone.now()),
     }
     if started:
