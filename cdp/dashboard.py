@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import DatabaseError, connection, transaction
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.db.models.functions import TruncDate
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
@@ -16,6 +16,7 @@ from ingestion.held import held_groups
 from ingestion.models import ImportRun, WriteKey
 from profiles.charts import StackedBars, stacked_bars
 from profiles.models import Tally
+from taxonomy.admin.limits import of_sources_in, rights_in, sources_in
 from taxonomy.models import Release, Source
 
 DAYS = 14
@@ -53,20 +54,24 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "days": DAYS,
         "started": started,
         "release": Release.objects.select_related("published_by").defer("snapshot").first(),
+        # notes may tell of what somebody may not read
+        "may_read_notes": not rights_in(request).limited,
         "machinery": machinery(timezone.now()),
     }
     if started:
         context |= {
-            "chart": _chart(tallies, today),
+            "chart": _chart(
+                tallies, today, sources_in(request), unnamed=_("others") if rights_in(request).limited else _("deleted source")
+            ),
             "verdicts": _verdicts(tallies),
             "changed": sum(row["changed"] for row in tallies),
         }
     else:
         context["steps"] = _first_steps(user, context["release"])
     if user.has_perm("ingestion.view_quarantinereason"):
-        context["causes"] = held_groups(limit=5)
+        context["causes"] = held_groups(limit=5, sources=sources_in(request) if rights_in(request).limited else None)
     if user.has_perm("ingestion.view_importrun"):
-        context["imports"] = ImportRun.objects.select_related("source").order_by("-created_at")[:3]
+        context["imports"] = of_sources_in(ImportRun.objects.select_related("source"), request).order_by("-created_at")[:3]
     return context
 
 
@@ -82,13 +87,14 @@ def _tallies_since(first_day: date) -> list[Any]:
     )
 
 
-def _chart(tallies: list[dict[str, Any]], today: date) -> StackedBars:
+def _chart(tallies: list[dict[str, Any]], today: date, sources: QuerySet[Source], *, unnamed: str) -> StackedBars:
+    """By source; those that are not among `sources` together, as `unnamed`."""
     days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
-    labels = {source.pk: source.label for source in Source.objects.filter(pk__in={row["source_id"] for row in tallies})}
+    labels = {source.pk: source.label for source in sources.filter(pk__in={row["source_id"] for row in tallies})}
     values: dict[str, list[int]] = {}
     for row in tallies:
         if row["day"] <= today:
-            numbers = values.setdefault(labels.get(row["source_id"], _("deleted source")), [0] * DAYS)
+            numbers = values.setdefault(labels.get(row["source_id"], unnamed), [0] * DAYS)
             numbers[days.index(row["day"])] += sum(row[name] for name in VERDICTS)
     return stacked_bars([f"{day:%m-%d}" for day in days], values, other=_("others"))
 

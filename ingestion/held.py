@@ -30,9 +30,11 @@ class Group:
         return title_for(self.code)
 
 
-def open_reasons(*, source: str = "", code: str = "") -> QuerySet[QuarantineReason]:
-    """Reasons that still hold an event, of one source (its code) or one violation code when given."""
+def open_reasons(*, source: str = "", code: str = "", sources: QuerySet[Source] | None = None) -> QuerySet[QuarantineReason]:
+    """Reasons that still hold an event, of one source (its code) or one violation code when given. `sources`: only of these."""
     reasons = QuarantineReason.objects.filter(open=True)
+    if sources is not None:
+        reasons = reasons.filter(source_id__in=sources.values("id"))
     if source:
         reasons = reasons.filter(source_id__in=Source.objects.filter(code__iexact=source).values("id"))
     if code:
@@ -40,16 +42,18 @@ def open_reasons(*, source: str = "", code: str = "") -> QuerySet[QuarantineReas
     return reasons
 
 
-def held_groups(*, source: str = "", code: str = "", offset: int = 0, limit: int = 50) -> list[Group]:
+def held_groups(
+    *, source: str = "", code: str = "", sources: QuerySet[Source] | None = None, offset: int = 0, limit: int = 50
+) -> list[Group]:
     """Groups with most events first. Two queries, whatever the number of groups."""
     rows = list(
-        open_reasons(source=source, code=code)
+        open_reasons(source=source, code=code, sources=sources)
         .values(*CAUSE)
         .annotate(count=Count("id"), first_at=Min("received_at"), last_at=Max("received_at"), reason_id=Min("id"))
         .order_by("-count", *CAUSE)[offset : offset + limit]
     )
-    sources = Source.objects.in_bulk({row["source_id"] for row in rows})
-    return [Group(source=sources.get(row.pop("source_id")), **row) for row in rows]
+    found = Source.objects.in_bulk({row["source_id"] for row in rows})
+    return [Group(source=found.get(row.pop("source_id")), **row) for row in rows]
 
 
 def reasons_like(reason: QuarantineReason) -> QuerySet[QuarantineReason]:

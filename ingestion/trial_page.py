@@ -11,7 +11,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from ingestion.trial import OUTCOMES, SAMPLE, Trial, try_plan
+from ingestion.trial import OUTCOMES, SAMPLE, Difference, Trial, try_plan
+from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, sources_in
+from taxonomy.definition import Items
 from taxonomy.models import Proposal, Source
 from taxonomy.problems import plan_problem
 from taxonomy.propose import proposed
@@ -35,18 +37,27 @@ _COMPARED = {
 @permission_required(["taxonomy.view_proposal", "ingestion.view_quarantinereason"], raise_exception=True)
 def trial(request: HttpRequest, proposal_id: int) -> HttpResponse:
     """Both plans over the days and sources chosen: an HTML fragment."""
-    proposal = get_object_or_404(Proposal, pk=proposal_id)
+    proposal = get_object_or_404(proposals_shown(Proposal.objects.all(), request), pk=proposal_id)
     days = next((one for one in DAYS if str(one) == request.POST.get("days")), DAYS[1])
     sources = list(
-        Source.objects.filter(pk__in=[one for one in request.POST.getlist("sources") if _is_uuid(one)]).values_list("pk", flat=True)
+        sources_in(request).filter(pk__in=[one for one in request.POST.getlist("sources") if _is_uuid(one)]).values_list("pk", flat=True)
     )
     before = items_of(newest())
     after = proposed(proposal, before)
-    context: dict[str, Any] = {"problems": [plan_problem(one, before | after) for one in check_plan(after)], "days": days, "sample": SAMPLE}
+    hidden = hidden_in(request, before, after)
+    names = names_shown(before | after, hidden)
+    context: dict[str, Any] = {"problems": [plan_problem(one, names) for one in check_plan(after)], "days": days, "sample": SAMPLE}
     if not context["problems"]:
         done = try_plan(compile_plan(before), compile_plan(after), since=timezone.now() - timedelta(days=days), sources=sources)
+        done.differences = _readable(done.differences, before | after, hidden)
         context |= {"trial": done, "groups": _groups(done), "may_open": request.user.has_perm("profiles.view_event")}
     return render(request, "ingestion/_trial.html", context)
+
+
+def _readable(differences: list[Difference], names: Items, hidden: set[str]) -> list[Difference]:
+    """Without what is about sources or tags that the reader may not read."""
+    codes = {names[item]["code"] for item in hidden if names[item]["kind"] == "tag"}
+    return [one for one in differences if one.source not in hidden and not {one.before, one.after} & codes]
 
 
 def _groups(done: Trial) -> list[dict[str, Any]]:

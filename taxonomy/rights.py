@@ -118,20 +118,33 @@ class On:
 
     def __init__(self, rights: Rights, plan: Items) -> None:
         self.rights, self.plan = rights, plan
+        self._known: dict[tuple[str, str], Place | None] = {}
         self.tags_of: dict[str, list[str]] = defaultdict(list)
+        self._with_own: set[str | None] = set()
         if rights.limited:
             for item, one in plan.items():
-                for use in one.get("attributes") or [] if one["kind"] == "tag" else []:
-                    self.tags_of[use["attribute"]].append(item)
+                if one["kind"] == "tag":
+                    self._note_tag(item, one)
+
+    def _note_tag(self, item: str, one: Definition) -> None:
+        """Which attributes it uses; and where a tag of the person's department stands: they may see where."""
+        for use in one.get("attributes") or []:
+            self.tags_of[use["attribute"]].append(item)
+        if self.rights.owns(May.READ, one.get("owner")):
+            self._with_own.add(one.get("category"))
 
     def may(self, act: str, item: str) -> bool:
         return self.closed(act, item) is None
 
     def closed(self, act: str, item: str) -> Place | None:
         """The place that keeps the person from it, None where they may, or where the plan has no such item."""
-        one = self.plan.get(item)
-        if one is None or not self.rights.limited:
+        if not self.rights.limited or item not in self.plan:
             return None
+        if (act, item) not in self._known:
+            self._known[act, item] = self._closed(act, item, self.plan[item])
+        return self._known[act, item]
+
+    def _closed(self, act: str, item: str, one: Definition) -> Place | None:
         match one["kind"]:
             case "tag":
                 return self._owned(act, one, self.rights.above(one.get("category"), self.plan))
@@ -143,7 +156,7 @@ class On:
             case "rule":
                 return self.closed(act, one["source"]) or self.closed(May.READ, one["tag"])
         shut = self.rights.closed(act, self.rights.above(item, self.plan))
-        return None if shut and act == May.READ and self._holds_own(item) else shut
+        return None if act == May.READ and item in self._with_own else shut
 
     def hidden(self) -> set[str]:
         """The items that the person may not read."""
@@ -153,18 +166,13 @@ class On:
         """Raises OutsideGrant."""
         if (place := self.closed(act, item)) is not None:
             rows = self.rights.rows[place]
-            named = [row for row in rows if row.may == act] or rows
-            raise OutsideGrant(act, title(self.plan[item]), rows[0].place, sorted({row.who for row in named}))
+            named = {row.who for row in rows if row.may == act} or {row.who for row in rows}
+            if act in _OF_OWNER:
+                named |= {str(one) for one in Department.objects.filter(pk=self.plan[item].get("owner"))}
+            raise OutsideGrant(act, title(self.plan[item]), rows[0].place, sorted(named))
 
     def _owned(self, act: str, one: Definition, places: list[Place]) -> Place | None:
         return None if self.rights.owns(act, one.get("owner")) else self.rights.closed(act, places)
-
-    def _holds_own(self, category: str) -> bool:
-        """Whether a tag of the person's department stands right in the category: they may see where."""
-        return any(
-            one["kind"] == "tag" and one.get("category") == category and self.rights.owns(May.READ, one.get("owner"))
-            for one in self.plan.values()
-        )
 
 
 def expect(person: User, act: str, item_ids: Collection[Any], *plans: Items) -> None:
@@ -174,12 +182,6 @@ def expect(person: User, act: str, item_ids: Collection[Any], *plans: Items) -> 
         on = On(rights, plan)
         for item in item_ids:
             on.expect(act, str(item))
-
-
-def hidden_from(person: User, *plans: Items) -> set[str]:
-    """The items of these plans that the person may not read in one of them."""
-    rights = rights_of(person)
-    return set().union(*(On(rights, plan).hidden() for plan in plans)) if rights.limited else set()
 
 
 def among[Row: Model](rows: QuerySet[Row], rights: Rights, act: str = May.READ) -> QuerySet[Row]:

@@ -214,6 +214,14 @@ def test_an_account_is_not_switched_off_on_the_form(people, client):
     assert people["mia"].is_active
 
 
+def test_the_last_signer_is_not_deleted_either(people, client):
+    """Who never logged in may be deleted, but not past the question of who signs."""
+    client.force_login(people["adam"])
+    assert client.post(reverse("admin:staff_user_delete", args=[people["sue"].pk]), {"post": "yes"}).status_code == 403
+    assert client.post(reverse("admin:staff_user_delete", args=[people["max"].pk]), {"post": "yes"}).status_code in (302, 403)
+    assert User.objects.filter(pk=people["sue"].pk).exists()
+
+
 def test_an_administrator_closes_no_superuser(people, client):
     root = User.objects.create_superuser("root@example.com", "x")
     client.force_login(people["adam"])

@@ -27,6 +27,7 @@ from ingestion.words import file_problem
 from staff.access import log_access
 from staff.masking import may_see_personal
 from staff.models import AccessLog, User
+from taxonomy.admin.limits import of_sources_in, sources_in
 from taxonomy.models import Source
 from taxonomy.violations import title_for
 
@@ -49,9 +50,12 @@ class UploadForm(forms.Form):
 @admin.register(ImportRun)
 class ImportRunAdmin(ModelAdmin):
     list_display = ["file_name", "source", "shown_status", "dry_run", "started_by", "created_at"]
-    list_filter = ["status", "source", "dry_run"]
+    list_filter = ["status", ("source", admin.RelatedOnlyFieldListFilter), "dry_run"]
     list_select_related = ["source", "started_by"]
     search_fields = ["file_name"]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return of_sources_in(super().get_queryset(request), request)
 
     @display(description=_("status"), label={"waiting": "info", "running": "info", "finished": "success", "failed": "danger"})
     def shown_status(self, run: ImportRun) -> tuple[str, str]:
@@ -75,6 +79,7 @@ class ImportRunAdmin(ModelAdmin):
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = UploadForm(request.POST or None, request.FILES or None)
+        form.fields["source"].queryset = sources_in(request)  # type: ignore[attr-defined]
         if request.method == "POST" and form.is_valid():
             try:
                 run = _take(form.cleaned_data, request)
@@ -125,7 +130,7 @@ class ImportRunAdmin(ModelAdmin):
     def _run(self, request: HttpRequest, run_id: UUID) -> ImportRun:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        return get_object_or_404(ImportRun.objects.select_related("source", "release", "started_by"), pk=run_id)
+        return get_object_or_404(self.get_queryset(request).select_related("source", "release", "started_by"), pk=run_id)
 
 
 def _take(cleaned: dict[str, Any], request: HttpRequest) -> ImportRun:

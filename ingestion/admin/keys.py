@@ -13,6 +13,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from ingestion.models import WriteKey
 from staff.admin.pages import OneButton, confirm_page, secret_page
+from taxonomy.admin.limits import of_sources_in, sources_in
 
 OVERLAPS = [(0, _("not at all")), (1, _("one hour")), (24, _("a day")), (168, _("a week")), (720, _("30 days"))]
 
@@ -29,7 +30,7 @@ class WriteKeyAdmin(OneButton):
     """The keys sources send with. A secret is shown once, when it is made."""
 
     list_display = ["source", "name", "hint_shown", "kind", "state", "per_second", "last_used_at"]
-    list_filter = ["source", "test"]
+    list_filter = [("source", admin.RelatedOnlyFieldListFilter), "test"]
     list_select_related = ["source"]
     fields = [
         "source",
@@ -45,6 +46,14 @@ class WriteKeyAdmin(OneButton):
     ]
     actions = None
     actions_detail = ["rotate", "revoke"]
+
+    def get_queryset(self, request):
+        return of_sources_in(super().get_queryset(request), request)
+
+    def formfield_for_foreignkey(self, db_field, request, **kwargs):
+        if db_field.name == "source":
+            kwargs["queryset"] = sources_in(request)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_fields(self, request, obj=None):
         return self.fields if obj else self.fields[:4]

@@ -21,7 +21,8 @@ from profiles.original import shown_original
 from staff.access import log_access
 from staff.masking import mask_in_text, may_see_personal
 from staff.models import AccessLog
-from taxonomy.models import Release, Source
+from taxonomy.admin.limits import of_sources_in, rights_in, sources_in
+from taxonomy.models import Release
 from taxonomy.violations import expected_text, explain, is_blocking, title_for
 
 PAGE = 50
@@ -58,15 +59,18 @@ class QuarantineAdmin(ModelAdmin):
         """Causes with most events first, of one source or code when asked."""
         source, code = request.GET.get("source", ""), request.GET.get("code", "")
         number = max(1, int(request.GET.get("page", "1"))) if request.GET.get("page", "1").isdecimal() else 1
-        groups = held_groups(source=source, code=code, offset=(number - 1) * PAGE, limit=PAGE + 1)
+        sources = sources_in(request) if rights_in(request).limited else None
+        groups = held_groups(source=source, code=code, sources=sources, offset=(number - 1) * PAGE, limit=PAGE + 1)
         context = {
             "title": _("Quarantine"),
             "groups": groups[:PAGE],
-            "held": open_reasons(source=source, code=code).aggregate(events=Count("event_id", distinct=True))["events"],
+            "held": open_reasons(source=source, code=code, sources=sources).aggregate(events=Count("event_id", distinct=True))["events"],
             "source": source,
             "code": code,
-            "sources": Source.objects.filter(pk__in=open_reasons().values("source_id")),
-            "codes": [(one, title_for(one)) for one in open_reasons().values_list("code", flat=True).distinct().order_by("code")],
+            "sources": sources_in(request).filter(pk__in=open_reasons().values("source_id")),
+            "codes": [
+                (one, title_for(one)) for one in open_reasons(sources=sources).values_list("code", flat=True).distinct().order_by("code")
+            ],
             "previous_page": number - 1,
             "next_page": number + 1 if len(groups) > PAGE else 0,
         }
@@ -74,7 +78,7 @@ class QuarantineAdmin(ModelAdmin):
 
     def cause_view(self, request: HttpRequest, reason_id: int) -> HttpResponse:
         """The newest events of one cause; `before` is the reason to go on from."""
-        cause = get_object_or_404(QuarantineReason.objects.select_related("source"), pk=reason_id)
+        cause = get_object_or_404(of_sources_in(QuarantineReason.objects.select_related("source"), request), pk=reason_id)
         reasons = reasons_like(cause)
         newest = reasons.select_related("event").order_by("-received_at", "-id")
         if request.GET.get("before", "").isdecimal():
@@ -104,7 +108,9 @@ class QuarantineAdmin(ModelAdmin):
     def event_view(self, request: HttpRequest, public_id: str) -> HttpResponse:
         """One event whole: its reasons beside the record as it came. Opening it unmasked is recorded."""
         event = get_object_or_404(
-            Event.objects.filter(Exists(QuarantineReason.objects.filter(event_id=OuterRef("pk")))).select_related("source", "batch"),
+            of_sources_in(Event.objects.filter(Exists(QuarantineReason.objects.filter(event_id=OuterRef("pk")))), request).select_related(
+                "source", "batch"
+            ),
             key=_key(public_id),
         )
         unmasked = may_see_personal(request.user)

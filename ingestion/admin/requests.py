@@ -2,6 +2,7 @@ from django.contrib import admin
 from unfold.admin import ModelAdmin
 
 from ingestion.models import FailedRequest
+from taxonomy.admin.limits import of_sources_in
 
 
 @admin.register(FailedRequest)
@@ -9,10 +10,13 @@ class FailedRequestAdmin(ModelAdmin):
     """Requests that failed as a whole: a wrong key, no JSON, too many at once."""
 
     list_display = ["hour", "source", "cause", "count"]
-    list_filter = ["cause", "source"]
+    list_filter = ["cause", ("source", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["source"]
     date_hierarchy = "hour"
     actions = None
+
+    def get_queryset(self, request):
+        return of_sources_in(super().get_queryset(request), request)
 
     def has_add_permission(self, request):
         return False

@@ -14,6 +14,7 @@ from staff.admin.leaving import close_page
 from staff.admin.pages import OneButton, confirm_page
 from staff.forms import zone_choices
 from staff.invite import send_invitation
+from staff.leaving import hindrances
 from staff.models import User
 from staff.roles import role_label
 
@@ -91,7 +92,7 @@ class UserAdmin(OneButton):
         return super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request, obj=None):
-        if isinstance(obj, User) and (obj.last_login is not None or obj == request.user):
+        if isinstance(obj, User) and (obj.last_login is not None or obj == request.user or any(hindrances(obj, by=request.user))):
             return False
         return super().has_delete_permission(request, obj)
 

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
@@ -38,6 +39,12 @@ class GrantForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Grant
         fields = ["department", "person", "may", "category", "sources_of"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("person", "category"):
+            self.fields[name].label = capfirst(self.fields[name].label)
+            self.fields[name].empty_label = _("Select value")  # type: ignore[attr-defined]
 
 
 @admin.register(Grant)

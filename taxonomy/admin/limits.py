@@ -1,14 +1,14 @@
 """How far the reader of a page may see and change the standard: taxonomy/rights.py, for one request."""
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from taxonomy.definition import Items, draft_items
-from taxonomy.models import Grant, Proposal, ProposalItem
+from taxonomy.models import Grant, Proposal, ProposalItem, Source
 from taxonomy.publish import items_of, newest
-from taxonomy.rights import On, OutsideGrant, Rights, rights_of
+from taxonomy.rights import On, OutsideGrant, Rights, among, rights_of
 
 _SENTENCES = {
     Grant.May.READ: gettext_lazy("Only %(names)s may read “%(item)s” (%(place)s)."),
@@ -31,6 +31,16 @@ def hidden_in(request: HttpRequest, *plans: Items) -> set[str]:
     """The items that the reader may not read in one of these plans."""
     rights = rights_in(request)
     return set().union(*(On(rights, plan).hidden() for plan in plans)) if rights.limited else set()
+
+
+def sources_in(request: HttpRequest) -> QuerySet[Source]:
+    """The sources that the reader may read."""
+    return among(Source.objects.all(), rights_in(request))
+
+
+def of_sources_in[Row: Model](rows: QuerySet[Row], request: HttpRequest) -> QuerySet[Row]:
+    """Those of rows with a source, or with none, that come from sources which the reader may read."""
+    return rows.filter(Q(source__in=sources_in(request)) | Q(source=None)) if rights_in(request).limited else rows
 
 
 def names_shown(names: Items, hidden: set[str]) -> Items:

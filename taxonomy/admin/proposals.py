@@ -19,14 +19,14 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from staff.models import User
-from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in, said_outside
+from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in, said_outside, sources_in
 from taxonomy.admin.shown import last_saves, page_of, shown_changes, shown_effects, why_not
 from taxonomy.check_words import finding_text
 from taxonomy.comment import comment
 from taxonomy.definition import Items, draft_items
 from taxonomy.diff import title
 from taxonomy.draft import ItemInUse, ItemLocked
-from taxonomy.models import Proposal, Release, ReviewPolicy, Source, Vote
+from taxonomy.models import Proposal, Release, ReviewPolicy, Vote
 from taxonomy.propose import (
     ElsewhereProposed,
     NothingChanged,
@@ -45,7 +45,7 @@ from taxonomy.propose import (
 )
 from taxonomy.publish import ItemChange, NothingToPublish, NotPublishable, changes_between, items_of, newest, unreleased
 from taxonomy.review import NotAllowed, NotReady, Overtaken, emergency_release, release_proposal, standing, vote, waiting_for
-from taxonomy.rights import May, On, OutsideGrant, among
+from taxonomy.rights import May, On, OutsideGrant
 from taxonomy.standardize import check_plan
 from taxonomy.tell import follow
 from taxonomy.verdict import judge, next_version
@@ -226,7 +226,7 @@ class ProposalAdmin(ModelAdmin):
             "problems": _problems(proposal, before, after, names),
             "form": ProposalForm(instance=proposal),
             "trial_days": (1, 7, 30, 90),
-            "sources": among(Source.objects.all(), rights_in(request)),
+            "sources": sources_in(request),
             "links": [line.strip() for line in proposal.links.splitlines() if line.strip().startswith(("http://", "https://"))],
             "may": {name: request.user.has_perm(f"taxonomy.{name}") for name in ("publish_release", "emergency_release", "add_proposal")},
         }

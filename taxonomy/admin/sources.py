@@ -148,7 +148,7 @@ class Trying(GovernedAdmin):
         form = TryForm(request.POST or None)
         outcome = None
         if request.method == "POST" and form.is_valid():
-            outcome = try_record(form.cleaned_data["record"].encode(), source.code, received_at=timezone.now())
+            outcome = tried_for(request, try_record(form.cleaned_data["record"].encode(), source.code, received_at=timezone.now()))
         context = {
             **self.admin_site.each_context(request),
             "title": _("Try a record of %(source)s") % {"source": source},
@@ -177,11 +177,27 @@ class Trying(GovernedAdmin):
             return TemplateResponse(request, "taxonomy/_tried.html", {"outcome": Tryout([], problems)})
         unsaved, source = self.as_on_form(form, formsets)
         outcome = try_record(trying.cleaned_data["record"].encode(), source.code, received_at=timezone.now(), unsaved=unsaved)
-        return TemplateResponse(request, "taxonomy/_tried.html", {"outcome": outcome})
+        return TemplateResponse(request, "taxonomy/_tried.html", {"outcome": tried_for(request, outcome)})
 
     def as_on_form(self, form: Any, formsets: Any) -> tuple[Items, Source]:
         """The definition as the form has it, and the source whose records are tried. The form is valid."""
         raise NotImplementedError
+
+
+def tried_for(request: HttpRequest, outcome: Tryout) -> Tryout:
+    """What the reader may see of it: of a tag that they may not read, only the verdict."""
+    rights = rights_in(request)
+    if not rights.limited:
+        return outcome
+    readable = {"", *among(Tag.objects.all(), rights).values_list("code", flat=True)}
+    unnamed = _("(not shown to you)")
+    return replace(
+        outcome,
+        events=[
+            one if one.tag in readable else replace(one, tag=unnamed, rule="", standard="", changes=[], reasons=[])
+            for one in outcome.events
+        ],
+    )
 
 
 @admin.register(Source)
