@@ -225,6 +225,7 @@ def test_a_removed_tag_says_when_and_what_it_was(reader):
     gone = publish(None, notes="for tests", by=None)
     text = page(reader, "dictionary_tag", "gift_send", status=410)
     assert gone.version in text and publish_first.version in text and "no longer in the standard" in text
+    assert "Gift" in text
 
 
 def test_an_unknown_code_offers_what_is_named_alike(reader):

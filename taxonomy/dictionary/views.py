@@ -19,6 +19,7 @@ from taxonomy.dictionary.search import search
 from taxonomy.dictionary.seen import count_news, mark_seen, news
 from taxonomy.dictionary.sheets import attribute_sheet, named, rule_sheets, source_sheet, tag_sheet, tree
 from taxonomy.dictionary.standard import Standard, standard
+from taxonomy.dictionary.words import description, label
 from taxonomy.models import Attribute, Category, Release, Source, Tag
 from taxonomy.publish import ItemChange
 from taxonomy.recent import senders_of
@@ -127,18 +128,19 @@ def _item_page(request: HttpRequest, kind: str, code: str, page: Callable[[str, 
         messages.info(request, _("“%(old)s” is called “%(new)s” now.") % {"old": code, "new": was.now["code"]})
         return HttpResponseRedirect(reverse(f"dictionary_{kind}", args=[was.now["code"]]))
     if was is not None:
-        return _gone_page(request, kind, code, was.item, known)
+        return _gone_page(request, code, was.item, known)
     alike = [named(match.item, known.items[match.item]) for match in similar(code, known.index, 5, kinds=(kind,), least=0.3)]
     return _page(request, "unknown", known, status=404, title=_("Not in the standard"), code=code[:120], kind=kind, alike=alike)
 
 
-def _gone_page(request: HttpRequest, kind: str, code: str, item: str, known: Standard) -> HttpResponse:
+def _gone_page(request: HttpRequest, code: str, item: str, known: Standard) -> HttpResponse:
     entries, earlier = history(item, known.items)
-    last = next((entry.before for entry in entries if entry.after is None), None) or {}
+    removal = next((entry for entry in entries if entry.after is None), None)
+    last = (removal and removal.before) or {}
     successor = last.get("successor")
     return _page(
-        request, "gone", known, status=410, title=code, code=code, kind=kind, last=last,
-        removal=next((entry.release for entry in entries if entry.after is None), None),
+        request, "gone", known, status=410, title=label(last) if last else code, code=code,
+        label=label(last) if last else "", description=description(last) if last else "", removal=removal and removal.release,
         successor=named(successor, known.items[successor]) if successor in known.items else None,
         entries=entries, earlier=earlier,
     )  # fmt: skip
