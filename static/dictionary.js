@@ -34,7 +34,10 @@ if (form) {
     asked = new AbortController();
     try {
       const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers: { "X-Fragment": "1" }, signal: asked.signal });
-      if (answer.ok) found.innerHTML = await answer.text();
+      if (!answer.ok) throw new Error(answer.status);
+      found.innerHTML = await answer.text();
+      // read aloud how many, not the whole list at each letter
+      document.getElementById("td-said").textContent = found.querySelector("[data-said]")?.dataset.said ?? "";
     } catch (error) {
       if (error.name !== "AbortError") form.submit();
     }
@@ -43,10 +46,11 @@ if (form) {
     clearTimeout(waiting);
     waiting = setTimeout(ask, 120);
   });
-  form.addEventListener("submit", (event) => {
+  // Enter opens the first hit of what is written now, not of what was when the list was last fetched.
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const first = found.querySelector("a");
-    if (first) first.click();
-    else ask();
+    clearTimeout(waiting);
+    await ask();
+    found.querySelector("a")?.click();
   });
 }

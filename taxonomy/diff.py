@@ -43,6 +43,7 @@ FIELDS: dict[str, Promise | str] = {
     "position": _("position"),
     "refinements": _("refinements"),
     "region": _("default region"),
+    "required": _("required"),
     "rows": _("rows"),
     "separate_rows": _("identical rows are separate"),
     "source": _("source"),

@@ -11,7 +11,7 @@ from taxonomy.diff import title
 from taxonomy.models import Proposal, Release, Revision
 from taxonomy.propose import open_proposals
 from taxonomy.publish import items_of, newest
-from taxonomy.similar import Index, best_of
+from taxonomy.similar import ALIKE, KINDS, Index, best_of
 from taxonomy.similar_words import reason_text
 
 SHOWN = 6
@@ -47,7 +47,7 @@ def lookalikes(texts: Iterable[str], *, kind: str, without: Collection[str] = ()
     """What is like any of the texts, the most similar first. Items of the kind that is being named go before others."""
     known = _know()
     names = known.released | known.draft
-    matches = [match for text in texts for match in known.index.matches(text, kinds=("tag", "attribute"), least=0.5, without=without)]
+    matches = [match for text in texts for match in known.index.matches(text, kinds=KINDS, least=ALIKE, without=without)]
     nearest = best_of(matches, 4 * SHOWN)
     nearest = sorted(nearest, key=lambda one: -one.score - 0.1 * (names[one.item]["kind"] == kind))[:SHOWN]
     proposals = open_proposals([match.item for match in nearest])

@@ -11,7 +11,7 @@ from taxonomy.definition import Definition, Items
 from taxonomy.diff import Line, diff
 from taxonomy.models import Release, Revision
 
-SHOWN = 5
+SHOWN, SHOWN_AT_MOST = 5, 50
 _raw_items = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -33,20 +33,20 @@ class Former:
     now: Definition | None
 
 
-def history(item: str, names: Items, *, limit: int | None = SHOWN) -> tuple[list[Entry], bool]:
+def history(item: str, names: Items, *, limit: int = SHOWN) -> tuple[list[Entry], bool]:
     """(the releases that changed an item, newest first; whether there are earlier ones). Two queries.
 
     A release is a few MB of JSON: of it only this item is read, which takes some milliseconds each.
     """
     found = Release.objects.filter(changed_items__contains=[item]).defer("snapshot").select_related("published_by")
-    releases = list(found[: limit + 1] if limit else found)
+    releases = list(found[: limit + 1])
     definitions = _definitions_in([release.pk for release in releases], item)
     entries = []
     for release, older in zip(releases, [*releases[1:], None], strict=True):
         after, referred = definitions[release.pk]
         before, referred_before = definitions[older.pk] if older else (None, {})
         entries.append(Entry(release, before, after, diff(before, after, referred_before | referred | names) if before else []))
-    return entries[:limit], limit is not None and len(releases) > limit
+    return entries[:limit], len(releases) > limit
 
 
 def former(kind: str, code: str, items: Items) -> Former | None:
@@ -69,7 +69,7 @@ def _definitions_in(release_ids: list[int], item: str) -> dict[int, tuple[Defini
         one = msgspec.json.decode(raw[item]) if item in raw else None
         found[pk] = _kept[pk, item] = (one, {name: msgspec.json.decode(raw[name]) for name in _texts(one) if name in raw})
         while len(_kept) > _KEPT:
-            _kept.pop(next(iter(_kept)))
+            _kept.pop(next(iter(_kept)), None)
     return found
 
 

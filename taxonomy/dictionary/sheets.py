@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from taxonomy.definition import Definition
 from taxonomy.dictionary.examples import as_csv, as_curl, as_track, examples_of
@@ -14,6 +15,7 @@ from taxonomy.dictionary.words import (
     description,
     envelope_words,
     first_sentence,
+    joined,
     label,
     personal_words,
     region_words,
@@ -117,14 +119,16 @@ def rule_sheets(rules: list[str], standard: Standard) -> list[dict[str, Any]]:
 
 
 def _use(use: Definition, attribute: Definition) -> dict[str, Any]:
+    constraints = constraint_words(attribute, use.get("constraints"))
+    unit = _("in %(unit)s") % {"unit": attribute["unit"]} if attribute.get("unit") else ""
     return {
         "code": attribute["code"],
         "label": label(attribute),
         "short": first_sentence(description(attribute)),
-        "type": type_words(attribute),
         "required": use.get("required", False),
-        "constraints": constraint_words(attribute, use.get("constraints")),
-        "unit": attribute.get("unit") or "",
+        "what": joined([type_words(attribute), unit]),
+        "constraints": constraints,
+        "whole": joined([type_words(attribute), unit, constraints]),
         "example": attribute.get("example") or "",
         "personal": personal_words(attribute),
     }

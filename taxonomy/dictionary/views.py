@@ -15,11 +15,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from staff.models import Department, User
 from taxonomy.admin.shown import page_of, shown_changes
-from taxonomy.dictionary.history import former, history
+from taxonomy.dictionary.history import SHOWN, SHOWN_AT_MOST, former, history
 from taxonomy.dictionary.search import search
 from taxonomy.dictionary.seen import count_news, mark_seen, news
 from taxonomy.dictionary.sheets import attribute_sheet, named, rule_sheets, source_sheet, tag_sheet, tree
 from taxonomy.dictionary.standard import Standard, standard
+from taxonomy.dictionary.words import description, label
 from taxonomy.models import Attribute, Category, Release, Source, Tag
 from taxonomy.publish import ItemChange
 from taxonomy.recent import tag_use
@@ -128,20 +129,21 @@ def _item_page(request: HttpRequest, kind: str, code: str, page: Callable[[str, 
         messages.info(request, _("“%(old)s” is called “%(new)s” now.") % {"old": code, "new": was.now["code"]})
         return HttpResponseRedirect(reverse(f"dictionary_{kind}", args=[was.now["code"]]))
     if was is not None:
-        return _gone_page(request, kind, code, was.item, known)
+        return _gone_page(request, code, was.item, known)
     alike = [named(match.item, known.items[match.item]) for match in similar(code, known.index, 5, kinds=(kind,), least=0.3)]
     return _page(request, "unknown", known, status=404, title=_("Not in the standard"), code=code[:120], kind=kind, alike=alike)
 
 
-def _gone_page(request: HttpRequest, kind: str, code: str, item: str, known: Standard) -> HttpResponse:
-    entries, earlier = history(item, known.items)
-    last = next((entry.before for entry in entries if entry.after is None), None) or {}
+def _gone_page(request: HttpRequest, code: str, item: str, known: Standard) -> HttpResponse:
+    entries, _earlier = history(item, known.items, limit=SHOWN_AT_MOST)
+    removal = next((entry for entry in entries if entry.after is None), None)
+    last = (removal and removal.before) or {}
     successor = last.get("successor")
     return _page(
-        request, "gone", known, status=410, title=code, code=code, kind=kind, last=last,
-        removal=next((entry.release for entry in entries if entry.after is None), None),
+        request, "gone", known, status=410, title=label(last) if last else code, code=code,
+        label=label(last) if last else "", description=description(last) if last else "", removal=removal and removal.release,
         successor=named(successor, known.items[successor]) if successor in known.items else None,
-        entries=entries, earlier=earlier,
+        entries=entries,
     )  # fmt: skip
 
 
@@ -192,13 +194,14 @@ def _whole(request: HttpRequest, known: Standard) -> HttpResponse:
 
 def _about(request: HttpRequest, kind: str, item: str, known: Standard) -> dict[str, Any]:
     """What every item's page has: its history, whether it is followed, where to edit it."""
-    entries, earlier = history(item, known.items, limit=None if "history" in request.GET else 5)
+    is_long = "history" in request.GET
+    entries, earlier = history(item, known.items, limit=SHOWN_AT_MOST if is_long else SHOWN)
     model = _MODELS[kind]
     may_edit = request.user.has_perm(f"taxonomy.change_{kind}") and model.objects.filter(pk=item).exists()
     return {
         "kind": kind,
         "entries": entries,
-        "earlier": earlier,
+        "earlier": earlier and not is_long,
         "following": is_following(_person(request), item),
         "edit_link": reverse(f"admin:taxonomy_{kind}_change", args=[item]) if may_edit else "",
     }

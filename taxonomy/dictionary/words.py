@@ -1,5 +1,7 @@
 """Definitions in words, for people without training: types, constraints, envelopes and rules."""
 
+from collections.abc import Iterable
+
 import phonenumbers
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -78,13 +80,18 @@ def first_sentence(text: str) -> str:
     return text[: min(ends) + 1] if ends else text
 
 
+def joined(parts: Iterable[str]) -> str:
+    """The parts that say something, with commas as the reader's language has them."""
+    return str(_(", ")).join(part for part in parts if part)
+
+
 def type_words(definition: Definition) -> str:
     """Such as: list of text; object with the fields city (text), street (text, required)."""
     kind = definition["type"]
     if kind == "list":
         return _("a list, each entry: %(type)s") % {"type": type_words({**definition, "type": definition.get("of") or "text"})}
     if kind == "object" and definition.get("fields"):
-        fields = ", ".join(_field(name, field) for name, field in definition["fields"].items())
+        fields = joined(_field(name, field) for name, field in definition["fields"].items())
         return _("fields: %(fields)s") % {"fields": fields}
     return _type(kind)
 
@@ -98,7 +105,7 @@ def constraint_words(definition: Definition, tighter: Definition | None = None) 
     left = own | tighter
     told = [str(said) % {"low": left.pop(low), "high": left.pop(high)} for low, high, said in RANGES if low in left and high in left]
     told += [expected_text(left), *(_("matching %(pattern)s") % {"pattern": one} for one in dict.fromkeys(patterns))]
-    return ", ".join(filter(None, told))
+    return joined(told)
 
 
 def personal_words(definition: Definition) -> str:
@@ -154,7 +161,7 @@ def _time_format(envelope: Definition) -> str:
 
 def _field(name: str, field: Definition) -> str:
     told = [type_words(field), constraint_words(field), _("required") if field.get("required") else ""]
-    return f"{name} ({', '.join(filter(None, told))})"
+    return f"{name} ({joined(told)})"
 
 
 def _type(kind: str) -> str:
@@ -165,14 +172,16 @@ def _transforms(written: str) -> str:
     steps = parse_transforms(written)
     if isinstance(steps, TransformError):
         return written
-    return ", ".join(_step(step.name, list(step.arguments)) for step in steps)
+    return joined(_step(step.name, list(step.arguments)) for step in steps)
 
 
 def _step(name: str, arguments: list[str]) -> str:
-    pairs = [f"{_('anything else') if key == '*' else key} → {value}" for key, value in zip(arguments[::2], arguments[1::2], strict=False)]
+    # the key * of a value map stands for every value it does not name; an odd number of arguments is another transform's
+    rest = _("anything else")
+    pairs = [f"{rest if key == '*' else key} → {value}" for key, value in zip(arguments[::2], arguments[1::2], strict=False)]
     told = {
         "first": arguments[0] if arguments else "",
-        "pairs": ", ".join(pairs),
+        "pairs": joined(pairs),
         "piece": _piece(arguments[1:]) if name == "split" else "",
     }
     return str(TRANSFORMS.get(name, name)) % told
