@@ -152,8 +152,7 @@ class DiscoveredAdmin(ModelAdmin):
 
 
 def _row(discovered_id: int) -> Discovered:
-    rows = Discovered.objects.exclude(kind=Discovered.Kind.REST).select_related("source", "tag")
-    return up_to_now(get_object_or_404(rows, pk=discovered_id))
+    return up_to_now(get_object_or_404(Discovered.objects.to_decide_on(), pk=discovered_id))
 
 
 def _today() -> date:
