@@ -65,7 +65,8 @@ _NAMES = f"""
 _SEEN_VALUES = f"""
     WITH sent AS MATERIALIZED (
         SELECT event.source_id, event.tag_id, left(each.key, 200) AS name, each.value
-        {EVENTS} CROSS JOIN LATERAL jsonb_each(event.extra) AS each WHERE event.extra IS NOT NULL AND left(each.key, 200) = ANY(%(wanted)s::text[])
+        {EVENTS} CROSS JOIN LATERAL jsonb_each(event.extra) AS each
+        WHERE event.extra IS NOT NULL AND left(each.key, 200) = ANY(%(wanted)s::text[])
     )
     SELECT source_id, tag_id, name, json_type, text, count FROM (
         SELECT source_id, tag_id, name, jsonb_typeof(value) AS json_type, left(value #>> '{{}}', 200) AS text, count(*) AS count,
@@ -163,5 +164,6 @@ def _key(row: Discovered | Sighting) -> Key:
 
 def _first_row(one: Sighting) -> Discovered:
     return Discovered(
-        kind=one.kind, source_id=one.source_id, tag_id=one.tag_id, name=one.name, first_at=one.first_at, last_at=one.last_at, kinds={}, examples=[]
+        kind=one.kind, source_id=one.source_id, tag_id=one.tag_id, name=one.name, first_at=one.first_at, last_at=one.last_at,
+        kinds={}, examples=[],
     )  # fmt: skip

@@ -34,7 +34,8 @@ class ReadingDay(Daily):
         abstract = False
         constraints = [
             models.UniqueConstraint(
-                fields=["day", "source", "tag", "rule", "release", "source_version", "accepted"], name="reading_day_once", nulls_distinct=False
+                fields=["day", "source", "tag", "rule", "release", "source_version", "accepted"], name="reading_day_once",
+                nulls_distinct=False,
             )
         ]  # fmt: skip
         indexes = [
