@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 from uuid import uuid4
 
+from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -69,7 +70,8 @@ def add_to_tag(row: Discovered, attribute: Attribute, *, by: User) -> Added:
 
 def ignore(row: Discovered, *, reason: str, until: date, by: User) -> Ignored:
     """Leave a name alone until the end of a day. What was said before gives way."""
-    with writing():
+    with transaction.atomic():
+        Discovered.objects.select_for_update().get(pk=row.pk)
         row.ignorings.filter(undone_at=None).update(undone_at=timezone.now(), undone_by=by)
         return Ignored.objects.create(discovered=row, reason=reason, until=until, by=by)
 

@@ -33,7 +33,7 @@ class Line:
 
 def lines(today: date, *, source: str = "", kind: str = "", state: str = "open") -> tuple[list[Line], dict[State, int]]:
     """(those in a state, most events first; how many are in each state). A fixed number of queries."""
-    rows = _with_pending(Discovered.objects.exclude(kind=Discovered.Kind.REST).select_related("source", "tag"), source, kind)
+    rows = _with_pending(Discovered.objects.to_decide_on(), source, kind)
     judged = _judged(rows, today)
     counts: dict[State, int] = dict.fromkeys(STATES, 0)
     for line in judged:

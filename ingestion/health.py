@@ -235,7 +235,7 @@ def _attributes(tag: Tag, found: Health, of: dict[str, UUID]) -> list[AttributeS
     labels = {one.code: one.label for one in Attribute.objects.filter(code__in=[*counts, *required])}
     codes = [*required, *(code for code in counts if code not in required)]
     return [
-        AttributeShare(code, labels.get(code, code), required.get(code), counts.get(code, 0), 100 * counts.get(code, 0) / found.accepted if found.accepted else 0.0)
+        AttributeShare(code, labels.get(code, code), required.get(code), counts.get(code, 0), 100 * counts.get(code, 0) / (found.accepted or 1))
         for code in codes
     ]  # fmt: skip
 

@@ -1,15 +1,17 @@
 """What arrives and is not in the standard: found with what was seen of it, and mapped, added, made or left alone."""
 
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db import connections
 from django.urls import reverse
 from django.utils import timezone
 
 from ingestion import discover
-from ingestion.adopt import CannotAdopt, add_to_tag, map_to_tag, path_of
+from ingestion.adopt import CannotAdopt, add_to_tag, ignore, map_to_tag, path_of
 from ingestion.code_of import code_of
 from ingestion.discovered import lines
 from ingestion.matches import matching_attributes, matching_tags
@@ -462,3 +464,31 @@ def test_adding_to_the_tag_by_function_tells_which_rules_changed(standard, stewa
     added = add_to_tag(row, Attribute.objects.get(code="product_id"), by=steward)
     assert [rule.name for rule in added.rules] == ["login"]
     assert Source.objects.get(pk=row.source_id).rules.filter(name="login").exists()
+
+
+@db
+def test_what_belongs_to_a_deleted_tag_is_not_listed(client_of):
+    client, row = client_of("marketer"), unplanned()
+    Discovered.objects.filter(pk=row.pk).update(tag="00000000-0000-4000-8000-000000000000")
+    assert listed(client) == []
+    assert page(client, row).status_code == 404
+    assert act(client, row, act="add", code="colour").status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_people_deciding_at_once_make_one_rule_and_one_ignoring(steward):
+    row, login = unknown(), Tag.objects.get(code="login")
+
+    def decide() -> None:
+        map_to_tag(row, login, by=steward)
+        ignore(row, reason="x", until=today(), by=steward)
+        connections.close_all()
+
+    threads = [threading.Thread(target=decide) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert MappingRule.objects.filter(name="viewGoodsNew").count() == 1
+    assert Revision.objects.filter(kind="rule", action="created").count() == 1
+    assert (Ignored.objects.count(), Ignored.objects.filter(undone_at=None).count()) == (4, 1)

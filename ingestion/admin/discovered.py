@@ -36,13 +36,9 @@ from taxonomy.models import Attribute, Source, Tag
 PAGE = 50
 IGNORE_DAYS = 90
 _COUNTING = {Attribute.Type.INTEGER, Attribute.Type.DECIMAL, Attribute.Type.MONEY}
-_RIGHTS = {
-    "map": ["taxonomy.add_mappingrule"],
-    "use": ["taxonomy.change_tag", "taxonomy.add_tagattribute", "taxonomy.add_mappingrule", "taxonomy.change_mappingrule"],
-    "add": ["taxonomy.change_tag", "taxonomy.add_tagattribute", "taxonomy.add_mappingrule", "taxonomy.change_mappingrule", "taxonomy.add_attribute"],
-    "ignore": ["taxonomy.add_mappingrule"],
-    "look_again": ["taxonomy.add_mappingrule"],
-}  # fmt: skip
+_MAP = ["taxonomy.add_mappingrule"]
+_USE = ["taxonomy.change_tag", "taxonomy.add_tagattribute", "taxonomy.add_mappingrule", "taxonomy.change_mappingrule"]
+_RIGHTS = {"map": _MAP, "use": _USE, "add": [*_USE, "taxonomy.add_attribute"], "ignore": _MAP, "look_again": _MAP}
 
 
 class IgnoreForm(forms.Form):
@@ -113,12 +109,13 @@ class DiscoveredAdmin(ModelAdmin):
             "title": _("Discovered"),
             "line": shown,
             "is_name": is_name,
-            "may": {act: request.user.has_perms(rights) for act, rights in _RIGHTS.items()} | {"new_tag": request.user.has_perm("taxonomy.add_tag")},
+            "may": {act: request.user.has_perms(rights) for act, rights in _RIGHTS.items()},
+            "may_make_tags": request.user.has_perm("taxonomy.add_tag"),
             "until": _today() + timedelta(days=IGNORE_DAYS),
             "today": _today(),
-            "held_as": QuarantineReason.objects.filter(open=True, source=row.source_id, code="event.unknown", name=row.name).order_by("-id").first() if is_name else None,
+            "held_as": _held_as(row) if is_name else None,
             "history": row.ignorings.select_related("by", "undone_by"),
-        }  # fmt: skip
+        }
         context |= _for_a_name(row) if is_name else _for_an_attribute(row)
         return self._render(request, "ingestion/discovered_one.html", context)
 
@@ -152,8 +149,7 @@ class DiscoveredAdmin(ModelAdmin):
 
 
 def _row(discovered_id: int) -> Discovered:
-    rows = Discovered.objects.exclude(kind=Discovered.Kind.REST).select_related("source", "tag")
-    return up_to_now(get_object_or_404(rows, pk=discovered_id))
+    return up_to_now(get_object_or_404(Discovered.objects.to_decide_on(), pk=discovered_id))
 
 
 def _today() -> date:
@@ -174,6 +170,12 @@ def _shown(request: HttpRequest, line: Line) -> dict[str, Any]:
         "percent": None if line.share is None else 100 * line.share,
         "kinds": [{"label": KINDS[kind], "count": count, "percent": 100 * count / looked_at} for kind, count in kinds],
     }
+
+
+def _held_as(row: Discovered) -> QuarantineReason | None:
+    """A reason that names the cause in the quarantine; None when no event is held for it any more."""
+    reasons = QuarantineReason.objects.filter(open=True, source=row.source_id, code="event.unknown", path="event", name=row.name)
+    return reasons.order_by("-id").first()
 
 
 def _for_a_name(row: Discovered) -> dict[str, Any]:

@@ -121,7 +121,8 @@ def rhythm_text(stream: Stream) -> str:
         days = round(stream.usual_days)
         return ngettext("about every %(days)s day", "about every %(days)s days", days) % {"days": days}
     texts = {
-        "hourly": _("every hour of its opening hours"), "daily": _("every day"), "weekdays": _("from Monday to Friday"), "sporadic": _("now and then"),
+        "hourly": _("every hour of its opening hours"), "daily": _("every day"), "weekdays": _("from Monday to Friday"),
+        "sporadic": _("now and then"),
     }  # fmt: skip
     return texts.get(stream.usual, "")
 

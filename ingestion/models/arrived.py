@@ -34,7 +34,8 @@ class ReadingDay(Daily):
         abstract = False
         constraints = [
             models.UniqueConstraint(
-                fields=["day", "source", "tag", "rule", "release", "source_version", "accepted"], name="reading_day_once", nulls_distinct=False
+                fields=["day", "source", "tag", "rule", "release", "source_version", "accepted"], name="reading_day_once",
+                nulls_distinct=False,
             )
         ]  # fmt: skip
         indexes = [
@@ -107,12 +108,21 @@ class Seen(models.Model):
         default_permissions = ()
 
 
+class DiscoveredQuerySet(models.QuerySet["Discovered"]):
+    def to_decide_on(self) -> "DiscoveredQuerySet":
+        """Names and attributes, with their source and tag; without those whose source or tag was deleted meanwhile."""
+        named = self.exclude(kind=Seen.Kind.REST).select_related("source", "tag")
+        return named.filter(models.Q(kind=Seen.Kind.NAME) | models.Q(tag__code__isnull=False), source__code__isnull=False)
+
+
 class Discovered(Seen):
     """One row a name; written once an hour at most, see Sighting."""
 
     EXAMPLES = 3
 
     written_at = models.DateTimeField()
+
+    objects = DiscoveredQuerySet.as_manager()
 
     class Meta(Seen.Meta):
         abstract = False
