@@ -5,7 +5,7 @@ from django.template.response import SimpleTemplateResponse
 from django.urls import resolve
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
-API = "/api/v1/"
+API = ("/api/v1/", "/v1/")
 
 
 def answer_api_early(get_response: GetResponse) -> GetResponse:

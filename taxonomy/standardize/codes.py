@@ -66,6 +66,7 @@ _BY_EFFECT: dict[Effect, tuple[str, ...]] = {
         "phone.unreadable",
         "time.missing",
         "time.ahead",
+        "time.skewed",
         "message_id.missing",
         "identifier.junk",
         "identifier.unknown_kind",
