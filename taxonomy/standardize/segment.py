@@ -66,13 +66,13 @@ def segment_reader(source_code: str) -> ItemReader:
 
 
 def _context(own: Any, common: Any) -> dict[str, Any]:
-    own = own if type(own) is dict else {}
-    return common | own if type(common) is dict else own
+    said: dict[str, Any] = own if isinstance(own, dict) else {}
+    return common | said if isinstance(common, dict) else said
 
 
 def _inner(value: dict[str, Any], key: str) -> dict[str, Any]:
     inner = value.get(key)
-    return inner if type(inner) is dict else {}
+    return inner if isinstance(inner, dict) else {}
 
 
 def _traits(own: Any, context: dict[str, Any], call: str, notes: list[Violation]) -> dict[str, Any]:
