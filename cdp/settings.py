@@ -197,6 +197,10 @@ PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "jobs"
 # What lower apps call in higher ones, by dotted name.
 TAGLINE_RECENT_NAMES = "profiles.recent.names_seen"
 TAGLINE_RECENT_EVENTS = "profiles.recent.seen_lately"
+TAGLINE_AFTER_RELEASE = ["ingestion.outgoing.announce_release"]
+
+# Webhooks go out to the internet only, unless this machine's own network is where the subscribers are.
+WEBHOOKS_TO_PRIVATE_ADDRESSES = environment.flag("WEBHOOKS_TO_PRIVATE_ADDRESSES", default=False)
 
 # Django's own request log prints paths only; database errors are logged without their values.
 LOGGING = {
