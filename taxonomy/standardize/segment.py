@@ -54,7 +54,7 @@ def segment_reader(source_code: str) -> ItemReader:
             received_at,
             read_text(get("messageId"), "messageId", notes),
             read_text(_inner(context, "app").get("version"), "context.app.version", notes),
-            _attributes(item, call, traits, notes),
+            _attributes(item, call, traits, context, notes),
             context,
             original,
             notes,
@@ -122,7 +122,7 @@ def _external_ids(context: dict[str, Any]) -> dict[str, Any]:
     return {kind: value for kind, value in pairs if type(kind) is str and kind in KINDS and is_given(value)}
 
 
-def _attributes(item: dict[str, Any], call: str, traits: dict[str, Any], notes: list[Violation]) -> dict[str, Any]:
+def _attributes(item: dict[str, Any], call: str, traits: dict[str, Any], context: dict[str, Any], notes: list[Violation]) -> dict[str, Any]:
     if call == "identify":
         # The phone is whom the event is about.
         return {key: value for key, value in traits.items() if key != "phone"}
@@ -130,9 +130,15 @@ def _attributes(item: dict[str, Any], call: str, traits: dict[str, Any], notes: 
         group = {"groupId": item["groupId"]} if is_given(item.get("groupId")) else {}
         return group | read_object(item.get("traits"), "traits", notes)
     properties = read_object(item.get("properties"), "properties", notes)
-    if call in ("page", "screen"):
-        return _page(item, properties)
-    return properties
+    if call == "page":
+        return _page(item, {**_seen_page(context), **properties})
+    return _page(item, properties) if call == "screen" else properties
+
+
+def _seen_page(context: dict[str, Any]) -> dict[str, Any]:
+    """The page that a browser's client says every event came from: a page call with no word about its page is about that."""
+    page = _inner(context, "page")
+    return {key: page[key] for key in ("url", "path", "title", "referrer") if key in page}
 
 
 def _page(item: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
