@@ -210,6 +210,10 @@ TAGLINE_TAG_USE = "ingestion.use.tag_use"
 TAGLINE_WATCHED = "ingestion.use.watched"
 TAGLINE_BELONGINGS = ["taxonomy.leave.belongings", "ingestion.leave.belongings"]
 TAGLINE_HINDRANCES = ["taxonomy.leave.hindrances"]
+TAGLINE_AFTER_RELEASE = ["ingestion.outgoing.announce_release"]
+
+# Webhooks go out to the internet only, unless this machine's own network is where the subscribers are.
+WEBHOOKS_TO_PRIVATE_ADDRESSES = environment.flag("WEBHOOKS_TO_PRIVATE_ADDRESSES", default=False)
 
 LOG_LEVEL = environment.choice("LOG_LEVEL", "WARNING", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 # Django's own request log prints paths only; database errors are logged without their values.

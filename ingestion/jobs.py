@@ -3,6 +3,7 @@ from uuid import UUID
 
 from cdp import jobs
 from ingestion.imports import run_import
+from ingestion.outgoing import attempt
 from ingestion.rollup import roll_up
 from ingestion.streams import judge_streams
 
@@ -22,3 +23,8 @@ def roll_up_events(timestamp: int) -> None:
 @jobs.task(queueing_lock="judge_event_streams", pass_context=False)
 def judge_event_streams(timestamp: int) -> None:
     judge_streams(datetime.fromtimestamp(timestamp, UTC))
+
+
+@jobs.task(queue="webhooks")
+def send_dispatch(dispatch_id: str, round: int, number: int) -> None:
+    attempt(UUID(dispatch_id), round, number)

@@ -10,8 +10,9 @@ from uuid import UUID, uuid4
 
 from django.db.backends.utils import CursorWrapper
 
-from ingestion.doors.files import FileFormat, decode_row
+from ingestion.doors.files import FileFormat
 from ingestion.quarantine import write_reasons
+from ingestion.reread import read_as, reread
 from profiles.link import settle_soon
 from profiles.record import Delivery, Entry, InCommit, counts, find_duplicates, record
 from taxonomy.current import Current
@@ -23,7 +24,6 @@ from taxonomy.standardize import (
     Subject,
     decode_json,
     message_key_of,
-    read,
     standardize,
 )  # fmt: skip
 
@@ -110,7 +110,7 @@ def evaluate(
     entries: list[Entry] = []
     for one in incoming:
         decoded = one.decoded if one.decoded is not None else decode_json(one.original)
-        for raw in read(decoded, source, plan, received_at=received_at, original=one.original):
+        for raw in read_as(decoded, source, plan, door=door, received_at=received_at, original=one.original):
             if isinstance(raw, Refusal):
                 entries.append(Entry(one.original, refusal=raw, row=one.row))
                 continue
@@ -124,13 +124,12 @@ def evaluate(
                 entry.closes = _event_keys(one.closes)
             entries.append(entry)
 
-    def reread(original: bytes, item: int | None) -> RawEvent | None:
-        decoded = decode_row(original, file_format) if file_format else decode_json(original)
-        found = read(decoded, source, plan, received_at=received_at, original=original)[item or 0 :]
+    def read_former(original: bytes, item: int | None) -> RawEvent | None:
+        found = reread(original, source, plan, door=door, received_at=received_at, file_format=file_format)[item or 0 :]
         return None if not found or isinstance(found[0], Refusal) else found[0]
 
     return Delivery(
-        batch_id, source.uuid, source_code, door, received_at, current.release_id, entries, reread, key_id,
+        batch_id, source.uuid, source_code, door, received_at, current.release_id, entries, read_former, key_id,
         dict(file_format.as_json()) if file_format else None,
     )  # fmt: skip
 

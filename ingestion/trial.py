@@ -10,9 +10,10 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Sum
 
-from ingestion.doors.files import FileFormat, decode_row
+from ingestion.doors.files import FileFormat
+from ingestion.reread import reread
 from profiles.models import Event, Tally
-from taxonomy.standardize import Plan, Refusal, Result, SourcePlan, decode_json, read, standardize
+from taxonomy.standardize import Plan, Refusal, Result, SourcePlan, decode_json, standardize
 
 Outcome = Literal["held", "let_in", "otherwise"]
 OUTCOMES: tuple[Outcome, ...] = ("held", "let_in", "otherwise")
@@ -85,6 +86,7 @@ class _Arrived(NamedTuple):
     key: bytes
     source: UUID
     received_at: datetime
+    door: str
     format: dict[str, Any] | None
     record: bytes
     item: int | None
@@ -96,7 +98,7 @@ def _sample(standing: int, since: datetime, sources: Collection[UUID], sample: i
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT e.key, e.source_id, e.received_at, b.format, coalesce(o.record, h.record), o.item
+            SELECT e.key, e.source_id, e.received_at, coalesce(b.door, ''), b.format, coalesce(o.record, h.record), o.item
             FROM (
                 SELECT * FROM profiles_event e WHERE standing = %s AND received_at >= %s {chosen} ORDER BY id DESC LIMIT %s
             ) AS e
@@ -104,17 +106,17 @@ def _sample(standing: int, since: datetime, sources: Collection[UUID], sample: i
             """,
             [standing, since, *([list(sources)] if sources else []), sample],
         )
-        for key, source, received_at, file_format, record, item in cursor:
+        for key, source, received_at, door, file_format, record, item in cursor:
             read_as = decode_json(file_format.encode()) if isinstance(file_format, str) else file_format
-            yield _Arrived(bytes(key), source, received_at, read_as, bytes(record), item)
+            yield _Arrived(bytes(key), source, received_at, door, read_as, bytes(record), item)
 
 
 def _read(event: _Arrived, source: SourcePlan | None, plan: Plan) -> Result | None:
     """What a plan makes of an event; None where it has no such source, or finds no such event in the record."""
     if source is None:
         return None
-    decoded = decode_row(event.record, FileFormat(**event.format)) if event.format else decode_json(event.record)
-    events = read(decoded, source, plan, received_at=event.received_at, original=event.record)
+    file_format = FileFormat(**event.format) if event.format else None
+    events = reread(event.record, source, plan, door=event.door, received_at=event.received_at, file_format=file_format)
     at = event.item or 0
     if at >= len(events):
         return None

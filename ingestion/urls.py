@@ -1,11 +1,18 @@
-from django.urls import path
+from django.urls import path, re_path
 
+from ingestion.doors import segment
 from ingestion.doors.api import EventsView
-from ingestion.doors.plan import PlanView
+from ingestion.doors.plan import DiffView, PlanView, ReleasesView, ReleaseView, TagView
 from ingestion.trial_page import trial
 
 urlpatterns = [
     path("api/v1/events", EventsView.as_view(), name="events"),
     path("api/v1/plan", PlanView.as_view(), name="plan"),
+    path("api/v1/plan/tags/<str:code>", TagView.as_view(), name="plan_tag"),
+    path("api/v1/releases", ReleasesView.as_view(), name="releases"),
+    path("api/v1/releases/<str:version>", ReleaseView.as_view(), name="release"),
+    path("api/v1/releases/<str:before>/diff/<str:after>", DiffView.as_view(), name="release_diff"),
+    re_path(r"^v1/projects/(?P<key>[^/]+)/settings/?$", segment.settings, name="segment_settings"),
+    re_path(r"^v1/(?P<call>.*?)/?$", segment.calls, name="segment"),
     path("proposals/<int:proposal_id>/trial/", trial, name="trial"),
 ]

@@ -26,6 +26,7 @@ OWN_TOKENS = _each("staff", "view add change", "readtoken")
 READ_CUSTOMERS = _each("profiles", "view", "customer subject event")
 READ_INCOMING = _each("ingestion", "view", "quarantinereason importrun failedrequest writekey") | _each("profiles", "view", "batch")
 IMPORT = _each("ingestion", "view add change", "importrun")
+OUTGOING = _each("ingestion", "view add change delete", "subscriber") | _each("ingestion", "view", "dispatch")
 SEE_DEPARTMENTS = {"staff.view_department"}
 
 ROLES: dict[str, set[str]] = {
@@ -40,9 +41,10 @@ ROLES: dict[str, set[str]] = {
     | _each("taxonomy", "delete", _ITEMS)
     | READ_CUSTOMERS
     | READ_INCOMING
-    | IMPORT,
+    | IMPORT
+    | OUTGOING,
     "product_manager": READ_STANDARD | SIGN | READ_INCOMING,
-    "engineer": EDIT_STANDARD | READ_INCOMING | IMPORT | _each("ingestion", "add change", "writekey"),
+    "engineer": EDIT_STANDARD | READ_INCOMING | IMPORT | OUTGOING | _each("ingestion", "add change", "writekey"),
     "compliance_officer": READ_STANDARD
     | SIGN
     | READ_CUSTOMERS

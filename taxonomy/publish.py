@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import msgspec
 import zstandard
+from django.conf import settings
 from django.db import connection, transaction
+from django.utils.module_loading import import_string
 
 from staff.models import User
 from taxonomy.checks import Finding
@@ -101,6 +103,8 @@ def release(wanted: dict[str, Definition | None], *, notes: str, by: User | None
     )
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(made.pk)])
+    for name in settings.TAGLINE_AFTER_RELEASE:
+        import_string(name)(made, before)
     return made
 
 

@@ -15,6 +15,7 @@ PARTS = {
     "chromium": lambda: shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome"),
     "gettext": lambda: shutil.which("xgettext") and shutil.which("msgmerge"),
     "node": lambda: shutil.which("node"),
+    "npm": lambda: shutil.which("node") and shutil.which("npm"),
     "postgresql-15": lambda: Path("/usr/lib/postgresql/15/bin/postgres").exists(),
     "root": lambda: os.geteuid() == 0,
     "shared-data": SHARED.exists,

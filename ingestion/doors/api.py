@@ -1,7 +1,6 @@
 """The API door: POST /api/v1/events, one event or {"events": […]}; answered per event, after the commit."""
 
 import re
-import zlib
 from typing import Any
 
 import msgspec
@@ -14,10 +13,9 @@ from rest_framework.views import APIView
 
 from ingestion import keys
 from ingestion.answers import ANSWER_EXAMPLE, EVENT_EXAMPLE, REQUEST_SCHEMA, AnswerSchema, ErrorSchema, answer
-from ingestion.commit import store_together
+from ingestion.doors.deliver import deliver, sender_of, unpack_gzip
 from ingestion.doors.errors import ApiError
-from ingestion.pipeline import Incoming, UnknownSource, receive
-from taxonomy.current import NoRelease, current
+from ingestion.pipeline import Incoming
 from taxonomy.standardize import decode_json, encode_json
 
 TRUE, FALSE = frozenset({"1", "true", "yes", "on", ""}), frozenset({"0", "false", "no", "off"})
@@ -49,51 +47,24 @@ class EventsView(APIView):
     def post(self, request: Request) -> HttpResponse:
         sender = authenticated(request)
         try:
-            incoming = _cut(_body(request))
-            if not keys.allowance.take(sender, len(incoming)):
-                raise ApiError(
-                    429, "rate_limited", _("The key sends more events a second than it may. Wait, then send again."), retry_after_seconds=1
-                )
-            return self._received(request, sender, incoming)
+            dry_run = sender.test or _asks_for_dry_run(request)
+            receipt = deliver(_cut(_body(request)), sender, door="api", received_at=timezone.now(), dry_run=dry_run)
         except ApiError as error:
             keys.count_failure(error.code, sender.source_id)
             raise
-
-    def _received(self, request: Request, sender: keys.Sender, incoming: list[Incoming]) -> HttpResponse:
-        dry_run = sender.test or _asks_for_dry_run(request)
-        try:
-            receipt = receive(
-                incoming, source_code=sender.source_code, door="api", received_at=timezone.now(), current=current(),
-                key_id=sender.key_id, dry_run=dry_run, store=store_together,
-            )  # fmt: skip
-        except NoRelease as error:
-            raise ApiError(
-                503, "no_release", _("No standard has been published yet. Publish one, then send again."), retry_after_seconds=30
-            ) from error
-        except UnknownSource as error:
-            raise ApiError(
-                503,
-                "source_unreleased",
-                _("The source is not in the published standard yet. Publish it, then send again."),
-                retry_after_seconds=30,
-            ) from error
         return HttpResponse(encode_json(answer(receipt, dry_run=dry_run)), content_type="application/json")
 
 
 def authenticated(request: Request) -> keys.Sender:
     """The sender of a request. Raises ApiError 401 or 403."""
     scheme, _space, secret = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not secret.strip():
-        keys.count_failure("key.missing")
-        raise ApiError(401, "key.missing", _("No write key came with the request. Send it as: Authorization: Bearer <write key>."))
-    if secret.startswith("tlr_"):
-        keys.count_failure("key.cannot_send")
-        raise ApiError(403, "key.cannot_send", _("A read token cannot send events. Use a write key of the source."))
-    found = keys.sender(secret.strip())
-    if found is None:
-        keys.count_failure("key.unknown")
-        raise ApiError(401, "key.unknown", _("The write key is unknown, expired or revoked. Ask for a new one under Write keys."))
-    return found
+    try:
+        if scheme.lower() != "bearer" or not secret.strip():
+            raise ApiError(401, "key.missing", _("No write key came with the request. Send it as: Authorization: Bearer <write key>."))
+        return sender_of(secret.strip())
+    except ApiError as error:
+        keys.count_failure(error.code)
+        raise
 
 
 def _asks_for_dry_run(request: Request) -> bool:
@@ -116,27 +87,12 @@ def _body(request: Request) -> bytes:
     body = request._request.read(REQUEST_BYTES + 1)
     encoding = request.headers.get("Content-Encoding", "").lower()
     if encoding == "gzip":
-        body = _unpacked(body)
+        body = unpack_gzip(body, REQUEST_BYTES)
     elif encoding not in ("", "identity"):
         raise ApiError(415, "request.encoding", _("Pack the request with gzip, or not at all."))
     if len(body) > REQUEST_BYTES:
         raise _too_large()
     return body
-
-
-def _unpacked(body: bytes) -> bytes:
-    """Unpack gzip, of one member or more, never more than one byte past the limit."""
-    found = b""
-    while body and len(found) <= REQUEST_BYTES:
-        unpacking = zlib.decompressobj(wbits=31)
-        try:
-            found += unpacking.decompress(body, REQUEST_BYTES + 1 - len(found))
-        except zlib.error as error:
-            raise ApiError(400, "request.not_gzip", _("The body is not gzip, though Content-Encoding says so.")) from error
-        if not unpacking.eof and len(found) <= REQUEST_BYTES:
-            raise ApiError(400, "request.not_gzip", _("The gzip body is cut off. Send it again, whole."))
-        body = unpacking.unused_data
-    return found
 
 
 def _too_large() -> ApiError:

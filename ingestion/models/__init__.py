@@ -1,11 +1,14 @@
 from ingestion.models.arrived import AttributeDay, Discovered, Ignored, ReadingDay, Sighting, Stream, ViolationDay
 from ingestion.models.imports import ImportChunk, ImportRun, TrialKey
 from ingestion.models.keys import FailedRequest, KeyLease, WriteKey
+from ingestion.models.outgoing import Attempt, Dispatch, Subscriber
 from ingestion.models.quarantine import QuarantineReason
 
 __all__ = [
+    "Attempt",
     "AttributeDay",
     "Discovered",
+    "Dispatch",
     "FailedRequest",
     "Ignored",
     "ImportChunk",
@@ -15,6 +18,7 @@ __all__ = [
     "ReadingDay",
     "Sighting",
     "Stream",
+    "Subscriber",
     "TrialKey",
     "ViolationDay",
     "WriteKey",

@@ -13,6 +13,7 @@ class Batch(models.Model):
     class Door(models.TextChoices):
         API = "api", _("API")
         FILE = "file", _("file")
+        SEGMENT = "segment", "Segment"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     source = models.ForeignKey(Source, models.PROTECT, db_constraint=False, db_index=False, related_name="+")

@@ -53,6 +53,7 @@ IDENTIFIERS = ("user_id", "crm_id", "openid", "email", "device", "anonymous_id")
 PRESETS = [
     ("tagline", gettext_lazy("Tagline JSON")),
     ("flat", gettext_lazy("flat rows")),
+    ("segment", gettext_lazy("Segment messages")),
     ("custom", gettext_lazy("its own format, found by the paths below")),
 ]
 _NO_PATHS = frozenset({"event_constant", "time_format"})

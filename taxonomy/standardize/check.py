@@ -6,13 +6,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from taxonomy.standardize.conditions import compile_pattern
+from taxonomy.standardize.envelopes import compile_reader
 from taxonomy.standardize.identifiers import KINDS
 from taxonomy.standardize.modes import MODES, read_date
 from taxonomy.standardize.names import RefinementIndex, parse_refinement
 from taxonomy.standardize.paths import compile_path
 from taxonomy.standardize.phone import normalize_region
 from taxonomy.standardize.plan import Items, compile_condition, compile_finder, rule_order
-from taxonomy.standardize.read import compile_envelope, custom_paths
+from taxonomy.standardize.read import custom_paths
 from taxonomy.standardize.structs import Problem
 from taxonomy.standardize.times import compile_time
 from taxonomy.standardize.transforms import compile_transforms
@@ -166,7 +167,7 @@ def _check_source(uuid: str, item: dict[str, Any], items: Items) -> Iterator[Pro
             yield Problem("source.invalid", uuid, "envelope.event", {"problem": ""})
     yield from problems
     if not problems:
-        yield from _compiles("source.invalid", uuid, "envelope.preset", lambda: compile_envelope(item["code"], envelope))
+        yield from _compiles("source.invalid", uuid, "envelope.preset", lambda: compile_reader(item["code"], envelope))
     time_format = envelope.get("time_format") or ""
     yield from _compiles("source.invalid", uuid, "envelope.time_format", lambda: compile_time(time_format, "UTC"))
 

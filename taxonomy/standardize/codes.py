@@ -61,6 +61,7 @@ _BY_EFFECT: dict[Effect, tuple[str, ...]] = {
         "phone.unreadable",
         "time.missing",
         "time.ahead",
+        "time.skewed",
         "message_id.missing",
         "message_id.reused",
         "identifier.junk",

@@ -14,6 +14,8 @@ class Limits(msgspec.Struct, frozen=True):
     events_per_record: int = 2_500
     # A clock may run fast: up to here the event is taken at received_at, beyond it is held.
     ahead: timedelta = timedelta(hours=24)
+    # A sender's clock may be wrong by so much, the sending included, without a word about it.
+    skew: timedelta = timedelta(minutes=1)
     # Unset clocks say 1970 or 1980, empty cells 1899 or 0001; the oldest real purchase files tried begin in 1997.
     earliest: datetime = datetime(1990, 1, 1, tzinfo=UTC)
     # What a violation repeats of a value it saw.

@@ -10,13 +10,13 @@ import re2
 
 from taxonomy.standardize.conditions import compile_test
 from taxonomy.standardize.decode import storable
+from taxonomy.standardize.envelopes import Envelope, compile_envelope
 from taxonomy.standardize.modes import Modes, compile_modes, read_date
 from taxonomy.standardize.names import RefinementIndex, parse_refinement
-from taxonomy.standardize.paths import Getter, compile_path, first_names, plain_names
-from taxonomy.standardize.read import ItemReader, compile_envelope, compile_outer, shorten
+from taxonomy.standardize.paths import compile_path, first_names, plain_names
+from taxonomy.standardize.read import shorten
 from taxonomy.standardize.sameness import Notation, notation_of
 from taxonomy.standardize.structs import Change, RawEvent
-from taxonomy.standardize.times import compile_time
 from taxonomy.standardize.transforms import Transform, compile_transforms
 from taxonomy.standardize.types import Cast, Defaults, compile_cast
 from taxonomy.standardize.versions import is_below
@@ -196,11 +196,8 @@ class SourcePlan:
         self.envelope: dict[str, Any] = definition.get("envelope") or {}
         self.rules = rules
         self.defaults = Defaults(timezone=self.timezone, region=self.region, currency=self.currency)
-        self.read_item: ItemReader = compile_envelope(self.code, self.envelope)
-        self.outer_finders = compile_outer(self.envelope)
-        events = self.envelope.get("events") if self.envelope.get("preset") == "custom" else ""
-        self.find_items: Getter | None = compile_path(events.removeprefix("$.")) if events else None
-        self.parse_time = compile_time(self.envelope.get("time_format") or "", self.timezone)
+        self.own_envelope = compile_envelope(self.code, self.envelope, self.timezone)
+        self._protocol_envelopes: dict[str, Envelope] = {}
         self._plan = plan
         self._exact: dict[str, list[RulePlan]] = {}
         self._patterns: list[RulePlan] = []
@@ -211,6 +208,13 @@ class SourcePlan:
                 self._exact.setdefault(rule.definition["name"], []).append(rule)
         self._pattern_set: Any = None
         self.known_meanings: dict[str, list[Meaning]] = {}
+
+    def protocol_envelope(self, preset: str) -> Envelope:
+        """An envelope that a door's protocol fixes, whatever the source's own is: compiled when first needed."""
+        found = self._protocol_envelopes.get(preset)
+        if found is None:
+            found = self._protocol_envelopes[preset] = compile_envelope(self.code, {"preset": preset}, self.timezone)
+        return found
 
     def meanings(self, name: str) -> list[Meaning]:
         """What the name can mean here, in order: its rules, then the tag it says by itself. Remembers it in known_meanings."""

@@ -11,6 +11,7 @@ from taxonomy.standardize.paths import Getter, compile_path, first_names
 from taxonomy.standardize.structs import RawEvent, Refusal, Violation
 
 if TYPE_CHECKING:
+    from taxonomy.standardize.envelopes import Envelope
     from taxonomy.standardize.plan import Plan, SourcePlan
 
 # (item, what the whole record says of every item, received_at, original, notes, position of the item) -> the event
@@ -33,8 +34,14 @@ _NOTHING: dict[str, Any] = {}
 _NUMBERS = frozenset({int, float, Decimal})
 
 
-def read(record: Any, source: "SourcePlan", plan: "Plan", *, received_at: datetime, original: bytes) -> list[RawEvent | Refusal]:
-    """Find the events in one decoded record. Never raises; `original` is the record's exact bytes."""
+def read(
+    record: Any, source: "SourcePlan", plan: "Plan", *, received_at: datetime, original: bytes, preset: str = ""
+) -> list[RawEvent | Refusal]:
+    """Find the events in one decoded record. Never raises; `original` is the record's exact bytes.
+
+    `preset`: the envelope that the protocol of a door fixes, such as "segment"; "": the source's own.
+    """
+    envelope = source.protocol_envelope(preset) if preset else source.own_envelope
     notes: list[Violation] = []
     if type(record) is not dict:
         if isinstance(record, Refusal):
@@ -47,29 +54,29 @@ def read(record: Any, source: "SourcePlan", plan: "Plan", *, received_at: dateti
         record = storable(record)
         notes = [*notes, Violation("text.repaired")]
     outer = _NOTHING
-    if source.outer_finders:
+    if envelope.outer_finders:
         # Paths into the whole record: its depth counts too, two levels more than an event's for what stands around it.
         if isinstance(record, dict | list) and _may_be_deep(original) and is_nested_deeper(record, _MAX_NESTING + 2):
             return [Refusal("limit.nesting", values={"limit": _MAX_NESTING})]
-        outer = {field: find(record) for field, find in source.outer_finders}
-    if source.find_items is not None:
-        return _read_many(record, outer, source, received_at, original, notes)
-    return [_read_item(record, outer, source, received_at, original, notes, None, 0)]
+        outer = {field: find(record) for field, find in envelope.outer_finders}
+    if envelope.find_items is not None and (not envelope.may_be_one or envelope.find_items(record) is not None):
+        return _read_many(record, outer, envelope, received_at, original, notes)
+    return [_read_item(record, outer, envelope, received_at, original, notes, None, 0)]
 
 
 def _read_many(
-    record: Any, outer: dict[str, Any], source: "SourcePlan", received_at: datetime, original: bytes, notes: list[Violation]
+    record: Any, outer: dict[str, Any], envelope: "Envelope", received_at: datetime, original: bytes, notes: list[Violation]
 ) -> list[RawEvent | Refusal]:
-    assert source.find_items is not None
-    items = source.find_items(record)
+    assert envelope.find_items is not None
+    items = envelope.find_items(record)
     if isinstance(items, dict):
         items = [items]
     if not isinstance(items, list) or not items:
-        return [Refusal("record.empty", source.envelope["events"])]
+        return [Refusal("record.empty", envelope.events)]
     if len(items) > LIMITS.events_per_record:
         return [Refusal("limit.events", values={"seen": len(items), "limit": LIMITS.events_per_record})]
     around = len(encode_json(outer)) if outer and len(original) > _MAX_BYTES else 0
-    return [_read_item(item, outer, source, received_at, original, list(notes), position, around) for position, item in enumerate(items)]
+    return [_read_item(item, outer, envelope, received_at, original, list(notes), position, around) for position, item in enumerate(items)]
 
 
 def _may_be_deep(original: bytes) -> bool:
@@ -78,7 +85,7 @@ def _may_be_deep(original: bytes) -> bool:
 
 
 def _read_item(
-    item: Any, outer: dict[str, Any], source: "SourcePlan", received_at: datetime, original: bytes,
+    item: Any, outer: dict[str, Any], envelope: "Envelope", received_at: datetime, original: bytes,
     notes: list[Violation], position: int | None, around: int,
 ) -> RawEvent | Refusal:  # fmt: skip
     """`around`: bytes of what the whole record says of each item."""
@@ -91,7 +98,7 @@ def _read_item(
         size = len(original) if position is None else len(encode_json(item)) + around
         if size > _MAX_BYTES:
             return Refusal("limit.size", where, {"seen": size, "limit": _MAX_BYTES})
-    raw = source.read_item(item, outer, received_at, original, notes, position)
+    raw = envelope.read_item(item, outer, received_at, original, notes, position)
     message_id = raw.message_id
     if message_id is not None and len(message_id) > _MAX_ID_CHARACTERS:
         return Refusal("limit.message_id", where, {"seen": len(message_id), "limit": _MAX_ID_CHARACTERS})
@@ -100,17 +107,6 @@ def _read_item(
     if raw.name is None and not any(is_given(value) for key, value in item.items() if key not in RESERVED):
         return Refusal("record.empty", where)
     return raw
-
-
-def compile_envelope(source_code: str, envelope: dict[str, Any]) -> ItemReader:
-    preset = envelope.get("preset") or "tagline"
-    if preset == "tagline":
-        return _tagline_reader(source_code)
-    if preset == "flat":
-        return _flat_reader(source_code)
-    if preset == "custom":
-        return _custom_reader(source_code, envelope)
-    raise ValueError(f"Envelope preset {preset!r}: expected tagline, flat or custom")
 
 
 def is_given(value: Any) -> bool:
@@ -144,7 +140,7 @@ def text_of(value: Any) -> str:
     return encode_json(value).decode()
 
 
-def _text(value: Any, path: str, notes: list[Violation]) -> str | None:
+def read_text(value: Any, path: str, notes: list[Violation]) -> str | None:
     """A field of the envelope that must be text; a number will do."""
     if value is None:
         return None
@@ -158,11 +154,11 @@ def _text(value: Any, path: str, notes: list[Violation]) -> str | None:
     return None
 
 
-def _time(value: Any) -> Any:
+def read_time(value: Any) -> Any:
     return None if type(value) is str and (not value or value.isspace()) else value
 
 
-def _object(value: Any, path: str, notes: list[Violation]) -> dict[str, Any]:
+def read_object(value: Any, path: str, notes: list[Violation]) -> dict[str, Any]:
     if type(value) is dict:
         return value
     if is_given(value):
@@ -170,10 +166,10 @@ def _object(value: Any, path: str, notes: list[Violation]) -> dict[str, Any]:
     return {}
 
 
-def _identifiers(value: Any, notes: list[Violation]) -> dict[str, str]:
+def read_identifiers(value: Any, notes: list[Violation]) -> dict[str, str]:
     identifiers = {}
-    for kind, identifier in _object(value, "identifiers", notes).items():
-        written = identifier if type(identifier) is str and identifier else _text(identifier, f"identifiers.{kind}", notes)
+    for kind, identifier in read_object(value, "identifiers", notes).items():
+        written = identifier if type(identifier) is str and identifier else read_text(identifier, f"identifiers.{kind}", notes)
         if written is not None:
             identifiers[kind] = written
     return identifiers
@@ -194,7 +190,7 @@ def shorten(value: Any) -> Any:
     return storable(text)
 
 
-def _tagline_reader(source_code: str) -> ItemReader:
+def tagline_reader(source_code: str) -> ItemReader:
     def read_item(
         item: dict[str, Any], outer: dict[str, Any], received_at: datetime, original: bytes, notes: list[Violation], position: int | None
     ) -> RawEvent:
@@ -208,16 +204,16 @@ def _tagline_reader(source_code: str) -> ItemReader:
         context = get("context")
         return RawEvent(
             source_code,
-            name if type(name) is str and name and not name.isspace() else _text(name, "event", notes),
-            phone if phone is None else _text(phone, "phone", notes),
-            _text(get("region"), "region", notes),
-            _identifiers(identifiers, notes) if identifiers else {},
-            _time(get("occurred_at")),
+            name if type(name) is str and name and not name.isspace() else read_text(name, "event", notes),
+            phone if phone is None else read_text(phone, "phone", notes),
+            read_text(get("region"), "region", notes),
+            read_identifiers(identifiers, notes) if identifiers else {},
+            read_time(get("occurred_at")),
             get("sent_at"),
             received_at,
-            _text(get("id"), "id", notes),
-            _text(get("source_version"), "source_version", notes),
-            attributes if type(attributes) is dict else _object(attributes, "attributes", notes),
+            read_text(get("id"), "id", notes),
+            read_text(get("source_version"), "source_version", notes),
+            attributes if type(attributes) is dict else read_object(attributes, "attributes", notes),
             context if type(context) is dict else {},
             original,
             notes,
@@ -227,7 +223,7 @@ def _tagline_reader(source_code: str) -> ItemReader:
     return read_item
 
 
-def _flat_reader(source_code: str) -> ItemReader:
+def flat_reader(source_code: str) -> ItemReader:
     def read_item(
         item: dict[str, Any], outer: dict[str, Any], received_at: datetime, original: bytes, notes: list[Violation], position: int | None
     ) -> RawEvent:
@@ -238,21 +234,21 @@ def _flat_reader(source_code: str) -> ItemReader:
             if value is None or value == "" or key in FLAT_FIELDS:
                 continue
             if key.startswith(IDENTIFIER_COLUMN):
-                written = _text(value, f"identifiers.{key[len(IDENTIFIER_COLUMN) :]}", notes)
+                written = read_text(value, f"identifiers.{key[len(IDENTIFIER_COLUMN) :]}", notes)
                 if written is not None:
                     identifiers[key[len(IDENTIFIER_COLUMN) :]] = written
             else:
                 attributes[key] = value
         return RawEvent(
             source_code,
-            _text(get("event"), "event", notes),
-            _text(get("phone"), "phone", notes),
-            _text(get("region"), "region", notes),
+            read_text(get("event"), "event", notes),
+            read_text(get("phone"), "phone", notes),
+            read_text(get("region"), "region", notes),
             identifiers,
-            _time(get("occurred_at")),
+            read_time(get("occurred_at")),
             None,
             received_at,
-            _text(get("id"), "id", notes),
+            read_text(get("id"), "id", notes),
             None,
             attributes,
             {},
@@ -264,7 +260,7 @@ def _flat_reader(source_code: str) -> ItemReader:
     return read_item
 
 
-def _custom_reader(source_code: str, envelope: dict[str, Any]) -> ItemReader:
+def custom_reader(source_code: str, envelope: dict[str, Any]) -> ItemReader:
     find = {field: compile_path(path) for field, path in custom_paths(envelope).items() if not path.startswith("$.")}
     find_name, find_phone, find_region = find.get("event"), find.get("phone"), find.get("region")
     find_occurred_at, find_sent_at, find_id = find.get("occurred_at"), find.get("sent_at"), find.get("message_id")
@@ -290,7 +286,7 @@ def _custom_reader(source_code: str, envelope: dict[str, Any]) -> ItemReader:
         for kind, field, find_identifier in find_identifiers:
             written = find_identifier(item) if find_identifier is not None else outer.get(field)
             if written is not None:
-                text = _text(written, field, notes)
+                text = read_text(written, field, notes)
                 if text is not None:
                     identifiers[kind] = text
         attributes: Any
@@ -299,18 +295,18 @@ def _custom_reader(source_code: str, envelope: dict[str, Any]) -> ItemReader:
         else:
             attributes = find_attributes(item) if find_attributes is not None else outer.get("attributes")
             if type(attributes) is not dict:
-                attributes = _object(attributes, "attributes", notes)
+                attributes = read_object(attributes, "attributes", notes)
         return RawEvent(
             source_code,
-            name if type(name) is str and name and not name.isspace() else _text(name, "event", notes) or constant,
-            phone if type(phone) is str and phone and not phone.isspace() else _text(phone, "phone", notes),
-            None if region is None else _text(region, "region", notes),
+            name if type(name) is str and name and not name.isspace() else read_text(name, "event", notes) or constant,
+            phone if type(phone) is str and phone and not phone.isspace() else read_text(phone, "phone", notes),
+            None if region is None else read_text(region, "region", notes),
             identifiers,
-            _time(occurred_at),
+            read_time(occurred_at),
             find_sent_at(item) if find_sent_at is not None else outer.get("sent_at"),
             received_at,
-            message_id if type(message_id) is str and message_id and not message_id.isspace() else _text(message_id, "id", notes),
-            None if version is None else _text(version, "source_version", notes),
+            message_id if type(message_id) is str and message_id and not message_id.isspace() else read_text(message_id, "id", notes),
+            None if version is None else read_text(version, "source_version", notes),
             attributes,
             context if type(context) is dict else {},
             original,

@@ -11,6 +11,7 @@ from taxonomy.standardize.phone import PhoneReading, parse_phone
 from taxonomy.standardize.plan import Plan, Reading, SourcePlan
 from taxonomy.standardize.read import shorten, text_of
 from taxonomy.standardize.structs import Change, RawEvent, Result, Subject, Violation
+from taxonomy.standardize.times import by_our_clock
 from taxonomy.standardize.types import ABSENT, Defaults, Fault
 
 # Kinds whose values are unique in the world; all others are unique within their source's namespace.
@@ -201,13 +202,16 @@ def _subject(phone: str | None, identifiers: dict[str, str], source: SourcePlan)
 
 
 def _read_time(written: Any, raw: RawEvent, source: SourcePlan, violations: list[Violation]) -> datetime | None:
-    occurred_at = source.parse_time(written) if written is not None else None
+    parse = (source.protocol_envelope(raw.preset) if raw.preset else source.own_envelope).parse_time
+    occurred_at = parse(written) if written is not None else None
     if occurred_at is None or isinstance(occurred_at, Fault):
         if occurred_at is None or occurred_at.code == "time.missing":
             violations.append(Violation("time.missing", "occurred_at"))
             return raw.received_at
         violations.append(Violation(occurred_at.code, "occurred_at", shorten(written), occurred_at.expected, occurred_at.values))
         return None
+    if raw.sent_at is not None:
+        occurred_at = _by_our_clock(occurred_at, parse(raw.sent_at), raw, violations)
     received_at = raw.received_at
     if occurred_at > received_at:
         if occurred_at - received_at > LIMITS.ahead:
@@ -219,6 +223,16 @@ def _read_time(written: Any, raw: RawEvent, source: SourcePlan, violations: list
         violations.append(_impossible(written, occurred_at, {"at_least": _iso(LIMITS.earliest)}))
         return None
     return occurred_at
+
+
+def _by_our_clock(occurred_at: datetime, sent_at: datetime | Fault, raw: RawEvent, violations: list[Violation]) -> datetime:
+    """The time corrected by the error of the sender's clock; as it is where the sending time cannot be read."""
+    if isinstance(sent_at, Fault):
+        return occurred_at
+    corrected = by_our_clock(occurred_at, sent_at, raw.received_at)
+    if abs(corrected - occurred_at) > LIMITS.skew:
+        violations.append(Violation("time.skewed", "occurred_at", _iso(occurred_at), _iso(corrected)))
+    return corrected
 
 
 def _impossible(written: Any, read_as: datetime, expected: dict[str, str]) -> Violation:

@@ -51,6 +51,7 @@ class RawEvent(msgspec.Struct, gc=False):
 
     Texts are as written (a number's digits as text); `occurred_at` and `sent_at` are not yet read.
     `item` is its position when one record holds many events. `notes` are what reading the envelope found.
+    `preset` is the envelope that read it, where a door's protocol fixed one.
     """
 
     source: str
@@ -68,6 +69,7 @@ class RawEvent(msgspec.Struct, gc=False):
     original: bytes
     notes: list[Violation]
     item: int | None = None
+    preset: str = ""
 
 
 class Subject(NamedTuple):

@@ -105,6 +105,17 @@ def format_moment(moment: datetime) -> str:
     return moment.isoformat()[:-6] + "Z"
 
 
+def by_our_clock(occurred_at: datetime, sent_at: datetime, received_at: datetime) -> datetime:
+    """When it occurred by our clock, where the sender's own clock says when it was sent: received_at − (sent_at − occurred_at).
+
+    The time the sending took counts as error of the sender's clock. Source: the Segment spec, common fields.
+    """
+    try:
+        return received_at - (sent_at - occurred_at)
+    except OverflowError:
+        return occurred_at
+
+
 def _parse_iso(text: str, zone: ZoneInfo) -> datetime | None:
     if len(text) > 10 and text[4] == "-" and text[7] == "-" and text[10] in "T " and len(text) <= _MAX_CHARACTERS:
         if "\0" in text:  # which Python takes for the end

@@ -20,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("--region", default="", help="such as CN")
         parser.add_argument("--timezone", default="UTC", help="such as Asia/Shanghai")
         parser.add_argument("--currency", default="", help="such as CNY")
-        parser.add_argument("--preset", default="tagline", choices=["tagline", "flat"])
+        parser.add_argument("--preset", default="tagline", choices=["tagline", "flat", "segment"])
 
     def handle(self, *args: object, code: str, kind: str, owner: str, preset: str, **options: str) -> None:
         if not Department.objects.filter(pk=owner).exists():

@@ -1,0 +1,61 @@
+"""What the doors of the web share: whose key it is, gzip within a limit, and the way into the pipeline."""
+
+import zlib
+from datetime import datetime
+
+from django.utils.translation import gettext_lazy as _
+
+from ingestion import keys
+from ingestion.commit import store_together
+from ingestion.doors.errors import ApiError
+from ingestion.pipeline import Incoming, Receipt, UnknownSource, receive
+from taxonomy.current import NoRelease, current
+
+
+def sender_of(secret: str) -> keys.Sender:
+    """The sender a write key proves. Raises ApiError 401 or 403."""
+    if secret.startswith("tlr_"):
+        raise ApiError(403, "key.cannot_send", _("A read token cannot send events. Use a write key of the source."))
+    found = keys.sender(secret)
+    if found is None:
+        raise ApiError(401, "key.unknown", _("The write key is unknown, expired or revoked. Ask for a new one under Write keys."))
+    return found
+
+
+def unpack_gzip(body: bytes, limit: int) -> bytes:
+    """Unpack gzip, of one member or more, never more than one byte past the limit. Raises ApiError 400."""
+    found = b""
+    while body and len(found) <= limit:
+        unpacking = zlib.decompressobj(wbits=31)
+        try:
+            found += unpacking.decompress(body, limit + 1 - len(found))
+        except zlib.error as error:
+            raise ApiError(400, "request.not_gzip", _("The body is not gzip, though Content-Encoding says so.")) from error
+        if not unpacking.eof and len(found) <= limit:
+            raise ApiError(400, "request.not_gzip", _("The gzip body is cut off. Send it again, whole."))
+        body = unpacking.unused_data
+    return found
+
+
+def deliver(incoming: list[Incoming], sender: keys.Sender, *, door: str, received_at: datetime, dry_run: bool = False) -> Receipt:
+    """Hand records to the pipeline, within the key's allowance. Raises ApiError 429 or 503."""
+    if not keys.allowance.take(sender, len(incoming)):
+        raise ApiError(
+            429, "rate_limited", _("The key sends more events a second than it may. Wait, then send again."), retry_after_seconds=1
+        )
+    try:
+        return receive(
+            incoming, source_code=sender.source_code, door=door, received_at=received_at, current=current(),
+            key_id=sender.key_id, dry_run=dry_run or sender.test, store=store_together,
+        )  # fmt: skip
+    except NoRelease as error:
+        raise ApiError(
+            503, "no_release", _("No standard has been published yet. Publish one, then send again."), retry_after_seconds=30
+        ) from error
+    except UnknownSource as error:
+        raise ApiError(
+            503,
+            "source_unreleased",
+            _("The source is not in the published standard yet. Publish it, then send again."),
+            retry_after_seconds=30,
+        ) from error

@@ -1,0 +1,29 @@
+"""A record read as its door has it: now, and again later from its exact bytes."""
+
+from datetime import datetime
+from typing import Any
+
+from ingestion.doors.files import FileFormat, decode_row
+from taxonomy.standardize import Plan, RawEvent, Refusal, SourcePlan, decode_json, read
+
+# Doors whose protocol fixes the envelope, whatever the source's own is.
+_PRESETS = {"segment": "segment"}
+
+
+def read_as(decoded: Any, source: SourcePlan, plan: Plan, *, door: str, received_at: datetime, original: bytes) -> list[RawEvent | Refusal]:
+    """Find the events in one decoded record that came through `door`."""
+    events = read(decoded, source, plan, received_at=received_at, original=original, preset=_PRESETS.get(door, ""))
+    if door == "file":
+        for event in events:
+            # When a row was sent was said by another clock about another sending: it corrects nothing.
+            if isinstance(event, RawEvent) and event.sent_at is not None:
+                event.sent_at = None
+    return events
+
+
+def reread(
+    original: bytes, source: SourcePlan, plan: Plan, *, door: str, received_at: datetime, file_format: FileFormat | None = None
+) -> list[RawEvent | Refusal]:
+    """Read a stored record again. `file_format`: how the rows of its file are read."""
+    decoded = decode_row(original, file_format) if file_format else decode_json(original)
+    return read_as(decoded, source, plan, door=door, received_at=received_at, original=original)
