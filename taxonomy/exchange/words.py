@@ -6,7 +6,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from taxonomy.diff import FIELDS, shown
+from taxonomy.diff import FIELDS, shown, title
 from taxonomy.exchange.written import Status, Trouble
 from taxonomy.problems import DEFINITION, PLAN
 
@@ -23,17 +23,35 @@ TROUBLES: dict[str, Promise | str] = {
     "written.unknown_field": gettext_lazy("There is no such field. Remove it, or correct its name."),
     "written.no_such": gettext_lazy("There is no “%(code)s”. Correct it, or add that one too."),
     "written.wrong_type": gettext_lazy("Expected %(expected)s."),
-    "written.twice": gettext_lazy("It is written twice. Remove one of the two."),
+    "written.twice": gettext_lazy("“%(code)s” is written twice. Remove one of the two."),
+    "written.code": gettext_lazy(
+        "“%(seen)s”: use small letters, digits and single underscores, beginning with a letter, such as product_view."
+    ),
+    "written.characters": gettext_lazy("It holds characters that cannot be stored. Type it again."),
+    "written.too_long": gettext_lazy("It has %(length)s characters; %(longest)s is the most."),
+    "written.not_a_choice": gettext_lazy("“%(seen)s” is none of: %(choices)s."),
+    "written.position": gettext_lazy("A position is a whole number, 0 or more."),
+    "written.in_use": gettext_lazy("It cannot go: %(item)s still uses it. Let that one go too, or change it."),
 }
+# What a field expects, as taxonomy/exchange/written.py says it.
+EXPECTED = (
+    gettext_lazy("a text"), gettext_lazy("yes or no"), gettext_lazy("a whole number"), gettext_lazy("a list"), gettext_lazy("a list of texts"),
+    gettext_lazy("groups of codes"), gettext_lazy("fields"), gettext_lazy("codes of attributes"), gettext_lazy("a list of patterns"),
+    gettext_lazy("a list of rows with target, path and transforms"), gettext_lazy("a path, an operator and a value"),
+)  # fmt: skip
 
 
 def trouble_text(trouble: Trouble, names: dict[str, Any]) -> str:
     """One sentence: where, what is wrong, what to do."""
     place = str(FIELDS.get(trouble.field, trouble.field))
     if trouble.code in TROUBLES:
-        said = str(TROUBLES[trouble.code]) % {name: _(str(value)) for name, value in trouble.values.items()}
+        said = str(TROUBLES[trouble.code]) % {name: _told(value, names) for name, value in trouble.values.items()}
     else:
         sentence = DEFINITION[trouble.code][1] if trouble.code in DEFINITION else PLAN.get(trouble.code, trouble.code)
         told = ", ".join(f"{name}: {shown(value, names)}" for name, value in trouble.values.items() if value)
         said = f"{sentence} ({told})" if told else str(sentence)
     return f"{place}: {said}" if place else said
+
+
+def _told(value: Any, names: dict[str, Any]) -> str:
+    return title(names[value]) if value in names else _(str(value)) if str(value) else ""
