@@ -32,6 +32,32 @@ TROUBLES: dict[str, Promise | str] = {
     "written.not_a_choice": gettext_lazy("“%(seen)s” is none of: %(choices)s."),
     "written.position": gettext_lazy("A position is a whole number, 0 or more."),
     "written.in_use": gettext_lazy("It cannot go: %(item)s still uses it. Let that one go too, or change it."),
+    "written.elsewhere": gettext_lazy("“%(title)s” by %(who)s holds it already. Open that proposal and join as a co-author."),
+    "written.also_changed": gettext_lazy("Somebody else changed it meanwhile; this replaces what they wrote."),
+    "written.changed_meanwhile": gettext_lazy("Somebody else changed it meanwhile."),
+    "written.gone_meanwhile": gettext_lazy("It was removed meanwhile; this brings it back."),
+}
+# Why a file or a folder of the plan cannot be read.
+FILES: dict[str, Promise | str] = {
+    "yaml.too_large": gettext_lazy("The file is larger than %(limit)s MB."),
+    "yaml.not_utf8": gettext_lazy("The file is not in UTF-8. Save it as UTF-8."),
+    "yaml.characters": gettext_lazy("The file holds characters that YAML does not allow."),
+    "yaml.syntax": gettext_lazy("This is not YAML: %(problem)s."),
+    "yaml.alias": gettext_lazy("Anchors and aliases are not read here. Write the value out."),
+    "yaml.too_deep": gettext_lazy("It is nested more than %(limit)s levels deep."),
+    "yaml.key": gettext_lazy("The name of a field must be a text."),
+    "yaml.twice": gettext_lazy("“%(key)s” stands here twice. Remove one of the two."),
+    "yaml.tag": gettext_lazy("%(tag)s is not read here: plain values only."),
+    "yaml.documents": gettext_lazy("A second document begins here. One file holds one."),
+    "yaml.not_fields": gettext_lazy("Expected fields with values, found something else."),
+    "yaml.not_list": gettext_lazy("Expected a list, found something else."),
+    "yaml.no_code": gettext_lazy("A category needs its code."),
+    "folder.too_many": gettext_lazy("There are more than %(limit)s files."),
+    "folder.twice": gettext_lazy("“%(code)s” is in %(other)s already. Remove one of the two."),
+    "folder.not_ours": gettext_lazy(
+        "%(path)s is in the way: the folder holds no plan, and nothing in it was touched. Choose an empty folder."
+    ),
+    "folder.no_plan": gettext_lazy("There is no plan in this folder: plan.yaml is missing or of another format. Export one first."),
 }
 # What a field expects, as taxonomy/exchange/written.py says it.
 EXPECTED = (

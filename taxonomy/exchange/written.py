@@ -66,6 +66,8 @@ class Entry:
     before: Definition | None
     after: Definition | None
     troubles: list[Trouble] = dataclasses.field(default_factory=list)
+    # what a person should know before it is taken over
+    notes: list[Trouble] = dataclasses.field(default_factory=list)
 
 
 def write(items: Items) -> Written:
@@ -89,13 +91,14 @@ def read(
     departments: Collection[str],
     whole: Collection[str] = (),
     plain: Callable[[str], str] = line_ends,
+    full: bool = False,
 ) -> list[Entry]:
     """What the written makes of the items of `base`, by kind and in its order; wrong ones with every reason.
 
     `whole`: kinds of which everything was written, so that what is missing goes. Two texts with the same `plain` are the same:
-    what a format cannot carry changes nothing.
+    what a format cannot carry changes nothing. `full`: a field that is not said has its default rather than staying as it is.
     """
-    reader = _Reader(written, base, departments, plain)
+    reader = _Reader(written, base, departments, plain, full)
     entries = [reader.entry(kind, key, fields) for kind in KINDS for key, fields in written.get(kind, {}).items()]
     found = {entry.item for entry in entries}
     for item, one in base.items():
@@ -132,10 +135,11 @@ def _write_one(one: Definition, items: Items) -> Definition:
 
 
 class _Reader:
-    def __init__(self, written: Written, base: Items, departments: Collection[str], plain: Callable[[str], str]) -> None:
+    def __init__(self, written: Written, base: Items, departments: Collection[str], plain: Callable[[str], str], full: bool) -> None:
         self.base = base
         self.departments = departments
         self.plain = plain
+        self.full = full
         self.by_code = {(one["kind"], one["code"].lower()): item for item, one in base.items() if "code" in one}
         self.rules = {_rule_key(one): item for item, one in base.items() if one["kind"] == "rule"}
         self.incoming: dict[tuple[str, str], str] = {}
@@ -151,7 +155,7 @@ class _Reader:
         item = self._rule(key, fields, after) if kind == "rule" else self.incoming[kind, _text(key).lower()]
         before = self.base.get(item)
         if before is not None:
-            said = {name: after[name] for name in after if name in fields or name in ("kind", "code")}
+            said = {name: after[name] for name in after if name in fields or name in ("kind", "code") or (self.full and name in before)}
             after = {**before, **{name: self._as_before(value, before.get(name)) for name, value in said.items()}}
         told = {trouble.field for trouble in troubles}
         missing = (name for name in _NEEDED[kind] if not after.get(name) and (before is None or before.get(name)))
