@@ -2,7 +2,7 @@
 
 `Written` is {kind: {key: fields}}: the key is the item's code; of a rule, its uuid, or any text for one that is new. Fields are
 those of a definition, with codes for what they refer to, and may hold `id`, the permanent uuid, so that a rename stays one.
-What is not said stays as it is; of a new item it is the default.
+What is not said stays as it is; of a new item it is the default. Where a format could not read a value, a Trouble stands for it.
 """
 
 import dataclasses
@@ -190,6 +190,9 @@ class _Reader:
         if kind != "rule":
             found["code"] = _text(key)
         for name, value in fields.items():
+            if isinstance(value, Trouble):
+                troubles.append(value)
+                continue
             if name in ("id", "kind") or (name == "code" and kind != "rule"):
                 continue
             if name not in defaults:
@@ -230,6 +233,9 @@ class _Reader:
     def _uses(self, value: Any, troubles: list[Trouble]) -> list[Definition]:
         uses = []
         for one in value if isinstance(value, list) else self._wrong("attributes", "a list", troubles):
+            if isinstance(one, Trouble):
+                troubles.append(one)
+                continue
             use = _filled(_USE, {"attribute": one} if isinstance(one, str) else one)
             if use is None:
                 self._wrong("attributes", "codes of attributes", troubles)
@@ -238,12 +244,17 @@ class _Reader:
         return _once("attributes", "attribute", uses, self.base, troubles)
 
     def _refinements(self, value: Any, troubles: list[Trouble]) -> list[Definition]:
+        unread = [one for one in value if isinstance(one, Trouble)] if isinstance(value, list) else []
+        troubles += unread
+        value = [one for one in value if one not in unread] if unread else value
         if not _is_texts(value):
             return self._wrong("refinements", "a list of patterns", troubles)
         return _once("refinements", "pattern", [{"pattern": one} for one in value], {}, troubles)
 
     def _rows(self, value: Any, troubles: list[Trouble]) -> list[Definition]:
-        rows = [_filled(_ROW, one) for one in value] if isinstance(value, list) else [None]
+        unread = [one for one in value if isinstance(one, Trouble)] if isinstance(value, list) else []
+        troubles += unread
+        rows = [_filled(_ROW, one) for one in value if one not in unread] if isinstance(value, list) else [None]
         if None in rows:
             return self._wrong("rows", "a list of rows with target, path and transforms", troubles)
         return _once("rows", "target", [one for one in rows if one is not None], {}, troubles)
