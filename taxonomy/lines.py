@@ -33,7 +33,9 @@ def read_constraints(text: str) -> dict[str, Any]:
         constraint = known.get(name.strip().lower())
         if constraint is None or not sign or not written.strip():
             expected = ", ".join(str(label) for label in CONSTRAINTS.values())
-            raise LineError(_("“%(line)s”: write a name, =, and a value. Names: %(expected)s.") % {"line": line.strip(), "expected": expected})
+            raise LineError(
+                _("“%(line)s”: write a name, =, and a value. Names: %(expected)s.") % {"line": line.strip(), "expected": expected}
+            )
         found[constraint] = _read(constraint, written.strip())
     return found
 

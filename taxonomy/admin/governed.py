@@ -52,6 +52,8 @@ class GovernedAdmin(ModelAdmin):
     warn_unsaved_form = True
     change_form_outer_before_template = "taxonomy/_about_item.html"
     list_per_page = 50
+    # actions of the list that write nothing
+    reading_actions: frozenset[str] = frozenset()
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return [*super().get_fieldsets(request, obj), (None, {"fields": ["why", "seen"]})]
@@ -84,7 +86,7 @@ class GovernedAdmin(ModelAdmin):
             return self._locked(request, error.proposal)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        if request.method != "POST":
+        if request.method != "POST" or request.POST.get("action") in self.reading_actions:
             return super().changelist_view(request, extra_context)
         touched = [*request.POST.getlist("_selected_action"), *(value for name, value in request.POST.items() if name.endswith("-id"))]
         try:

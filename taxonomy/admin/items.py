@@ -4,7 +4,7 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import TabularInline
@@ -162,6 +162,8 @@ class TagAdmin(GovernedAdmin):
     search_fields = ["code", "label_en", "label_zh_hans", "synonyms"]
     autocomplete_fields = ["category", "successor"]
     inlines = [TagAttributeInline, RefinementInline]
+    actions = ["download_workbook"]
+    reading_actions = frozenset({"download_workbook"})
     fieldsets = (
         (None, {"fields": ("code", *NAMES, "synonyms")}),
         (gettext_lazy("Place"), {"fields": (("category", "owner"), ("status", "successor"), "one_of")}),
@@ -169,6 +171,12 @@ class TagAdmin(GovernedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Tag]:
         return super().get_queryset(request).annotate(attribute_count=Count("uses"))
+
+    @admin.action(description=gettext_lazy("Download as a workbook, with attributes and rules"), permissions=["view"])
+    def download_workbook(self, request: HttpRequest, queryset: QuerySet[Tag]) -> HttpResponse:
+        from taxonomy.exchange_page import plan_file
+
+        return plan_file(tags=[str(pk) for pk in queryset.values_list("pk", flat=True)])
 
     @admin.display(description=gettext_lazy("name"), ordering="label_en")
     def label(self, tag: Tag) -> str:

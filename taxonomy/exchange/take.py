@@ -9,8 +9,9 @@ from staff.models import Department, User
 from taxonomy.definition import draft_items
 from taxonomy.exchange.written import Entry, Items, Trouble, Written, chosen, line_ends, read
 from taxonomy.merge import merge
-from taxonomy.models import Proposal
+from taxonomy.models import Proposal, Release, Revision
 from taxonomy.propose import NothingChanged, open_proposals, propose_definitions
+from taxonomy.publish import items_of
 from taxonomy.standardize import Problem, check_plan
 
 
@@ -25,6 +26,7 @@ class NotTogether(Exception):
 def compare(
     written: Written,
     *,
+    draft: Items | None = None,
     base: Items | None = None,
     whole: Collection[str] = (),
     plain: Callable[[str], str] = line_ends,
@@ -35,7 +37,7 @@ def compare(
 
     `settle` may put the entries right, such as the positions of rules, before they are brought together with the draft.
     """
-    draft = draft_items()
+    draft = draft_items() if draft is None else draft
     departments = set(Department.objects.values_list("pk", flat=True))
     entries = read(written, draft, departments=departments, whole=whole, plain=plain, full=full)
     if settle:
@@ -48,6 +50,27 @@ def compare(
             entry.status = "wrong"
             entry.troubles.append(Trouble("written.elsewhere", "", {"title": proposal.title, "who": str(proposal.author)}))
     return entries
+
+
+def mark_of_draft() -> int:
+    """A mark of the draft as it stands now: its newest revision."""
+    return Revision.objects.order_by("-id").values_list("id", flat=True).first() or 0
+
+
+def base_of(written: str, draft: Items) -> Items | None:
+    """What a file was written from: "release 1.2.0", or "draft" and its mark. None where that is not known any more."""
+    kind, _space, mark = written.partition(" ")
+    if kind == "release":
+        release = Release.objects.filter(version=mark).first()
+        return items_of(release) if release else None
+    if kind != "draft" or not mark.isdecimal() or len(mark) > 18:
+        return None
+    saved = Revision.objects.filter(id__lte=int(mark)).order_by("item", "-id").distinct("item")
+    found = {str(item): (action, one) for item, action, one in saved.values_list("item", "action", "definition")}
+    recorded = {str(item) for item in Revision.objects.order_by().values_list("item", flat=True).distinct()}
+    stood = {item: one or {} for item, (action, one) in found.items() if action != Revision.Action.DELETED}
+    # what was never saved through the product has no history: it stands as it stood
+    return stood | {item: one for item, one in draft.items() if item not in recorded}
 
 
 def propose_entries(

@@ -36,7 +36,43 @@ TROUBLES: dict[str, Promise | str] = {
     "written.also_changed": gettext_lazy("Somebody else changed it meanwhile; this replaces what they wrote."),
     "written.changed_meanwhile": gettext_lazy("Somebody else changed it meanwhile."),
     "written.gone_meanwhile": gettext_lazy("It was removed meanwhile; this brings it back."),
+    "cell.formula": gettext_lazy("The cell holds a formula. Paste its value instead."),
+    "cell.error": gettext_lazy("The cell holds the error %(seen)s. Write a value."),
+    "cell.date": gettext_lazy("Excel made a date of it: %(seen)s. Format the cell as text and write it again."),
+    "cell.lines": gettext_lazy("%(problem)s"),
+    "cell.json": gettext_lazy("“%(seen)s” is not written as JSON."),
+    "cell.envelope": gettext_lazy("“%(seen)s”: write one a line, such as phone = customer.mobile."),
+    "cell.yes": gettext_lazy("“%(seen)s” is neither yes nor no."),
+    "cell.number": gettext_lazy("“%(seen)s” is no whole number."),
+    "part.left_out": gettext_lazy("Left out: something else of %(item)s is wrong."),
 }
+# Why an upload cannot be read, and what of it was left aside.
+BOOKS: dict[str, Promise | str] = {
+    "book.too_large": gettext_lazy("The file is larger than %(limit)s MB. Upload fewer sheets at a time."),
+    "book.empty": gettext_lazy("The file is empty. Upload a workbook with a header and rows."),
+    "book.password": gettext_lazy("The workbook is protected by a password. Remove the password in Excel and save it again."),
+    "book.old_excel": gettext_lazy("This is a workbook of an old Excel (.xls). Save it as .xlsx."),
+    "book.not_xlsx": gettext_lazy("This is no workbook that can be read, or it is damaged. Save it as .xlsx, or as CSV."),
+    "book.macros": gettext_lazy("The workbook holds macros. Save it as .xlsx, without macros."),
+    "book.bomb": gettext_lazy("Unpacked, the file is larger than %(limit)s MB. It was not opened."),
+    "book.too_many_rows": gettext_lazy("There are more than %(limit)s rows. Upload fewer at a time."),
+    "book.too_long": gettext_lazy("The sheet “%(sheet)s” goes on beyond row %(limit)s. Delete the empty rows below the last one."),
+    "book.cell_too_long": gettext_lazy("The cell %(cell)s holds more than %(limit)s characters."),
+    "book.merged": gettext_lazy("Cells are merged: %(cells)s. Unmerge them and fill in each."),
+    "book.csv": gettext_lazy("%(file)s cannot be read as CSV. Look for a quotation mark that is not closed."),
+    "book.encoding": gettext_lazy("The letters of %(file)s cannot be read. Save it in UTF-8, UTF-16 or GB18030."),
+    "book.no_sheet": gettext_lazy("No sheet is known: there is %(seen)s. Expected one of: %(expected)s."),
+    "book.header_twice": gettext_lazy("The sheet “%(sheet)s” has the column “%(header)s” twice. Remove one of the two."),
+    "book.header_missing": gettext_lazy("The sheet “%(sheet)s” lacks the column %(header)s in its first row. There is: %(seen)s."),
+    "book.columns_ignored": gettext_lazy("Columns left aside in “%(sheet)s”: %(columns)s."),
+    "book.sheet_ignored": gettext_lazy("The sheet “%(sheet)s” was left aside."),
+}
+# Places that are no field of a definition.
+_PLACES: dict[str, Promise | str] = {
+    "path": gettext_lazy("from"), "operator": FIELDS["condition"], "value": gettext_lazy("value"), "required": gettext_lazy("required"),
+    "rule": gettext_lazy("rule"), "pattern": gettext_lazy("pattern"), "target": gettext_lazy("standard attribute"),
+    "transforms": gettext_lazy("transforms"), "id": gettext_lazy("id"),
+}  # fmt: skip
 # Why a file or a folder of the plan cannot be read.
 FILES: dict[str, Promise | str] = {
     "yaml.too_large": gettext_lazy("The file is larger than %(limit)s MB."),
@@ -69,7 +105,8 @@ EXPECTED = (
 
 def trouble_text(trouble: Trouble, names: dict[str, Any]) -> str:
     """One sentence: where, what is wrong, what to do."""
-    place = str(FIELDS.get(trouble.field, trouble.field))
+    head, _dot, rest = trouble.field.partition(".")
+    place = f"{FIELDS.get(head) or _PLACES.get(head, head)} {rest}".strip()
     if trouble.code in TROUBLES:
         said = str(TROUBLES[trouble.code]) % {name: _told(value, names) for name, value in trouble.values.items()}
     else:
@@ -77,6 +114,10 @@ def trouble_text(trouble: Trouble, names: dict[str, Any]) -> str:
         told = ", ".join(f"{name}: {shown(value, names)}" for name, value in trouble.values.items() if value)
         said = f"{sentence} ({told})" if told else str(sentence)
     return f"{place}: {said}" if place else said
+
+
+def book_text(code: str, values: dict[str, Any]) -> str:
+    return str(BOOKS[code]) % values
 
 
 def _told(value: Any, names: dict[str, Any]) -> str:

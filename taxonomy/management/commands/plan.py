@@ -15,7 +15,7 @@ from taxonomy.admin.proposals import said_of
 from taxonomy.definition import draft_items
 from taxonomy.diff import diff, title
 from taxonomy.exchange import folder as folders
-from taxonomy.exchange.take import NotTogether, compare, propose_entries
+from taxonomy.exchange.take import NotTogether, base_of, compare, propose_entries
 from taxonomy.exchange.words import FILES, trouble_text
 from taxonomy.exchange.written import Entry, Items, read
 from taxonomy.models import Release
@@ -107,8 +107,15 @@ def _propose(
 ) -> None:
     by = _colleague(email)
     found = _read(folder)
-    base = items_of(release) if (release := Release.objects.filter(version=found.release).first()) else None
-    entries = compare(found.written, base=base, whole=found.whole, full=True, settle=lambda read: folders.in_order(read, found.written))
+    draft = draft_items()
+    entries = compare(
+        found.written,
+        draft=draft,
+        base=base_of(f"release {found.release}", draft),
+        whole=found.whole,
+        full=True,
+        settle=lambda entries: folders.in_order(entries, found.written),
+    )
     if _is_wrong(found, entries) and not leave_out_wrong:
         _tell(command, found, entries, draft_items(), json=json)
         raise CommandError("Nothing was proposed. Correct what is wrong, or say --leave-out-wrong.", returncode=TROUBLE)
