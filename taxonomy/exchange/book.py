@@ -25,6 +25,8 @@ COLUMNS = 100
 CELL_LONGEST = 100_000
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell [^>]*ref="([A-Z0-9:]{1,30})"')
+# How a workbook writes the first half of Windows' line end, and a text that looks like that.
+_ESCAPE = re.compile("_x005F(_x[0-9A-Fa-f]{4}_)|_x000D_")
 _DAMAGED = (zipfile.BadZipFile, InvalidFileException, ParseError, KeyError, ValueError, TypeError, OSError, EOFError, AttributeError, IndexError)  # fmt: skip
 
 
@@ -146,7 +148,7 @@ def _cell(cell: Any) -> Cell:
         return value
     if isinstance(value, (date, time)):
         return Odd("date", value.isoformat())
-    text = str(value)
+    text = _ESCAPE.sub(lambda found: found.group(1) or "", str(value))
     if len(text) > CELL_LONGEST:
         raise UnreadableBook("book.cell_too_long", cell=cell.coordinate, limit=CELL_LONGEST)
     return text

@@ -1,6 +1,7 @@
 """Cells of a workbook: how each form of value is written, and read again. Never evaluated, never guessed."""
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ from taxonomy.lines import LineError, read_constraints, read_groups, read_words,
 KEPT = "⟨…⟩"
 # What Excel holds in a cell, in characters.
 CELL_LONGEST = 32_767
+# How a workbook writes a character that XML cannot hold.
+_ESCAPE = re.compile("_x005F(?=_x)|_x[0-9A-Fa-f]{4}_")
 _YES = frozenset({"yes", "y", "true", "1", "x", "✓", "✔", "√", "是", "对"})
 _NO = frozenset({"no", "n", "false", "0", "✗", "×", "否", "不", "-"})
 
@@ -86,7 +89,7 @@ def text_of(cell: Cell) -> str:
 
 def plain(text: str) -> str:
     """What is left of a text on its way through a workbook: no control characters, one kind of line end, no blanks around it."""
-    unified = text.replace("\r\n", "\n").replace("\r", "\n")
+    unified = _ESCAPE.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     return "".join(one for one in unified if one >= " " or one in "\t\n").strip()
 
 

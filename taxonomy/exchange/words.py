@@ -44,7 +44,6 @@ TROUBLES: dict[str, Promise | str] = {
     "cell.envelope": gettext_lazy("“%(seen)s”: write one a line, such as phone = customer.mobile."),
     "cell.yes": gettext_lazy("“%(seen)s” is neither yes nor no."),
     "cell.number": gettext_lazy("“%(seen)s” is no whole number."),
-    "part.left_out": gettext_lazy("Left out: something else of %(item)s is wrong."),
 }
 # Why an upload cannot be read, and what of it was left aside.
 BOOKS: dict[str, Promise | str] = {

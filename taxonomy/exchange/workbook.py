@@ -215,8 +215,10 @@ class _Reader:
     def parts(self, at: int, sheet: SheetRead, known: Sheet, columns: list[Column | None]) -> None:
         outer, part = PARTS[known.name]
         of_kind = self.reading.written[known.kind]
+        seen: set[tuple[str, str]] = set()
+        is_complete = self.is_ours or known.kind in self.reading.whole
         for fields in of_kind.values():
-            if self.is_ours or "id" not in fields:
+            if is_complete or "id" not in fields:
                 fields.setdefault(known.within, [])
         for place, (_number, cells) in enumerate(sheet.rows):
             if self._is_removed(cells, columns):
@@ -238,12 +240,13 @@ class _Reader:
             if not part_key:
                 unread.append(Trouble("written.missing", part))
             self.reading.troubles[at, place] += unread
-            said = of_kind.setdefault(key, {}).setdefault(known.within, [])
+            fields = of_kind.setdefault(key, {})
+            said = fields.setdefault(known.within, [] if is_complete else self._parts_there(known, key, fields))
             if unread:
                 said += [Trouble(one.code, known.within, one.values) for one in unread]
             else:
-                said.append(row["pattern"] if part == "pattern" else row)
-
+                _put(said, part, part_key, row["pattern"] if part == "pattern" else row, is_again=(key, part_key) in seen)
+                seen.add((key, part_key))
     def _is_removed(self, cells: list[Cell], columns: list[Column | None]) -> bool:
         """A row that an answer of ours added to show what is missing."""
         told = text_of(self._at(cells, columns, "status_told"))
@@ -261,10 +264,13 @@ class _Reader:
             return None
         return {**stands, **_condition_cells(stands)} if known.kind == "rule" else {**stands, "code": key}
 
-    def _part_stands(self, known: Sheet, key: str, part: str, part_key: str) -> Definition | None:
-        fields = self.reading.written[known.kind].get(key, {})
+    def _parts_there(self, known: Sheet, key: str, fields: Definition) -> list[Any]:
+        """The parts that the item has in the draft, to which a sheet that is not whole only adds."""
         own = self.by_id.get(str(fields.get("id")), (known.kind, key))[1]
-        rows = self.plan[known.kind].get(own, {}).get(known.within) or []
+        return list(self.plan[known.kind].get(own, {}).get(known.within) or [])
+
+    def _part_stands(self, known: Sheet, key: str, part: str, part_key: str) -> Definition | None:
+        rows = self._parts_there(known, key, self.reading.written[known.kind].get(key, {}))
         return next((row for row in rows if isinstance(row, dict) and row[part] == part_key), None)
 
     def _fields(self, cells: list[Cell], columns: list[Column | None], stands: Definition | None) -> Definition:
@@ -286,7 +292,7 @@ class _Reader:
             fields["id"] = stands["id"]
         if known.kind == "rule":
             return self._rule_key(fields, stands, place)
-        code = fields.pop("code", None) or (stands or {}).get("code")
+        code = fields.pop("code", (stands or {}).get("code"))
         if isinstance(code, Trouble) or not code:
             fields["code_told"] = code if isinstance(code, Trouble) else Trouble("written.missing", "code")
             code = (stands or {}).get("code") or f"({_('row')} {place + 2})"
@@ -317,6 +323,15 @@ class _Reader:
 
     def _at(self, cells: list[Cell], columns: list[Column | None], name: str) -> Cell:
         return next((cell for cell, column in zip(cells, columns, strict=False) if column and column.name == name), None)
+
+
+def _put(rows: list[Any], part: str, key: str, row: Any, *, is_again: bool) -> None:
+    """Put a row in the place of the one with its key; `is_again`: the key stands a second time in what came in, which is wrong."""
+    for at, one in enumerate(rows):
+        if not is_again and (one.get(part) if isinstance(one, dict) else one) == key:
+            rows[at] = {**one, **row} if isinstance(one, dict) else row
+            return
+    rows.append(row)
 
 
 def _lines(sheet: Sheet, fields: Definition) -> list[Definition]:
