@@ -247,6 +247,7 @@ class _Reader:
             else:
                 _put(said, part, part_key, row["pattern"] if part == "pattern" else row, is_again=(key, part_key) in seen)
                 seen.add((key, part_key))
+
     def _is_removed(self, cells: list[Cell], columns: list[Column | None]) -> bool:
         """A row that an answer of ours added to show what is missing."""
         told = text_of(self._at(cells, columns, "status_told"))
