@@ -152,7 +152,7 @@ def read_folder(folder: Path) -> Folder:
             code = _code(value.get("code"), path.stem)
             if kind == "source":
                 _take_rules(code, value.pop("rules", None), relative, lines, found)
-            _take(kind, code, value, Place(relative, 1, _lines_of(lines, ())), found)
+            _take(kind, code, value, Place(relative, 1, _lines_of(lines, (), value)), found)
     return found
 
 
@@ -233,7 +233,7 @@ def _read_categories(folder: Path, found: Folder) -> None:
     for at, fields in enumerate(listed if isinstance(listed, list) else []):
         place = ("categories", at)
         if isinstance(fields, dict) and _code(fields.get("code"), ""):
-            _take("category", _code(fields["code"], ""), fields, Place(path.name, lines[place], _lines_of(lines, place)), found)
+            _take("category", _code(fields["code"], ""), fields, Place(path.name, lines[place], _lines_of(lines, place, fields)), found)
         else:
             found.mistakes.append(Mistake(path.name, lines[place], "yaml.no_code", {}))
     if listed is not None and not isinstance(listed, list):
@@ -250,7 +250,7 @@ def _take_rules(source: str, rules: Any, file: str, lines: dict[tuple[Any, ...],
             found.mistakes.append(Mistake(file, lines[place], "yaml.not_fields", {}))
             continue
         key = f"{source}: {_plain(fields.get('name'))} ({at + 1})"
-        _take("rule", key, {**fields, "source": source}, Place(file, lines[place], _lines_of(lines, place)), found)
+        _take("rule", key, {**fields, "source": source}, Place(file, lines[place], _lines_of(lines, place, fields)), found)
 
 
 def _take(kind: str, code: str, fields: Definition, place: Place, found: Folder) -> None:
@@ -267,8 +267,8 @@ def _code(value: Any, otherwise: str) -> str:
     return written if isinstance(written, str) and written else otherwise
 
 
-def _lines_of(lines: dict[tuple[Any, ...], int], place: tuple[Any, ...]) -> dict[str, int]:
-    return {path[-1]: line for path, line in lines.items() if len(path) == len(place) + 1 and path[:-1] == place}
+def _lines_of(lines: dict[tuple[Any, ...], int], place: tuple[Any, ...], fields: Definition) -> dict[str, int]:
+    return {name: lines[*place, name] for name in fields}
 
 
 def _meant(kind: str, name: str, value: Any) -> Any:

@@ -212,7 +212,7 @@ class _Reader:
             elif (expected := _expected(name, value, defaults[name])) is not None:
                 self._wrong(name, expected, troubles)
             else:
-                found[name] = value or defaults[name] if value in (None, "") else value
+                found[name] = defaults[name] if value is None or (value == "" and defaults[name] is None) else value
         return found
 
     def _refer(self, kind: str, name: str, value: Any, troubles: list[Trouble]) -> str | None:
