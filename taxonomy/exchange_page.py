@@ -180,7 +180,8 @@ def upload_answer(request: HttpRequest, upload_id: UUID) -> HttpResponse:
     said = words()
     told = _("What came of each row of %(name)s") % {"name": found.name}
     explained = about(base=report.reading.base, is_selection=report.reading.is_selection, told=told)
-    name = f"{found.name.rpartition('.')[0] or 'plan'}-{_('checked')}.xlsx"
+    checked = _("checked")
+    name = f"{found.name.rpartition('.')[0] or 'plan'}-{checked}.xlsx"
     return _attached(save_xlsx(answer(report.reading, report.entries, report.draft, said), explained, said), name, _XLSX)
 
 
@@ -223,7 +224,7 @@ def _propose(request: HttpRequest, report: Report, form: ProposalForm) -> Any:
         )  # fmt: skip
     except NotTogether as error:
         problems = " ".join(plan_problem(problem, error.names) for problem in error.problems[:5])
-        messages.error(request, f"{_('What was chosen does not hold together.')} {problems}")
+        messages.error(request, _("What was chosen does not hold together. %(problems)s") % {"problems": problems})
     except Exception as error:
         if (said := said_of(error)) is None:
             raise

@@ -15,8 +15,8 @@ from taxonomy.definition import draft_items
 from taxonomy.exchange.book import UnreadableBook, escaped, open_book
 from taxonomy.exchange.cells import KEPT, Words
 from taxonomy.exchange.columns import LANGUAGES, SHEETS, columns_of
-from taxonomy.exchange.workbook import about, around, read_sheets, sheets_of
 from taxonomy.exchange.words import BOOKS, book_text
+from taxonomy.exchange.workbook import about, around, read_sheets, sheets_of
 from taxonomy.exchange.written import KINDS, read
 from taxonomy.exchange.xlsx import ENCODINGS, save_csv, save_xlsx
 from taxonomy.models import Attribute, MappingRule, Proposal, Revision, Tag

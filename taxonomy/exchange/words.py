@@ -39,7 +39,7 @@ TROUBLES: dict[str, Promise | str] = {
     "cell.formula": gettext_lazy("The cell holds a formula. Paste its value instead."),
     "cell.error": gettext_lazy("The cell holds the error %(seen)s. Write a value."),
     "cell.date": gettext_lazy("Excel made a date of it: %(seen)s. Format the cell as text and write it again."),
-    "cell.lines": gettext_lazy("%(problem)s"),
+    "cell.lines": gettext_lazy("It cannot be read. %(problem)s"),
     "cell.json": gettext_lazy("“%(seen)s” is not written as JSON."),
     "cell.envelope": gettext_lazy("“%(seen)s”: write one a line, such as phone = customer.mobile."),
     "cell.yes": gettext_lazy("“%(seen)s” is neither yes nor no."),

@@ -296,7 +296,7 @@ class _Reader:
         code = fields.pop("code", (stands or {}).get("code"))
         if isinstance(code, Trouble) or not code:
             fields["code_told"] = code if isinstance(code, Trouble) else Trouble("written.missing", "code")
-            code = (stands or {}).get("code") or f"({_('row')} {place + 2})"
+            code = (stands or {}).get("code") or f"({place + 2})"
         self.named[known.kind, code.lower()] = code
         if stands is not None:
             self.named.setdefault((known.kind, stands["code"].lower()), code)
