@@ -115,7 +115,9 @@ def test_headers_of_a_sheet_differ_from_each_other(language):
         for sheet in SHEETS.values():
             labels = [str(column.label) for column in sheet.columns]
             assert len(set(labels)) == len(labels)
-            assert [columns_of(sheet)[label.lower().replace(" ", "_")].name for label in labels] == [column.name for column in sheet.columns]
+            assert [columns_of(sheet)[label.lower().replace(" ", "_")].name for label in labels] == [
+                column.name for column in sheet.columns
+            ]
         titles = [str(sheet.title) for sheet in SHEETS.values()]
         assert len(set(titles)) == len(titles) and all(len(title) <= 28 for title in titles)
 
@@ -135,7 +137,15 @@ def test_a_workbook_helps_who_fills_it_in(items):
 
 def test_nothing_written_is_a_formula(items):
     tag = next(item for item, one in items.items() if one.get("code") == "login")
-    evil = items | {tag: {**items[tag], "label_en": '=HYPERLINK("http://x")', "description_en": "+1", "label_zh_hans": "@x", "description_zh_hans": "-1\t"}}
+    evil = items | {
+        tag: {
+            **items[tag],
+            "label_en": '=HYPERLINK("http://x")',
+            "description_en": "+1",
+            "label_zh_hans": "@x",
+            "description_zh_hans": "-1\t",
+        }
+    }
     made = load_workbook(io.BytesIO(workbook_of(evil)))
     assert all(cell.data_type != "f" for sheet in made for row in sheet for cell in row)
     assert changes(workbook_of(evil), evil) == {}
@@ -153,7 +163,9 @@ def test_what_is_escaped_in_csv_is_read_as_it_was(items, text):
     assert escaped(text)[0] not in "=+-@\t\r＝＋－＠"
 
 
-@pytest.mark.parametrize("text", ["a\r\nb", "a\x0bb", " padded ", "_x000D_", "x" * 40_000, KEPT, "😀🏽", "1.0", "2026-01-31", "yes", "中\n文"])
+@pytest.mark.parametrize(
+    "text", ["a\r\nb", "a\x0bb", " padded ", "_x000D_", "x" * 40_000, KEPT, "😀🏽", "1.0", "2026-01-31", "yes", "中\n文"]
+)
 def test_what_a_workbook_cannot_carry_stays_as_it_is(items, text):
     tag = next(item for item, one in items.items() if one.get("code") == "login")
     odd = items | {tag: {**items[tag], "description_en": text}}
@@ -208,11 +220,15 @@ def test_parts_go_with_their_rows_and_items_only_as_removed(items):
 
 
 def test_a_workbook_of_ones_own_says_only_what_it_says(items):
-    content = book(**{"行为标签" if False else "tags": [["Name in Chinese", "remarks", "CODE"], ["登录账号", "ours", "login"], ["", "", ""]]})
+    content = book(
+        **{"行为标签" if False else "tags": [["Name in Chinese", "remarks", "CODE"], ["登录账号", "ours", "login"], ["", "", ""]]}
+    )
     reading, entries = come_in(content, items)
     assert reading.notes == [("book.columns_ignored", {"sheet": "tags", "columns": "remarks"})]
     changed = [entry for entry in entries if entry.status == "changed"]
-    assert [(entry.after["label_zh_hans"], entry.after["attributes"]) for entry in changed] == [("登录账号", changed[0].before["attributes"])]
+    assert [(entry.after["label_zh_hans"], entry.after["attributes"]) for entry in changed] == [
+        ("登录账号", changed[0].before["attributes"])
+    ]
 
 
 @pytest.mark.parametrize(
@@ -264,6 +280,13 @@ def test_what_is_wrong_in_a_row_is_told_in_that_row(items, sheet, row, code):
     assert marked[-1][0] == "wrong" and marked[-1][1] and "%(" not in marked[-1][1]
     found = {one.code for entry in entries for one in entry.troubles} | {one.code for told in reading.troubles.values() for one in told}
     assert code in found
+
+
+def test_cells_beyond_the_header_are_left_aside(items):
+    sheet = open_book(
+        book(tags=[["code", "name in English", None, "  "], ["login", "Sign in", None, None, "more", *[None] * 300, "far"]]), "x.xlsx"
+    )[0]
+    assert (sheet.header, sheet.rows) == (["code", "name in English"], [(2, ["login", "Sign in"])])
 
 
 def test_numbers_are_read_as_texts_where_texts_are_meant(items):
@@ -380,7 +403,9 @@ def test_every_code_of_an_upload_has_its_sentence():
 
     from django.conf import settings
 
-    text = "".join((settings.BASE_DIR / f"taxonomy/{name}.py").read_text() for name in ("exchange/book", "exchange/workbook", "exchange_page"))
+    text = "".join(
+        (settings.BASE_DIR / f"taxonomy/{name}.py").read_text() for name in ("exchange/book", "exchange/workbook", "exchange_page")
+    )
     assert set(re.findall(r'"(book\.[a-z_]+)"', text)) == set(BOOKS)
 
 
@@ -466,7 +491,11 @@ def test_adding_updating_and_removing_are_chosen_apart(marketer, client):
                 rows.delete_rows(row)
 
     page = post(client, edited(download(client).content, edit)).url
-    assert [(one["name"], one["checked"]) for one in client.get(page).context["choices"]] == [("add", True), ("update", True), ("remove", False)]
+    assert [(one["name"], one["checked"]) for one in client.get(page).context["choices"]] == [
+        ("add", True),
+        ("update", True),
+        ("remove", False),
+    ]
     client.post(page, {"remove": "1", "title": "t", "why": "w"})
     assert [one.kind for one in Proposal.objects.get().items.all()] == ["rule"]
     assert not Attribute.objects.filter(code="brand_new").exists()
@@ -482,7 +511,8 @@ def test_nothing_chosen_and_no_reason_are_told(marketer, client):
 def test_a_choice_that_does_not_hold_together_is_refused_with_the_reason(marketer, client):
     tag = Tag.objects.first()
     content = book(
-        attributes=[["code", "name in English", "name in Chinese"], ["brand_new", "a", "b"]], tag_attributes=[["tag", "attribute"], [tag.code, "brand_new"]]
+        attributes=[["code", "name in English", "name in Chinese"], ["brand_new", "a", "b"]],
+        tag_attributes=[["tag", "attribute"], [tag.code, "brand_new"]],
     )
     page = post(client, content).url
     answer = client.post(page, {"update": "1", "title": "t", "why": "w"})
@@ -500,11 +530,15 @@ def test_codes_that_change_places_are_refused_in_words(marketer, client):
 
 def test_what_others_changed_since_the_download_stays(marketer, client):
     tag = Tag.objects.first()
-    content = edited(download(client).content, lambda made: put(made["Tags"], find(made["Tags"], "code", tag.code), "name in English", "Mine"))
+    content = edited(
+        download(client).content, lambda made: put(made["Tags"], find(made["Tags"], "code", tag.code), "name in English", "Mine")
+    )
     from taxonomy.history import record_revision
 
     record_revision(tag, by=None, action=Revision.Action.CREATED)
-    content = edited(download(client).content, lambda made: put(made["Tags"], find(made["Tags"], "code", tag.code), "name in English", "Mine"))
+    content = edited(
+        download(client).content, lambda made: put(made["Tags"], find(made["Tags"], "code", tag.code), "name in English", "Mine")
+    )
     tag.label_zh_hans = "别人改的"
     tag.save()
     record_revision(tag, by=None, action=Revision.Action.CHANGED)
@@ -520,9 +554,7 @@ def test_what_others_changed_since_the_download_stays(marketer, client):
 
 def test_a_selection_holds_what_it_stands_on_and_removes_nothing(marketer, client):
     tag = Tag.objects.filter(rules__isnull=False, uses__isnull=False).first()
-    answer = client.post(
-        reverse("admin:taxonomy_tag_changelist"), {"action": "download_workbook", "_selected_action": [str(tag.pk)]}
-    )
+    answer = client.post(reverse("admin:taxonomy_tag_changelist"), {"action": "download_workbook", "_selected_action": [str(tag.pk)]})
     made = load_workbook(io.BytesIO(answer.content))
     assert [row[0] for row in made["Tags"].iter_rows(min_row=2, values_only=True)] == [tag.code]
     assert {row[0] for row in made["Attributes"].iter_rows(min_row=2, values_only=True)} == {use.attribute.code for use in tag.uses.all()}
@@ -611,5 +643,7 @@ def test_an_item_in_another_proposal_is_told_and_left_to_it(marketer, client):
 
 
 def test_html_in_a_workbook_is_text_on_the_page(marketer, client):
-    page = post(client, book(attributes=[["code", "name in English", "name in Chinese"], ["brand_new", "<script>alert(1)</script>", "b"]])).url
+    page = post(
+        client, book(attributes=[["code", "name in English", "name in Chinese"], ["brand_new", "<script>alert(1)</script>", "b"]])
+    ).url
     assert "<script>alert(1)" not in client.get(page).content.decode()

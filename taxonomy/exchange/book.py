@@ -22,6 +22,8 @@ ROWS = 50_000
 # Rows looked at in one sheet, empty ones included: some programs write a million of those.
 ROWS_SEEN = 200_000
 COLUMNS = 100
+# The page of explanations has them under a title in the first.
+_ABOUT_COLUMNS = 2
 CELL_LONGEST = 100_000
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell [^>]*ref="([A-Z0-9:]{1,30})"')
@@ -112,7 +114,7 @@ def _open_xlsx(content: bytes) -> Iterator[SheetRead]:
         for sheet in book.worksheets:
             if sheet.sheet_state == "visible":
                 sheet.reset_dimensions()
-                yield _sheet(sheet.title, ([_cell(one) for one in row] for row in sheet.iter_rows(max_col=COLUMNS)))
+                yield _sheet(sheet.title, ([_cell(one) for one in row[:COLUMNS]] for row in sheet.iter_rows()))
     finally:
         book.close()
 
@@ -126,11 +128,14 @@ def _sheet(title: str, rows: Iterable[list[Cell]]) -> SheetRead:
         if all(cell is None or cell == "" for cell in cells):
             continue
         if found is None:
-            found = SheetRead(title, [cell.text if isinstance(cell, Odd) else "" if cell is None else str(cell).strip() for cell in cells])
+            texts = [cell.text if isinstance(cell, Odd) else "" if cell is None else str(cell).strip() for cell in cells]
+            while not texts[-1]:
+                texts.pop()
+            found = SheetRead(title, texts)
             continue
         if len(found.rows) >= ROWS:
             raise UnreadableBook("book.too_many_rows", limit=ROWS)
-        found.rows.append((number, cells))
+        found.rows.append((number, cells[: max(len(found.header), _ABOUT_COLUMNS)]))
     return found or SheetRead(title, [])
 
 
