@@ -29,6 +29,7 @@ AREAS: list[tuple[Any, list[tuple[Any, str, str, str | None]]]] = [
             (_("Unreleased changes"), "edit_note", "admin:taxonomy_proposal_unreleased", "taxonomy.view_proposal"),
             (_("Proposals"), "rate_review", "admin:taxonomy_proposal_changelist", "taxonomy.view_proposal"),
             (_("Releases"), "new_releases", "admin:taxonomy_release_changelist", "taxonomy.view_release"),
+            (_("In and out"), "swap_vert", "plan_exchange", "taxonomy.view_tag"),
             (_("Checks"), "checklist", "admin:taxonomy_checksetting_changelist", "taxonomy.view_checksetting"),
             (_("Who signs"), "how_to_vote", "admin:taxonomy_reviewpolicy_changelist", "taxonomy.view_reviewpolicy"),
         ],

@@ -11,6 +11,7 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path("", include("staff.urls")),
+    path("", include("taxonomy.urls")),
     path("", include("ingestion.urls")),
     path("", include("profiles.urls")),
     path("dictionary/", include("taxonomy.dictionary.urls")),

@@ -71,9 +71,34 @@ def _columns(kind: str) -> list[str]:
     return ["id", *_PLAIN[kind], *_OPTIONAL.get(kind, ()), *_REFERENCES[kind].values(), *condition]
 
 
-@transaction.atomic
 def apply_definition(item_id: str | UUID, wanted: Definition) -> models.Model:
     """Write a definition to the draft, creating the row or replacing what it says."""
+    return apply_definitions({str(item_id): wanted})[0]
+
+
+@transaction.atomic
+def apply_definitions(wanted: Items) -> list[Any]:
+    """Write definitions of one kind to the draft. A few queries, however many; their rows, in the order given."""
+    alike: dict[frozenset[str], list[tuple[str, Definition]]] = defaultdict(list)
+    for item, one in wanted.items():
+        columns = _written_columns(one)
+        alike[frozenset(columns)].append((item, columns))
+    model = MODELS[next(iter(wanted.values()))["kind"]]
+    for names, rows in alike.items():
+        # what a definition does not say stays as it is
+        model._default_manager.bulk_create(
+            [model(pk=UUID(item), **columns) for item, columns in rows],
+            update_conflicts=True,
+            unique_fields=["id"],
+            update_fields=[*(model._meta.get_field(name).name for name in names), "updated_at"],
+            batch_size=1_000,
+        )
+    written = {str(row.pk): row for row in model._default_manager.filter(pk__in=wanted)}
+    _write_inlines({written[item]: one for item, one in wanted.items()})
+    return [written[item] for item in wanted]
+
+
+def _written_columns(wanted: Definition) -> Definition:
     kind = wanted["kind"]
     labels = () if kind == "rule" else _LABELS
     columns = {name: wanted[name] for name in (*_PLAIN[kind], *labels) if name in wanted}
@@ -83,9 +108,7 @@ def apply_definition(item_id: str | UUID, wanted: Definition) -> models.Model:
         columns["of"] = wanted.get("of") or ""
     if kind == "rule":
         columns |= _condition_columns(wanted.get("condition"))
-    row, _ = MODELS[kind]._default_manager.update_or_create(pk=UUID(str(item_id)), defaults=columns)
-    _write_inlines(row, wanted)
-    return row
+    return columns
 
 
 def _definitions(kind: str, rows: Iterable[Any]) -> Items:
@@ -149,24 +172,33 @@ def _inlines(kind: str, rows: list[Any], *, every: bool = False) -> dict[UUID, D
     return found
 
 
-def _write_inlines(row: Any, wanted: Definition) -> None:
-    if wanted["kind"] == "tag":
-        row.uses.all().delete()
+def _write_inlines(rows: dict[Any, Definition]) -> None:
+    """Replace the inlines of rows of one kind: {row: its definition}."""
+    kind = next(iter(rows.values()))["kind"]
+    if kind == "tag":
+        TagAttribute.objects.filter(tag__in=rows).delete()
         TagAttribute.objects.bulk_create(
             TagAttribute(
                 tag=row, position=at, attribute_id=use["attribute"], required=use["required"], constraints=use["constraints"],
-                watch_until=use.get("watch_until"),
+                watch_until=use.get("watch_until") or None,
             )
-            for at, use in enumerate(wanted.get("attributes", []))
+            for row, one in rows.items()
+            for at, use in enumerate(one.get("attributes", []))
         )  # fmt: skip
-        row.modes.all().delete()
+        TagMode.objects.filter(tag__in=rows).delete()
         TagMode.objects.bulk_create(
-            TagMode(tag=row, source_id=one["source"] or None, mode=one["mode"]) for one in wanted.get("modes") or []
+            TagMode(tag=row, source_id=mode["source"] or None, mode=mode["mode"])
+            for row, one in rows.items()
+            for mode in one.get("modes") or []
         )
-        row.refinements.all().delete()
+        Refinement.objects.filter(tag__in=rows).delete()
         Refinement.objects.bulk_create(
-            Refinement(tag=row, position=at, pattern=refinement["pattern"]) for at, refinement in enumerate(wanted.get("refinements", []))
+            Refinement(tag=row, position=at, pattern=refinement["pattern"])
+            for row, one in rows.items()
+            for at, refinement in enumerate(one.get("refinements", []))
         )
-    elif wanted["kind"] == "rule":
-        row.rows.all().delete()
-        MappingRow.objects.bulk_create(MappingRow(rule=row, position=at, **line) for at, line in enumerate(wanted.get("rows", [])))
+    elif kind == "rule":
+        MappingRow.objects.filter(rule__in=rows).delete()
+        MappingRow.objects.bulk_create(
+            MappingRow(rule=row, position=at, **line) for row, one in rows.items() for at, line in enumerate(one.get("rows", []))
+        )

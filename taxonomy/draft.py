@@ -9,8 +9,8 @@ from django.db import connection, models, transaction
 from django.db.models.deletion import ProtectedError
 
 from staff.models import User
-from taxonomy.definition import KINDS, MODELS, Definition, apply_definition
-from taxonomy.history import record_revision
+from taxonomy.definition import KINDS, MODELS, Definition, apply_definitions
+from taxonomy.history import record_revision, record_revisions
 from taxonomy.models import Proposal, ProposalItem, Revision
 
 # Any two writers of the draft, and a proposal that is submitted, wait for each other on this lock.
@@ -62,10 +62,10 @@ def last_saved(item_id: Any) -> int:
 
 def write_items(wanted: dict[str, Definition | None], *, by: User | None, why: str) -> None:
     """Bring draft rows to definitions, None: remove the row. Within `writing`. Raises ItemInUse."""
-    for item, one in sorted(wanted.items(), key=lambda pair: KINDS.index(pair[1]["kind"]) if pair[1] else -1):
-        if one is not None:
-            new = not MODELS[one["kind"]]._default_manager.filter(pk=UUID(item)).exists()
-            record_revision(apply_definition(item, one), by=by, action=Revision.Action.CREATED if new else Revision.Action.CHANGED, why=why)
+    for kind in KINDS:
+        if of_kind := {item: one for item, one in wanted.items() if one is not None and one["kind"] == kind}:
+            there = {str(pk) for pk in MODELS[kind]._default_manager.filter(pk__in=of_kind).values_list("pk", flat=True)}
+            record_revisions(apply_definitions(of_kind), created=of_kind.keys() - there, by=by, why=why)
     gone = [UUID(item) for item, one in wanted.items() if one is None]
     for kind in reversed(KINDS):
         for row in MODELS[kind]._default_manager.filter(pk__in=gone):

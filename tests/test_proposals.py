@@ -13,7 +13,7 @@ from taxonomy.current import current
 from taxonomy.definition import apply_definition, definition, draft_items
 from taxonomy.draft import ItemInUse, ItemLocked, writing
 from taxonomy.ending import warn_of_endings
-from taxonomy.models import Attribute, MappingRule, Proposal, Release, ReviewPolicy, Source, Tag, Vote
+from taxonomy.models import Attribute, MappingRule, Proposal, Release, ReviewPolicy, Revision, Source, Tag, Vote
 from taxonomy.propose import (
     ElsewhereProposed,
     NothingChanged,
@@ -405,3 +405,26 @@ def test_owners_are_warned_before_what_holds_for_a_while_ends(people):
         assert warn_of_endings(today) == warned
         asked = {notice.user.department_id for notice in Notice.objects.select_related("user")}
         assert asked == ({rule.source.owner_id, rule.tag.owner_id} & {"marketing", "sales", "service", "data", "product", "compliance"} if warned else set())  # fmt: skip
+
+
+def test_many_definitions_are_written_with_as_many_queries_as_few(people, django_assert_max_num_queries):
+    first = Attribute.objects.first()
+    wanted = {f"11111111-1111-4111-8111-{number:012}": definition(first) | {"code": f"brand_new_{number}"} for number in range(300)}
+    with django_assert_max_num_queries(60):
+        proposal = propose_definitions(wanted, title="t", why="w", by=people["mia"])
+    assert proposal.items.count() == 300
+    assert Revision.objects.filter(item__in=wanted, action=Revision.Action.CREATED, by=people["mia"]).count() == 300
+
+
+def test_what_is_written_as_it_stands_leaves_no_history(people):
+    first = Attribute.objects.first()
+    propose_definitions({str(first.pk): definition(first) | {"label_en": "New"}}, title="t", why="w", by=people["mia"])
+    revision = Revision.objects.get(item=first.pk)
+    assert (revision.action, revision.definition["label_en"]) == ("changed", "New")
+    first.refresh_from_db()
+    created, changed = first.created_at, first.updated_at
+    discard([str(first.pk)], by=people["mia"])
+    discard([str(first.pk)], by=people["mia"])
+    first.refresh_from_db()
+    assert Revision.objects.filter(item=first.pk).count() == 2
+    assert first.created_at == created and first.updated_at > changed

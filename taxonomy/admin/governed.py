@@ -56,6 +56,8 @@ class GovernedAdmin(ModelAdmin):
     warn_unsaved_form = True
     change_form_outer_before_template = "taxonomy/_about_item.html"
     list_per_page = 50
+    # actions of the list that write nothing
+    reading_actions: frozenset[str] = frozenset()
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """What grants let the person read; every list, form, history and search of the admin begins here."""
@@ -110,7 +112,7 @@ class GovernedAdmin(ModelAdmin):
             return self._outside(request, error, object_id)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        if request.method != "POST":
+        if request.method != "POST" or request.POST.get("action") in self.reading_actions:
             return super().changelist_view(request, extra_context)
         touched = [*request.POST.getlist("_selected_action"), *(value for name, value in request.POST.items() if name.endswith("-id"))]
         try:

@@ -4,7 +4,7 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import TabularInline
@@ -171,6 +171,8 @@ class TagAdmin(ShowsLookalikes):
     search_fields = ["code", "label_en", "label_zh_hans", "synonyms"]
     autocomplete_fields = ["category", "successor"]
     inlines = [TagAttributeInline, RefinementInline, TagModeInline]
+    actions = ["download_workbook"]
+    reading_actions = frozenset({"download_workbook"})
     fieldsets = (
         (None, {"fields": ("code", *NAMES, "synonyms")}),
         (gettext_lazy("Place"), {"fields": (("category", "owner"), ("status", "successor"), "one_of", "watch_until")}),
@@ -188,6 +190,12 @@ class TagAdmin(ShowsLookalikes):
             "watched": [(labels.get(one.source, ""), one.path, title_for(one.code), one) for one in found],
             "still_sent": [(labels.get(source, ""), use) for source, use in uses.items()],
         }
+
+    @admin.action(description=gettext_lazy("Download as a workbook, with attributes and rules"), permissions=["view"])
+    def download_workbook(self, request: HttpRequest, queryset: QuerySet[Tag]) -> HttpResponse:
+        from taxonomy.exchange_page import plan_file
+
+        return plan_file(tags=[str(pk) for pk in queryset.values_list("pk", flat=True)])
 
     @admin.display(description=gettext_lazy("name"), ordering="label_en")
     def label(self, tag: Tag) -> str:

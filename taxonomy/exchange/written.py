@@ -2,16 +2,18 @@
 
 `Written` is {kind: {key: fields}}: the key is the item's code; of a rule, its uuid, or any text for one that is new. Fields are
 those of a definition, with codes for what they refer to, and may hold `id`, the permanent uuid, so that a rename stays one.
-What is not said stays as it is; of a new item it is the default.
+What is not said stays as it is; of a new item it is the default. Where a format could not read a value, a Trouble stands for it.
 """
 
 import dataclasses
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
-from taxonomy.standardize import check_plan
+from taxonomy.exchange.shapes import Trouble, misfits
+from taxonomy.standardize import Problem, check_plan
 from taxonomy.standardize.types import check_definition
 
 Definition = dict[str, Any]
@@ -53,15 +55,8 @@ OPTIONAL: dict[str, Definition] = {
 }  # fmt: skip
 _NEEDED = {"category": (), "attribute": (), "tag": ("category", "owner"), "source": ("owner",), "rule": ("source", "tag", "name")}
 _USE: Definition = {"attribute": "", "required": False, "constraints": {}}
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """What is wrong with one thing somebody wrote. The sentences stand in taxonomy/exchange/words.py."""
-
-    code: str
-    field: str = ""
-    values: dict[str, Any] = dataclasses.field(default_factory=dict)
+_ROW: Definition = {"target": "", "path": "", "transforms": ""}
+_CONDITION: Definition = {"path": "", "operator": "", "value": ""}
 
 
 @dataclass(slots=True)
@@ -75,6 +70,8 @@ class Entry:
     before: Definition | None
     after: Definition | None
     troubles: list[Trouble] = dataclasses.field(default_factory=list)
+    # what a person should know before it is taken over
+    notes: list[Trouble] = dataclasses.field(default_factory=list)
 
 
 def write(items: Items) -> Written:
@@ -86,12 +83,26 @@ def write(items: Items) -> Written:
     return written
 
 
-def read(written: Written, base: Items, *, departments: Collection[str], whole: Collection[str] = ()) -> list[Entry]:
+def line_ends(text: str) -> str:
+    """The text with the line ends of a file: a browser sends others."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read(
+    written: Written,
+    base: Items,
+    *,
+    departments: Collection[str],
+    whole: Collection[str] = (),
+    plain: Callable[[str], str] = line_ends,
+    full: bool = False,
+) -> list[Entry]:
     """What the written makes of the items of `base`, by kind and in its order; wrong ones with every reason.
 
-    `whole`: kinds of which everything was written, so that what is missing goes.
+    `whole`: kinds of which everything was written, so that what is missing goes. Two texts with the same `plain` are the same:
+    what a format cannot carry changes nothing. `full`: a field that is not said has its default rather than staying as it is.
     """
-    reader = _Reader(written, base, departments)
+    reader = _Reader(written, base, departments, plain, full)
     entries = [reader.entry(kind, key, fields) for kind in KINDS for key, fields in written.get(kind, {}).items()]
     found = {entry.item for entry in entries}
     for item, one in base.items():
@@ -130,9 +141,11 @@ def _write_one(one: Definition, items: Items) -> Definition:
 
 
 class _Reader:
-    def __init__(self, written: Written, base: Items, departments: Collection[str]) -> None:
+    def __init__(self, written: Written, base: Items, departments: Collection[str], plain: Callable[[str], str], full: bool) -> None:
         self.base = base
         self.departments = departments
+        self.plain = plain
+        self.full = full
         self.by_code = {(one["kind"], one["code"].lower()): item for item, one in base.items() if "code" in one}
         self.rules = {_rule_key(one): item for item, one in base.items() if one["kind"] == "rule"}
         self.incoming: dict[tuple[str, str], str] = {}
@@ -148,14 +161,24 @@ class _Reader:
         item = self._rule(key, fields, after) if kind == "rule" else self.incoming[kind, _text(key).lower()]
         before = self.base.get(item)
         if before is not None:
-            said = {name: one for name, one in after.items() if name in fields or name in ("kind", "code")}
-            after = {**{name: one for name, one in before.items() if name not in fields}, **said}
-        else:
-            troubles += [Trouble("written.missing", name) for name in _NEEDED[kind] if not after.get(name)]
+            said = {name: after[name] for name in after if name in fields or name in ("kind", "code") or (self.full and name in before)}
+            kept = {name: one for name, one in before.items() if name not in (fields.keys() | said.keys())}
+            if self.full:
+                kept = {name: one for name, one in kept.items() if name not in OPTIONAL.get(kind, {})}
+            after = {**kept, **{name: self._as_before(value, before.get(name)) for name, value in said.items()}}
+        told = {trouble.field for trouble in troubles}
+        missing = (name for name in _NEEDED[kind] if not after.get(name) and (before is None or before.get(name)))
+        troubles += [Trouble("written.missing", name) for name in missing if name not in told]
+        troubles += misfits(after, before)
         if kind == "attribute":
             troubles += [Trouble(one.code, _field_of(one.code), {"expected": one.expected}) for one in check_definition(after)]
         status: Status = "wrong" if troubles else "added" if before is None else "unchanged" if before == after else "changed"
         return Entry(kind, key, item, status, before, after, troubles)
+
+    def _as_before(self, value: Any, before: Any) -> Any:
+        if isinstance(value, str) and isinstance(before, str) and self.plain(value) == self.plain(before):
+            return before
+        return value
 
     def _item(self, kind: str, key: str, fields: Any) -> str:
         """The uuid written, of a known item; else the one of this code; else a new one."""
@@ -177,6 +200,9 @@ class _Reader:
         if kind != "rule":
             found["code"] = _text(key)
         for name, value in fields.items():
+            if isinstance(value, Trouble):
+                troubles.append(value)
+                continue
             if name in ("id", "kind") or (name == "code" and kind != "rule"):
                 continue
             if name not in defaults:
@@ -190,11 +216,15 @@ class _Reader:
             elif name == "modes":
                 found[name] = self._modes(value, troubles)
             elif name == "refinements":
-                found[name] = [{"pattern": one} for one in value] if _is_texts(value) else self._wrong(name, "a list of patterns", troubles)
-            elif _fits(value, defaults[name]):
-                found[name] = value
+                found[name] = self._refinements(value, troubles)
+            elif name == "rows":
+                found[name] = self._rows(value, troubles)
+            elif name == "condition":
+                found[name] = self._condition(value, troubles)
+            elif (expected := _expected(name, value, defaults[name])) is not None:
+                self._wrong(name, expected, troubles)
             else:
-                self._wrong(name, _kind_of(defaults[name]), troubles)
+                found[name] = defaults[name] if value is None or (value == "" and defaults[name] is None) else value
         return {name: value for name, value in found.items() if value or name not in optional}
 
     def _refer(self, kind: str, name: str, value: Any, troubles: list[Trouble]) -> str | None:
@@ -215,13 +245,40 @@ class _Reader:
     def _uses(self, value: Any, troubles: list[Trouble]) -> list[Definition]:
         uses = []
         for one in value if isinstance(value, list) else self._wrong("attributes", "a list", troubles):
-            use = {"attribute": one} if isinstance(one, str) else one
-            if not isinstance(use, dict) or not isinstance(use.get("attribute"), str):
-                self._wrong("attributes", "codes of attributes", troubles)
+            if isinstance(one, Trouble):
+                troubles.append(one)
                 continue
-            if found := self._refer("attribute", "attributes", use["attribute"], troubles):
-                uses.append({**_USE, **use, "attribute": found})
-        return uses
+            use = _filled(_USE, {"attribute": one} if isinstance(one, str) else one)
+            if use is None:
+                self._wrong("attributes", "codes of attributes", troubles)
+            elif found := self._refer("attribute", "attributes", use["attribute"], troubles):
+                uses.append({**use, "attribute": found})
+        return _once("attributes", "attribute", uses, self.base, troubles)
+
+    def _refinements(self, value: Any, troubles: list[Trouble]) -> list[Definition]:
+        unread = [one for one in value if isinstance(one, Trouble)] if isinstance(value, list) else []
+        troubles += unread
+        value = [one for one in value if one not in unread] if unread else value
+        if not _is_texts(value):
+            return self._wrong("refinements", "a list of patterns", troubles)
+        return _once("refinements", "pattern", [{"pattern": one} for one in value], {}, troubles)
+
+    def _rows(self, value: Any, troubles: list[Trouble]) -> list[Definition]:
+        unread = [one for one in value if isinstance(one, Trouble)] if isinstance(value, list) else []
+        troubles += unread
+        rows = [_filled(_ROW, one) for one in value if one not in unread] if isinstance(value, list) else [None]
+        if None in rows:
+            return self._wrong("rows", "a list of rows with target, path and transforms", troubles)
+        return _once("rows", "target", [one for one in rows if one is not None], {}, troubles)
+
+    def _condition(self, value: Any, troubles: list[Trouble]) -> Definition | None:
+        if value in (None, "", {}):
+            return None
+        found = _filled(_CONDITION, value)
+        if found is None or not found["path"]:
+            self._wrong("condition", "a path, an operator and a value", troubles)
+            return None
+        return found
 
     def _modes(self, value: Any, troubles: list[Trouble]) -> list[Definition]:
         modes = []
@@ -244,15 +301,33 @@ def _check_together(entries: list[Entry], base: Items) -> None:
         if entry.after is not None and seen.setdefault((entry.kind, entry.item), entry) is not entry:
             entry.status = "wrong"
             entry.troubles.append(Trouble("written.twice", "code", {"code": entry.key}))
-    after = base | chosen(entries, remove=True)
-    items = {item: one for item, one in after.items() if one is not None}
     known = {(problem.code, problem.item) for problem in check_plan(base)}
-    by_item = {entry.item: entry for entry in entries if entry.status in ("added", "changed")}
-    for problem in check_plan(items):
-        wrong = by_item.get(problem.item)
-        if wrong is not None and (problem.code, problem.item) not in known:
-            wrong.status = "wrong"
-            wrong.troubles.append(Trouble(problem.code, problem.path, dict(problem.values)))
+    # what is wrong is left out, so that what stands on it becomes wrong too
+    while _mark(entries, [problem for problem in check_plan(_together(base, entries)) if (problem.code, problem.item) not in known]):
+        pass
+
+
+def _together(base: Items, entries: list[Entry]) -> Items:
+    return {item: one for item, one in (base | chosen(entries, remove=True)).items() if one is not None}
+
+
+def _mark(entries: list[Entry], problems: list[Problem]) -> bool:
+    """Mark what is to blame for each problem as wrong; whether anything was."""
+    by_item = {entry.item: entry for entry in entries if entry.status in ("added", "changed", "removed")}
+    marked = False
+    for problem in problems:
+        target = str(problem.values.get("target"))
+        if problem.code == "reference.missing" and target in by_item and by_item[target].status == "removed":
+            entry, trouble = by_item[target], Trouble("written.in_use", "", {"item": problem.item})
+        elif problem.item in by_item:
+            entry, trouble = by_item[problem.item], Trouble(problem.code, problem.path, dict(problem.values))
+        else:
+            continue
+        marked = True
+        entry.status = "wrong"
+        if trouble not in entry.troubles:
+            entry.troubles.append(trouble)
+    return marked
 
 
 def _rule_key(rule: Definition) -> tuple[Any, ...]:
@@ -264,14 +339,34 @@ def _field_of(code: str) -> str:
     return {"definition.type": "type", "definition.of": "of", "definition.fields": "fields"}.get(code, "constraints")
 
 
-def _fits(value: Any, default: Any) -> bool:
+def _expected(name: str, value: Any, default: Any) -> str | None:
+    """What the field expects, None where the value is of that type."""
     if default is None or isinstance(default, str):
-        return value is None or isinstance(value, (str, dict) if default is None else str)
-    return isinstance(value, type(default)) and (isinstance(default, bool) or not isinstance(value, bool))
+        return None if value is None or isinstance(value, str) else "a text"
+    if isinstance(default, bool):
+        return None if isinstance(value, bool) else "yes or no"
+    if isinstance(default, int):
+        return None if type(value) is int else "a whole number"
+    if name == "one_of":
+        return None if isinstance(value, list) and all(map(_is_texts, value)) else "groups of codes"
+    if isinstance(default, list):
+        return None if _is_texts(value) else "a list of texts"
+    return None if isinstance(value, dict) else "fields"
 
 
-def _kind_of(default: Any) -> str:
-    return {bool: "yes or no", int: "a whole number", list: "a list", dict: "fields"}.get(type(default), "a text")
+def _filled(defaults: Definition, value: Any) -> Definition | None:
+    """The fields with defaults where they are not said; None for other fields, other types, or where the first is missing."""
+    if not isinstance(value, dict) or not value.get(next(iter(defaults))) or value.keys() - defaults.keys():
+        return None
+    filled = {**defaults, **{name: one for name, one in value.items() if one is not None}}
+    return filled if all(type(filled[name]) is type(default) for name, default in defaults.items()) else None
+
+
+def _once(field: str, key: str, rows: list[Definition], names: Items, troubles: list[Trouble]) -> list[Definition]:
+    for seen, count in Counter(row[key] for row in rows).items():
+        if count > 1:
+            troubles.append(Trouble("written.twice", field, {"code": names.get(seen, {}).get("code", seen)}))
+    return rows
 
 
 def _is_texts(value: Any) -> bool:

@@ -1,0 +1,112 @@
+"""What somebody wrote, beside what others changed meanwhile; and the proposal made of it. Never a direct write."""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from django.db import IntegrityError
+
+from staff.models import Department, User
+from taxonomy.definition import draft_items
+from taxonomy.exchange.written import Entry, Items, Trouble, Written, chosen, line_ends, read
+from taxonomy.merge import merge
+from taxonomy.models import Proposal, Release, Revision
+from taxonomy.propose import NothingChanged, open_proposals, propose_definitions
+from taxonomy.publish import items_of
+from taxonomy.standardize import Problem, check_plan
+
+
+class NotTogether(Exception):
+    """What was chosen would not hold together without what was not. All the problems; none where only the draft refuses it."""
+
+    def __init__(self, problems: list[Problem], names: Items) -> None:
+        super().__init__(", ".join(sorted({problem.code for problem in problems})))
+        self.problems, self.names = problems, names
+
+
+def compare(
+    written: Written,
+    *,
+    draft: Items | None = None,
+    base: Items | None = None,
+    whole: Collection[str] = (),
+    plain: Callable[[str], str] = line_ends,
+    full: bool = False,
+    settle: Callable[[list[Entry]], Any] | None = None,
+) -> list[Entry]:
+    """What the written makes of the draft. `base`: what the draft was when it was written out, so that what others changed since stays.
+
+    `settle` may put the entries right, such as the positions of rules, before they are brought together with the draft.
+    """
+    draft = draft_items() if draft is None else draft
+    departments = set(Department.objects.values_list("pk", flat=True))
+    entries = read(written, draft, departments=departments, whole=whole, plain=plain, full=full)
+    if settle:
+        settle(entries)
+    if base is not None:
+        entries = [entry for entry in entries if _beside(entry, base)]
+    held = open_proposals([entry.item for entry in entries if entry.status in ("added", "changed", "removed")])
+    for entry in entries:
+        if proposal := held.get(entry.item):
+            entry.status = "wrong"
+            entry.troubles.append(Trouble("written.elsewhere", "", {"title": proposal.title, "who": str(proposal.author)}))
+    return entries
+
+
+def mark_of_draft() -> int:
+    """A mark of the draft as it stands now: its newest revision."""
+    return Revision.objects.order_by("-id").values_list("id", flat=True).first() or 0
+
+
+def base_of(written: str, draft: Items) -> Items | None:
+    """What a file was written from: "release 1.2.0", or "draft" and its mark. None where that is not known any more."""
+    kind, _space, mark = written.partition(" ")
+    if kind == "release":
+        release = Release.objects.filter(version=mark).first()
+        return items_of(release) if release else None
+    if kind != "draft" or not mark.isdecimal() or len(mark) > 18:
+        return None
+    saved = Revision.objects.filter(id__lte=int(mark)).order_by("item", "-id").distinct("item")
+    found = {str(item): (action, one) for item, action, one in saved.values_list("item", "action", "definition")}
+    recorded = {str(item) for item in Revision.objects.order_by().values_list("item", flat=True).distinct()}
+    stood = {item: one or {} for item, (action, one) in found.items() if action != Revision.Action.DELETED}
+    # what was never saved through the product has no history: it stands as it stood
+    return stood | {item: one for item, one in draft.items() if item not in recorded}
+
+
+def propose_entries(
+    entries: list[Entry], *, title: str, why: str, by: User, add: bool = True, update: bool = True, remove: bool = False
+) -> Proposal:
+    """A proposal of the entries chosen. Raises NothingChanged, NotTogether, and what `propose_definitions` does."""
+    wanted = chosen(entries, add=add, update=update, remove=remove)
+    if not wanted:
+        raise NothingChanged
+    draft = draft_items()
+    after = {item: one for item, one in (draft | wanted).items() if one is not None}
+    known = {(problem.code, problem.item) for problem in check_plan(draft)}
+    if problems := [problem for problem in check_plan(after) if (problem.code, problem.item) not in known]:
+        raise NotTogether(problems, draft | after)
+    try:
+        return propose_definitions(wanted, title=title, why=why, by=by)
+    except IntegrityError as error:
+        # Two items that change codes with each other: the draft holds each code once at any moment.
+        raise NotTogether([], draft | after) from error
+
+
+def _beside(entry: Entry, base: Items) -> bool:
+    """Bring an entry together with what others changed since `base`; False where nothing is asked of it any more."""
+    was = base.get(entry.item)
+    if entry.status == "removed":
+        if was is None:
+            return False
+        if was != entry.before:
+            entry.notes.append(Trouble("written.changed_meanwhile"))
+    elif entry.status == "added" and was is not None:
+        if was == entry.after:
+            return False
+        entry.notes.append(Trouble("written.gone_meanwhile"))
+    elif entry.status == "changed" and was is not None and entry.before is not None and entry.after is not None and was != entry.before:
+        _found, conflicts = merge(was, entry.before, entry.after)
+        entry.after, _none = merge(was, entry.before, entry.after, keep_mine=frozenset(conflicts))
+        entry.status = "unchanged" if entry.after == entry.before else "changed"
+        entry.notes += [Trouble("written.also_changed", field) for field in dict.fromkeys(field for field, _row in conflicts)]
+    return True
