@@ -75,11 +75,14 @@ def read_files(uploads: Collection[tuple[str, bytes]]) -> tuple[Files, list[Left
     """The files that were given, zips unpacked; those that cannot be are told."""
     files: Files = {}
     left_out = []
-    for name, body in uploads:
+    for number, (name, body) in enumerate(uploads, 1):
         try:
-            files |= unpack(name, body)
+            inner = unpack(name, body)
         except Unreadable as error:
             left_out.append(LeftOut(name, "", error.code))
+            continue
+        # Files of different folders may have one name: Iglu calls them all 1-0-0.
+        files |= {path if path not in files else f"{number}/{path}": one for path, one in inner.items()}
     return files, left_out
 
 
