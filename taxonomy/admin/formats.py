@@ -47,7 +47,9 @@ class _FilesField(forms.FileField):
 
 class DownloadForm(forms.Form):
     format = forms.ChoiceField(
-        label=gettext_lazy("Format"), choices=[(one.name, one.label) for one in FORMATS.values() if one.write], widget=UnfoldAdminSelectWidget
+        label=gettext_lazy("Format"),
+        choices=[(one.name, one.label) for one in FORMATS.values() if one.write],
+        widget=UnfoldAdminSelectWidget,
     )
     category = forms.ModelChoiceField(
         Category.objects.all(), label=gettext_lazy("Category"), required=False, to_field_name="code", empty_label=gettext_lazy("the whole plan"),
@@ -63,7 +65,7 @@ class UploadForm(forms.Form):
     format = forms.ChoiceField(
         label=gettext_lazy("Format"), choices=[(one.name, one.label) for one in FORMATS.values()], widget=UnfoldAdminSelectWidget
     )
-    files = _FilesField(
+    uploads = _FilesField(
         label=gettext_lazy("Files"), widget=_Files(attrs={"class": "tl-input"}),
         help_text=gettext_lazy("One or several files, or a zip of a folder. References between them are followed; nothing is fetched from elsewhere."),
     )  # fmt: skip
@@ -81,10 +83,12 @@ class UploadForm(forms.Form):
         help_text=gettext_lazy("If one source sends its events under these names: they become its mapping rules. Without one, they are kept as synonyms."),
     )  # fmt: skip
 
-    def clean_files(self) -> list[Any]:
-        files: list[Any] = self.cleaned_data["files"]
+    def clean_uploads(self) -> list[Any]:
+        files: list[Any] = self.cleaned_data["uploads"]
         if sum(one.size for one in files) > MAX_BYTES:
-            raise forms.ValidationError(_("Together the files are larger than %(limit)s MB. Send them in parts.") % {"limit": MAX_BYTES >> 20})
+            raise forms.ValidationError(
+                _("Together the files are larger than %(limit)s MB. Send them in parts.") % {"limit": MAX_BYTES >> 20}
+            )
         return files
 
 
@@ -188,7 +192,7 @@ class _Pages:
 
 def _look(cleaned: dict[str, Any]) -> Looked:
     choices = Choices(cleaned["category"].code, cleaned["owner"].pk, cleaned["source"].code if cleaned["source"] else "")
-    return look_at(cleaned["format"], [(one.name or "file", one.read()) for one in cleaned["files"]], choices)
+    return look_at(cleaned["format"], [(one.name or "file", one.read()) for one in cleaned["uploads"]], choices)
 
 
 def _export(cleaned: dict[str, Any]) -> Any:
@@ -203,7 +207,11 @@ def _by_status(looked: Looked) -> list[dict[str, Any]]:
     for status in ("wrong", "changed", "added", "unchanged"):
         entries = [entry for entry in looked.entries if entry.status == status]
         rows = [
-            {"kind": entry.kind, "title": title(entry.after) if entry.after else entry.key, "troubles": [trouble_text(one, names) for one in entry.troubles]}
+            {
+                "kind": entry.kind,
+                "title": title(entry.after) if entry.after else entry.key,
+                "troubles": [trouble_text(one, names) for one in entry.troubles],
+            }
             for entry in entries[:_SHOWN]
         ]
         if entries:

@@ -12,7 +12,20 @@ from taxonomy.exchange.formats.carry import Carried, Choices, carry
 from taxonomy.exchange.formats.documents import Files, Unreadable, pack, unpack
 from taxonomy.exchange.formats.found import Found, Items, LeftOut, Sent
 
-__all__ = ["FORMATS", "Carried", "Choices", "Exported", "Format", "LeftOut", "Unreadable", "export_as", "part_of", "read_as", "read_files", "unpack"]
+__all__ = [
+    "FORMATS",
+    "Carried",
+    "Choices",
+    "Exported",
+    "Format",
+    "LeftOut",
+    "Unreadable",
+    "export_as",
+    "part_of",
+    "read_as",
+    "read_files",
+    "unpack",
+]
 
 
 class Format(NamedTuple):

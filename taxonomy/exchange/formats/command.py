@@ -96,7 +96,11 @@ def _uploads(paths: list[str]) -> list[tuple[str, bytes]]:
     for given in paths:
         path = Path(given)
         if path.is_dir():
-            inner = [one for one in sorted(path.rglob("*")) if one.is_file() and not any(part.startswith(".") for part in one.relative_to(path).parts)]
+            inner = [
+                one
+                for one in sorted(path.rglob("*"))
+                if one.is_file() and not any(part.startswith(".") for part in one.relative_to(path).parts)
+            ]
             uploads += [(str(one.relative_to(path)), one.read_bytes()) for one in inner]
         elif path.is_file():
             uploads.append((path.name, path.read_bytes()))

@@ -130,6 +130,14 @@ def decoded(body: bytes) -> str:
     raise Unreadable("file.encoding")
 
 
+def dump_json(document: Any) -> bytes:
+    return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def dump_yaml(document: Any) -> bytes:
+    return str(yaml.dump(document, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=140)).encode()
+
+
 def _refuse(text: str) -> Any:
     raise ValueError(text)
 
@@ -149,6 +157,16 @@ def _check_size(value: Any) -> None:
 
 # libyaml is ten times faster; where PyYAML was built without it, Python's own will do.
 _SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+_SAFE_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Dumper(_SAFE_DUMPER):  # type: ignore[misc]
+    """Writes what is used twice twice, where YAML would put an alias."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 class _Loader(_SAFE):  # type: ignore[misc]

@@ -16,7 +16,9 @@ def describe(schema: Schema, uses: list[Use]) -> None:
     """Give each property its attribute's name in English and what it means."""
     for use in uses:
         own = schema["properties"][use.code]
-        own |= {key: text for key, field in (("title", "label_en"), ("description", "description_en")) if (text := use.attribute.get(field))}
+        own |= {
+            key: text for key, field in (("title", "label_en"), ("description", "description_en")) if (text := use.attribute.get(field))
+        }
 
 
 def told(missed: dict[str, Missed]) -> list[LeftOut]:
@@ -26,12 +28,16 @@ def told(missed: dict[str, Missed]) -> list[LeftOut]:
 def ours_of(use: Use) -> Schema:
     """What a property's schema cannot say of its attribute."""
     one = use.attribute
-    said = {name: one[name] for name in ("label_zh_hans", "description_zh_hans", "unit", "personal") if one.get(name) not in ("", "none", None)}
+    said = {
+        name: one[name] for name in ("label_zh_hans", "description_zh_hans", "unit", "personal") if one.get(name) not in ("", "none", None)
+    }
     definition = {name: one[name] for name in _DEFINES if one.get(name)}
     return {"id": use.item, **said, "definition": definition, **({"tightened": use.tightened} if use.tightened else {})}
 
 
-def read_event(reader: SchemaReader, schema: Any, *, file: str, name: str, found: Found, dialects: tuple[Dialect, ...] = ()) -> FoundTag | None:
+def read_event(
+    reader: SchemaReader, schema: Any, *, file: str, name: str, found: Found, dialects: tuple[Dialect, ...] = ()
+) -> FoundTag | None:
     """The tag that a schema of a whole event describes; None if it describes none."""
     where = f"tag:{clean(name, 80)}"
     node = reader.whole(schema, file=file, where=where)
@@ -67,11 +73,13 @@ def read_event(reader: SchemaReader, schema: Any, *, file: str, name: str, found
 
 
 def _one_of(schema: Schema) -> tuple[list[list[str]], str]:
-    """"At least one of": anyOf that asks for one name each, or several such under allOf."""
+    """ "At least one of": anyOf that asks for one name each, or several such under allOf."""
     for keyword, parts in (("anyOf", [schema]), ("allOf", schema.get("allOf"))):
         if not isinstance(parts, list) or not parts:
             continue
-        groups = [_names(part.get("anyOf")) if isinstance(part, dict) and (part is schema or part.keys() == {"anyOf"}) else [] for part in parts]
+        groups = [
+            _names(part.get("anyOf")) if isinstance(part, dict) and (part is schema or part.keys() == {"anyOf"}) else [] for part in parts
+        ]
         if all(groups):
             return groups, keyword
     return [], ""
@@ -80,7 +88,12 @@ def _one_of(schema: Schema) -> tuple[list[list[str]], str]:
 def _names(choices: Any) -> list[str]:
     names = []
     for choice in choices if isinstance(choices, list) else []:
-        if not isinstance(choice, dict) or choice.keys() != {"required"} or not isinstance(choice["required"], list) or len(choice["required"]) != 1:
+        if (
+            not isinstance(choice, dict)
+            or choice.keys() != {"required"}
+            or not isinstance(choice["required"], list)
+            or len(choice["required"]) != 1
+        ):
             return []
         names.append(str(choice["required"][0]))
     return names

@@ -107,7 +107,7 @@ def tags_of(items: Items) -> list[tuple[str, Definition, list[Use]]]:
 
 
 # What a field says when it says nothing.
-_NOTHING = (None, "", [], {}, False, "none")
+_NOTHING: tuple[Any, ...] = (None, "", [], {}, False, "none")
 # Carried by every format, or what the other fields hang on.
 _ALWAYS = {"kind", "code", "type", "of", "fields", "constraints", "attributes", "name", "position"}
 
@@ -122,7 +122,9 @@ def not_carried(items: Items, *, tag: set[str], attribute: set[str], category: s
         if kind not in carries or (kind == "category" and not category) or (kind == "attribute" and item not in used):
             left.append(LeftOut(where, "", "item"))
             continue
-        left += [LeftOut(where, name, "field") for name, value in one.items() if name not in carries[kind] | _ALWAYS and value not in _NOTHING]
+        left += [
+            LeftOut(where, name, "field") for name, value in one.items() if name not in carries[kind] | _ALWAYS and value not in _NOTHING
+        ]
     return sorted(left)
 
 

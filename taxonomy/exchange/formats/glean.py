@@ -3,7 +3,7 @@
 from typing import Any
 
 from taxonomy.exchange.formats.documents import Files
-from taxonomy.exchange.formats.found import Found, FoundAttribute, FoundTag, parsed
+from taxonomy.exchange.formats.found import Definition, Found, FoundAttribute, FoundTag, parsed
 from taxonomy.exchange.formats.names import clean, code_of
 
 _TYPES = {"string": "text", "boolean": "boolean", "quantity": "integer"}
@@ -61,5 +61,5 @@ def _attribute(key: str, about: Any, where: str, found: Found) -> FoundAttribute
         return None
     for field in sorted(about.keys() - {"type", "description"}):
         found.miss(where, clean(str(field), 80), "keyword")
-    definition = {"type": _TYPES[kind], "of": None, "fields": {}, "constraints": {}}
+    definition: Definition = {"type": _TYPES[kind], "of": None, "fields": {}, "constraints": {}}
     return FoundAttribute(key, definition | ({"description_en": text} if (text := clean(about.get("description"))) else {}))

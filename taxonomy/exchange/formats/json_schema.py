@@ -1,11 +1,10 @@
 """JSON Schema, one file per tag: draft 2020-12 and draft-07. What it has no word for stands under "x-tagline". Pure."""
 
-import json
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
-from taxonomy.exchange.formats.documents import Files
+from taxonomy.exchange.formats.documents import Files, dump_json
 from taxonomy.exchange.formats.events import OURS, describe, ours_of, read_event, told
 from taxonomy.exchange.formats.found import Definition, Found, FoundTag, Items, LeftOut, Sent, Use, not_carried, parsed, tags_of
 from taxonomy.exchange.formats.schema_in import SchemaReader
@@ -31,14 +30,10 @@ def writer(dialect: Dialect) -> Callable[[Items, str], Sent]:
             for use in uses:
                 own = schema["properties"][use.code]
                 own |= ({"examples": [use.attribute["example"]]} if use.attribute.get("example") else {}) | {OURS: ours_of(use)}
-            files[f"{tag['code']}.schema.json"] = dump(_file(item, tag, items, schema, dialect, version, uses))
+            files[f"{tag['code']}.schema.json"] = dump_json(_file(item, tag, items, schema, dialect, version, uses))
         return Sent(files, sorted(set(left_out)))
 
     return write
-
-
-def dump(document: Any) -> bytes:
-    return (json.dumps(document, ensure_ascii=False, indent=2, default=str) + "\n").encode()
 
 
 def _file(item: str, tag: Definition, items: Items, schema: Schema, dialect: Dialect, version: str, uses: list[Use]) -> Schema:

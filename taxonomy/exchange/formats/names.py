@@ -10,7 +10,7 @@ CODE_CHARACTERS = 80
 
 _CODE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 _HAN = re.compile(r"[\u3400-\u9fff]+")
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[a-z][0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 # Enough of a name to tell two long ones apart.
 _HASH_CHARACTERS = 8
 

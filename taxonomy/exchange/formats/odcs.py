@@ -6,10 +6,20 @@ What it has no word for stands in customProperties under "tagline".
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-import yaml
-
-from taxonomy.exchange.formats.documents import Files
-from taxonomy.exchange.formats.found import Definition, Found, FoundAttribute, FoundTag, Items, LeftOut, Sent, Use, not_carried, parsed, tags_of
+from taxonomy.exchange.formats.documents import Files, dump_yaml
+from taxonomy.exchange.formats.found import (
+    Definition,
+    Found,
+    FoundAttribute,
+    FoundTag,
+    Items,
+    LeftOut,
+    Sent,
+    Use,
+    not_carried,
+    parsed,
+    tags_of,
+)
 from taxonomy.exchange.formats.names import clean
 from taxonomy.exchange.formats.schema_in import SchemaReader
 from taxonomy.exchange.formats.schema_out import SHAPES, Dialect, Missed, Schema, as_read, schema_of
@@ -38,7 +48,11 @@ def write(items: Items, version: str) -> Sent:
     left_out: list[LeftOut] = not_carried(items, tag=_TAG, attribute=_ATTRIBUTE)
     objects = []
     for item, tag, uses in tags_of(items):
-        ours = {name: tag[name] for name in ("label_zh_hans", "description_zh_hans", "status", "owner", "synonyms", "one_of", "system") if tag.get(name)}
+        ours = {
+            name: tag[name]
+            for name in ("label_zh_hans", "description_zh_hans", "status", "owner", "synonyms", "one_of", "system")
+            if tag.get(name)
+        }
         ours |= {name: items[tag[name]]["code"] for name in ("category", "successor") if tag.get(name) in items}
         ours |= {"refinements": [one["pattern"] for one in tag["refinements"]]} if tag.get("refinements") else {}
         words = {key: tag[field] for key, field in (("businessName", "label_en"), ("description", "description_en")) if tag.get(field)}
@@ -60,16 +74,7 @@ def write(items: Items, version: str) -> Sent:
         "status": "active",
         "schema": objects,
     }
-    body = str(yaml.dump(contract, Dumper=_Plain, allow_unicode=True, sort_keys=False, width=140)).encode()
-    return Sent({"tagline.odcs.yaml": body}, sorted(set(left_out)))
-
-
-_SAFE: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-
-
-class _Plain(_SAFE):  # type: ignore[misc]
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
+    return Sent({"tagline.odcs.yaml": dump_yaml(contract)}, sorted(set(left_out)))
 
 
 def _described(use: Use, left_out: list[LeftOut]) -> Schema:
@@ -93,7 +98,11 @@ def _property(name: str, definition: Definition, tightened: Definition, missed: 
     bounds: Schema = {}
     if definition["type"] in ("date", "datetime"):
         given = [definition.get("constraints") or {}, tightened]
-        bounds = {key: choose(values) for key, choose in (("minimum", max), ("maximum", min)) if (values := [str(one[key]) for one in given if key in one])}
+        bounds = {
+            key: choose(values)
+            for key, choose in (("minimum", max), ("maximum", min))
+            if (values := [str(one[key]) for one in given if key in one])
+        }
         told = []
     missed += told
     property_ = _from_schema(name, schema, missed)
@@ -119,7 +128,10 @@ def _from_schema(name: str, schema: Schema, missed: Missed) -> Schema:
         property_["items"] = _from_schema("", schema["items"], missed)
     if schema.get("properties"):
         required = schema.get("required", [])
-        property_["properties"] = [_from_schema(field, part, missed) | ({"required": True} if field in required else {}) for field, part in schema["properties"].items()]
+        property_["properties"] = [
+            _from_schema(field, part, missed) | ({"required": True} if field in required else {})
+            for field, part in schema["properties"].items()
+        ]
     return property_
 
 
@@ -248,13 +260,17 @@ def _take(attribute: FoundAttribute, part: Schema, where: str, found: Found) -> 
     if ours is None:
         return
     attribute.item = ours["id"]
-    attribute.definition |= {name: ours[name] for name in ("label_zh_hans", "description_zh_hans", "unit") if isinstance(ours.get(name), str)}
+    attribute.definition |= {
+        name: ours[name] for name in ("label_zh_hans", "description_zh_hans", "unit") if isinstance(ours.get(name), str)
+    }
     given, tightened = ours.get("definition"), ours.get("tightened", {})
     if not isinstance(given, dict) or not isinstance(tightened, dict):
         return
     definition = {"of": None, "fields": {}, "constraints": {}, **given}
     try:
-        same = as_read(_property(part["name"], definition, tightened, [])) == {key: part[key] for key in ("name", "logicalType", "logicalTypeOptions", "quality", "items", "properties") if key in part}
+        same = as_read(_property(part["name"], definition, tightened, [])) == {
+            key: part[key] for key in ("name", "logicalType", "logicalTypeOptions", "quality", "items", "properties") if key in part
+        }
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError):
         return
     if same:

@@ -41,7 +41,9 @@ def propose_written(written: Written, *, title: str, why: str, by: User) -> Prop
 def sound(entries: list[Entry], base: Items) -> dict[str, Definition | None]:
     """What is to be proposed, without what hangs on something wrong: a rule whose tag is, a tag whose attribute is."""
     wanted = chosen(entries)
-    while orphans := [item for item, one in wanted.items() if one and not all(other in base or other in wanted for other in _refers_to(one))]:
+    while orphans := [
+        item for item, one in wanted.items() if one and not all(other in base or other in wanted for other in _refers_to(one))
+    ]:
         for item in orphans:
             del wanted[item]
     return wanted

@@ -3,10 +3,8 @@
 import re
 from typing import Any
 
-import yaml
-
-from taxonomy.exchange.formats.documents import Files
-from taxonomy.exchange.formats.found import Found, Items, LeftOut, Sent, Use, not_carried, tags_of
+from taxonomy.exchange.formats.documents import Files, dump_yaml
+from taxonomy.exchange.formats.found import Items, LeftOut, Sent, Use, not_carried, tags_of
 from taxonomy.exchange.formats.rudderstack_read import CONFIG, FORMATS, read
 from taxonomy.exchange.formats.schema_out import Dialect, Schema, schema_of
 from taxonomy.standardize.types import TYPES
@@ -15,6 +13,7 @@ __all__ = ["read", "write"]
 
 _DIALECT = Dialect("")
 _NAME = re.compile(r"[A-Z_a-z][ \w,.-]{1,63}[\w,.-]", re.ASCII)
+_UNUSABLE = re.compile("[^a-zA-Z0-9_-]")
 # RudderStack's own limit of a property's name.
 _NAME_CHARACTERS = 65
 _SNAKE = {camel: snake for snake, camel in CONFIG.items()}
@@ -24,6 +23,9 @@ def write(items: Items, version: str) -> Sent:
     left_out: list[LeftOut] = not_carried(items, tag={"description_en", "category"}, attribute={"description_en"}, category={"label_en"})
     catalog = _Catalog(left_out)
     events, rules = [], []
+    for _, _, uses in tags_of(items):
+        for use in uses:
+            catalog.register(use.code, use.code, schema_of(use.attribute, dialect=_DIALECT)[0], use.attribute.get("description_en") or "")
     for _, tag, uses in tags_of(items):
         event = {"id": tag["code"], "name": tag["code"], "event_type": "track", "description": tag.get("description_en") or ""}
         if tag.get("category") in items:
@@ -63,26 +65,34 @@ class _Catalog:
         self._left_out += [LeftOut(f"attribute:{tag_code}.{use.code}", name, "field") for name in sorted(use.tightened)]
         if schema.get("type") == "array" and use.attribute.get("of") not in (None, "object"):
             taken = set(TYPES["list"].constraints)
-            self._left_out += [LeftOut(f"attribute:{use.code}", name, "field") for name in (use.attribute.get("constraints") or {}) if name not in taken]
+            self._left_out += [
+                LeftOut(f"attribute:{use.code}", name, "field") for name in (use.attribute.get("constraints") or {}) if name not in taken
+            ]
             if use.attribute.get("of") not in ("text", "integer", "decimal", "boolean"):
                 self._left_out.append(LeftOut(f"attribute:{use.code}", "of", "field"))
         return self._refer(use.code, use.code, schema, use.attribute.get("description_en") or "", required=use.required)
 
-    def _refer(self, wanted: str, name: str, schema: Schema, description: str, *, required: bool) -> Schema:
-        inner = schema["items"] if schema["type"] == "array" else schema
-        own = {"id": wanted, "name": name, "description": description, **_typed(schema, self._left_out, wanted)}
+    def register(self, path: str, name: str, schema: Schema, description: str) -> str:
+        """The id of the property of this name and type: the first that asked for one. Attributes come before parts of others."""
+        wanted = _UNUSABLE.sub("_", path.replace(".", "-"))
+        own = {"id": wanted, "name": name, "description": description, **_typed(schema, self._left_out, path)}
         identity = (name, f"{own['type']} {own.get('item_type')}")
         known = self._ids.setdefault(identity, wanted)
         if known == wanted:
             self._by_id.setdefault(wanted, {key: value for key, value in own.items() if value != ""})
         elif {**self._by_id[known], "id": "", "description": ""} != {**own, "id": "", "description": ""}:
-            self._left_out.append(LeftOut(f"attribute:{wanted}", "config", "rudder.one_per_name"))
+            self._left_out.append(LeftOut(f"attribute:{path}", "config", "rudder.one_per_name"))
         if len(name) > _NAME_CHARACTERS:
-            self._left_out.append(LeftOut(f"attribute:{wanted}", "name", "name.long"))
+            self._left_out.append(LeftOut(f"attribute:{path}", "name", "name.long"))
+        return known
+
+    def _refer(self, path: str, name: str, schema: Schema, description: str, *, required: bool) -> Schema:
+        known = self.register(path, name, schema, description)
+        inner = schema["items"] if schema["type"] == "array" else schema
         reference: Schema = {"property": f"#property:{known}", "required": required}
         if inner.get("properties"):
             reference["properties"] = [
-                self._refer(re.sub(r"[^a-zA-Z0-9_-]", "_", f"{wanted}-{field}"), field, part, "", required=field in inner.get("required", []))
+                self._refer(f"{path}.{field}", field, part, "", required=field in inner.get("required", []))
                 for field, part in inner["properties"].items()
             ]
         return reference
@@ -98,5 +108,4 @@ def _typed(schema: Schema, left_out: list[LeftOut], where: str) -> Schema:
 
 
 def _dump(kind: str, spec: Any) -> bytes:
-    document = {"version": "rudder/v1", "kind": kind, "metadata": {"name": "tagline"}, "spec": spec}
-    return str(yaml.safe_dump(document, allow_unicode=True, sort_keys=False, width=140)).encode()
+    return dump_yaml({"version": "rudder/v1", "kind": kind, "metadata": {"name": "tagline"}, "spec": spec})

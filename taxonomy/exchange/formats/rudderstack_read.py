@@ -146,7 +146,9 @@ class _Reader:
         if resource is None:
             return None
         name = self._name(resource)
-        read = self.schemas.attribute(self._schema(resource, self._references(reference, tag.name), 0), file="", where=f"{where}.{clean(name, 80)}")
+        read = self.schemas.attribute(
+            self._schema(resource, self._references(reference, tag.name), 0), file="", where=f"{where}.{clean(name, 80)}"
+        )
         if read is None:
             return None
         definition, nullable = read
@@ -173,11 +175,13 @@ class _Reader:
             schema = {"type": kinds[0] if len(kinds) == 1 else kinds} if kinds else {}
         config = resource.get("config", resource.get("propConfig"))
         config = config if isinstance(config, dict) else {}
-        schema |= {CONFIG.get(key, key): value for key, value in config.items() if key not in ("itemTypes", "item_types")}
+        schema |= {str(CONFIG.get(key, key)): value for key, value in config.items() if key not in ("itemTypes", "item_types")}
         entries = _kinds(resource, "item_type") or _kinds({"types": config.get("itemTypes", config.get("item_types"))}, "type")
         if entries:
             entry = self.resolve(entries[0], "custom-type", where) if entries[0].startswith("#") else None
-            schema["items"] = self._schema(entry, [], depth + 1) if entry is not None else {"type": entries[0] if len(entries) == 1 else entries}
+            schema["items"] = (
+                self._schema(entry, [], depth + 1) if entry is not None else {"type": entries[0] if len(entries) == 1 else entries}
+            )
         own = self._references(resource, str(resource.get("name"))) + nested
         if own:
             holder = schema.setdefault("items", {"type": "object"}) if schema.get("type") == "array" else schema

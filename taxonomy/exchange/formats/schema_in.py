@@ -1,21 +1,23 @@
 """JSON Schema of any draft to attributes: what the standard can say is taken, all else is listed. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Any
+from typing import Any, TypeGuard
 
 from taxonomy.exchange.formats.found import Definition, LeftOut
 from taxonomy.exchange.formats.names import clean
 from taxonomy.exchange.formats.patterns import from_ecma
-from taxonomy.exchange.formats.references import References, Unresolved
+from taxonomy.exchange.formats.schema_node import Node, NodeReader
 from taxonomy.exchange.formats.schema_out import CURRENCY_PATTERN, SHAPES, Schema
 from taxonomy.standardize.types import check_definition
 from taxonomy.standardize.types.numbers import is_writable
 
+# Larger numbers are written as they were, perhaps with an exponent.
+_PLAIN_DIGITS = 10**20
+# Nobody counts further than 32 bits.
+_MOST = 1 << 31
 # As deep as a definition's fields may be.
 _MAX_DEPTH = 8
-_MAX_REFERENCES = 20
 # Said for people or tools: nothing is lost with them, or they are read elsewhere.
 _SILENT = {
     "$schema", "$id", "id", "$comment", "title", "description", "examples", "example", "$defs", "definitions", "$anchor", "$ref",
@@ -29,24 +31,8 @@ _TYPES = {"date-time": "datetime", "date": "date", "email": "email", "uri": "url
 _PLAIN = ("string", "integer", "number", "boolean")
 
 
-@dataclass(slots=True)
-class _Node:
-    """A schema with its references and combinations taken in."""
-
-    schema: Schema
-    file: str
-    where: str
-    depth: int
-    nullable: bool = False
-    kind: str = ""
-
-
-class SchemaReader:
+class SchemaReader(NodeReader):
     """Reads schemas of one set of documents; what cannot be taken goes to `left_out`."""
-
-    def __init__(self, documents: list[tuple[str, Any]], left_out: list[LeftOut]) -> None:
-        self._references = References(documents)
-        self._left_out = left_out
 
     def attribute(self, schema: Any, *, file: str, where: str) -> tuple[Definition, bool] | None:
         """(definition, whether null is allowed); None if nothing like it can be an attribute."""
@@ -62,75 +48,18 @@ class SchemaReader:
             definition["example"] = clean(str(examples[0]), 300)
         return definition, node.nullable
 
-    def whole(self, schema: Any, *, file: str, where: str) -> _Node | None:
+    def whole(self, schema: Any, *, file: str, where: str) -> Node | None:
         """A schema of a whole event, references and combinations taken in; None if it is none."""
-        node = self._node(schema, file, where, 0)
+        node = self.node(schema, file, where, 0)
         return node if node and isinstance(node.schema.get("properties", {}), dict) else None
 
-    def miss(self, node: _Node, done: set[str]) -> None:
+    def miss(self, node: Node, done: set[str]) -> None:
         """Tell every keyword that nobody read."""
         for keyword in sorted(set(node.schema) - done - _SILENT):
             self._left_out.append(LeftOut(node.where, keyword, "keyword"))
 
-    def _tell(self, node: _Node, what: object, why: str) -> None:
-        self._left_out.append(LeftOut(node.where, clean(str(what), 80), why))
-
-    def _node(self, schema: Any, file: str, where: str, depth: int) -> _Node | None:
-        """Follow $ref, lay allOf together, take null out of anyOf and oneOf."""
-        node = _Node({}, file, where, depth)
-        for _ in range(_MAX_REFERENCES):
-            if schema is True:
-                schema = {}
-            if not isinstance(schema, dict):
-                self._tell(node, "", "type.none" if schema is False else "schema.none")
-                return None
-            reference = schema.get("$ref")
-            if not isinstance(reference, str):
-                break
-            try:
-                node.file, target = self._references.find(reference, file=node.file)
-            except Unresolved as error:
-                self._tell(node, reference, error.code)
-                return None
-            beside = {name: value for name, value in schema.items() if name != "$ref"}
-            schema = {**target, **beside} if isinstance(target, dict) else target
-        else:
-            self._tell(node, reference, "ref.circle")
-            return None
-        node.schema = schema
-        self._lay_together(node)
-        self._without_null(node)
-        return node
-
-    def _lay_together(self, node: _Node) -> None:
-        parts = node.schema.get("allOf")
-        if not isinstance(parts, list) or not all(isinstance(one, dict) and "$ref" not in one for one in parts):
-            return
-        known = dict(node.schema)
-        patterns = [known["pattern"]] if "pattern" in known else []
-        for part in parts:
-            if any(name in known and known[name] != value for name, value in part.items() if name != "pattern"):
-                return
-            patterns += [part["pattern"]] if "pattern" in part else []
-            known |= part
-        del known["allOf"]
-        node.schema = known | ({"pattern": patterns if len(patterns) > 1 else patterns[0]} if patterns else {})
-
-    def _without_null(self, node: _Node) -> None:
-        """[X, null] is X that may be absent; null is absent to the standard."""
-        for keyword in ("anyOf", "oneOf"):
-            choices = node.schema.get(keyword)
-            if isinstance(choices, list) and len(choices) == 2 and {"type": "null"} in choices and not isinstance(node.schema.get("type"), str):
-                rest = next((one for one in choices if one != {"type": "null"}), None)
-                inner = self._node(rest, node.file, node.where, node.depth)
-                if inner is not None:
-                    node.schema = {name: value for name, value in node.schema.items() if name != keyword} | inner.schema
-                    node.nullable = True
-        if node.schema.get("nullable") is True:
-            node.nullable = True
-
-    def _read(self, schema: Any, file: str, where: str, depth: int) -> tuple[Definition, _Node] | None:
-        node = self._node(schema, file, where, depth)
+    def _read(self, schema: Any, file: str, where: str, depth: int) -> tuple[Definition, Node] | None:
+        node = self.node(schema, file, where, depth)
         if node is None:
             return None
         kind = self._kind(node)
@@ -143,7 +72,7 @@ class SchemaReader:
         self.miss(node, done)
         return self._checked(definition, node), node
 
-    def _kind(self, node: _Node) -> str | None:
+    def _kind(self, node: Node) -> str | None:
         given = node.schema.get("type")
         kinds = [one for one in (given if isinstance(given, list) else [given]) if isinstance(one, str)]
         if "null" in kinds:
@@ -154,36 +83,36 @@ class SchemaReader:
         if not kinds:
             return self._guess(node, given)
         if unknown := [one for one in kinds if one not in _READERS]:
-            self._tell(node, unknown[0], "type.unknown")
+            self.tell(node, unknown[0], "type.unknown")
             return None
         if len(kinds) == 1:
             return kinds[0]
-        self._tell(node, ", ".join(kinds), "type.several")
+        self.tell(node, ", ".join(kinds), "type.several")
         # Text takes numbers and yes or no too.
         return "string" if all(one in _PLAIN for one in kinds) else kinds[0]
 
-    def _guess(self, node: _Node, given: Any) -> str | None:
+    def _guess(self, node: Node, given: Any) -> str | None:
         if given == "null" or given == ["null"]:
-            self._tell(node, "null", "type.none")
+            self.tell(node, "null", "type.none")
             return None
         if isinstance(node.schema.get("properties"), dict) and node.schema["properties"]:
             return "object"
         values = node.schema.get("enum", [node.schema["const"]] if "const" in node.schema else None)
         if isinstance(values, list) and (found := {_kind_of(one) for one in values if one is not None}) and len(found) == 1:
             return found.pop()
-        self._tell(node, "", "type.any")
+        self.tell(node, "", "type.any")
         return "string"
 
-    def _checked(self, definition: Definition, node: _Node) -> Definition:
+    def _checked(self, definition: Definition, node: Node) -> Definition:
         """Without the constraints that the standard refuses, each of them told."""
         for problem in check_definition(definition):
             name = problem.path.rpartition(".")[2]
             if definition["constraints"].pop(name, None) is not None:
-                self._tell(node, name, "bound.unreadable")
+                self.tell(node, name, "bound.unreadable")
         return definition
 
-    def _string(self, node: _Node) -> tuple[Definition, set[str]]:
-        schema, constraints = node.schema, {}
+    def _string(self, node: Node) -> tuple[Definition, set[str]]:
+        schema, constraints = node.schema, dict[str, Any]()
         done = {"format", "enum", "const", "pattern", "minLength", "maxLength"}
         patterns = [one for one in (schema["pattern"] if isinstance(schema.get("pattern"), list) else [schema.get("pattern")]) if one]
         kind = _shape_of(schema, patterns)
@@ -205,29 +134,29 @@ class SchemaReader:
             done.discard("pattern")
         return _definition(kind, constraints), done
 
-    def _take_patterns(self, node: _Node, patterns: list[Any], constraints: Definition) -> None:
+    def _take_patterns(self, node: Node, patterns: list[Any], constraints: Definition) -> None:
         for pattern in patterns:
             found = from_ecma(pattern)
             if found is None or "pattern" in constraints:
-                self._tell(node, "pattern", "pattern.dialect" if found is None else "keyword")
+                self.tell(node, "pattern", "pattern.dialect" if found is None else "keyword")
             else:
                 constraints["pattern"] = found
 
-    def _format(self, node: _Node, patterns: list[Any]) -> str:
+    def _format(self, node: Node, patterns: list[Any]) -> str:
         given = node.schema.get("format")
         if given is None:
             return "text"
         if given in _TYPES:
             if given == "uri":
-                self._tell(node, given, "format.narrower")
+                self.tell(node, given, "format.narrower")
             return _TYPES[given]
         if given in _FORMATS and not patterns:
             patterns.append(f"^(?:{_FORMATS[given]})$")
         else:
-            self._tell(node, given, "format.unknown")
+            self.tell(node, given, "format.unknown")
         return "text"
 
-    def _choices(self, node: _Node) -> list[str] | None:
+    def _choices(self, node: Node) -> list[str] | None:
         values = [node.schema["const"]] if "const" in node.schema else node.schema.get("enum")
         if values is None:
             return None
@@ -236,41 +165,41 @@ class SchemaReader:
         texts = list(dict.fromkeys(one for one in values if one is not None)) if _are_texts(values) else []
         if texts and all(one and one == one.strip() for one in texts):
             return texts
-        self._tell(node, "enum", "type.enum")
+        self.tell(node, "enum", "type.enum")
         return None
 
-    def _number(self, node: _Node) -> tuple[Definition, set[str]]:
+    def _number(self, node: Node) -> tuple[Definition, set[str]]:
         whole = node.kind == "integer"
         constraints: Definition = {}
         for name, exclusive, rounding in (("minimum", "exclusiveMinimum", ROUND_FLOOR), ("maximum", "exclusiveMaximum", ROUND_CEILING)):
             bound, strict = node.schema.get(name), node.schema.get(exclusive)
             if _is_number(strict):
                 bound, strict = strict, True
-            if not _is_number(bound):
+            if bound is None or not _is_number(bound):
                 continue
             if not is_writable(bound):
-                self._tell(node, name, "bound.digits")
+                self.tell(node, name, "bound.digits")
                 continue
             if strict is True and whole:
                 step = 1 if name == "minimum" else -1
                 bound = int(Decimal(bound).to_integral_value(rounding=rounding)) + step
             elif strict is True:
-                self._tell(node, exclusive, "bound.exclusive")
+                self.tell(node, exclusive, "bound.exclusive")
             constraints[name] = _digits(bound)
         done = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
         if "const" in node.schema and _is_number(node.schema["const"]) and is_writable(node.schema["const"]):
             constraints, done = {"minimum": _digits(node.schema["const"]), "maximum": _digits(node.schema["const"])}, done | {"const"}
         return _definition("integer" if whole else "decimal", constraints), done
 
-    def _boolean(self, node: _Node) -> tuple[Definition, set[str]]:
+    def _boolean(self, node: Node) -> tuple[Definition, set[str]]:
         return _definition("boolean", {}), set()
 
-    def _array(self, node: _Node) -> tuple[Definition | None, set[str]]:
+    def _array(self, node: Node) -> tuple[Definition | None, set[str]]:
         constraints = {name: int(node.schema[keyword]) for keyword, name in _ITEMS.items() if _is_count(node.schema.get(keyword))}
         done = {"items", *_ITEMS}
         entries = node.schema.get("items")
         if not isinstance(entries, dict) or not entries:
-            self._tell(node, "items", "type.any")
+            self.tell(node, "items", "type.any")
             if isinstance(entries, list):
                 done.discard("items")
             return _definition("list", constraints, of="text"), done
@@ -279,47 +208,55 @@ class SchemaReader:
             return None, done
         entry, inner = read
         if inner.nullable:
-            self._tell(inner, "null", "type.null_entry")
+            self.tell(inner, "null", "type.null_entry")
         self._forget_words(inner)
         if entry["type"] == "list":
-            self._tell(node, "items", "type.nested_list")
+            self.tell(node, "items", "type.nested_list")
             return None, done
         return _definition("list", {**entry["constraints"], **constraints}, of=entry["type"], fields=entry["fields"]), done
 
-    def _object(self, node: _Node) -> tuple[Definition, set[str]]:
+    def _object(self, node: Node) -> tuple[Definition, set[str]]:
         done = {"properties", "required", "additionalProperties"}
         properties = node.schema.get("properties")
         properties = properties if isinstance(properties, dict) else {}
         if _is_money(properties):
             if not _is_iso(properties["currency"]):
-                self._tell(node, "currency", "type.money")
-            return _definition("money", self._number(_Node(properties["amount"], node.file, node.where, node.depth, kind="number"))[0]["constraints"]), done
+                self.tell(node, "currency", "type.money")
+            return _definition(
+                "money", self._number(Node(properties["amount"], node.file, node.where, node.depth, kind="number"))[0]["constraints"]
+            ), done
         if node.schema.get("additionalProperties") not in (None, True):
             done.discard("additionalProperties")
         if properties and node.depth >= _MAX_DEPTH - 1:
-            self._tell(node, "properties", "type.too_deep")
+            self.tell(node, "properties", "type.too_deep")
             return _definition("object", {}), done
         fields = {}
         for name, inner in properties.items():
             if clean(name) != name or not name:
-                self._tell(node, clean(name), "name.unusable")
+                self.tell(node, clean(name), "name.unusable")
             elif (read := self._read(inner, node.file, f"{node.where}.{name}", node.depth + 1)) is not None:
                 definition, one = read
                 self._forget_words(one)
                 needed = is_required(node.schema, name) and not one.nullable
                 if is_required(node.schema, name) and one.nullable:
-                    self._tell(one, "required", "required.nullable")
-                fields[name] = {"required": needed, **{key: value for key, value in definition.items() if value or key in ("type", "constraints")}}
+                    self.tell(one, "required", "required.nullable")
+                fields[name] = {
+                    "required": needed,
+                    **{key: value for key, value in definition.items() if value or key in ("type", "constraints")},
+                }
+        for name in node.schema["required"] if isinstance(node.schema.get("required"), list) else []:
+            if name not in properties:
+                self.tell(node, name, "required.unknown")
         return _definition("object", {}, fields=fields), done
 
-    def _forget_words(self, node: _Node) -> None:
+    def _forget_words(self, node: Node) -> None:
         """A part of an attribute has no name and no description of its own."""
         for keyword in ("title", "description", "examples"):
             if node.schema.get(keyword):
-                self._tell(node, keyword, "field")
+                self.tell(node, keyword, "field")
 
 
-_READERS: dict[str, Callable[[SchemaReader, _Node], tuple[Any, set[str]]]] = {
+_READERS: dict[str, Callable[[SchemaReader, Node], tuple[Any, set[str]]]] = {
     "string": SchemaReader._string,
     "integer": SchemaReader._number,
     "number": SchemaReader._number,
@@ -341,7 +278,10 @@ def _definition(kind: str, constraints: Definition, *, of: str | None = None, fi
 
 
 def _shape_of(schema: Schema, patterns: list[Any]) -> str | None:
-    return next((name for name, shape in SHAPES.items() if shape["pattern"] in patterns and schema.get("format") in (None, shape.get("format"))), None)
+    return next(
+        (name for name, shape in SHAPES.items() if shape["pattern"] in patterns and schema.get("format") in (None, shape.get("format"))),
+        None,
+    )
 
 
 def _is_money(properties: Schema) -> bool:
@@ -355,20 +295,25 @@ def _is_money(properties: Schema) -> bool:
 def _is_iso(currency: Schema) -> bool:
     """Whether its codes are those of ISO 4217: the pattern or the list that we write ourselves, or one that names the larger ones."""
     codes = currency.get("enum")
-    return currency == CURRENCY_PATTERN or str(currency.get("$ref", "")).endswith("/currency") or (isinstance(codes, list) and "CNY" in codes and "USD" in codes)
+    return (
+        currency == CURRENCY_PATTERN
+        or str(currency.get("$ref", "")).endswith("/currency")
+        or (isinstance(codes, list) and "CNY" in codes and "USD" in codes)
+    )
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[int | Decimal]:
     return isinstance(value, int | Decimal) and not isinstance(value, bool)
 
 
 def _is_count(value: Any) -> bool:
     """JSON Schema calls 2.0 an integer too."""
-    return _is_number(value) and 0 <= value < 1 << 31 and value == int(value)
+    number: int | Decimal = value if _is_number(value) else -1
+    return 0 <= number < _MOST and number == int(number)
 
 
 def _digits(value: int | Decimal) -> str:
-    return str(int(value)) if value == int(value) and abs(value) < 10**20 else str(value)
+    return str(int(value)) if -_PLAIN_DIGITS < value < _PLAIN_DIGITS and value == int(value) else str(value)
 
 
 def _are_texts(values: Any) -> bool:

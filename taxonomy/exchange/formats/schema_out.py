@@ -31,6 +31,11 @@ SHAPES: dict[str, Schema] = {
     },
     "url": {"type": "string", "format": "uri", "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#<>\"\\]+(?:[/?#][^\s<>\"\\]*)?$"},
 }  # fmt: skip
+# JSON Schema's words for constraints, and ours.
+CONSTRAINTS = {
+    "minimum": "minimum", "maximum": "maximum", "minLength": "min_length", "maxLength": "max_length", "minItems": "min_items",
+    "maxItems": "max_items", "pattern": "pattern", "enum": "choices", "allOf": "pattern",
+}  # fmt: skip
 CURRENCY: Schema = {"type": "string", "enum": sorted(CURRENCIES)}
 CURRENCY_PATTERN: Schema = {"type": "string", "pattern": "^[A-Z]{3}$"}
 
@@ -74,7 +79,9 @@ def shared_parts(uses: list[Use], dialect: Dialect) -> Schema:
 
 
 def _has_money(definition: Definition) -> bool:
-    return "money" in (definition["type"], definition.get("of")) or any(_has_money(one) for one in (definition.get("fields") or {}).values())
+    return "money" in (definition["type"], definition.get("of")) or any(
+        _has_money(one) for one in (definition.get("fields") or {}).values()
+    )
 
 
 def _write(definition: Definition, layers: Layers, dialect: Dialect, missed: Missed) -> Schema:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from taxonomy.exchange.formats.documents import Files
+from taxonomy.exchange.formats.documents import Files, dump_json
 from taxonomy.exchange.formats.events import describe, read_event, told
 from taxonomy.exchange.formats.found import Found, FoundTag, Items, LeftOut, Sent, not_carried, parsed, tags_of
-from taxonomy.exchange.formats.json_schema import DRAFT_07, dump
+from taxonomy.exchange.formats.json_schema import DRAFT_07
 from taxonomy.exchange.formats.names import clean
 from taxonomy.exchange.formats.schema_in import SchemaReader
 from taxonomy.exchange.formats.schema_out import Dialect, Schema, event_schema
@@ -44,7 +44,7 @@ def write(items: Items, version: str) -> Sent:
             }
         )
     plan = {"name": f"Tagline {version}".strip(), "description": "", "type": "LIVE", "rules": rules}
-    return Sent({"tracking-plan.json": dump(plan)}, sorted(set(left_out)))
+    return Sent({"tracking-plan.json": dump_json(plan)}, sorted(set(left_out)))
 
 
 def read(files: Files) -> Found:
@@ -53,7 +53,7 @@ def read(files: Files) -> Found:
     reader = SchemaReader(documents, found.left_out)
     for path, document in documents:
         rules = _rules(document)
-        if rules is None:
+        if not rules:
             found.miss(path, "", "file.no_plan")
             continue
         newest: dict[tuple[str, str], Any] = {}

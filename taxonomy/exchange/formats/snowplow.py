@@ -6,10 +6,9 @@ SchemaVer is MODEL-REVISION-ADDITION, the release's major.minor.patch: breaking,
 import re
 from typing import Any
 
-from taxonomy.exchange.formats.documents import Files, Unreadable, parse, parse_json
+from taxonomy.exchange.formats.documents import Files, Unreadable, dump_json, parse, parse_json
 from taxonomy.exchange.formats.events import describe, read_event, told
 from taxonomy.exchange.formats.found import Found, Items, LeftOut, Sent, not_carried, tags_of
-from taxonomy.exchange.formats.json_schema import dump
 from taxonomy.exchange.formats.names import clean, code_of
 from taxonomy.exchange.formats.schema_in import SchemaReader
 from taxonomy.exchange.formats.schema_out import Dialect, event_schema
@@ -31,7 +30,7 @@ def write(items: Items, version: str) -> Sent:
         describe(schema, uses)
         own = {"vendor": VENDOR, "name": tag["code"], "format": "jsonschema", "version": schema_version}
         document = {"$schema": SELF_DESCRIBING, "description": tag.get("description_en") or tag["code"], "self": own, **schema}
-        files[f"schemas/{VENDOR}/{tag['code']}/jsonschema/{schema_version}"] = dump(document)
+        files[f"schemas/{VENDOR}/{tag['code']}/jsonschema/{schema_version}"] = dump_json(document)
     return Sent(files, sorted(set(left_out)))
 
 
@@ -60,8 +59,8 @@ def read(files: Files) -> Found:
     several = {name for name in {name for _, name in versions} if sum(1 for key in versions if key[1] == name) > 1}
     for (vendor, name), schemas in versions.items():
         (_, path, newest), *earlier = sorted(schemas, key=lambda one: (one[0], one[1]), reverse=True)
-        for number, place, _ in earlier:
-            found.miss(place, "-".join(map(str, number)), "version.older")
+        for older, place, _ in earlier:
+            found.miss(place, "-".join(map(str, older)), "version.older")
         tag = read_event(reader, newest, file=path, name=name, found=found)
         if tag is not None:
             tag.fields["synonyms"] = [clean(f"{vendor}/{name}")] if vendor != VENDOR else []

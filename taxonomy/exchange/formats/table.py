@@ -12,10 +12,19 @@ from taxonomy.exchange.formats.documents import Files, Unreadable, parse_rows
 from taxonomy.exchange.formats.found import Found, FoundAttribute, FoundTag, Items, LeftOut, Sent, not_carried, tags_of
 from taxonomy.exchange.formats.names import clean
 from taxonomy.exchange.formats.schema_in import SchemaReader
-from taxonomy.exchange.formats.schema_out import Dialect, Schema, schema_of
+from taxonomy.exchange.formats.schema_out import CONSTRAINTS, Dialect, Schema, schema_of
 
 _DIALECT = Dialect("")
-_HEADER = ["Event Name", "Event Description", "Property Name", "Property Description", "Property Type", "Required", "Allowed Property Values", "Pattern"]
+_HEADER = [
+    "Event Name",
+    "Event Description",
+    "Property Name",
+    "Property Description",
+    "Property Type",
+    "Required",
+    "Allowed Property Values",
+    "Pattern",
+]
 # what a column holds: how it may be headed
 _COLUMNS = {
     "event": ("event name", "event", "name", "track event name", "事件名", "事件英文名", "事件"),
@@ -74,9 +83,9 @@ def _cells(schema: Schema, where: str, left_out: list[LeftOut]) -> tuple[str, st
     if any("|" in one for one in values):
         left_out.append(LeftOut(where, "choices", "field"))
         values = []
-    kind = {"date-time": "Date time", "date": "date"}.get(schema.get("format", ""), schema["type"])
+    kind = str({"date-time": "Date time", "date": "date"}.get(schema.get("format", ""), schema["type"]))
     told = {"type", "format", "enum", "pattern", "properties", "required", "items", "additionalProperties"}
-    left_out += [LeftOut(where, key, "field") for key in sorted(schema.keys() - told)]
+    left_out += [LeftOut(where, CONSTRAINTS.get(key, key), "field") for key in sorted(schema.keys() - told)]
     if schema["type"] == "array" and schema["items"].get("type") != "object" and schema["items"] != {"type": "string"}:
         left_out.append(LeftOut(where, "of", "field"))
     return kind, "|".join(values), schema.get("pattern", "")
@@ -109,11 +118,19 @@ class _Table:
 
     def read(self) -> None:
         header = [cell.strip().lower().replace("_", " ") for cell in self.rows[0]] if self.rows else []
-        columns = {name: header.index(title) for name, titles in _COLUMNS.items() if (title := next((one for one in titles if one in header), None))}
+        columns = {
+            name: header.index(title)
+            for name, titles in _COLUMNS.items()
+            if (title := next((one for one in titles if one in header), None))
+        }
         if "event" not in columns:
             self.found.miss(self.path, "", "file.no_plan")
             return
-        across = [at for at, title in enumerate(header) if at not in columns.values() and "property" not in columns and _ACROSS.fullmatch(title.replace(" ", "_"))]
+        across = [
+            at
+            for at, title in enumerate(header)
+            if at not in columns.values() and "property" not in columns and _ACROSS.fullmatch(title.replace(" ", "_"))
+        ]
         for at, title in enumerate(header):
             if at not in columns.values() and at not in across and title:
                 for row in self.rows[1:]:

@@ -48,6 +48,7 @@ REASONS: dict[str, Promise | str] = {
     "rudder.no_id": _("An entry without an id cannot be referred to. It was left out."),
     "rudder.one_per_name": _("RudderStack has one property of each name and type. The limits of the first one are written."),
     "rudder.variable": _("The name is filled in elsewhere by a variable. Its id was taken instead."),
+    "rule.followed": _("The source has a rule for this name already. The event is the tag that it names."),
     "rule.there": _("The source has a rule for this name already. That rule stays."),
     "schema.none": _("This is no schema. It was left out."),
     "tag.kept": _("The tag is in the standard already, where this is optional. It stays so."),
@@ -79,7 +80,7 @@ class Told(NamedTuple):
     what: str
     places: list[str]
     more: int
-    count: int
+    number: int
 
 
 # Of a long list a reader wants to see of what kind it is; the whole is in the command's answer.
