@@ -41,7 +41,7 @@ class _Files(forms.ClearableFileInput):
 
 class _FilesField(forms.FileField):
     def clean(self, data: Any, initial: Any = None) -> list[Any]:
-        given = data if isinstance(data, list | tuple) else [data] if data else [None]
+        given = data if isinstance(data, list | tuple) and data else [data or None]
         return [super(_FilesField, self).clean(one, initial) for one in given]
 
 
