@@ -257,6 +257,23 @@ def test_at_least_one_of_is_read(items):
     assert next(entry for entry in entries if entry.kind == "tag").after["one_of"] == [["a", "b"], ["b", "c"]] and not carried.left_out
 
 
+def test_an_id_that_is_not_what_it_claims_changes_nothing(items):
+    """A tag with an attribute's id, an attribute with a rule's, ids that are none."""
+    ids = {one["kind"]: item for item, one in items.items()}
+    for given_ in (ids["attribute"], ids["rule"], "nonsense", ""):
+        schema = schema_of(loudness={"type": "integer", "x-tagline": {"id": ids["tag"], "definition": {"type": "text"}, "tightened": 5}})
+        schema |= {
+            "deprecated": True,
+            "x-tagline": {"id": given_, "code": "song_play", "status": "deprecated", "synonyms": 5, "category": "nowhere"},
+        }
+        _, entries = one_file("json-schema", schema, items)
+        assert {(entry.kind, entry.key, entry.status) for entry in entries} == {
+            ("attribute", "loudness", "added"),
+            ("tag", "song_play", "added"),
+        }
+        assert not {entry.item for entry in entries} & set(items)
+
+
 # Hostile files
 
 DEEP = "[" * 5000 + "]" * 5000

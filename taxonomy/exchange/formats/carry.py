@@ -41,6 +41,11 @@ class Carried:
 
 def carry(found: Found, base: Items, *, choices: Choices, departments: Collection[str]) -> Carried:
     """Make of a file what can be proposed on top of `base`."""
+    for kind, those in (("tag", found.tags), ("attribute", [*found.attributes, *(one for tag in found.tags for one in tag.attributes)])):
+        for one in those:
+            # An id that stands for something else here is nobody's.
+            if base.get(one.item, {"kind": kind})["kind"] != kind:
+                one.item = ""
     return _Carrier(found, base, choices, departments).carried()
 
 

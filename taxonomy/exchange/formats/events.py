@@ -58,7 +58,7 @@ def read_event(
         _take_ours(attribute, inner, dialects)
         tag.attributes.append(attribute)
     for title in node.schema["required"] if isinstance(node.schema.get("required"), list) else []:
-        if title not in node.schema.get("properties", {}):
+        if not isinstance(title, str) or title not in node.schema.get("properties", {}):
             found.miss(where, clean(str(title), 80), "required.unknown")
     done = {"properties", "required"} | ({"additionalProperties"} if isinstance(node.schema.get("additionalProperties"), bool) else set())
     groups, read_as = _one_of(node.schema)

@@ -56,7 +56,7 @@ def _read_metric(category: str, name: str, metric: Any, found: Found) -> None:
 
 def _attribute(key: str, about: Any, where: str, found: Found) -> FoundAttribute | None:
     kind = about.get("type", "string") if isinstance(about, dict) else None
-    if kind not in _TYPES:
+    if not isinstance(kind, str) or kind not in _TYPES:
         found.miss(where, clean(str(kind), 80), "type.unknown")
         return None
     for field in sorted(about.keys() - {"type", "description"}):

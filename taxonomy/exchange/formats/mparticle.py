@@ -79,7 +79,8 @@ def _event(reader: SchemaReader, path: str, point: Any, found: Found) -> FoundTa
     point = _dict(point)
     match, validator = _dict(point.get("match")), _dict(point.get("validator"))
     kind, criteria = match.get("type"), _dict(match.get("criteria"))
-    name = criteria.get(_NAMED[kind]) if kind in _NAMED else _COUNTED.get(kind) if isinstance(kind, str) else None
+    kind = kind if isinstance(kind, str) else ""
+    name = criteria.get(_NAMED[kind]) if kind in _NAMED else _COUNTED.get(kind)
     if not isinstance(name, str) or not name:
         found.miss(path, clean(str(kind or "data_points"), 80), "event.other")
         return None

@@ -190,7 +190,7 @@ def _schema(part: Any, where: str, found: Found, depth: int) -> Schema:
     options = part.get("logicalTypeOptions")
     schema: Schema = dict(options) if isinstance(options, dict) else {}
     logical = part.get("logicalType")
-    if logical in _LOGICAL:
+    if isinstance(logical, str) and logical in _LOGICAL:
         if schema.pop("format", None):
             found.miss(where, "format", "keyword")
         schema |= {"type": "string", "format": _LOGICAL[logical], "pattern": SHAPES["date" if logical == "date" else "datetime"]["pattern"]}

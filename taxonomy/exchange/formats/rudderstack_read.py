@@ -33,7 +33,7 @@ def read(files: Files) -> Found:
     reader = _Reader(found)
     plans = []
     for path, document in parsed(files, found):
-        kind = document.get("kind") if isinstance(document, dict) else None
+        kind = str(document.get("kind")) if isinstance(document, dict) else ""
         spec = document.get("spec") if isinstance(document, dict) else None
         if not str(document.get("version", "") if isinstance(document, dict) else "").startswith("rudder/") or not isinstance(spec, dict):
             found.miss(path, "", "file.no_plan")
@@ -42,7 +42,7 @@ def read(files: Files) -> Found:
         elif kind in _PLANS:
             plans.append((path, spec))
         else:
-            found.miss(path, clean(str(kind), 80), "file.no_plan")
+            found.miss(path, clean(kind, 80), "file.no_plan")
     for path, spec in plans:
         reader.read_plan(path, spec)
     reader.read_rest()

@@ -146,6 +146,7 @@ class SchemaReader(NodeReader):
         given = node.schema.get("format")
         if given is None:
             return "text"
+        given = str(given)
         if given in _TYPES:
             if given == "uri":
                 self.tell(node, given, "format.narrower")
@@ -245,7 +246,7 @@ class SchemaReader(NodeReader):
                     **{key: value for key, value in definition.items() if value or key in ("type", "constraints")},
                 }
         for name in node.schema["required"] if isinstance(node.schema.get("required"), list) else []:
-            if name not in properties:
+            if not isinstance(name, str) or name not in properties:
                 self.tell(node, name, "required.unknown")
         return _definition("object", {}, fields=fields), done
 

@@ -68,7 +68,7 @@ REASONS: dict[str, Promise | str] = {
     "version.older": _("A newer version of this event is there too. The newest counts."),
     "version.unreadable": _("The version is not written as 1-0-0. It was left out."),
 }
-_KINDS: dict[str, Promise | str] = {
+KINDS: dict[str, Promise | str] = {
     "category": _("category"), "attribute": _("attribute"), "tag": _("tag"), "source": _("source"), "rule": _("mapping rule"),
 }  # fmt: skip
 
@@ -98,7 +98,7 @@ def told(left_out: Iterable[LeftOut], *, shown: int = SHOWN) -> list[Told]:
 def place_text(place: str) -> str:
     """`tag:login` as a reader says it; a file's path stays."""
     kind, colon, name = place.partition(":")
-    return f"{_KINDS[kind]} {name}" if colon and kind in _KINDS else place
+    return f"{KINDS[kind]} {name}" if colon and kind in KINDS else place
 
 
 def _what(what: str) -> str:
