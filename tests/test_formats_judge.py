@@ -85,6 +85,25 @@ def test_every_right_definition_becomes_a_schema_that_is_one(dialect):
         validator(schema_of(definition, *layers, dialect=dialect)[0], dialect)
 
 
+def test_every_definition_is_read_from_its_schema_as_it_was():
+    """Without a word of ours beside it: by the shape of its schema alone, but for texts with choices, which are choices there."""
+    compared = 0
+    for definition in [*(one for one, _ in TYPE_CASES["valid"]), *(group["definition"] for group in TYPE_CASES["casts"])]:
+        schema, missed = schema_of(definition, dialect=DRAFT_2020_12)
+        schema = as_read({**schema, "$defs": {"currency": CURRENCY}})
+        left_out: list[Any] = []
+        read = SchemaReader([("a.json", schema)], left_out).attribute(schema, file="a.json", where="a")
+        assert read is not None
+        if missed or "choices" in str(definition):
+            continue
+        compared += 1
+        again, _ = schema_of(read[0], dialect=DRAFT_2020_12)
+        assert as_read({**again, "$defs": {"currency": CURRENCY}}) == schema
+        assert (read[0]["type"], read[0]["of"] or "text") == (definition["type"], definition.get("of") or "text"), definition
+        assert left_out == [], definition
+    assert compared == 35
+
+
 @pytest.mark.parametrize("format", ["json-schema", "json-schema-07"])
 def test_each_tags_schema_takes_its_example_and_misses_what_is_required(format):
     items = starter_items()
