@@ -87,8 +87,12 @@ class ProposalAdmin(ModelAdmin):
         return proposals_shown(proposals, request)
 
     def get_urls(self) -> list[URLPattern]:
+        # They say what went wrong in this module's words.
+        from taxonomy.admin.formats import formats_urls
+
         view = self.admin_site.admin_view
         return [
+            *formats_urls(self),
             path("unreleased/", view(self.unreleased_view), name="taxonomy_proposal_unreleased"),
             path("follow/<uuid:item>/", view(self.follow_view), name="taxonomy_proposal_follow"),
             path("<int:object_id>/act/", view(self.act_view), name="taxonomy_proposal_act"),
