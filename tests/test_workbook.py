@@ -180,7 +180,7 @@ def test_adding_changing_removing_and_renaming_in_excel(items):
         put(tags, row, "name in English", "Sign in")
         tags.append(["wave", "Wave", "挥手", "", "", "account", "Marketing", "draft"])
         uses.append(["wave", "brand", "yes", "longest = 9"])
-        uses.append(["sign_in", "color" if False else "brand", "no", ""])
+        uses.append(["sign_in", "brand", "no", ""])
         refinements = made["Refinements"]
         refinements.append(["wave", "{tag}_{brand}"])
         made["Mapping rules"].append(["new one", "website", None, None, "waves", "status", "is", "x", "wave"])

@@ -66,11 +66,13 @@ SHEETS: dict[str, Sheet] = {
             _field("category", "code", 18, "categories"), _field("owner", "owner", 16), _field("status", "choice", 12, Tag.Status),
             _field("successor", "code", 20, "tags", _("For a deprecated tag: the one to use instead.")),
             _field("synonyms", "words", 28, about=_("Other names people use, separated by commas, so that search finds it.")),
-            _field("one_of", "groups", 22, about=_("Attributes of which one must be present, a group a line, such as: price, amount.")), _ID,
+            _field("one_of", "groups", 22, about=_("Attributes of which one must be present, a group a line, such as: price, amount.")),
+            _field("watch_until", "text", 14, about=_("A day such as 2026-12-31. Empty: enforced.")), _ID,
         )),
         Sheet("tag_attributes", _("Attributes of tags"), "tag", (
             Column("tag", FIELDS["tag"], "code", 26, "tags"), Column("attribute", FIELDS["attribute"], "code", 26, "attributes"), _REQUIRED,
             Column("constraints", _("tighter here"), "constraints", 34, about=_CONSTRAINTS),
+            _field("watch_until", "text", 14, about=_("A day such as 2026-12-31. Empty: enforced.")),
         ), "attributes"),
         Sheet("refinements", _("Refinements"), "tag", (
             Column("tag", FIELDS["tag"], "code", 26, "tags"),
@@ -81,7 +83,8 @@ SHEETS: dict[str, Sheet] = {
             _field("of", "choice", 16, Attribute.Type, _("For a list: the type of each entry.")), _field("unit", width=12, about=_("Such as seconds or kg.")),
             _field("example", "text", 22, about=_("A value as a source would send it.")), _field("personal", "choice", 16, Attribute.Personal),
             _field("constraints", "constraints", 34, about=_CONSTRAINTS),
-            _field("fields", "json", 34, about=_('For an object: its fields, such as {"city": {"type": "text", "required": true}}.')), _ID,
+            _field("fields", "json", 34, about=_('For an object: its fields, such as {"city": {"type": "text", "required": true}}.')),
+            _field("watch_until", "text", 14, about=_("A day such as 2026-12-31. Empty: enforced.")), _ID,
         )),
         Sheet("categories", _("Categories"), "category", (
             _code(_("Such as marketing.")), *_NAMES, _field("parent", "code", 20, "categories"),
@@ -103,7 +106,8 @@ SHEETS: dict[str, Sheet] = {
             Column("path", _("only if"), "text", 18, about=_("An attribute as sent, such as status. Empty: always.")),
             Column("operator", FIELDS["condition"], "choice", 18, MappingRule.Operator), Column("value", _("value"), "text", 18),
             Column("tag", _("becomes"), "code", 24, "tags"), _field("keep_unmapped", "yes", 14),
-            _field("note", "text", 34, about=_("Why this rule is as it is.")), _ID,
+            _field("note", "text", 34, about=_("Why this rule is as it is.")),
+            _field("below_version", width=14), _field("until", "text", 14), _ID,
         )),
         Sheet("rule_rows", _("Rows of rules"), "rule", (
             Column("rule", _("rule"), "code", 30, "rules"),

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from taxonomy.exchange.shapes import LARGEST_POSITION
-from taxonomy.exchange.written import DEFAULTS, Definition, Entry, Items, Written, write
+from taxonomy.exchange.written import DEFAULTS, OPTIONAL, Definition, Entry, Items, Written, write
 from taxonomy.exchange.yamls import Text, YamlError, dump, load
 
 FORMAT = "tagline-plan/1"
@@ -22,15 +22,16 @@ _LABELS = ("label_en", "label_zh_hans", "description_en", "description_zh_hans")
 # The order in which the fields of each kind are written; the id comes last by itself.
 _ORDER: dict[str, tuple[str, ...]] = {
     "category": ("code", *_LABELS, "parent", "position"),
-    "attribute": ("code", *_LABELS, "type", "of", "fields", "unit", "example", "personal", "constraints"),
+    "attribute": ("code", *_LABELS, "type", "of", "fields", "unit", "example", "personal", "constraints", "watch_until"),
     "tag": (
-        "code", *_LABELS, "category", "owner", "status", "successor", "synonyms", "attributes", "one_of", "refinements", "system",
+        "code", *_LABELS, "category", "owner", "status", "successor", "synonyms", "attributes", "one_of", "refinements", "modes", "watch_until",
+        "system",
     ),
     "source": (
         "code", *_LABELS, "source_kind", "owner", "region", "timezone", "currency", "namespace", "hold_unreadable_phone", "separate_rows",
         "envelope",
     ),
-    "rule": ("name", "match", "condition", "tag", "keep_unmapped", "note", "rows"),
+    "rule": ("name", "match", "condition", "below_version", "until", "tag", "keep_unmapped", "note", "rows"),
 }  # fmt: skip
 _USE = {"required": False, "constraints": {}}
 _PLAIN_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,99}", re.IGNORECASE)
@@ -175,7 +176,7 @@ def in_order(entries: list[Entry], written: Written) -> None:
 
 
 def _tidy(kind: str, fields: Definition) -> Definition:
-    defaults = DEFAULTS[kind]
+    defaults = DEFAULTS[kind] | OPTIONAL.get(kind, {})
     tidy = {name: fields[name] for name in _ORDER[kind] if name in fields and (name == "code" or fields[name] != defaults[name])}
     for name in ("category", "owner", "source", "tag", "parent", "successor"):
         if name in tidy and tidy[name] is None:
@@ -273,10 +274,10 @@ def _lines_of(lines: dict[tuple[Any, ...], int], place: tuple[Any, ...], fields:
 
 def _meant(kind: str, name: str, value: Any) -> Any:
     """What a field's value means: without quotes, 12.50 is a text where a text is expected, and a number elsewhere."""
-    default = DEFAULTS[kind].get(name, {})
+    default = (DEFAULTS[kind] | OPTIONAL.get(kind, {})).get(name, {})
     if (default is None or isinstance(default, str)) and name != "condition":
         return value.written if isinstance(value, Text) else value
-    if name in ("synonyms", "refinements", "rows", "one_of", "condition"):
+    if name in ("synonyms", "refinements", "rows", "one_of", "condition", "modes"):
         return _as_texts(value)
     return _plain(value)
 

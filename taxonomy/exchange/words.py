@@ -98,6 +98,7 @@ FILES: dict[str, Promise | str] = {
 EXPECTED = (
     gettext_lazy("a text"), gettext_lazy("yes or no"), gettext_lazy("a whole number"), gettext_lazy("a list"), gettext_lazy("a list of texts"),
     gettext_lazy("groups of codes"), gettext_lazy("fields"), gettext_lazy("codes of attributes"), gettext_lazy("a list of patterns"),
+    gettext_lazy("a source and a mode"),
     gettext_lazy("a list of rows with target, path and transforms"), gettext_lazy("a path, an operator and a value"),
 )  # fmt: skip
 

@@ -248,11 +248,13 @@ class _Reader:
             if isinstance(one, Trouble):
                 troubles.append(one)
                 continue
-            use = _filled(_USE, {"attribute": one} if isinstance(one, str) else one)
-            if use is None:
+            until = one.get("watch_until") if isinstance(one, dict) else None
+            said = {name: part for name, part in one.items() if name != "watch_until"} if isinstance(one, dict) else {"attribute": one}
+            use = _filled(_USE, said)
+            if use is None or not isinstance(until, str | None):
                 self._wrong("attributes", "codes of attributes", troubles)
             elif found := self._refer("attribute", "attributes", use["attribute"], troubles):
-                uses.append({**use, "attribute": found})
+                uses.append({**use, "attribute": found, **({"watch_until": until} if until else {})})
         return _once("attributes", "attribute", uses, self.base, troubles)
 
     def _refinements(self, value: Any, troubles: list[Trouble]) -> list[Definition]:
