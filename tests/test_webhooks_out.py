@@ -395,7 +395,8 @@ def test_the_steward_sets_one_up_sends_a_test_and_sends_it_again(admin_client):
     one = Dispatch.objects.get(pk=admin_client.post(f"{address}/send_test/").url.rstrip("/").split("/")[-2])
     run_round(one, answers(NotCalled("private"), 200))
     detail = admin_client.get(f"/admin/ingestion/dispatch/{one.pk}/change/").content.decode()
-    assert one.message_id in detail and "private network" in detail
+    assert one.message_id in detail and "private network" in detail and "delivered" in detail
+    assert "&#x27;" not in detail.partition(one.message_id)[2].partition("tl-code")[0]
     assert admin_client.post(f"/admin/ingestion/dispatch/{one.pk}/resend/").status_code == 302
     one.refresh_from_db()
     assert (one.state, one.round) == ("waiting", 1)

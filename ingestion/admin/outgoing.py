@@ -31,7 +31,7 @@ PROBLEMS = {
 
 class SubscriberForm(forms.ModelForm):
     events = forms.MultipleChoiceField(
-        label=_("told of"),
+        label=_("Told of"),
         choices=Subscriber.Event.choices,
         initial=[Subscriber.Event.RELEASE],
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
@@ -80,6 +80,7 @@ class SubscriberAdmin(OneButton):
             use="# pip install standardwebhooks\nfrom standardwebhooks import Webhook\n\n"
             f'Webhook("{secret}").verify(request.body, request.headers)',
             back_url=reverse("admin:ingestion_subscriber_change", args=[subscriber.pk]),
+            sentence=_("Copy it now and keep it safe: it is shown this once. If it gets lost, make a new one."),
         )
 
     @action(description=_("Messages"), permissions=["view"], icon="list")
@@ -137,6 +138,7 @@ class SubscriberAdmin(OneButton):
 class AttemptInline(TabularInline):
     model = Attempt
     extra = 0
+    show_title = False
     can_delete = False
     fields = readonly_fields = ["at", "answer", "took_ms"]
 
@@ -158,7 +160,7 @@ class DispatchAdmin(ModelAdmin):
     list_display = ["created_at", "subscriber", "event", "state_shown", "attempts", "next_at"]
     list_filter = ["subscriber", "state"]
     list_select_related = ["subscriber"]
-    fields = ["subscriber", "event", "webhook_id", "state_shown", "attempts", "next_at", "created_at", "body_shown"]
+    fields = ["subscriber", "event", "webhook_id", "state", "attempts", "next_at", "created_at", "body_shown"]
     readonly_fields = fields
     inlines = [AttemptInline]
     actions = None

@@ -40,13 +40,14 @@ def confirm_page(
     return TemplateResponse(request, "staff/confirm.html", context)
 
 
-def secret_page(request: HttpRequest, secret: str, *, title: Any, use: str, back_url: str) -> HttpResponse:
-    """The only time a secret is shown: it is in this answer and nowhere else."""
+def secret_page(request: HttpRequest, secret: str, *, title: Any, use: str, back_url: str, sentence: Any = "") -> HttpResponse:
+    """The only time a secret is shown: it is in this answer and nowhere else. `sentence`: what to do with it, if not the usual."""
     context = {
         **admin.site.each_context(request),
         "title": title,
         "secret": secret,
         "secret_use": use,
+        "secret_sentence": sentence,
         "back_url": back_url,
     }
     return TemplateResponse(request, "staff/secret.html", context, headers={"Cache-Control": "no-store"})
