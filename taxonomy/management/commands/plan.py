@@ -16,6 +16,7 @@ from taxonomy.definition import draft_items
 from taxonomy.diff import diff, title
 from taxonomy.exchange import folder as folders
 from taxonomy.exchange.codegen import command as codegen
+from taxonomy.exchange.formats import command as formats
 from taxonomy.exchange.take import NotTogether, base_of, compare, propose_entries
 from taxonomy.exchange.words import FILES, trouble_text
 from taxonomy.exchange.written import Entry, Items, read
@@ -36,9 +37,14 @@ class Command(BaseCommand):
         for name, (about, arguments, _run) in _ACTIONS.items():
             action = actions.add_parser(name, help=about, description=about)
             arguments(action)
-            action.add_argument("--json", action="store_true", help="print the answer as JSON")
+            if arguments is not codegen.add_arguments:
+                action.add_argument("--json", action="store_true", help="print the answer as JSON")
+        formats.add_arguments(actions)
 
     def handle(self, *args: object, action: str, **options: Any) -> None:
+        if action not in _ACTIONS:
+            formats.handle({**options, "act": action}, self.stdout.write)
+            return
         _about, _arguments, run = _ACTIONS[action]
         run(self, **options)
 
