@@ -16,6 +16,7 @@ from ingestion.held import held_groups
 from ingestion.models import ImportRun, WriteKey
 from profiles.charts import StackedBars, stacked_bars
 from profiles.models import Tally
+from staff.masking import shown_to
 from taxonomy.models import Release, Source
 
 DAYS = 14
@@ -64,7 +65,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     else:
         context["steps"] = _first_steps(user, context["release"])
     if user.has_perm("ingestion.view_quarantinereason"):
-        context["causes"] = held_groups(limit=5)
+        context["causes"] = held_groups(limit=5, shown=shown_to(user))
     if user.has_perm("ingestion.view_importrun"):
         context["imports"] = ImportRun.objects.select_related("source").order_by("-created_at")[:3]
     return context

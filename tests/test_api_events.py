@@ -3,14 +3,17 @@
 import gzip
 import json
 import logging
+import re
 import zlib
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import call_command
 from django.db import OperationalError
 from django.utils import timezone
 
+from cdp.logs import WithoutValues
 from ingestion import commit, keys
 from ingestion.models import FailedRequest, WriteKey
 from ingestion.pipeline import Incoming, evaluate
@@ -292,6 +295,23 @@ def test_no_phone_and_no_key_reaches_a_log(post, write_key, caplog):
     post(b"{")
     assert "8000" not in caplog.text
     assert write_key[0] not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/customers/13800138000/", "/api/v1/customers/+8613800138000", "/customers/%2B86%20138-0013-8000/", "/customers/li@example.com/"],
+)
+def test_the_log_line_of_an_address_that_names_a_phone_does_not(client, db, path):
+    lines = []
+    handler = logging.StreamHandler(SimpleNamespace(write=lines.append, flush=lambda: None))
+    handler.addFilter(WithoutValues())
+    logging.getLogger("django.request").addHandler(handler)
+    try:
+        client.get(path)
+    finally:
+        logging.getLogger("django.request").removeHandler(handler)
+    assert "Not Found" in "".join(lines) or path.startswith("/api/")
+    assert not re.search("0013|li@", "".join(lines))
 
 
 def test_the_commands_make_a_source_and_its_key(standard, capsys):

@@ -63,6 +63,7 @@ _BY_EFFECT: dict[Effect, tuple[str, ...]] = {
         "time.ahead",
         "message_id.missing",
         "message_id.reused",
+        "limit.violations",
         "identifier.junk",
         "identifier.unknown_kind",
         "attribute.unplanned",

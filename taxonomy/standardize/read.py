@@ -27,6 +27,7 @@ IDENTIFIERS = "identifiers."
 
 _MAX_BYTES, _MAX_NESTING = LIMITS.event_bytes, LIMITS.nesting
 _MAX_ATTRIBUTES, _MAX_ID_CHARACTERS = LIMITS.attributes, LIMITS.message_id_characters
+_MAX_NOTES = LIMITS.violations + 1  # one more tells that there are more
 _MAX_SEEN_CHARACTERS = LIMITS.seen_characters
 _BRACKET = ord("[")
 _NOTHING: dict[str, Any] = {}
@@ -172,10 +173,12 @@ def _object(value: Any, path: str, notes: list[Violation]) -> dict[str, Any]:
 
 def _identifiers(value: Any, notes: list[Violation]) -> dict[str, str]:
     identifiers = {}
+    found: list[Violation] = []
     for kind, identifier in _object(value, "identifiers", notes).items():
-        written = identifier if type(identifier) is str and identifier else _text(identifier, f"identifiers.{kind}", notes)
+        written = identifier if type(identifier) is str and identifier else _text(identifier, f"identifiers.{kind}", found)
         if written is not None:
             identifiers[kind] = written
+    notes += found[:_MAX_NOTES]
     return identifiers
 
 
@@ -200,7 +203,7 @@ def _tagline_reader(source_code: str) -> ItemReader:
     ) -> RawEvent:
         get = item.get
         if not item.keys() <= TAGLINE_FIELDS:
-            notes += [Violation("envelope.unknown_field", storable(key)) for key in sorted(item.keys() - TAGLINE_FIELDS)]
+            notes += [Violation("envelope.unknown_field", storable(key[:200])) for key in sorted(item.keys() - TAGLINE_FIELDS)[:_MAX_NOTES]]
         name = get("event")
         phone = get("phone")
         attributes = get("attributes")
@@ -234,15 +237,17 @@ def _flat_reader(source_code: str) -> ItemReader:
         get = item.get
         attributes: dict[str, Any] = {}
         identifiers: dict[str, str] = {}
+        found: list[Violation] = []
         for key, value in item.items():
             if value is None or value == "" or key in FLAT_FIELDS:
                 continue
             if key.startswith(IDENTIFIER_COLUMN):
-                written = _text(value, f"identifiers.{key[len(IDENTIFIER_COLUMN) :]}", notes)
+                written = _text(value, f"identifiers.{key[len(IDENTIFIER_COLUMN) :]}", found)
                 if written is not None:
                     identifiers[key[len(IDENTIFIER_COLUMN) :]] = written
             else:
                 attributes[key] = value
+        notes += found[:_MAX_NOTES]
         return RawEvent(
             source_code,
             _text(get("event"), "event", notes),
