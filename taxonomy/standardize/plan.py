@@ -17,6 +17,7 @@ from taxonomy.standardize.structs import Change, RawEvent
 from taxonomy.standardize.times import compile_time
 from taxonomy.standardize.transforms import Transform, compile_transforms
 from taxonomy.standardize.types import Cast, Defaults, compile_cast
+from taxonomy.standardize.types.texts import filled
 
 Items = dict[str, dict[str, Any]]
 # (attributes as sent, raw event) -> the value there
@@ -279,11 +280,12 @@ class Plan:
         slot = self._slots.get(key)
         if slot is None:
             definition = self.items[use["attribute"]]
+            cast = compile_cast(definition, use.get("constraints") or {})
             slot = self._slots[key] = Slot(
                 use["attribute"],
                 definition["code"],
                 use.get("required", False),
-                compile_cast(definition, use.get("constraints") or {}),
+                filled(cast) if use.get("required") and definition["type"] == "text" else cast,
                 notation_of(definition),
                 definition["type"],
             )
@@ -313,6 +315,7 @@ def rule_order(rule: tuple[str, dict[str, Any]]) -> tuple[int, str]:
 def consumed_names(row: dict[str, Any]) -> set[str]:
     """The attributes as sent that a row takes, so that they are not set aside."""
     path = row.get("path") or ""
+    path = path.removeprefix("$.attributes.")
     return set() if not path or path.startswith("$.") else first_names(path)
 
 
