@@ -16,6 +16,7 @@ from ingestion.held import held_groups
 from ingestion.models import ImportRun, WriteKey
 from profiles.charts import StackedBars, stacked_bars
 from profiles.models import Tally
+from staff.masking import shown_to
 from taxonomy.admin.limits import of_sources_in, rights_in, sources_in
 from taxonomy.models import Release, Source
 
@@ -69,7 +70,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     else:
         context["steps"] = _first_steps(user, context["release"])
     if user.has_perm("ingestion.view_quarantinereason"):
-        context["causes"] = held_groups(limit=5, sources=sources_in(request) if rights_in(request).limited else None)
+        context["causes"] = held_groups(limit=5, sources=sources_in(request) if rights_in(request).limited else None, shown=shown_to(user))
     if user.has_perm("ingestion.view_importrun"):
         context["imports"] = of_sources_in(ImportRun.objects.select_related("source"), request).order_by("-created_at")[:3]
     return context

@@ -6,11 +6,13 @@ idle process commits at once, and a busy one commits many requests together. A r
 
 import queue
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from ingestion.pipeline import in_commit
+from profiles.models import Tally
 from profiles.record import Delivery, record
 
 # Above this a delivery is stored by its own thread: it would make the others wait.
@@ -65,14 +67,20 @@ def _drain() -> None:
 
 
 def _store(together: list[_Waiting]) -> None:
-    """Store these in one commit. If that fails, each alone, so that one cannot fail the others."""
+    """Store these in one commit. If that fails, each alone, so that one cannot fail the others.
+
+    A connection lost at the commit leaves open whether it was done: what it stored must not be counted again.
+    """
     try:
         wrote_ties = record([waiting.delivery for waiting in together], in_commit())
         for waiting in together:
             waiting.wrote_ties = wrote_ties
     except (DatabaseError, InterfaceError) as error:
         close_old_connections()
-        if len(together) == 1:
+        if _is_stored(together[0].delivery):
+            for waiting in together:
+                waiting.wrote_ties = True
+        elif len(together) == 1:
             together[0].error = error
         else:
             for waiting in together:
@@ -83,3 +91,9 @@ def _store(together: list[_Waiting]) -> None:
             waiting.error = error
     for waiting in together:
         waiting.done.set()
+
+
+def _is_stored(delivery: Delivery) -> bool:
+    with suppress(DatabaseError, InterfaceError):
+        return Tally.objects.filter(batch_id=delivery.batch_id).exists()
+    return False

@@ -1,5 +1,6 @@
 """What waits in quarantine, grouped by cause: one source's events held for the same code, place and name."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -43,9 +44,15 @@ def open_reasons(*, source: str = "", code: str = "", sources: QuerySet[Source] 
 
 
 def held_groups(
-    *, source: str = "", code: str = "", sources: QuerySet[Source] | None = None, offset: int = 0, limit: int = 50
+    *,
+    source: str = "",
+    code: str = "",
+    sources: QuerySet[Source] | None = None,
+    offset: int = 0,
+    limit: int = 50,
+    shown: Callable[[str], str] = str,
 ) -> list[Group]:
-    """Groups with most events first. Two queries, whatever the number of groups."""
+    """Groups with most events first, their names and paths as `shown` says. Two queries, whatever the number of groups."""
     rows = list(
         open_reasons(source=source, code=code, sources=sources)
         .values(*CAUSE)
@@ -53,7 +60,7 @@ def held_groups(
         .order_by("-count", *CAUSE)[offset : offset + limit]
     )
     found = Source.objects.in_bulk({row["source_id"] for row in rows})
-    return [Group(source=found.get(row.pop("source_id")), **row) for row in rows]
+    return [Group(source=found.get(row.pop("source_id")), name=shown(row.pop("name")), path=shown(row.pop("path")), **row) for row in rows]
 
 
 def reasons_like(reason: QuarantineReason) -> QuerySet[QuarantineReason]:

@@ -114,7 +114,7 @@ def evaluate(
             if isinstance(raw, Refusal):
                 entries.append(Entry(one.original, refusal=raw, row=one.row))
                 continue
-            row = batch_id.bytes + one.row.to_bytes(8) if one.row else b""
+            row = batch_id.bytes + one.row.to_bytes(8) + _place(raw.item) if one.row else b""
             key = message_key_of(raw, source, nonce=row or secrets.token_bytes(16), row=row).key
             result = standardize(raw, plan)
             entry = Entry(one.original, raw, result, key=key, row=one.row)
@@ -132,6 +132,10 @@ def evaluate(
         batch_id, source.uuid, source_code, door, received_at, current.release_id, entries, read_former, key_id,
         dict(file_format.as_json()) if file_format else None,
     )  # fmt: skip
+
+
+def _place(item: int | None) -> bytes:
+    return b"" if item is None else item.to_bytes(4)
 
 
 def store_alone(delivery: Delivery, also: Callable[[CursorWrapper], None] | None = None) -> bool:

@@ -40,7 +40,7 @@ class ReadTokenAuthentication(BaseAuthentication):
         if scheme.lower() != "bearer" or not secret:
             return None
         if secret.startswith(("tlw_", "tlt_")):
-            raise exceptions.PermissionDenied(_("A write key sends events; it cannot read customers. Use a read token."))
+            raise exceptions.PermissionDenied(_("A write key sends events; it cannot read customers. Use a read token."), "key.cannot_read")
         now = timezone.now()
         token = (
             ReadToken.objects.select_related("user")
@@ -48,7 +48,9 @@ class ReadTokenAuthentication(BaseAuthentication):
             .first()
         )
         if token is None or not token.user.is_active:
-            raise exceptions.AuthenticationFailed(_("The read token is unknown, expired or revoked. Make a new one under My read tokens."))
+            raise exceptions.AuthenticationFailed(
+                _("The read token is unknown, expired or revoked. Make a new one under My read tokens."), "key.unknown"
+            )
         minute = now.replace(second=0, microsecond=0)
         if token.last_used_at is None or token.last_used_at < minute:
             ReadToken.objects.filter(pk=token.pk).update(last_used_at=minute)

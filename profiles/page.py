@@ -1,6 +1,6 @@
 """What the customer page shows, put together for a template: who, what, how much."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -80,19 +80,39 @@ def kind_label(kind: str) -> str:
     }.get(kind, kind)  # fmt: skip
 
 
-def chart(found: Summary) -> StackedBars | None:
-    """Events by month and category of the last twelve months, at most seven categories apart."""
-    if not found.by_month or found.last_at is None:
-        return None
-    last = max(month for month, _tag, _source in found.by_month)
-    months = [_months_before(last, back) for back in reversed(range(MONTHS))]
+def charts(found: Summary) -> list[tuple[str, StackedBars]]:
+    """Events of the last twelve months by category, and by source where there are several; at most seven apart."""
+    if not found.by_month:
+        return []
     categories = dict(Tag.objects.filter(pk__in={tag for _m, tag, _s in found.by_month}).values_list("pk", "category_id"))
-    labels = {category.pk: category.label for category in Category.objects.all()}
+    of_category = {category.pk: category.label for category in Category.objects.all()}
+    of_source = {source.pk: source.label for source in Source.objects.filter(pk__in={source for _m, _t, source in found.by_month})}
+    by_category: dict[tuple[date, str], int] = defaultdict(int)
+    by_source: dict[tuple[date, str], int] = defaultdict(int)
+    for (month, tag_id, source_id), count in found.by_month.items():
+        by_category[month, of_category.get(categories.get(tag_id), "–")] += count  # type: ignore[arg-type]
+        by_source[month, of_source.get(source_id, "–")] += count
+    drawn = [(_("Events by month and category"), _by_month(by_category))]
+    return [*drawn, (_("Events by month and source"), _by_month(by_source))] if len(of_source) > 1 else drawn
+
+
+def _by_month(counts: dict[tuple[date, str], int]) -> StackedBars:
+    last = max(month for month, _label in counts)
+    months = [_months_before(last, back) for back in reversed(range(MONTHS))]
     values: dict[str, list[int]] = defaultdict(lambda: [0] * MONTHS)
-    for (month, tag_id, _source), count in found.by_month.items():
+    for (month, label), count in counts.items():
         if month in months:
-            values[labels.get(categories[tag_id], "–") if tag_id in categories else "–"][months.index(month)] += count
+            values[label][months.index(month)] += count
     return stacked_bars([f"{month:%y-%m}" for month in months], dict(values), other=_("other"))
+
+
+_COMMON_REGIONS = ("CN", "US", "GB", "HK", "TW", "SG", "JP", "DE", "FR", "CA", "AU")
+
+
+def regions() -> list[str]:
+    """Regions a number without + may be of: those of the sources, the most frequent first, then common ones."""
+    of_sources = Counter(Source.objects.exclude(region="").values_list("region", flat=True))
+    return list(dict.fromkeys([region for region, _count in of_sources.most_common()] + list(_COMMON_REGIONS)))
 
 
 def _months_before(month: date, back: int) -> date:

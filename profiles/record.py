@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from hashlib import blake2b
 from itertools import islice
 from typing import Any
@@ -22,7 +23,7 @@ from profiles.copying import copy_events, copy_originals
 from profiles.models import Event
 from profiles.subjects import known, subject_ids
 from profiles.ties import Ties
-from taxonomy.standardize import RawEvent, Refusal, Result, Subject, content_hash, encode_json
+from taxonomy.standardize import RawEvent, Refusal, Result, Subject, content_hash, decode_json, encode_json
 from taxonomy.violations import is_blocking
 
 COUNTED, HELD, TAKEN_BACK, CORRECTED = (
@@ -262,8 +263,13 @@ def as_stored(entry: Entry) -> Stored:
     return Stored(
         entry.event_id or 0, entry.key, HELD if result.verdict == "quarantined" else COUNTED,
         UUID(result.tag) if result.tag else None, result.refinements,
-        {"changes": msgspec.to_builtins(result.changes), "violations": msgspec.to_builtins(result.violations)}, entry.original, entry.raw.item,
+        {"changes": _plain(result.changes), "violations": _plain(result.violations)}, entry.original, entry.raw.item,
     )  # fmt: skip
+
+
+def _plain(found: list[Any]) -> Any:
+    """As a stored report gives it back: decimals exactly."""
+    return msgspec.to_builtins(found, builtin_types=(Decimal,))
 
 
 def _stored(cursor: CursorWrapper, keys: Iterable[bytes]) -> dict[bytes, Stored]:
@@ -286,7 +292,7 @@ def _stored(cursor: CursorWrapper, keys: Iterable[bytes]) -> dict[bytes, Stored]
             standing,
             tag_id,
             refinements or [],
-            msgspec.json.decode(report) if report else {},
+            decode_json(report.encode()) if report else {},
             bytes(original or b""),
             item,
         )

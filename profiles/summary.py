@@ -19,6 +19,8 @@ _EVENTS = """
     WHERE link.customer_id = %(customer)s AND link.withdrawn_at IS NULL
 """
 
+_TAG = "JOIN taxonomy_tag AS tag ON tag.id = event.tag_id"
+
 
 @dataclass(slots=True)
 class Summary:
@@ -70,22 +72,34 @@ def _count(cursor: Any, customer: Customer, found: Summary) -> None:
 
 
 def _add_purchases(cursor: Any, customer: Customer, found: Summary) -> None:
-    """Distinct order ids, else events; the line's amount, else price times quantity (1 when unsaid); refunds taken off."""
+    """Distinct order ids, else events; the line's amount, else price times quantity (1 when unsaid); refunds taken off.
+
+    An order told by several sources counts as the first of them told it, and a like line told again at the same moment once,
+    unless its source says that identical rows are separate.
+    """
     cursor.execute(
         f"""
-        SELECT tag.code, event.attributes->>'order_id', event.id, event.occurred_at,
+        SELECT tag.code, event.attributes->>'order_id', event.id, event.occurred_at, event.source_id, source.separate_rows,
+            event.attributes->>'product_id',
             coalesce(event.attributes->'amount'->>'currency', event.attributes->'price'->>'currency'),
             coalesce((event.attributes->'amount'->>'amount')::numeric,
                 (event.attributes->'price'->>'amount')::numeric * coalesce((event.attributes->>'quantity')::numeric, 1))
-        {_EVENTS.replace("WHERE", "JOIN taxonomy_tag AS tag ON tag.id = event.tag_id WHERE")}
-            AND standing = 1 AND tag.code IN ('purchase', 'refund')
+        {_EVENTS.replace("WHERE", f"{_TAG} JOIN taxonomy_source AS source ON source.id = event.source_id WHERE")}
+            AND standing = 1 AND tag.code IN ('purchase', 'refund') ORDER BY event.id
         """,
         {"customer": customer.pk},
     )
     orders: set[Any] = set()
+    told_by: dict[tuple[str, str], UUID] = {}
+    lines: set[Any] = set()
     sums: dict[str, Decimal] = defaultdict(Decimal)
-    for code, order_id, event_id, occurred_at, currency, amount in cursor.fetchall():
-        if amount is not None:
+    for code, order_id, event_id, occurred_at, source_id, separate, product_id, currency, amount in cursor.fetchall():
+        line = (code, order_id, product_id, occurred_at, amount, currency)
+        is_again = order_id is not None and (
+            told_by.setdefault((code, order_id), source_id) != source_id or (product_id is not None and not separate and line in lines)
+        )
+        lines.add(line)
+        if amount is not None and not is_again:
             sums[currency or ""] += amount if code == "purchase" else -amount
         if code == "purchase":
             orders.add(order_id or event_id)
@@ -98,7 +112,7 @@ def _add_traits(cursor: Any, customer: Customer, found: Summary) -> None:
     cursor.execute(
         f"""
         SELECT event.attributes::text
-        {_EVENTS.replace("WHERE", "JOIN taxonomy_tag AS tag ON tag.id = event.tag_id WHERE")}
+        {_EVENTS.replace("WHERE", f"{_TAG} WHERE")}
             AND standing = 1 AND tag.code = 'profile_update' ORDER BY event.occurred_at, event.id
         """,
         {"customer": customer.pk},

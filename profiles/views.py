@@ -16,18 +16,18 @@ from django.views.decorators.http import require_POST
 
 from profiles import page
 from profiles.lookup import find_customer
-from profiles.models import Customer, Original
+from profiles.models import Customer, Event, Original
 from profiles.original import shown_original
 from profiles.summary import summary
 from profiles.timeline import Cursor, event_of, holder_of, timeline
 from staff.access import log_access
 from staff.masking import mask_in_text, may_see_personal
 from staff.models import AccessLog
-from taxonomy.models import Attribute, MappingRule, Source
+from taxonomy.models import Attribute, Source
+from taxonomy.publish import items_of
+from taxonomy.standardize import storable
 from taxonomy.standardize.faults import Fault
 from taxonomy.violations import message_for, title_for
-
-REGIONS = ("CN", "US", "GB", "HK", "TW", "SG", "JP", "DE", "FR", "CA", "AU")
 
 staff_page = permission_required("profiles.view_customer", login_url="admin:login", raise_exception=False)
 
@@ -41,7 +41,8 @@ def _render(request: HttpRequest, template: str, context: dict[str, Any]) -> Htt
 def search(request: HttpRequest) -> HttpResponse:
     """Find a customer by phone, in any format. A number without + is looked up in the chosen region."""
     phone = request.POST.get("phone", "").strip()
-    region = request.POST.get("region", "CN")
+    regions = page.regions()
+    region = request.POST.get("region") or regions[0]
     problem = ""
     if request.method == "POST" and phone:
         found = find_customer(phone, region)
@@ -49,13 +50,13 @@ def search(request: HttpRequest) -> HttpResponse:
         if isinstance(found, Customer):
             return HttpResponseRedirect(reverse("customer", args=[found.public_id]))
         problem = _phone_problem(found)
-    context = {"title": _("Customers"), "phone": phone, "region": region, "regions": REGIONS, "problem": problem}
+    context = {"title": _("Customers"), "phone": phone, "region": region, "regions": regions, "problem": problem}
     return _render(request, "profiles/search.html", context)
 
 
 def _phone_problem(found: Fault | None) -> str:
     if found is None:
-        return _("Nobody with this number has been seen yet. Check the number and its region; events that were held do not count.")
+        return _("Nobody with this number has been seen yet. Check the number and its region.")
     return _("This is no phone number. Write it such as 138 0013 8000, or with the country code, +86 138 0013 8000.")
 
 
@@ -71,9 +72,9 @@ def customer(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "following": following,
         "query": request.GET.copy(),
     }
+    log_access(request.user, AccessLog.Action.VIEW, customer=one.public_id)
     if request.headers.get("X-Fragment"):
         return _render(request, "profiles/_timeline.html", context)
-    log_access(request.user, AccessLog.Action.VIEW, customer=one.public_id)
     phones, identifiers = page.identities(one, unmasked=unmasked)
     found = summary(one)
     context |= {
@@ -82,7 +83,7 @@ def customer(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "identifiers": identifiers,
         "traits": page.traits_shown(found, unmasked=unmasked),
         "summary": found,
-        "chart": page.chart(found),
+        "charts": page.charts(found),
         "unmasked": unmasked,
         "category": request.GET.get("category", ""),
         "source": request.GET.get("source", ""),
@@ -96,12 +97,12 @@ def _after(request: HttpRequest) -> Cursor | None:
 
 
 def _filter(request: HttpRequest) -> dict[str, Any]:
-    """The timeline's filters of the address: category (and all below it) and source, by code."""
+    """The timeline's filters of the address: category (and all below it) and source, by code. Of an unknown one there is nothing."""
     wanted: dict[str, Any] = {}
     if category := request.GET.get("category"):
-        wanted["tag_ids"] = page.tags_under(category)
+        wanted["tag_ids"] = page.tags_under(category) or []
     if code := request.GET.get("source"):
-        wanted["source_id"] = Source.objects.filter(code=code).values_list("pk", flat=True).first()
+        wanted["source_id"] = Source.objects.filter(code=storable(code)).values_list("pk", flat=True).first() or UUID(int=0)
     return wanted
 
 
@@ -139,15 +140,16 @@ def event(request: HttpRequest, public_id: UUID, event_id: str) -> HttpResponse:
     original = Original.objects.select_related("holder").filter(pk=found.pk).first()
     report = found.report or {}
     context = {
-        "title": found.tag.label if found.tag else found.name,
+        "title": found.tag.label if found.tag else _shown(found.name, unmasked=unmasked),
         "customer": one,
         "event": found,
+        "name": _shown(found.name, unmasked=unmasked),
         "original": shown_original(original, found, unmasked=unmasked) if original else None,
         "attributes": _attributes(found.attributes or {}, unmasked=unmasked),
         "extra": _attributes(found.extra or {}, unmasked=unmasked),
         "changes": [_change(change, unmasked=unmasked) for change in report.get("changes", [])],
         "notes": [_shown(message_for(one), unmasked=unmasked) for one in report.get("violations", [])],
-        "rule": MappingRule.objects.filter(pk=found.rule_id).first() if found.rule_id else None,
+        "rule": _rule(found),
         "unmasked": unmasked,
     }
     return _render(request, "profiles/event.html", context)
@@ -163,6 +165,15 @@ def event_by_id(request: HttpRequest, event_id: str) -> HttpResponse:
     if holder is None:
         raise Http404
     return HttpResponseRedirect(reverse("customer_event", args=[holder.public_id, event_id]))
+
+
+def _rule(event: Event) -> str:
+    """The name of the rule that read it, as its release says: it may have been changed or deleted since."""
+    if event.rule_id is None or event.release is None:
+        return ""
+    items = items_of(event.release)
+    rule = items[str(event.rule_id)]
+    return f"{rule['name']} → {items[rule['tag']]['code']}"
 
 
 def _change(change: dict[str, Any], *, unmasked: bool) -> dict[str, str]:

@@ -8,5 +8,5 @@ def log_access(user: Any, action: str, *, customer: uuid.UUID | None = None, rea
     """Record that someone looked at personal data; call it before showing what they asked for."""
     who = user if isinstance(user, User) else None
     return AccessLog.objects.create(
-        user=who, action=AccessLog.Action(action), customer=customer, reason=reason.strip()[:300], channel=channel
+        user=who, action=AccessLog.Action(action), customer=customer, reason=reason.replace("\0", "").strip()[:300], channel=channel
     )

@@ -1,14 +1,26 @@
 """What people see of personal data they may not see: enough to recognize it, not enough to use it."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import phonenumbers
 
 STARS = "****"
 
-# A run of 7 to 15 digits as people write phones; not inside a word (SKU1234567), a longer number or a decimal.
-_PHONE = re.compile(r"(?<![\w.+＋])[+＋]?[(（]?\d(?:[ \u00a0\u3000().（）\-－/]{0,3}\d){6,14}(?![\w])(?!\.\d)")
+# A run of 7 to 15 digits as people write phones; not inside a code (SKU1234567), a longer number or a decimal.
+# Chinese is written without spaces and `_` stands for one, so only Latin letters and digits belong to a code.
+_SIGN = "[0-9０-９A-Za-zＡ-Ｚａ-ｚ]"
+# With a plus, or as China's mobile numbers are, it is a phone whatever touches it.
+_SURELY = r"[+＋]\d(?:[ \-]?\d){6,14}(?!\d)|(?<![\d.])1[3-9]\d{9}(?!\d)(?!\.\d)"
+_PHONE = re.compile(rf"(?<![.+＋])(?<!{_SIGN})[+＋]?[(（]?\d(?:[ \u00a0\u3000().（）\-－/]{{0,3}}\d){{6,14}}(?!{_SIGN})(?!\.\d)|{_SURELY}")
+_SURE_PHONE = re.compile(_SURELY)
+# An id made of parts, such as m-898-202611019081: people write phones otherwise.
+_PARTED_ID = re.compile(r"(?!tel|phone|mobile|call|fax)[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)+", re.IGNORECASE)
+# Milliseconds since 1970 are 13 digits, which no phone that begins with 1 has; seconds are told by what the field is called.
+_MILLISECONDS = re.compile(r"1[4-9]\d{11}")
+_SECONDS = re.compile(r"1[4-9]\d{8}(?:\.\d+)?")
+_TIME_KEY = re.compile(r"(?:\A|_)(?:ts|at|on|t|time|times?tamp|date|epoch)\Z|(?:Time|Date|At|Ts|Timestamp)\Z|\A(?:time|date)")
 _EMAIL = re.compile(r"[^\s@\"'<>,;:]+@[\w\-]+(?:\.[\w\-]+)+")
 # China's resident identity numbers: region, date of birth, order, check sign.
 _IDENTITY = re.compile(r"(?<!\w)[1-9]\d{5}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx](?!\w)")
@@ -59,13 +71,19 @@ def mask_in_text(text: str) -> str:
     masked = _EMAIL.sub(lambda found: mask_email(found[0]), text)
     masked = _IDENTITY.sub(lambda found: f"{found[0][:2]}{STARS}{found[0][-2:]}", masked)
     between, ids = _UUID.split(masked), _UUID.findall(masked)
-    between = [_PHONE.sub(_mask_match, part) for part in between]
+    phone = _SURE_PHONE if _PARTED_ID.fullmatch(text) else _PHONE
+    between = [phone.sub(_mask_match, part) for part in between]
     return "".join(part for pair in zip(between, [*ids, ""], strict=True) for part in pair)
 
 
 def _mask_match(found: re.Match[str]) -> str:
     written = found[0]
-    return written if _NO_PHONE.match(written) else mask_phone(written.replace("＋", "+"))
+    return written if _NO_PHONE.match(written) or _MILLISECONDS.fullmatch(written) else mask_phone(written.replace("＋", "+"))
+
+
+def is_time(key: str, value: Any) -> bool:
+    """Whether a value under such a name is a time in seconds since 1970, which looks like a phone number."""
+    return isinstance(value, int | str) and bool(_TIME_KEY.search(key) and _SECONDS.fullmatch(str(value)))
 
 
 def mask_in_record(value: Any, *, hidden_keys: frozenset[str] = frozenset(), hidden_values: frozenset[str] = frozenset()) -> Any:
@@ -75,7 +93,11 @@ def mask_in_record(value: Any, *, hidden_keys: frozenset[str] = frozenset(), hid
     """
     if isinstance(value, dict):
         return {
-            key: STARS if str(key).lower() in hidden_keys and item not in (None, "") else _masked(item, hidden_keys, hidden_values)
+            key: STARS
+            if str(key).lower() in hidden_keys and item not in (None, "")
+            else item
+            if is_time(str(key), item)
+            else _masked(item, hidden_keys, hidden_values)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple):
@@ -90,6 +112,11 @@ def mask_in_record(value: Any, *, hidden_keys: frozenset[str] = frozenset(), hid
 
 def _masked(value: Any, hidden_keys: frozenset[str], hidden_values: frozenset[str]) -> Any:
     return mask_in_record(value, hidden_keys=hidden_keys, hidden_values=hidden_values)
+
+
+def shown_to(user: Any) -> Callable[[str], str]:
+    """How this person sees a text that may hold a phone by mistake, such as an event's name or id."""
+    return str if may_see_personal(user) else mask_in_text
 
 
 def may_see_personal(user: Any) -> bool:

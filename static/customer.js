@@ -1,6 +1,14 @@
 // The customer page: filters that apply when chosen, and earlier events added below.
 (() => {
-  document.querySelectorAll("[data-submit-on-change]").forEach((form) => form.addEventListener("change", () => form.requestSubmit()));
+  // A key changes a choice at each press: who chooses by keys goes on to the button instead.
+  document.querySelectorAll("[data-submit-on-change]").forEach((form) => {
+    const button = form.querySelector("button");
+    let byKeys = false;
+    button.hidden = true;
+    form.addEventListener("keydown", () => (byKeys = true));
+    form.addEventListener("pointerdown", () => (byKeys = false));
+    form.addEventListener("change", () => (byKeys ? (button.hidden = false) : form.requestSubmit()));
+  });
   const timeline = document.getElementById("timeline");
   if (!timeline) return;
   timeline.addEventListener("click", async (event) => {

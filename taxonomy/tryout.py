@@ -9,7 +9,9 @@ import msgspec
 
 from taxonomy.definition import Items, draft_items
 from taxonomy.problems import plan_problem
-from taxonomy.standardize import Refusal, Violation, check_plan, compile_plan, decode_json, read, standardize
+from taxonomy.publish import items_of, newest
+from taxonomy.sound import sound_items
+from taxonomy.standardize import Refusal, Violation, compile_plan, decode_json, read, standardize
 from taxonomy.violations import message_for, title_for
 
 
@@ -35,8 +37,10 @@ class Tryout:
 
 def try_record(record: bytes, source_code: str, *, received_at: datetime, unsaved: Items | None = None) -> Tryout:
     """What a record becomes on the draft; with `unsaved`, definitions as a form has them, in place of what is saved."""
-    items = draft_items() | (unsaved or {})
-    if problems := check_plan(items):
+    draft = draft_items() | (unsaved or {})
+    source_id = next(item for item, one in draft.items() if one["kind"] == "source" and one["code"] == source_code)
+    items, problems = sound_items(draft, items_of(newest()), keep={source_id, *(unsaved or {})})
+    if problems:
         return Tryout([], [plan_problem(problem, items) for problem in problems])
     plan = compile_plan(items)
     source = plan.sources[source_code]

@@ -38,6 +38,7 @@ WORDS: dict[str, tuple[Text, Text, Text, Text]] = {
     "limit.attributes": (_("Too many attributes"), _("The event has more than 1,000 attributes."), _("At most 1,000."), _("Send lists as lists, not as numbered attributes.")),
     "limit.message_id": (_("Message id too long"), _("The message id is longer than 200 characters."), _("At most 200 characters."), _("Send a shorter id, such as a UUID.")),
     "limit.events": (_("Too many events in a record"), _("One record holds more than 2,500 events."), _("At most 2,500."), _("Split the record.")),
+    "limit.violations": (_("More than is told"), _("The event departs from the standard in more ways than the 100 told here."), _("At most 100."), _("Mend what is told, then send again; the rest is told then.")),
     "envelope.wrong_type": (_("Envelope field of another type"), _("A field of the envelope is not of the type it must have."), _("Text for names, ids and phones; an object for identifiers and attributes."), _("Correct the field, or the envelope of the source.")),
     "envelope.unknown_field": (_("Unknown field"), _("The record has a field the envelope does not know; it was left aside."), _("Only fields of the envelope; everything else under attributes."), _("Move the field under attributes if it matters.")),
     "event.name_missing": (_("Event name missing"), _("The record does not say what happened."), _("An event name where the envelope says it is."), _("Send the name, or correct the envelope of the source.")),

@@ -6,8 +6,10 @@ from datetime import datetime
 from taxonomy.definition import draft_items
 from taxonomy.models import MappingRule, Source
 from taxonomy.problems import plan_problem
+from taxonomy.publish import items_of, newest
 from taxonomy.recent import names_seen
-from taxonomy.standardize import check_plan, compile_plan
+from taxonomy.sound import sound_items
+from taxonomy.standardize import compile_plan
 from taxonomy.turns import turns
 
 
@@ -42,8 +44,9 @@ class Winning:
 def winning(source: Source) -> Winning:
     """The draft's rules of a source, in their order, on the names it sent lately."""
     rules = list(source.rules.select_related("tag").order_by("position", "id"))
-    items = draft_items()
-    if problems := check_plan(items):
+    keep = {str(source.pk), *(str(rule.pk) for rule in rules)}
+    items, problems = sound_items(draft_items(), items_of(newest()), keep=keep)
+    if problems:
         return Winning([], [RuleSeen(rule) for rule in rules], [plan_problem(problem, items) for problem in problems])
     plan = compile_plan(items).sources[source.code]
     by_id = {str(rule.pk): RuleSeen(rule) for rule in rules}

@@ -3,16 +3,23 @@
 import gzip
 import json
 import logging
+import re
 import zlib
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import call_command
+from django.db import OperationalError
 from django.utils import timezone
 
-from ingestion import keys
+from cdp.logs import WithoutValues
+from ingestion import commit, keys
 from ingestion.models import FailedRequest, WriteKey
-from profiles.models import Batch, Event
+from ingestion.pipeline import Incoming, evaluate
+from profiles.models import Batch, Event, Tally
+from profiles.record import record
+from taxonomy.current import current
 from taxonomy.models import Release
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -82,6 +89,64 @@ def test_gzip_and_dry_run(post):
     packed = post(gzip.compress(json.dumps(purchase()).encode()), Content_Encoding="gzip", url=f"{URL}?dry_run=true")
     assert packed.json()["accepted"] == 1
     assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize(("asked", "stored"), [("", False), ("on", False), ("1", False), ("TRUE", False), ("false", True), ("0", True)])
+def test_a_dry_run_is_asked_for_in_the_usual_words(post, asked, stored):
+    assert post(purchase(), url=f"{URL}?dry_run={asked}").json()["dry_run"] is not stored
+    assert Event.objects.exists() is stored
+
+
+def test_a_dry_run_asked_for_in_other_words_is_refused_and_stores_nothing(post):
+    assert post(purchase(), url=f"{URL}?dry_run=banana").json()["error"]["code"] == "request.dry_run"
+    assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'{"id":"b","event":"login","phone":"+8613800138000","attributes":{"x":"\\ud800"}}',
+        b'{"id":"\\ud800","event":"login"}',
+        b'{"id":"b","event":"login","attributes":{"x":NaN}}',
+        b'{"id":"b","event":"login","attributes":{"x":"a\tb"}}',
+        b'{"id":"b","event":"login","attributes":{"x":"\xff"}}',
+        b'{"id":"b","event":"login" "phone"}',
+        b'{"id":"b","event":"login","attributes":{"x":"],}\\"{[,"}}',
+    ],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_one_odd_event_spoils_no_other_of_its_batch(post, odd, order):
+    events = [json.dumps(purchase()).encode(), odd, json.dumps(purchase(id="m2")).encode()][::order]
+    answer = post(b'{"events":[' + b", ".join(events) + b"]}").json()
+    assert (answer["received"], [answer["results"][at]["status"] for at in (0, 2)]) == (3, ["accepted", "accepted"])
+    alone = post(odd)
+    assert alone.status_code == 400 or alone.json()["results"][0]["status"] in (answer["results"][1]["status"], "duplicate")
+
+
+def test_a_byte_order_mark_before_the_body_is_no_matter(post):
+    assert post(b"\xef\xbb\xbf" + json.dumps(purchase()).encode()).json()["accepted"] == 1
+
+
+def test_gzip_of_several_members_is_read_whole(post):
+    body = json.dumps({"events": [purchase(id="g1"), purchase(id="g2")]}).encode()
+    answer = post(gzip.compress(body[:40]) + gzip.compress(body[40:]), Content_Encoding="gzip")
+    assert answer.json()["accepted"] == 2
+
+
+def test_an_id_used_again_for_something_else_is_told(post):
+    post(purchase())
+    again, other = post(purchase()).json(), post(purchase(occurred_at="2026-03-01T08:00:00Z")).json()
+    assert "message_id.reused" not in [one["code"] for one in again["results"][0]["violations"]]
+    assert "message_id.reused" in [one["code"] for one in other["results"][0]["violations"]]
+
+
+def test_a_duplicate_tells_its_changes_with_the_same_digits(post):
+    event = purchase(attributes={"order_id": "o", "product_id": "p", "price": "12345678901234567.10", "quantity": "2"})
+    for key in ("m1", "m2"):
+        answers = [json.loads(post({"events": [{**event, "id": key}] * 2}).content, parse_float=str) for _ in range(2)]
+        first, *others = [result["changes"] for answer in answers for result in answer["results"]]
+        assert first[0]["to"]["amount"] == "12345678901234567.10"
+        assert others == [first] * 3
 
 
 def test_a_test_key_answers_and_stores_nothing(post, write_key):
@@ -162,6 +227,57 @@ def test_a_limit_holds_over_all_processes(post, write_key, monkeypatch):
     assert answers[-1].headers["Retry-After"] == "1"
 
 
+def test_a_request_larger_than_the_limit_takes_a_whole_second_and_is_not_refused_for_ever(post, write_key, monkeypatch):
+    _secret, key = write_key
+    key.per_second = 50
+    key.save()
+    monkeypatch.setattr("ingestion.keys.time.time", lambda: 2_000_000.0)
+    many = {"events": [purchase(id=f"m{number}") for number in range(100)]}
+    assert post(many).status_code == 200
+    assert post(purchase()).status_code == 429
+    monkeypatch.setattr("ingestion.keys.time.time", lambda: 2_000_001.0)
+    assert post(many).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1/events/", "/api/v1/customers/xyz", "/api/v1/customers/+8613800138000"])
+def test_an_address_of_the_api_where_nothing_is_answers_in_json(client, db, path):
+    response = client.get(path)
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
+
+
+def test_an_error_of_ours_is_answered_in_json_and_without_its_cause(post, monkeypatch):
+    def broken(*_args, **_more):
+        raise ValueError("+8613800138000")
+
+    monkeypatch.setattr("ingestion.doors.api.receive", broken)
+    response = post(purchase())
+    assert (response.status_code, response.json()["error"]["code"]) == (500, "error")
+    assert "8000" not in response.content.decode()
+
+
+def test_a_commit_whose_answer_was_lost_is_not_counted_twice(write_key, monkeypatch):
+    lost = []
+
+    def recorded(deliveries, in_commit):
+        stored = record(deliveries, in_commit)
+        if not lost:
+            lost.append(True)
+            raise OperationalError("the server closed the connection")
+        return stored
+
+    monkeypatch.setattr(commit, "record", recorded)
+    monkeypatch.setattr(commit, "close_old_connections", lambda: None)
+    waiting = []
+    for number in range(2):
+        incoming = [Incoming(json.dumps(purchase(id=f"m{number}")).encode())]
+        delivery = evaluate(incoming, source_code="website", door="api", received_at=timezone.now(), current=current())
+        waiting.append(commit._Waiting(delivery))
+    commit._store(waiting)
+    assert [one.error for one in waiting] == [None, None]
+    assert [one.delivery.entries[0].status for one in waiting] == ["accepted", "accepted"]
+    assert list(Tally.objects.values_list("accepted", "duplicate")) == [(1, 0), (1, 0)]
+
+
 def test_without_a_release_the_sender_is_asked_to_come_back(post):
     Release.objects.all().delete()
     from taxonomy import current
@@ -179,6 +295,23 @@ def test_no_phone_and_no_key_reaches_a_log(post, write_key, caplog):
     post(b"{")
     assert "8000" not in caplog.text
     assert write_key[0] not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/customers/13800138000/", "/api/v1/customers/+8613800138000", "/customers/%2B86%20138-0013-8000/", "/customers/li@example.com/"],
+)
+def test_the_log_line_of_an_address_that_names_a_phone_does_not(client, db, path):
+    lines = []
+    handler = logging.StreamHandler(SimpleNamespace(write=lines.append, flush=lambda: None))
+    handler.addFilter(WithoutValues())
+    logging.getLogger("django.request").addHandler(handler)
+    try:
+        client.get(path)
+    finally:
+        logging.getLogger("django.request").removeHandler(handler)
+    assert "Not Found" in "".join(lines) or path.startswith("/api/")
+    assert not re.search("0013|li@", "".join(lines))
 
 
 def test_the_commands_make_a_source_and_its_key(standard, capsys):

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from plans import small_plan_items, uuid_of
 
-from taxonomy.standardize import Plan, check_plan, compile_plan, decode_json, encode_json, read, standardize
+from taxonomy.standardize import LIMITS, Plan, check_plan, compile_plan, decode_json, encode_json, read, standardize
 from taxonomy.standardize.check import PROBLEMS
 from taxonomy.standardize.conditions import compile_test
 from taxonomy.standardize.names import parse_refinement
 
 RECEIVED_AT = datetime(2026, 3, 1, tzinfo=UTC)
 ITEMS = small_plan_items()
+PLAN = compile_plan(small_plan_items())
 LOGIN, VIEW, PURCHASE, WEBSITE, APP, CRM, GENERAL, PRICE = (
     uuid_of(ITEMS, kind, code)
     for kind, code in [
@@ -246,3 +247,35 @@ def test_what_the_whole_record_says_of_every_event_obeys_the_limits_too():
     assert [one.code for one in found] == ["limit.size", "limit.size"]
     (event,) = read_many(plan, b'{"batch": [{"event": "login"}], "common": {"a": 1}}')
     assert event.attributes == {"a": 1}
+
+
+def many(number: int, text: bytes) -> bytes:
+    return b",".join(text % at if b"%d" in text else text for at in range(number))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b'{"event":"purchase","attributes":{"skus":[%s]}}' % many(80_000, b"{}"),
+        b'{"event":"purchase","attributes":{"skus":[%s]}}' % many(80_000, b"[]"),
+        b'{"event":"login",%s}' % many(20_000, b'"a%d":1'),
+        b'{"event":"login","identifiers":{%s}}' % many(20_000, b'"a%d":1'),
+        b'{"event":"login","identifiers":{%s}}' % many(15_000, b'"a%d":[1]'),
+        b'{"event":"login","attributes":{%s}}' % many(20_000, b'"a":%d'),
+        b'{"event":"login","attributes":{%s}}' % many(1_000, b'"a%d":1'),
+    ],
+    ids=["objects", "lists", "fields", "kinds", "identifiers", "repeated", "unplanned"],
+)
+def test_one_event_never_has_more_violations_than_the_limit(record):
+    (raw,) = read(decode_json(record), PLAN.sources["website"], PLAN, received_at=RECEIVED_AT, original=record)
+    found = standardize(raw, PLAN).violations
+    assert len(found) <= LIMITS.violations + 1
+    assert len(encode_json(found)) < 64 * 1024
+
+
+def test_notes_that_are_many_hide_no_reason_that_holds_the_event():
+    record = b'{"event":"login","attributes":"none",%s}' % many(500, b'"a%d":1')
+    (raw,) = read(decode_json(record), PLAN.sources["website"], PLAN, received_at=RECEIVED_AT, original=record)
+    result = standardize(raw, PLAN)
+    assert result.verdict == "quarantined"
+    assert ("envelope.wrong_type", "attributes") in [(one.code, one.path) for one in result.violations]

@@ -4,13 +4,17 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.urls import reverse
 
+from ingestion.models import QuarantineReason
 from ingestion.pipeline import Incoming, receive
-from profiles.models import Customer
-from profiles.timeline import timeline
+from profiles.models import Customer, Event
+from profiles.summary import summary
+from profiles.timeline import holder_of, timeline
 from staff.models import AccessLog, ReadToken, User
 from taxonomy.current import current
+from taxonomy.models import MappingRule, Source
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -52,8 +56,6 @@ def agent(standard, client):
 @pytest.fixture
 def rep(standard, client):
     """Somebody who may look customers up and not see numbers."""
-    from django.contrib.auth.models import Permission
-
     user = User.objects.create_user("rep@example.com", "x")
     user.user_permissions.add(Permission.objects.get(codename="view_customer"))
     client.force_login(user)
@@ -92,6 +94,102 @@ def test_the_page_says_how_much_and_what_is_held(agent, customer):
     assert page.context["summary"].purchases == 1
     assert {currency: float(total) for currency, total in page.context["summary"].sums.items()} == {"CNY": 21.0}
     assert page.context["summary"].held == 1
+
+
+def bought(id: str, **more) -> dict:
+    attributes = {"order_id": "o9", "product_id": "p", "price": "10.00", "quantity": 1, **more.pop("attributes", {})}
+    return event(300, id=id, event="purchase", attributes=attributes, phone="+8613900139000", **more)
+
+
+def sums() -> tuple[int, dict[str, float]]:
+    found = summary(Customer.objects.get(links__subject__value="+8613900139000"))
+    return found.purchases, {currency: float(total) for currency, total in found.sums.items()}
+
+
+def test_an_order_told_twice_counts_once(standard):
+    send(bought("a1"), bought("a2", attributes={"product_id": "q"}), bought("again"))
+    assert sums() == (1, {"CNY": 20.0})
+    at_the_till = {"id": "t", "event": "purchase", "phone": "13900139000", "occurred_at": "2026-03-01 09:00:00"}
+    send({**at_the_till, "order_id": "o9", "product_id": "p", "price": "10.00", "quantity": "1"}, source="till")
+    assert Event.objects.filter(standing=1, source__code="till").count() == 1
+    assert sums() == (1, {"CNY": 20.0})
+
+
+def test_like_lines_are_separate_where_the_source_says_so(standard):
+    send(bought("a1"), bought("a2"))
+    Source.objects.filter(code="website").update(separate_rows=True)
+    assert sums() == (1, {"CNY": 20.0})
+
+
+@pytest.mark.parametrize("query", ["source=nope", "category=nope", "source=%00", "source=nope&category=nope"])
+def test_a_filter_of_something_unknown_finds_nothing(rep, customer, query):
+    assert rep.get(reverse("customer", args=[customer.public_id]) + "?" + query).context["days"] == []
+
+
+def test_every_page_of_a_timeline_is_recorded(rep, customer):
+    url = reverse("customer", args=[customer.public_id])
+    rep.get(url, headers={"X-Fragment": "1"})
+    assert AccessLog.objects.filter(action="view", customer=customer.public_id).count() == 1
+
+
+def test_the_chart_tells_categories_and_sources(agent, customer):
+    url = reverse("customer", args=[customer.public_id])
+    assert len(agent.get(url).context["charts"]) == 1
+    send({"id": "t", "event": "login", "phone": "13800138000", "occurred_at": "2026-03-01 09:00:00"}, source="till")
+    by_category, by_source = agent.get(url).context["charts"]
+    assert {series.label for series in by_source[1].series} >= {Source.objects.get(code=code).label for code in ("website", "till")}
+    assert sum(series.total for series in by_source[1].series) == sum(series.total for series in by_category[1].series) == 122
+
+
+def test_the_rule_that_read_an_event_is_told_as_it_was(rep, standard):
+    rule = MappingRule.objects.filter(source__code="website", condition_path="", match="exact", keep_unmapped=True).first()
+    assert rule is not None
+    send(
+        event(
+            1,
+            event=rule.name,
+            attributes={"sku": "s", "product_id": "p", "total": "1", "price": 1, "no": "n", "order_id": "o", "quantity": 1},
+        )
+    )
+    found = Event.objects.get()
+    assert found.rule_id == rule.pk
+    one = holder_of(bytes(found.key))
+    if one is None:
+        pytest.skip("held by this plan")
+    told = f"{rule.name} → {rule.tag.code}"
+    rule.rows.all().delete()
+    rule.delete()
+    assert rep.get(reverse("customer_event", args=[one.public_id, found.public_id])).context["rule"] == told
+
+
+def test_a_name_that_is_a_phone_is_masked_everywhere(rep, customer):
+    rep.user.user_permissions.add(Permission.objects.get(codename="view_quarantinereason"))
+    rep.user.is_staff = True
+    rep.user.save()
+    send(event(400, event="13800138000"), event(401, event="call_13800138000"), event(402, event="电话13800138000号"))
+    pages = [reverse("admin:index"), reverse("admin:ingestion_quarantinereason_changelist")]
+    pages += [reverse("admin:quarantine_cause", args=[reason.pk]) for reason in QuarantineReason.objects.all()]
+    pages += [reverse("admin:quarantine_event", args=[held.public_id]) for held in Event.objects.filter(standing=2)]
+    assert len(pages) > 6
+    for page in pages:
+        assert "13800138000" not in rep.get(page).content.decode()
+    shown = "".join(rep.get(page).content.decode() for page in pages)
+    assert "call_138****8000" in shown
+
+
+def test_a_number_without_plus_is_looked_up_where_most_sources_are(rep, customer):
+    send(event(500, phone="+1 202 555 0123"))
+    assert rep.get(reverse("customer_search")).context["region"] == "CN"
+    Source.objects.update(region="US")
+    assert rep.post(reverse("customer_search"), {"phone": "(202) 555-0123"}).status_code == 302
+    regions = rep.get(reverse("customer_search")).context["regions"]
+    assert regions[0] == "US"
+    assert len(regions) == len(set(regions))
+
+
+def test_held_events_of_a_readable_phone_have_a_customer_too(rep, standard):
+    send(event(1, event="nonsense", phone="+8613900139000"))
+    assert rep.post(reverse("customer_search"), {"phone": "13900139000", "region": "CN"}).status_code == 302
 
 
 def test_pages_of_a_timeline_hold_every_event_once(customer):
@@ -152,11 +250,12 @@ def test_a_wrong_parameter_is_named(rep, customer, query, path):
 def test_a_write_key_reads_no_customer(client, customer, write_key):
     secret, _key = write_key
     response = client.get(f"/api/v1/customers/{customer.public_id}", headers={"Authorization": f"Bearer {secret}"})
-    assert response.status_code == 403
+    assert (response.status_code, response.json()["error"]["code"]) == (403, "key.cannot_read")
 
 
 def test_no_token_wrong_token_and_wrong_scope_are_told_apart(rep, customer):
     url = f"/api/v1/customers/{customer.public_id}"
     assert rep.get(url).status_code in (401, 403)
-    assert rep.get(url, headers={"Authorization": "Bearer tlr_wrong"}).status_code == 401
+    wrong = rep.get(url, headers={"Authorization": "Bearer tlr_wrong"})
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (401, "key.unknown")
     assert rep.get(url, headers=token_of(rep.user, scopes=["plan"])).status_code == 403

@@ -66,6 +66,38 @@ def test_a_stray_quote_costs_its_own_row_and_no_other(tmp_path):
     assert rows[-1] == {"id": "2", "note": "fine"}
 
 
+def test_a_stray_quote_at_the_end_of_a_small_file_swallows_no_row(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b'id,note\n1,fine\n"2,never closed\n3,fine\n4,fine\n')
+    assert cut(path) == [
+        {"id": "1", "note": "fine"},
+        {"id": '"2', "note": "never closed"},
+        {"id": "3", "note": "fine"},
+        {"id": "4", "note": "fine"},
+    ]
+
+
+def test_blank_lines_before_the_header_are_no_header(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\r\n\nid,note\n1,a\n")
+    assert cut(path) == [{"id": "1", "note": "a"}]
+
+
+def test_a_file_of_several_zstd_frames_is_read_whole(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"".join(map(zstandard.ZstdCompressor().compress, [b"id,note\n1,a\n", b"2,b\n"])))
+    assert [row["id"] for row in cut(path)] == ["1", "2"]
+
+
+def test_a_zstd_file_cut_off_at_any_place_is_told(tmp_path):
+    path = tmp_path / "a.csv"
+    packed = zstandard.ZstdCompressor().compress(b"id,note\n" + b"".join(b"%d,%d\n" % (n, n * 7919) for n in range(50_000)))
+    for kept in range(len(packed) // 10, len(packed), len(packed) // 10):
+        path.write_bytes(packed[:kept])
+        with pytest.raises(UnreadableFile, match=r"file\.damaged"):
+            cut(path)
+
+
 def test_a_row_of_another_width_is_kept_and_named(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"id,note\n1,a,b\n2,c\n")
@@ -91,6 +123,10 @@ def test_ndjson_is_told_by_its_first_byte(tmp_path):
         (b"a,,b\n1,2,3\n", "file.column_unnamed"),
         (b"a,b,a\n1,2,3\n", "file.column_repeated"),
         (gzip.compress(b"a,b\n1,2\n")[:-9], "file.damaged"),
+        (zstandard.ZstdCompressor().compress(b"a,b\n" + bytes(range(33, 127)) * 40)[:-9], "file.damaged"),
+        (zstandard.ZstdCompressor().compress(b"a,b\n1,2\n") + b"no zstd", "file.damaged"),
+        (b'[{"event": "login"}]', "file.json_array"),
+        (b"a,b\r1,2\r", "file.line_ends"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_why(tmp_path, content, code):

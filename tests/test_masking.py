@@ -59,6 +59,16 @@ def test_other_identifiers_keep_their_ends():
         '{"tel": "13800138000"}',
         "电话：13800138000",
         "call 202.555.0123 now",
+        "手机13800138000号",
+        "电话13800138000",
+        "联系人张三138-0013-8000收",
+        "call_13800138000",
+        "p_13800138000",
+        "_202 555 0123_",
+        "tel13800138000",
+        "+8613800138000abc",
+        "order-13800138000-1",
+        "13800138000x",
     ],
 )
 def test_a_phone_in_a_text_is_masked_however_it_is_written(text):
@@ -81,6 +91,10 @@ def test_a_phone_in_a_text_is_masked_however_it_is_written(text):
         "order 202611031015000012345",
         "4711",
         "550e8400-e29b-41d4-a716-446655440000",
+        "m-898-202611019081",
+        "1794612345123",
+        "a1-20261101-0001234567",
+        "SKU12345678号",
     ],
 )
 def test_what_is_no_phone_is_left_alone(text):
@@ -97,6 +111,14 @@ def test_a_record_is_masked_at_any_depth():
         "user": {"tel": "138****8000", "mail": "l***@example.com"},
         "rows": ["138****8000", 12, True, None, 1.5],
     }
+
+
+def test_a_time_in_seconds_is_told_by_the_name_of_its_field():
+    record = {"ts": 1794612345, "createTime": "1794612345", "paid_at": 1794612345, "contact": 1794612345, "date": "13800138000"}
+    masked = mask_in_record(record)
+    assert {key: masked[key] == record[key] for key in record} == {
+        "ts": True, "createTime": True, "paid_at": True, "contact": False, "date": False,
+    }  # fmt: skip
 
 
 def test_an_identity_number_is_masked():

@@ -1,15 +1,18 @@
 """What is sent comes out once, on the standard or held, and the counts add up."""
 
 import json
+import random
 import threading
 from datetime import UTC, datetime
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from ingestion.models import QuarantineReason
 from ingestion.pipeline import Incoming, Receipt, receive
-from profiles.models import Customer, Event, Original, Tally
+from profiles.jobs import settle_links
+from profiles.link import settle
+from profiles.models import Customer, Event, Link, Original, Tally, Tie
 from taxonomy.current import current
 
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -126,3 +129,64 @@ def test_a_name_that_no_text_may_hold_is_kept_in_the_report_without_it(standard)
     receipt = receive([Incoming(body.encode())], source_code="website", door="api", received_at=NOW, current=current())
     assert receipt.counts["refused"] == 0
     assert Event.objects.get().report
+
+
+def test_a_dry_run_answers_the_same_to_an_id_used_twice_with_other_content(standard):
+    twice = [purchase(), purchase(attributes={"order_id": "o2", "product_id": "p1", "price": "1", "quantity": 1})]
+    assert send(*twice, dry_run=True).counts == send(*twice).counts
+
+
+def test_an_id_that_says_something_else_now_is_a_duplicate_and_told(standard):
+    send(purchase())
+    again, other = send(purchase()), send(purchase(occurred_at="2026-03-01T08:00:00Z"))
+    assert [again.entries[0].differs, other.entries[0].differs] == [False, True]
+    assert other.entries[0].status == "duplicate"
+
+
+def test_writers_of_shared_identifiers_do_not_lock_each_other_out(standard):
+    failed: list[BaseException] = []
+
+    def post(order: int) -> None:
+        chance = random.Random(order)
+        try:
+            for at in range(8):
+                send(*(shared(chance, f"{order}-{at}-{number}") for number in range(40)))
+        except Exception as error:
+            failed.append(error)
+        finally:
+            connection.close()
+
+    current()
+    threads = [threading.Thread(target=post, args=(order,)) for order in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    settle()
+    assert Event.objects.count() == 8 * 8 * 40
+    assert not Tie.objects.filter(settled=False).exists()
+
+
+def shared(chance: random.Random, id: str) -> dict:
+    """A log-in of one of twenty people with a device and an account that several of them use."""
+    return {
+        "id": id,
+        "event": "login",
+        "phone": f"+86138{chance.randrange(20):08d}",
+        "occurred_at": f"2026-02-{chance.randrange(1, 28):02d}T00:00:00Z",
+        "identifiers": {"device": f"dev-{chance.randrange(30):06d}", "user_id": f"user-{chance.randrange(30):06d}"},
+    }
+
+
+def test_links_that_cannot_be_drawn_now_fail_nobody_and_are_drawn_later(standard, monkeypatch):
+    def away() -> int:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr("profiles.link.settle", away)
+    assert send(purchase(identifiers={"user_id": "user-77"})).counts["accepted"] == 1
+    monkeypatch.undo()
+    assert Tie.objects.filter(settled=False).exists()
+    settle_links(timestamp=0)
+    assert not Tie.objects.filter(settled=False).exists()
+    assert Link.objects.filter(evidence=Link.Evidence.TIE).count() == 1

@@ -5,11 +5,16 @@ import json
 import pytest
 from django.core.exceptions import ValidationError
 from django.urls import reverse
+from django.utils import timezone
 
 from staff.models import User
 from taxonomy.admin.lines import ConstraintsField, GroupsField
+from taxonomy.definition import definition
+from taxonomy.history import record_revision
 from taxonomy.models import Attribute, Category, MappingRule, Proposal, Release, Revision, Source, Tag
 from taxonomy.publish import unreleased
+from taxonomy.tryout import try_record
+from taxonomy.winning import winning
 
 pytestmark = pytest.mark.django_db
 
@@ -158,3 +163,76 @@ def test_groups_are_written_as_lines():
     field = GroupsField()
     assert field.clean("price, amount\n\n a 、b") == [["price", "amount"], ["a", "b"]]
     assert field.clean(field.prepare_value([["price", "amount"]])) == [["price", "amount"]]
+
+
+BROKEN = {
+    "source": [{"timezone": "Mars/Base"}, {"region": "ZZ"}, {"currency": "ZZZ"}, {"envelope_time_format": "%Q", "preset": "custom"}],
+    "mappingrule": [
+        {"condition_path": "a", "condition_operator": ""},
+        {"match": "pattern", "name": "view_("},
+        {"condition_path": "a[", "condition_operator": "eq", "condition_value": "1"},
+        {"rows-0-target": "nosuch"},
+        {"rows-0-path": "$.nosuch.x["},
+    ],
+    "tag": [{"one_of": "nosuch, order_id"}, {"refinements-0-pattern": "{tag}_{nosuch}"}],
+}
+
+
+@pytest.mark.parametrize(("model", "change"), [(model, change) for model, changes in BROKEN.items() for change in changes], ids=str)
+def test_what_could_not_be_released_is_refused_when_it_is_saved(steward, model, change):
+    item = {
+        "source": Source.objects.filter(envelope__preset="custom").first(),
+        "mappingrule": MappingRule.objects.filter(rows__isnull=False).first(),
+        "tag": Tag.objects.filter(refinements__isnull=False).first(),
+    }[model]
+    before, revisions = definition(item), Revision.objects.count()
+    url = reverse(f"admin:taxonomy_{model}_change", args=[item.pk])
+    response = steward.post(url, form_of(steward.get(url)) | change)
+    assert response.status_code == 200
+    told = str(response.context["errors"]) + str(response.context["adminform"].form.errors)
+    assert "errorlist" in told
+    assert definition(type(item).objects.get(pk=item.pk)) == before
+    assert Revision.objects.count() == revisions
+
+
+def test_a_category_cannot_be_put_below_itself(steward):
+    top = Category.objects.filter(parent=None).first()
+    below = Category.objects.create(code="below", label_en="Below", label_zh_hans="下", parent=top)
+    url = reverse("admin:taxonomy_category_change", args=[top.pk])
+    response = steward.post(url, form_of(steward.get(url)) | {"parent": str(below.pk)})
+    assert "below itself" in str(response.context["adminform"].form.errors)
+    assert Category.objects.get(pk=top.pk).parent is None
+
+
+def test_one_broken_source_stops_no_trying_on_another(steward):
+    Source.objects.filter(code="till").update(timezone="Mars/Base")
+    website, till = Source.objects.get(code="website"), Source.objects.get(code="till")
+    record = b'{"event": "login", "phone": "+8613800138000"}'
+    tried = try_record(record, "website", received_at=timezone.now())
+    assert (tried.problems, tried.events[0].verdict) == ([], "accepted")
+    assert winning(website).problems == []
+    assert "Mars/Base" in str(try_record(record, "till", received_at=timezone.now()).problems)
+    assert winning(till).problems
+
+
+def test_restoring_what_no_longer_fits_says_why(steward):
+    rule = MappingRule.objects.filter(condition_path="", match="exact").first()
+    record_revision(rule, by=None, action=Revision.Action.CHANGED)
+    old, name = Revision.objects.filter(item=rule.pk).first(), rule.name
+    MappingRule.objects.filter(pk=rule.pk).update(name="renamed")
+    MappingRule.objects.create(source=rule.source, name=name, tag=rule.tag, position=50)
+    response = steward.post(reverse("admin:taxonomy_mappingrule_restore", args=[rule.pk, old.pk]), follow=True)
+    assert response.status_code == 200
+    assert [message.level_tag for message in response.context["messages"]] == ["error"]
+    assert MappingRule.objects.get(pk=rule.pk).name == "renamed"
+
+
+def test_restoring_what_refers_to_something_deleted_says_why(steward):
+    rule = MappingRule.objects.filter(rows__isnull=False).first()
+    gone = Tag.objects.create(code="gone", label_en="Gone", label_zh_hans="无", category=rule.tag.category, owner_id="data")
+    wanted = definition(rule) | {"tag": str(gone.pk)}
+    old = Revision.objects.create(item=rule.pk, kind="rule", definition=wanted, action=Revision.Action.CHANGED)
+    gone.delete()
+    response = steward.post(reverse("admin:taxonomy_mappingrule_restore", args=[rule.pk, old.pk]), follow=True)
+    assert [message.level_tag for message in response.context["messages"]] == ["error"]
+    assert MappingRule.objects.get(pk=rule.pk).tag_id == rule.tag_id

@@ -1,6 +1,7 @@
 """The quarantine pages: causes, the events of one cause, and one event beside its reasons."""
 
 from binascii import unhexlify
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
@@ -19,7 +20,7 @@ from ingestion.models import QuarantineReason
 from profiles.models import Event, Original
 from profiles.original import shown_original
 from staff.access import log_access
-from staff.masking import mask_in_text, may_see_personal
+from staff.masking import is_time, may_see_personal, shown_to
 from staff.models import AccessLog
 from taxonomy.admin.limits import of_sources_in, rights_in, sources_in
 from taxonomy.models import Release
@@ -60,7 +61,9 @@ class QuarantineAdmin(ModelAdmin):
         source, code = request.GET.get("source", ""), request.GET.get("code", "")
         number = max(1, int(request.GET.get("page", "1"))) if request.GET.get("page", "1").isdecimal() else 1
         sources = sources_in(request) if rights_in(request).limited else None
-        groups = held_groups(source=source, code=code, sources=sources, offset=(number - 1) * PAGE, limit=PAGE + 1)
+        groups = held_groups(
+            source=source, code=code, sources=sources, offset=(number - 1) * PAGE, limit=PAGE + 1, shown=shown_to(request.user)
+        )
         context = {
             "title": _("Quarantine"),
             "groups": groups[:PAGE],
@@ -87,6 +90,7 @@ class QuarantineAdmin(ModelAdmin):
         context = {
             "title": title_for(cause.code),
             "cause": cause,
+            "name": shown_to(request.user)(cause.name),
             "count": reasons.count(),
             "events": [self._line(request, reason) for reason in page[:PAGE]],
             "next_before": page[PAGE - 1].pk if len(page) > PAGE else None,
@@ -95,13 +99,13 @@ class QuarantineAdmin(ModelAdmin):
 
     def _line(self, request: HttpRequest, reason: QuarantineReason) -> dict[str, Any]:
         event = reason.event
-        shown = (lambda text: text) if may_see_personal(request.user) else mask_in_text
+        shown = shown_to(request.user)
         violations = (event.report or {}).get("violations", [])
         mine = [one for one in violations if one.get("code") == reason.code and one.get("path", "") == reason.path]
         return {
             "event": event,
             "message_id": shown(event.message_id or ""),
-            "seen": shown(str(mine[0]["seen"])) if mine and mine[0].get("seen") is not None else "",
+            "seen": _seen(mine[0], shown) if mine else "",
             "others": sum(one["code"] != reason.code and is_blocking(one) for one in violations),
         }
 
@@ -116,7 +120,7 @@ class QuarantineAdmin(ModelAdmin):
         unmasked = may_see_personal(request.user)
         if unmasked:
             log_access(request.user, AccessLog.Action.ORIGINAL, reason=f"quarantine {public_id}")
-        shown = (lambda text: text) if unmasked else mask_in_text
+        shown = shown_to(request.user)
         original = Original.objects.select_related("holder").filter(pk=event.pk).first()
         context = {
             "title": _("A held event"),
@@ -144,11 +148,18 @@ def _reasons(event: Event, shown: Any) -> list[dict[str, Any]]:
             "explained": explain(one["code"]),
             "holds": is_blocking(one),
             "path": one.get("path", ""),
-            "seen": shown(str(one["seen"])) if one.get("seen") is not None else "",
+            "seen": _seen(one, shown),
             "expected": expected_text(one.get("expected")),
         }
         for one in sorted(found, key=lambda one: not is_blocking(one))
     ]
+
+
+def _seen(violation: dict[str, Any], shown: Callable[[str], str]) -> str:
+    seen, path = violation.get("seen"), str(violation.get("path", ""))
+    if seen is None:
+        return ""
+    return str(seen) if is_time(path, seen) else shown(str(seen))
 
 
 def _after(newest: Any, reason_id: int) -> Any:

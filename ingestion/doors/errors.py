@@ -54,7 +54,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
 
 
 def _code(error: exceptions.APIException) -> str:
-    return error.code if isinstance(error, ApiError) else str(error.default_code)
+    codes = error.get_codes()
+    return codes if isinstance(codes, str) else str(error.default_code)
 
 
 def _message(error: exceptions.APIException) -> str:

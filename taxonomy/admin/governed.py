@@ -1,6 +1,6 @@
 """What the admin of every governed item shares: a "why" on the form, history as diffs, a way back, and saving beside others."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import messages
 from django.core import signing
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.db import IntegrityError, connection, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -26,10 +26,12 @@ from taxonomy.draft import ItemLocked, last_saved, locks, remove, writing
 from taxonomy.history import record_revision
 from taxonomy.merge import merge
 from taxonomy.models import Proposal, Revision
+from taxonomy.problems import plan_problem
 from taxonomy.propose import open_proposals
 from taxonomy.publish import items_of, newest
 from taxonomy.review import standing
 from taxonomy.rights import May, On, OutsideGrant, among
+from taxonomy.standardize import check_plan
 from taxonomy.tell import is_following
 
 
@@ -41,11 +43,33 @@ class WhyForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text=gettext_lazy("One sentence for whoever reads the history later."),
     )  # fmt: skip
     seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    # what saving it found, sentences
+    problems: Sequence[str] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not self.instance._state.adding:
             self.fields["seen"].initial = last_saved(self.instance.pk)
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        for problem in self.problems:
+            self.add_error(None, problem)
+
+
+class DoesNotFit(Exception):
+    """The standard would not hold together with the item as it was to be saved; `problems` are sentences."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+
+def refuse_broken(item_id: Any) -> None:
+    """Raises DoesNotFit when the draft's item cannot be released as it stands."""
+    items = draft_items()
+    if problems := [plan_problem(problem, items) for problem in check_plan(items) if problem.item == str(item_id)]:
+        raise DoesNotFit(problems)
 
 
 class GovernedAdmin(ModelAdmin):
@@ -105,11 +129,24 @@ class GovernedAdmin(ModelAdmin):
                 seen = request.POST.get("seen", "")
                 if object_id and seen.isdigit() and int(seen) < last_saved(object_id):
                     return self._save_beside(request, object_id, int(seen), form_url, extra_context)
-                return super().changeform_view(request, object_id, form_url, extra_context)
+                return self._save(request, object_id, form_url, extra_context)
         except ItemLocked as error:
             return self._locked(request, error.proposal)
         except OutsideGrant as error:
             return self._outside(request, error, object_id)
+
+    def _save(self, request: HttpRequest, object_id: str | None, form_url: str, extra_context: dict[str, Any] | None) -> HttpResponse:
+        """Save, or show the form again with what would be broken: its inlines are checked with it only once they are written."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except DoesNotFit as error:
+            request.problems = error.problems  # type: ignore[attr-defined]
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        form.problems = getattr(request, "problems", ())
+        return form
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if request.method != "POST" or request.POST.get("action") in self.reading_actions:
@@ -143,6 +180,7 @@ class GovernedAdmin(ModelAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         self.expect_theirs(request, [form.instance.pk])
+        refuse_broken(form.instance.pk)
         action = Revision.Action.CHANGED if change else Revision.Action.CREATED
         record_revision(form.instance, by=request.user, action=action, why=form.cleaned_data.get("why", ""))  # type: ignore[arg-type]
 
@@ -206,7 +244,7 @@ class GovernedAdmin(ModelAdmin):
         theirs = definition(self.get_object(request, object_id))  # type: ignore[arg-type]
         trial = transaction.savepoint()
         request.only_trying = True  # type: ignore[attr-defined]
-        response = super().changeform_view(request, object_id, form_url, extra_context)
+        response = self._save(request, object_id, form_url, extra_context)
         request.only_trying = False  # type: ignore[attr-defined]
         if response.status_code != 302:
             return response
@@ -314,11 +352,20 @@ class GovernedAdmin(ModelAdmin):
             with writing([item.pk]):
                 restored = apply_definition(str(item.pk), revision.definition or {})
                 self.expect_theirs(request, [item.pk])
+                connection.check_constraints()
+                refuse_broken(item.pk)
                 record_revision(restored, by=request.user, action=Revision.Action.RESTORED, why=why)  # type: ignore[arg-type]
         except ItemLocked as error:
             return self._locked(request, error.proposal)
         except OutsideGrant as error:
             return self._outside(request, error, object_id)
+        except IntegrityError:
+            messages.error(request, _("Its code or name is another item's by now, or what it refers to was deleted. Mend that first."))
+            return HttpResponseRedirect(request.path.partition("/restore/")[0] + "/history/")
+        except DoesNotFit as error:
+            for problem in error.problems:
+                messages.error(request, problem)
+            return HttpResponseRedirect(request.path.partition("/restore/")[0] + "/history/")
         messages.success(request, _("The draft is as it was then. Propose it, so that sources obey it once it is released."))
         return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[item.pk]))
 

@@ -206,7 +206,7 @@ def refinements_of(tag: TagPlan, attributes: dict[str, Any]) -> list[str]:
     names = []
     for prefix, attribute, suffix in tag.refinements:
         value = attributes.get(attribute)
-        if value is None or type(value) is dict or type(value) is list:
+        if value is None or value == "" or type(value) is dict or type(value) is list:
             continue
         name = f"{prefix}{value if type(value) is str else text_of(value)}{suffix}"
         if len(name) <= _LONGEST_REFINEMENT:

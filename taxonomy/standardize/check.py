@@ -46,6 +46,8 @@ PROBLEMS = (
     "version.invalid",
 )
 
+# Names in the zone database that mean another zone on each machine, or none.
+_NO_ZONES = frozenset({"localtime", "posixrules", "Factory"})
 _ENVELOPE_TARGETS = frozenset({"$phone", "$region", "$occurred_at"} | {f"$identifiers.{kind}" for kind in KINDS if kind != "phone"})
 
 
@@ -150,6 +152,8 @@ def attribute_codes(tag: dict[str, Any], items: Items) -> set[str]:
 def _check_source(uuid: str, item: dict[str, Any], items: Items) -> Iterator[Problem]:
     envelope = item.get("envelope") or {}
     zone = item.get("timezone") or "UTC"
+    if zone in _NO_ZONES:
+        yield Problem("source.invalid", uuid, "timezone", {"problem": zone})
     yield from _compiles("source.invalid", uuid, "timezone", lambda: ZoneInfo(zone))
     if item.get("region") and not normalize_region(item["region"]):
         yield Problem("source.invalid", uuid, "region", {"problem": item["region"]})

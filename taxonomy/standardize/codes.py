@@ -64,6 +64,7 @@ _BY_EFFECT: dict[Effect, tuple[str, ...]] = {
         "time.skewed",
         "message_id.missing",
         "message_id.reused",
+        "limit.violations",
         "identifier.junk",
         "identifier.unknown_kind",
         "attribute.unplanned",

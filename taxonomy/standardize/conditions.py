@@ -125,4 +125,4 @@ def compile_pattern(text: str) -> Any:
     try:
         return re2.compile(text, options=_options)
     except re2.error as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)) from error

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from taxonomy.standardize.limits import LIMITS
 from taxonomy.standardize.structs import Refusal, Violation
 
 # PostgreSQL's numeric ends at 131,072 digits before the point and 16,383 after it.
@@ -116,7 +117,7 @@ def _decode_carefully(data: bytes) -> Any:
     def take_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         taken: dict[str, Any] = {}
         for key, value in pairs:
-            if key in taken and not _same(taken[key], value):
+            if key in taken and len(notes) <= LIMITS.violations and not _same(taken[key], value):
                 notes.append(Violation("record.repeated_key", storable(key[:200])))
             taken[key] = value
         return taken

@@ -18,6 +18,8 @@ class Limits(msgspec.Struct, frozen=True):
     skew: timedelta = timedelta(minutes=1)
     # Unset clocks say 1970 or 1980, empty cells 1899 or 0001; the oldest real purchase files tried begin in 1997.
     earliest: datetime = datetime(1990, 1, 1, tzinfo=UTC)
+    # Of one event: a hostile one would otherwise answer and store a hundred times its own size.
+    violations: int = 100
     # What a violation repeats of a value it saw.
     seen_characters: int = 200
 

@@ -119,7 +119,7 @@ _PARSED = -1
 _EXTENSION_WORD = re.compile(r"[\s,，]*(?:转分机|轉分機|分机|分機|内线|內線|转|轉)(?:号|號)?[\s:：]*(?=[0-9０-９])")
 # Countries where numbers are advertised as words: 1-800-FLOWERS. Elsewhere a letter is a slip, mostly O for 0.
 _CODES_WITH_WORDS = frozenset({1, 61, 64})
-_NOT_WORDS = re.compile(r"tel:|;(?:phone-context|isub|ext)=[^;]*|ext(?:ensi[oó]n?|n)?|[eｅ]?[xｘ]t?[nｎ]?|anexo|int|доб", re.IGNORECASE)
+_NOT_WORDS = re.compile(r"tel:|;(?:phone-context|isub|ext)=[^;]*|ext(?:ensi[oó]n?|n)?|[eｅ]?[xｘ][tｔ]?[nｎ]?|anexo|int|доб", re.IGNORECASE)
 _LETTER = re.compile("[A-Za-zＡ-Ｚａ-ｚ]")
 # The longest in use; what is longer may be a second number.
 _EXTENSION_DIGITS = 7

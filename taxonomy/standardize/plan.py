@@ -19,6 +19,7 @@ from taxonomy.standardize.sameness import Notation, notation_of
 from taxonomy.standardize.structs import Change, RawEvent
 from taxonomy.standardize.transforms import Transform, compile_transforms
 from taxonomy.standardize.types import Cast, Defaults, compile_cast
+from taxonomy.standardize.types.texts import filled
 from taxonomy.standardize.versions import is_below
 
 Items = dict[str, dict[str, Any]]
@@ -291,11 +292,12 @@ class Plan:
         slot = self._slots.get(key)
         if slot is None:
             definition = self.items[use["attribute"]]
+            cast = compile_cast(definition, use.get("constraints") or {})
             slot = self._slots[key] = Slot(
                 use["attribute"],
                 definition["code"],
                 use.get("required", False),
-                compile_cast(definition, use.get("constraints") or {}),
+                filled(cast) if use.get("required") and definition["type"] == "text" else cast,
                 notation_of(definition),
                 definition["type"],
                 definition,
@@ -326,6 +328,7 @@ def rule_order(rule: tuple[str, dict[str, Any]]) -> tuple[int, str]:
 def consumed_names(row: dict[str, Any]) -> set[str]:
     """The attributes as sent that a row takes, so that they are not set aside."""
     path = row.get("path") or ""
+    path = path.removeprefix("$.attributes.")
     return set() if not path or path.startswith("$.") else first_names(path)
 
 

@@ -28,6 +28,7 @@ IDENTIFIERS = "identifiers."
 
 _MAX_BYTES, _MAX_NESTING = LIMITS.event_bytes, LIMITS.nesting
 _MAX_ATTRIBUTES, _MAX_ID_CHARACTERS = LIMITS.attributes, LIMITS.message_id_characters
+_MAX_NOTES = LIMITS.violations + 1  # one more tells that there are more
 _MAX_SEEN_CHARACTERS = LIMITS.seen_characters
 _BRACKET = ord("[")
 _NOTHING: dict[str, Any] = {}
@@ -168,10 +169,12 @@ def read_object(value: Any, path: str, notes: list[Violation]) -> dict[str, Any]
 
 def read_identifiers(value: Any, notes: list[Violation]) -> dict[str, str]:
     identifiers = {}
+    found: list[Violation] = []
     for kind, identifier in read_object(value, "identifiers", notes).items():
-        written = identifier if type(identifier) is str and identifier else read_text(identifier, f"identifiers.{kind}", notes)
+        written = identifier if type(identifier) is str and identifier else read_text(identifier, f"identifiers.{kind}", found)
         if written is not None:
             identifiers[kind] = written
+    notes += found[:_MAX_NOTES]
     return identifiers
 
 
@@ -196,7 +199,7 @@ def tagline_reader(source_code: str) -> ItemReader:
     ) -> RawEvent:
         get = item.get
         if not item.keys() <= TAGLINE_FIELDS:
-            notes += [Violation("envelope.unknown_field", storable(key)) for key in sorted(item.keys() - TAGLINE_FIELDS)]
+            notes += [Violation("envelope.unknown_field", storable(key[:200])) for key in sorted(item.keys() - TAGLINE_FIELDS)[:_MAX_NOTES]]
         name = get("event")
         phone = get("phone")
         attributes = get("attributes")
@@ -230,15 +233,17 @@ def flat_reader(source_code: str) -> ItemReader:
         get = item.get
         attributes: dict[str, Any] = {}
         identifiers: dict[str, str] = {}
+        found: list[Violation] = []
         for key, value in item.items():
             if value is None or value == "" or key in FLAT_FIELDS:
                 continue
             if key.startswith(IDENTIFIER_COLUMN):
-                written = read_text(value, f"identifiers.{key[len(IDENTIFIER_COLUMN) :]}", notes)
+                written = read_text(value, f"identifiers.{key[len(IDENTIFIER_COLUMN) :]}", found)
                 if written is not None:
                     identifiers[key[len(IDENTIFIER_COLUMN) :]] = written
             else:
                 attributes[key] = value
+        notes += found[:_MAX_NOTES]
         return RawEvent(
             source_code,
             read_text(get("event"), "event", notes),

@@ -51,6 +51,8 @@ def standardize(raw: RawEvent, plan: Plan) -> Result:
                 attributes = keep_softened(softened, reading, sent, raw, defaults, attributes, extra)
 
     held = bool(violations) and any(violation.blocking for violation in violations)
+    if len(violations) > LIMITS.violations:
+        violations = _first_ones(violations)
     tag = reading.tag if reading is not None else None
     return Result(
         "quarantined" if held else "accepted",
@@ -68,6 +70,12 @@ def standardize(raw: RawEvent, plan: Plan) -> Result:
         changes,
         violations,
     )
+
+
+def _first_ones(violations: list[Violation]) -> list[Violation]:
+    """As many as one event may have, those that hold it first, and a note that there are more."""
+    kept = sorted(violations, key=lambda violation: not violation.blocking)[: LIMITS.violations]
+    return [*kept, Violation("limit.violations", values={"limit": LIMITS.violations})]
 
 
 def _find_reading(

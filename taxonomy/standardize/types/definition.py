@@ -81,7 +81,7 @@ def _entry_type(definition: Mapping[str, Any]) -> str:
 
 def _check(definition: Mapping[str, Any], layers: Layers, path: str, depth: int) -> Iterator[Fault]:
     kind, of = definition.get("type"), None
-    if kind not in TYPES:
+    if not isinstance(kind, str) or kind not in TYPES:
         yield Fault("definition.type", f"{path}type", kind, sorted(TYPES))
         return
     if kind == "list":
@@ -89,6 +89,11 @@ def _check(definition: Mapping[str, Any], layers: Layers, path: str, depth: int)
         if of not in TYPES or of == "list":
             yield Fault("definition.of", f"{path}of", of, sorted(TYPES.keys() - {"list"}))
             return
+    if wrong := [layer for layer in _all(definition, layers) if not isinstance(layer, Mapping)]:
+        yield Fault("definition.constraint_unknown", f"{path}constraints", wrong[0], {"type": "object"})
+        return
+    if not isinstance(definition.get("required", False), bool):
+        yield Fault("definition.fields", f"{path}required", definition["required"], {"type": "boolean"})
     if "object" in (kind, of):
         yield from _check_fields(definition.get("fields") or {}, path, depth)
     faults = [

@@ -7,6 +7,7 @@ from typing import Any
 
 from taxonomy.standardize.decode import is_storable
 from taxonomy.standardize.faults import ABSENT, Defaults, Fault, Faults
+from taxonomy.standardize.limits import LIMITS
 from taxonomy.standardize.types.constraints import Constraints, check_count
 from taxonomy.standardize.types.numbers import MAX_DIGITS, is_writable
 
@@ -25,9 +26,9 @@ def compile_list(cast_item: Cast, constraints: Constraints) -> Cast:
             faults.append(count)
         items = [cast_item(item, defaults) for item in value]
         for index, item in enumerate(items):
-            if item is ABSENT:
+            if item is ABSENT and len(faults) <= LIMITS.violations:
                 faults.append(Fault("attribute.wrong_type", f"[{index}]", value[index], {"type": "list"}))
-            else:
+            elif item is not ABSENT:
                 collect(item, f"[{index}]", faults)
         return _answer(value, items, faults, all(map(_is, items, value)))
 
@@ -46,7 +47,7 @@ def compile_object(fields: Mapping[str, tuple[Cast, bool]]) -> Cast:
             if key not in fields:
                 fault = find_unstorable(key, inner)
                 if fault is not None:
-                    faults.append(fault)
+                    collect(fault, "", faults)
                 standard[key] = inner
                 continue
             read = fields[key][0](inner, defaults)
@@ -61,7 +62,9 @@ def compile_object(fields: Mapping[str, tuple[Cast, bool]]) -> Cast:
 
 
 def collect(read: Any, path: str, faults: list[Fault]) -> None:
-    """Add what is wrong with the part at `path`, if anything."""
+    """Add what is wrong with the part at `path`, if anything; no more than an event may have, and one that tells of more."""
+    if len(faults) > LIMITS.violations:
+        return
     if type(read) is Fault:
         faults.append(read.under(path))
     elif type(read) is Faults:

@@ -38,6 +38,8 @@ def read_number(value: Any, expected: str) -> Any:
         number = Decimal(repr(value))
     else:
         return Fault("attribute.wrong_type", seen=value, expected={"type": expected})
+    if not number and isinstance(number, Decimal):
+        number = abs(number)  # JSON has no -0 that stays one
     return number if is_writable(number) else Fault("attribute.out_of_range", seen=value, expected={"digits": MAX_DIGITS})
 
 

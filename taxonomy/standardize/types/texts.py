@@ -13,7 +13,10 @@ from taxonomy.standardize.types.constraints import Constraints, compile_text_che
 from taxonomy.standardize.types.numbers import MAX_DIGITS, is_writable
 
 # One "@", no spaces or list separators, a domain with a dot. Whether it exists, only a letter sent there tells.
-_EMAIL = re.compile(r"[^\s@<>()\[\],;:\"\\]{1,64}@(?:[^\s@<>()\[\],;:\"\\./]{1,63}\.)+[^\s@<>()\[\],;:\"\\./0-9]{2,63}")
+_EMAIL = re.compile(
+    r"[^\s@<>()\[\],;:\"\\]{1,64}@(?:[^\s@<>()\[\],;:\"\\./]{1,63}\.)+(?:xn--[a-z0-9-]{2,59}|[^\s@<>()\[\],;:\"\\./0-9]{2,63})",
+    re.IGNORECASE,
+)
 _MAX_EMAIL_CHARACTERS = 254
 # Other schemes can carry scripts or mean nothing outside one app.
 _URL = re.compile(r"https?://[^\s/?#<>\"\\]+(?:[/?#][^\s<>\"\\]*)?", re.IGNORECASE)
@@ -59,6 +62,15 @@ def compile_text(constraints: Constraints) -> Callable[[Any, Defaults], Any]:
         return _answer(text, check(text, value))
 
     return cast
+
+
+def filled(cast: Callable[[Any, Defaults], Any]) -> Callable[[Any, Defaults], Any]:
+    """The same cast of an attribute that is required: a blank text is no value."""
+
+    def cast_filled(value: Any, defaults: Defaults) -> Any:
+        return ABSENT if type(value) is str and (not value or value.isspace()) else cast(value, defaults)
+
+    return cast_filled
 
 
 def compile_choice(constraints: Constraints) -> Callable[[Any, Defaults], Any]:
