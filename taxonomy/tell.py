@@ -11,7 +11,7 @@ from taxonomy.affected import effects_by_source
 from taxonomy.definition import MODELS, Items
 from taxonomy.models import Follow, Release
 from taxonomy.publish import items_of
-from taxonomy.verdict import judge
+from taxonomy.verdict import Effect, judge
 
 
 def tell_of_release(made: Release, before: Items) -> None:
@@ -23,12 +23,20 @@ def tell_of_release(made: Release, before: Items) -> None:
         breaking = any(effect.level == "breaking" for effect in effects)
         one = after.get(source) or before[source]
         owners = User.objects.filter(department=one.get("owner"), department__isnull=False)
-        said = (
-            gettext_noop("Release %(version)s: the source %(source)s must change what it sends.")
-            if breaking
-            else gettext_noop("Release %(version)s: the source %(source)s may send more.")
-        )
-        tell(owners, said, link=f"{link}#source-{source}", version=made.version, source=one["code"])
+        day = must_change_by(effects)
+        if not breaking:
+            said = gettext_noop("Release %(version)s: the source %(source)s may send more.")
+        elif day:
+            said = gettext_noop("Release %(version)s: the source %(source)s must change what it sends by %(day)s.")
+        else:
+            said = gettext_noop("Release %(version)s: the source %(source)s must change what it sends now.")
+        tell(owners, said, link=f"{link}#source-{source}", version=made.version, source=one["code"], day=day)
+
+
+def must_change_by(effects: list[Effect]) -> str:
+    """The day from which what breaks is enforced, where all of it is only watched until then; else ""."""
+    days = [effect.values.get("from") or "" for effect in effects if effect.level == "breaking"]
+    return min(days, default="")
 
 
 def item_link(kind: str, item: Any) -> str:

@@ -13,7 +13,7 @@ from taxonomy.current import current
 from taxonomy.definition import apply_definition, definition, draft_items
 from taxonomy.draft import ItemInUse, ItemLocked, writing
 from taxonomy.ending import warn_of_endings
-from taxonomy.models import Attribute, MappingRule, Proposal, Release, ReviewPolicy, Revision, Source, Tag, Vote
+from taxonomy.models import Attribute, CheckSetting, MappingRule, Proposal, Release, ReviewPolicy, Revision, Source, Tag, Vote
 from taxonomy.propose import (
     ElsewhereProposed,
     NothingChanged,
@@ -428,3 +428,19 @@ def test_what_is_written_as_it_stands_leaves_no_history(people):
     first.refresh_from_db()
     assert Revision.objects.filter(item=first.pk).count() == 2
     assert first.created_at == created and first.updated_at > changed
+
+
+def test_sources_are_told_by_when_they_must_change(people):
+    tag = Tag.objects.get(code="purchase")
+    uses = definition(tag)["attributes"]
+    CheckSetting.objects.create(pk="attribute.unfilled", severity="off")
+    strict = [{**use, "required": True, "watch_until": "2027-01-31"} for use in uses]
+    item = changed(tag, attributes=strict)
+    proposal = propose([item], title="t", why="w", by=people["pat"])
+    for code in {seat for seat in submit(proposal, by=people["pat"]).seats}:
+        for person in User.objects.filter(department=code).exclude(pk=people["pat"].pk)[:1]:
+            vote(proposal, by=person, choice=APPROVE)
+    proposal.refresh_from_db()
+    release_proposal(proposal, by=people["dan"])
+    told = {notice.values["day"] for notice in Notice.objects.filter(text__contains="must change what it sends by")}
+    assert told == {"2027-01-31"}
