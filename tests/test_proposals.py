@@ -437,7 +437,7 @@ def test_sources_are_told_by_when_they_must_change(people):
     strict = [{**use, "required": True, "watch_until": "2027-01-31"} for use in uses]
     item = changed(tag, attributes=strict)
     proposal = propose([item], title="t", why="w", by=people["pat"])
-    for code in {seat for seat in submit(proposal, by=people["pat"]).seats}:
+    for code in list(submit(proposal, by=people["pat"]).seats):
         for person in User.objects.filter(department=code).exclude(pk=people["pat"].pk)[:1]:
             vote(proposal, by=person, choice=APPROVE)
     proposal.refresh_from_db()
