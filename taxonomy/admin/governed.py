@@ -20,6 +20,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from taxonomy.admin.limits import hidden_in, names_shown, rights_in, said_outside
+from taxonomy.admin.lines import DAYS
 from taxonomy.definition import Definition, apply_definition, definition, definitions, draft_items
 from taxonomy.diff import diff, side_by_side, title
 from taxonomy.draft import ItemLocked, last_saved, locks, remove, writing
@@ -76,6 +77,7 @@ class GovernedAdmin(ModelAdmin):
     """Saves the draft with its history. What sources obey changes only when a release is published."""
 
     form = WhyForm
+    formfield_overrides = DAYS
     compressed_fields = True
     warn_unsaved_form = True
     change_form_outer_before_template = "taxonomy/_about_item.html"

@@ -12,7 +12,7 @@ from unfold.decorators import display
 
 from taxonomy.admin.alike import ShowsLookalikes
 from taxonomy.admin.governed import GovernedAdmin, WhyForm
-from taxonomy.admin.lines import ConstraintsField, GroupsField
+from taxonomy.admin.lines import DAYS, ConstraintsField, GroupsField
 from taxonomy.models import Attribute, Category, Refinement, Source, Tag, TagAttribute, TagMode
 from taxonomy.problems import definition_problem
 from taxonomy.recent import tag_use, watched
@@ -118,6 +118,7 @@ class TagAttributeForm(forms.ModelForm):  # type: ignore[type-arg]
 class TagAttributeInline(TabularInline):
     model = TagAttribute
     form = TagAttributeForm
+    formfield_overrides = DAYS
     autocomplete_fields = ["attribute"]
     fields = ["attribute", "required", "constraints", "watch_until", "position"]
     ordering_field = "position"

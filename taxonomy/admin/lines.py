@@ -4,12 +4,25 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from unfold.widgets import UnfoldAdminTextareaWidget
+from django.db import models
+from unfold.widgets import INPUT_CLASSES, UnfoldAdminTextareaWidget
 
 from taxonomy.lines import LineError, read_constraints, read_groups, written_constraints, written_groups
 
 # Django looks for a widget of the model field's own; this one grows with its text.
 LINES = UnfoldAdminTextareaWidget(attrs={"rows": 1, "spellcheck": "false"})
+
+
+class DayInput(forms.DateInput):
+    """The browser's own choice of a day."""
+
+    input_type = "date"
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m-%d", attrs={"class": " ".join(INPUT_CLASSES)})
+
+
+DAYS: Any = {models.DateField: {"widget": DayInput}}
 
 
 class ConstraintsField(forms.CharField):
