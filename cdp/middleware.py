@@ -1,5 +1,6 @@
 import logging
 from collections.abc import Callable
+from traceback import format_tb
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.response import SimpleTemplateResponse
@@ -28,7 +29,8 @@ def answer_api_early(get_response: GetResponse) -> GetResponse:
         try:
             response: HttpResponse = view(request, *arguments, **named)
         except Exception as error:
-            logger.exception("%s in %s", type(error).__name__, request.resolver_match.view_name)
+            # Where it happened, without what it says: that may repeat what was sent.
+            logger.error("%s in %s\n%s", type(error).__name__, request.resolver_match.view_name, "".join(format_tb(error.__traceback__)))
             return _error(500, "error", _("Something broke on our side. Send the request again; tell an administrator when it stays."))
         return response.render() if isinstance(response, SimpleTemplateResponse) else response
 

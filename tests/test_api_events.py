@@ -249,7 +249,7 @@ def test_an_error_of_ours_is_answered_in_json_and_without_its_cause(post, monkey
     def broken(*_args, **_more):
         raise ValueError("+8613800138000")
 
-    monkeypatch.setattr("ingestion.doors.api.receive", broken)
+    monkeypatch.setattr("ingestion.doors.deliver.receive", broken)
     response = post(purchase())
     assert (response.status_code, response.json()["error"]["code"]) == (500, "error")
     assert "8000" not in response.content.decode()
