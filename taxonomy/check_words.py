@@ -20,9 +20,9 @@ WORDS: dict[str, tuple[Text, Text, Text]] = {
     "attribute.same_meaning": (_("The same attribute has one type"), _("%(other)s says the same and is of another type."), _("Use one of them everywhere.")),
     "attribute.unfilled": (_("Rules fill what their tag requires"), _("No row fills %(attribute)s, which the tag requires."), _("Add a row, or let the rule take the rest as it is.")),
     "attribute.looks_personal": (_("Personal data is declared"), _("Its values look like personal data: %(looks_like)s."), _("Choose its class of personal data, or another example.")),
-    "rule.matched_nothing": (_("Rules match something"), _("Nothing that came lately matched it, though its source sends."), _("Correct its name or condition, or remove it.")),
+    "rule.matched_nothing": (_("Rules match something"), _("Nothing that came in the last %(days)s days matched it, though its source sends."), _("Correct its name or condition, or remove it.")),
     "rule.shadowed": (_("Rules get their turn"), _("%(other)s comes before it and takes all its events."), _("Move it up, or remove it.")),
-    "tag.unsent": (_("Tags are sent"), _("Nobody has sent it lately."), _("Map a source's name to it, or deprecate it.")),
+    "tag.unsent": (_("Tags are sent"), _("Nobody has sent it in the last %(days)s days."), _("Map a source's name to it, or deprecate it.")),
     "item.ending": (_("What holds for a while does not end unnoticed"), _("It ends on %(day)s."), _("Ask whether it is still needed: move the day, or let it end.")),
 }  # fmt: skip
 _LOOKS: dict[str, Text] = {

@@ -24,12 +24,13 @@ _WITH_CODE = ("category", "attribute", "tag", "source")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What arrived lately: {source: its names}, {tag}, {rule}, and {attribute's code: values}. None: it is not known."""
+    """What arrived: lately {source: its names}, {tag}, {rule}, {attribute's code: values}; ever {rule or tag: its last day}."""
 
     names: dict[str, list[str]]
     tags: Collection[str]
     rules: Collection[str]
     values: dict[str, list[str]]
+    last_days: dict[str, date] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,16 @@ class Given:
     seen: Seen | None
     words: tuple[str, ...]
     today: date
+
+    @property
+    def days(self) -> int:
+        """The number of days that a check of times is set to."""
+        return next((int(word) for word in self.words if word.isdigit()), 30)
+
+    def is_silent(self, item: str) -> bool:
+        """Whether a rule or tag had no event for so many days."""
+        last = self.seen.last_days.get(item) if self.seen else None
+        return last is None or (self.today - last).days > self.days
 
     def of(self, *kinds: str) -> Iterator[tuple[str, Definition]]:
         return ((item, one) for item, one in self.items.items() if one["kind"] in kinds)
@@ -165,7 +176,7 @@ def _rule_matched_nothing(given: Given) -> Found:
     if given.seen is not None:
         quiet = {item for item, one in given.of("source") if not given.seen.names.get(item)}
         due = ((item, one) for item, one in given.of("rule") if item in given.released and item not in given.seen.rules)
-        yield from ((item, {}) for item, one in due if one["source"] not in quiet)
+        yield from ((item, {"days": given.days}) for item, one in due if one["source"] not in quiet and given.is_silent(item))
 
 
 def _rule_shadowed(given: Given) -> Found:
@@ -184,7 +195,8 @@ def _rule_shadowed(given: Given) -> Found:
 def _tag_unsent(given: Given) -> Found:
     if given.seen is not None and given.seen.tags:
         active = (item for item, one in given.of("tag") if one.get("status") == "active" and not one.get("system"))
-        yield from ((item, {}) for item in active if item in given.released and item not in given.seen.tags)
+        silent = (item for item in active if item in given.released and item not in given.seen.tags and given.is_silent(item))
+        yield from ((item, {"days": given.days}) for item in silent)
 
 
 def _looks_personal(given: Given) -> Found:
@@ -197,9 +209,8 @@ def _looks_personal(given: Given) -> Found:
 
 
 def _ending(given: Given) -> Found:
-    days = next((int(word) for word in given.words if word.isdigit()), 14)
     for item, day in endings(given.items):
-        if (day - given.today).days <= days:
+        if (day - given.today).days <= given.days:
             yield item, {"day": day.isoformat()}
 
 
@@ -231,8 +242,8 @@ CHECKS: dict[str, tuple[Run, Setting]] = {
     "attribute.same_meaning": (_same_attribute, Setting("warning")),
     "attribute.unfilled": (_required_unfilled, Setting("error")),
     "attribute.looks_personal": (_looks_personal, Setting("error", only_new=True)),
-    "rule.matched_nothing": (_rule_matched_nothing, Setting("warning")),
+    "rule.matched_nothing": (_rule_matched_nothing, Setting("warning", words=("30",))),
     "rule.shadowed": (_rule_shadowed, Setting("warning")),
-    "tag.unsent": (_tag_unsent, Setting("warning")),
+    "tag.unsent": (_tag_unsent, Setting("warning", words=("30",))),
     "item.ending": (_ending, Setting("warning", words=("14",))),
 }

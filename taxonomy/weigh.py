@@ -1,14 +1,16 @@
 """The checks as the steward weighs them, on a plan that holds together."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
+from uuid import UUID
 
 from django.utils import timezone
 
 from taxonomy.checks import CHECKS, Finding, Seen, Setting, check
 from taxonomy.definition import Items
 from taxonomy.models import CheckSetting
-from taxonomy.recent import seen_lately
+from taxonomy.recent import rule_use, seen_lately, tag_use
 from taxonomy.standardize import compile_plan
 
 SEVERITIES = ("error", "warning")
@@ -22,17 +24,25 @@ def settings() -> dict[str, Setting]:
 
 def weigh(items: Items, *, severities: Collection[str] = SEVERITIES) -> list[Finding]:
     """What the checks find in a plan as it stands, errors first."""
-    return _weigh(items, {}, seen_lately(), severities)
+    return _weigh(items, {}, _seen(items), severities)
 
 
 def weigh_change(before: Items, after: Items, *, severities: Collection[str] = SEVERITIES) -> list[Finding]:
     """What a change of the plan brings about: what was found before already does not stand in its way."""
-    seen = seen_lately()
+    seen = _seen(before | after)
     found = _weigh(after, before, seen, severities)
     if not found or not before:
         return found
     known = {(one.check, one.item, str(one.values)) for one in _weigh(before, before, seen, severities)}
     return [one for one in found if (one.check, one.item, str(one.values)) not in known]
+
+
+def _seen(items: Items) -> Seen:
+    """What arrived lately, and when each rule and tag last did."""
+    rules, tags = ([UUID(item) for item, one in items.items() if one["kind"] == kind] for kind in ("rule", "tag"))
+    last_days = {str(rule): use.last_day for rule, use in rule_use(rules).items()}
+    last_days |= {str(tag): max(use.last_day for use in uses.values()) for tag, uses in tag_use(tags).items()}
+    return replace(seen_lately(), last_days=last_days)
 
 
 def _weigh(items: Items, before: Items, seen: Seen, severities: Collection[str]) -> list[Finding]:
