@@ -133,7 +133,7 @@ def _row(row: Definition | None, key: str, names: Items) -> str:
     if row is None:
         return ""
     told = [
-        f"{FIELDS.get(name, name)} {_CHOICES.get(name, {}).get(value) or shown(value, names)}"
+        f"{FIELDS.get(name, name)} {_CHOICES[name].get(value, value) if name in _CHOICES else shown(value, names)}"
         for name, value in row.items()
         if name != key and value not in _EMPTY
     ]
