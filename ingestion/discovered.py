@@ -1,6 +1,6 @@
 """What stands on the page of discovered names: each with its numbers up to now, and what became of it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -31,9 +31,12 @@ class Line:
     share: float | None = None
 
 
-def lines(today: date, *, source: str = "", kind: str = "", state: str = "open") -> tuple[list[Line], dict[State, int]]:
-    """(those in a state, most events first; how many are in each state). A fixed number of queries."""
+def lines(
+    today: date, *, source: str = "", kind: str = "", state: str = "open", sources: Collection[Any] | None = None
+) -> tuple[list[Line], dict[State, int]]:
+    """(those in a state, most events first; how many are in each state). A fixed number of queries. `sources`: only theirs."""
     rows = _with_pending(Discovered.objects.to_decide_on(), source, kind)
+    rows = rows if sources is None else [row for row in rows if row.source_id in sources]
     judged = _judged(rows, today)
     counts: dict[State, int] = dict.fromkeys(STATES, 0)
     for line in judged:

@@ -280,9 +280,9 @@ class Overview:
         return rank, -self.stream.last_at.timestamp()
 
 
-def overview(kind: str) -> list[Overview]:
-    """Every tag that may be sent, or every source, those to look at first. Four queries. `kind`: "tag" or "source"."""
-    items: QuerySet[Any] = Source.objects.all() if kind == "source" else Tag.objects.exclude(status=Tag.Status.DRAFT)
+def overview(kind: str, items: QuerySet[Any]) -> list[Overview]:
+    """Every one of these tags that may be sent, or of these sources, those to look at first. Four queries. `kind`: "tag" or "source"."""
+    items = items if kind == "source" else items.exclude(status=Tag.Status.DRAFT)
     other = "tag" if kind == "source" else "source"
     streams = list(Stream.objects.all())
     names = (Tag if kind == "source" else Source).objects.in_bulk({getattr(one, f"{other}_id") for one in streams})  # type: ignore[attr-defined]

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
+from taxonomy.admin.limits import hidden_in
 from taxonomy.admin.proposals import ProposalForm, said_of
 from taxonomy.definition import MODELS, draft_items
 from taxonomy.diff import title
@@ -115,18 +116,20 @@ def export(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         raise Http404
     with override(form.cleaned_data["language"]):
-        return plan_file(of_release=form.cleaned_data["of"] == "release", file=form.cleaned_data["file"])
+        return plan_file(request, of_release=form.cleaned_data["of"] == "release", file=form.cleaned_data["file"])
 
 
-def plan_file(*, of_release: bool = False, file: str = "xlsx", tags: list[str] | None = None) -> HttpResponse:
+def plan_file(request: HttpRequest, *, of_release: bool = False, file: str = "xlsx", tags: list[str] | None = None) -> HttpResponse:
     """The plan in the reader's language as an attachment. `tags`: only these, with what they stand on."""
     release = newest() if of_release else None
     base = f"release {release.version}" if release else f"draft {mark_of_draft()}"
-    items = items_of(release) if of_release else draft_items()
+    whole = items_of(release) if of_release else draft_items()
+    hidden = hidden_in(request, whole)
+    items = {item: one for item, one in whole.items() if item not in hidden}
     chosen = items if tags is None else around(items, tags)
     said = words()
     told = _("Release %(version)s") % {"version": release.version} if release else _("The draft, with changes that are not released")
-    explained = about(base=base, is_selection=tags is not None, told=f"{told}, {date.today().isoformat()}")
+    explained = about(base=base, is_selection=tags is not None or bool(hidden), told=f"{told}, {date.today().isoformat()}")
     sheets = sheets_of(items, chosen, said)
     name = f"plan-{release.version if release else 'draft'}"
     if file in ENCODINGS:

@@ -1,5 +1,6 @@
 """Every address of the product with something real to open at it, and what happened when somebody did."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,9 @@ class Address:
     parameters: tuple[str, ...]
 
 
+_NONE = re.compile("")
+
+
 def addresses() -> Iterator[Address]:
     """Every named URL pattern. Those without a name only redirect, or catch what is none."""
     yield from _walk(get_resolver(), "")
@@ -29,7 +33,7 @@ def _walk(resolver: URLResolver, namespace: str) -> Iterator[Address]:
         if isinstance(one, URLResolver):
             yield from _walk(one, f"{namespace}{one.namespace}:" if one.namespace else namespace)
         elif one.name and one.name != "app_list":
-            yield Address(namespace + one.name, tuple(one.pattern.converters))
+            yield Address(namespace + one.name, tuple(one.pattern.converters or getattr(one.pattern, "regex", _NONE).groupindex))
 
 
 class Samples:

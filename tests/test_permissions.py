@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Group
@@ -30,7 +31,7 @@ def world(write_key):
     """One of everything: an event accepted, one held, an import, a proposal, a release and what administers them."""
 
     from ingestion.jobs import import_file
-    from ingestion.models import FailedRequest, ImportRun, QuarantineReason
+    from ingestion.models import Discovered, Dispatch, FailedRequest, ImportRun, QuarantineReason, Subscriber
     from ingestion.pipeline import Incoming, receive
     from profiles.models import Customer, Event
     from taxonomy.current import current
@@ -80,6 +81,17 @@ def world(write_key):
         "reason_id": QuarantineReason.objects.first().pk, "run_id": run.pk, "uidb64": "MQ", "token": "x-y", "content_type_id": "1",
         "object_id": "1", "revision_id": 1,
     }  # fmt: skip
+    # the table says what is seen of a name; the rollup that finds names is tested elsewhere
+    now = timezone.now()
+    unknown = Discovered.objects.create(source=source, kind="name", name="nobodyKnows", count=1, first_at=now, last_at=now, written_at=now)
+    common |= {
+        "discovered_id": unknown.pk, "code": "product_view", "kind": "tag", "upload_id": UUID(int=0),
+        "item_id": tag.pk, "version": "1.0.0", "before": "1.0.0", "after": "1.0.0", "key": secret, "call": "track",
+    }  # fmt: skip
+    special["dictionary_attribute", "code"], special["dictionary_source", "code"] = "product_id", "website"
+    special["admin:source_health", "item_id"] = source.pk
+    subscriber = Subscriber.objects.create(name="s", url="https://example.com/hook", events=["release"])
+    Dispatch.objects.create(subscriber=subscriber, event="release", body="{}")
     assert Release.objects.exists()
     return {"secret": secret, "samples": Samples(special, common), "tag": tag, "source": source}
 
@@ -128,6 +140,8 @@ class Visitor:
         posted |= {"choice": "approve"} if posted.get("act") == "vote" else {}
         if name == "admin:autocomplete":
             url += "?app_label=taxonomy&model_name=mappingrule&field_name=tag&term="
+        if name == "plan_export":
+            url += "?language=en&of=release&file=xlsx"
         if name.endswith("_resolve"):
             row = model_of(name).objects.get(pk=self.samples.value(name, "object_id"))
             posted = {"mine": signing.dumps({"mine": definition(row), "seen": 0, "theirs": 0}, compress=True)}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
@@ -30,8 +31,10 @@ from ingestion.seen_words import CANNOT_ADOPT, KINDS, SUGGESTED
 from ingestion.seen_words import STATES as STATE_WORDS
 from ingestion.values import suggest_type
 from staff.masking import mask_in_text, may_see_personal
+from taxonomy.admin.limits import of_sources_in, rights_in, sources_in
 from taxonomy.draft import ItemLocked
-from taxonomy.models import Attribute, Source, Tag
+from taxonomy.models import Attribute, Tag
+from taxonomy.rights import among
 
 PAGE = 50
 IGNORE_DAYS = 90
@@ -82,7 +85,7 @@ class DiscoveredAdmin(ModelAdmin):
         self._must_view(request)
         chosen = {name: request.GET.get(name, "") for name in ("source", "kind", "state")}
         chosen["state"] = chosen["state"] if chosen["state"] in STATES else STATES[0]
-        found, counts = lines(_today(), **chosen)
+        found, counts = lines(_today(), sources=_sources(request), **chosen)
         page = Paginator(found, PAGE).get_page(request.GET.get("page"))
         add_shares(page)
         context = {
@@ -91,7 +94,7 @@ class DiscoveredAdmin(ModelAdmin):
             "rows": [_shown(request, line) for line in page],
             "states": [(state, STATE_WORDS[state], count) for state, count in counts.items()],
             "kinds": Discovered.Kind.choices[:2],
-            "sources": Source.objects.filter(pk__in=Discovered.objects.values("source")),
+            "sources": sources_in(request).filter(pk__in=Discovered.objects.values("source")),
             "query": urlencode({name: value for name, value in chosen.items() if value}),
             "limits": limits_hit().values(),
             "most": MOST,
@@ -101,7 +104,7 @@ class DiscoveredAdmin(ModelAdmin):
 
     def one_view(self, request: HttpRequest, discovered_id: int) -> HttpResponse:
         self._must_view(request)
-        row = _row(discovered_id)
+        row = _row(request, discovered_id)
         line = line_of(row, _today())
         is_name = row.kind == Discovered.Kind.NAME
         shown = _shown(request, line)
@@ -116,12 +119,12 @@ class DiscoveredAdmin(ModelAdmin):
             "held_as": _held_as(row) if is_name else None,
             "history": row.ignorings.select_related("by", "undone_by"),
         }
-        context |= _for_a_name(row) if is_name else _for_an_attribute(row)
+        context |= _for_a_name(request, row) if is_name else _for_an_attribute(request, row)
         return self._render(request, "ingestion/discovered_one.html", context)
 
     @method_decorator(require_POST)
     def act_view(self, request: HttpRequest, discovered_id: int) -> HttpResponse:
-        row = _row(discovered_id)
+        row = _row(request, discovered_id)
         act = request.POST.get("act", "")
         if act not in _RIGHTS or not self.has_view_permission(request) or not request.user.has_perms(_RIGHTS[act]):
             raise PermissionDenied
@@ -148,8 +151,13 @@ class DiscoveredAdmin(ModelAdmin):
         return TemplateResponse(request, template, {**self.admin_site.each_context(request), **context})
 
 
-def _row(discovered_id: int) -> Discovered:
-    return up_to_now(get_object_or_404(Discovered.objects.to_decide_on(), pk=discovered_id))
+def _sources(request: HttpRequest) -> set[UUID] | None:
+    """The sources the reader may read; None: all."""
+    return set(sources_in(request).values_list("pk", flat=True)) if rights_in(request).limited else None
+
+
+def _row(request: HttpRequest, discovered_id: int) -> Discovered:
+    return up_to_now(get_object_or_404(of_sources_in(Discovered.objects.to_decide_on(), request), pk=discovered_id))
 
 
 def _today() -> date:
@@ -178,26 +186,28 @@ def _held_as(row: Discovered) -> QuarantineReason | None:
     return reasons.order_by("-id").first()
 
 
-def _for_a_name(row: Discovered) -> dict[str, Any]:
+def _for_a_name(request: HttpRequest, row: Discovered) -> dict[str, Any]:
     """The tags it may mean, all of them to choose from, and the address of a new tag's form filled in."""
     label = "label_en" if row.name.isascii() else "label_zh_hans"
     given = {"code": code_of(row.name), label: row.name[:120], "synonyms": row.name[:120].replace(",", " ")}
+    tags = among(Tag.objects.exclude(status=Tag.Status.DEPRECATED), rights_in(request))
     return {
         "carried": [{"one": one, "kind": KINDS[one.kind]} for one in carried(row)],
         "sample": SAMPLE,
-        "matches": [{"item": one.item, "reason": one.reason} for one in matching_tags(row.name)],
-        "tags": Tag.objects.exclude(status=Tag.Status.DEPRECATED),
+        "matches": [{"item": one.item, "reason": one.reason} for one in matching_tags(row.name) if one.item in tags],
+        "tags": tags,
         # a name that looks personal stays out of addresses
         "new_tag": "?" + urlencode(given) if mask_in_text(row.name) == row.name else "",
     }
 
 
-def _for_an_attribute(row: Discovered) -> dict[str, Any]:
+def _for_an_attribute(request: HttpRequest, row: Discovered) -> dict[str, Any]:
     """The attributes it may mean, and what a new one would be like."""
     suggestion = suggest_type(row.kinds, row.name)
+    attributes = among(Attribute.objects.all(), rights_in(request))
     return {
-        "matches": [{"item": one.item, "reason": one.reason} for one in matching_attributes(row.name)],
-        "attributes": Attribute.objects.all(),
+        "matches": [{"item": one.item, "reason": one.reason} for one in matching_attributes(row.name) if one.item in attributes],
+        "attributes": attributes,
         "code": code_of(row.name),
         "suggestion": suggestion,
         "suggestion_label": Attribute.Type(suggestion.type).label,
@@ -209,7 +219,7 @@ def _for_an_attribute(row: Discovered) -> dict[str, Any]:
 def _map(request: HttpRequest, row: Discovered) -> str | None:
     if row.kind != Discovered.Kind.NAME:
         raise PermissionDenied
-    tag = _chosen(Tag.objects.all(), request.POST.get("tag", ""))
+    tag = _chosen(among(Tag.objects.all(), rights_in(request)), request.POST.get("tag", ""))
     if tag is None:
         messages.error(request, _("Choose the tag it means."))
         return None
@@ -225,7 +235,7 @@ def _map(request: HttpRequest, row: Discovered) -> str | None:
 
 def _use(request: HttpRequest, row: Discovered) -> str | None:
     """Add an attribute of the library to the tag."""
-    attribute = _chosen(Attribute.objects.all(), request.POST.get("attribute", ""))
+    attribute = _chosen(among(Attribute.objects.all(), rights_in(request)), request.POST.get("attribute", ""))
     if attribute is None:
         messages.error(request, _("Choose the attribute it means."))
         return None

@@ -19,7 +19,9 @@ from unfold.admin import ModelAdmin
 from ingestion.health import DAYS, Health, overview, releases_to_choose, source_health, tag_health
 from ingestion.models import Stream
 from profiles.charts import StackedBars, stacked_bars
+from taxonomy.admin.limits import rights_in, sources_in
 from taxonomy.models import Release, Source, Tag
+from taxonomy.rights import among
 from taxonomy.violations import title_for
 
 PAGE = 100
@@ -55,7 +57,7 @@ class StreamAdmin(ModelAdmin):
     def overview_view(self, request: HttpRequest) -> HttpResponse:
         self._must_view(request)
         kind = "source" if request.GET.get("of") == "source" else "tag"
-        found = overview(kind)
+        found = overview(kind, among(Source.objects.all() if kind == "source" else Tag.objects.all(), rights_in(request)))
         page = Paginator(found, PAGE).get_page(request.GET.get("page"))
         context = {
             "title": _("Health"),
@@ -70,7 +72,7 @@ class StreamAdmin(ModelAdmin):
 
     def tag_view(self, request: HttpRequest, item_id: UUID) -> HttpResponse:
         self._must_view(request)
-        tag = get_object_or_404(Tag, pk=item_id)
+        tag = get_object_or_404(among(Tag.objects.all(), rights_in(request)), pk=item_id)
         days, release, releases = _chosen(request, item_id)
         source = Source.objects.filter(code=request.GET.get("source", "")).first()
         found = tag_health(tag, _today(), days, release, source)
@@ -78,7 +80,7 @@ class StreamAdmin(ModelAdmin):
 
     def source_view(self, request: HttpRequest, item_id: UUID) -> HttpResponse:
         self._must_view(request)
-        source = get_object_or_404(Source, pk=item_id)
+        source = get_object_or_404(sources_in(request), pk=item_id)
         days, release, releases = _chosen(request, item_id)
         return self._page(request, source, "source", source_health(source, _today(), days, release), days, releases)
 

@@ -62,6 +62,11 @@ class SubscriberAdmin(OneButton):
         taken = Max("dispatches__log__at", filter=Q(dispatches__log__status__range=(200, 299)))
         return super().get_queryset(request).annotate(taken_at=taken)
 
+    def get_deleted_objects(self, objs, request):
+        """What was sent to it goes along; nobody deletes that by itself."""
+        shown, counts, _needed, protected = super().get_deleted_objects(objs, request)
+        return shown, counts, set(), protected
+
     def save_model(self, request, obj, form, change):
         if not change:
             obj.created_by = request.user

@@ -1,5 +1,6 @@
 """The plan out and in, in the formats of others: what would be lost is shown first, and what comes in becomes a proposal."""
 
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -17,6 +18,7 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from staff.models import Department, User
+from taxonomy.admin.limits import hidden_in, rights_in, sources_in
 from taxonomy.admin.proposals import said_of
 from taxonomy.diff import title
 from taxonomy.exchange.formats import FORMATS, Choices
@@ -26,6 +28,7 @@ from taxonomy.exchange.formats.words import told
 from taxonomy.exchange.words import STATUSES, trouble_text
 from taxonomy.models import Category, Source
 from taxonomy.publish import newest
+from taxonomy.rights import among
 
 # Between looking and proposing, what was read waits in the page itself, signed for this person.
 _SALT = "taxonomy.formats"
@@ -118,13 +121,16 @@ class _Pages:
         out = DownloadForm(request.GET if "format" in request.GET else None)
         department = getattr(request.user, "department_id", None)
         into = UploadForm(request.POST or None, request.FILES or None, initial={"owner": department})
+        for form in (out, into):
+            form.fields["category"].queryset = among(Category.objects.all(), rights_in(request))  # type: ignore[attr-defined]
+        into.fields["source"].queryset = sources_in(request)  # type: ignore[attr-defined]
         if request.method == "POST":
             self._check(request, propose=True)
             if into.is_valid():
                 return self._show(request, _look(into.cleaned_data), ProposeForm(initial={"title": _suggested(into.cleaned_data)}))
         exported = None
         if out.is_bound and out.is_valid():
-            exported = _export(out.cleaned_data)
+            exported = _export(request, out.cleaned_data)
         return self._page(
             request,
             "taxonomy/formats.html",
@@ -142,7 +148,7 @@ class _Pages:
         form = DownloadForm(request.GET)
         if not form.is_valid():
             return HttpResponseRedirect(reverse("admin:taxonomy_proposal_formats"))
-        exported = _export(form.cleaned_data)
+        exported = _export(request, form.cleaned_data)
         answer = HttpResponse(exported.body, content_type="application/octet-stream")
         answer.headers["Content-Disposition"] = f'attachment; filename="{exported.name}"'
         return answer
@@ -195,9 +201,9 @@ def _look(cleaned: dict[str, Any]) -> Looked:
     return look_at(cleaned["format"], [(one.name or "file", one.read()) for one in cleaned["uploads"]], choices)
 
 
-def _export(cleaned: dict[str, Any]) -> Any:
+def _export(request: HttpRequest, cleaned: dict[str, Any]) -> Any:
     category = cleaned["category"].code if cleaned["category"] else ""
-    return export_plan(cleaned["format"], category=category, draft=cleaned["draft"] == "draft")
+    return export_plan(cleaned["format"], category=category, draft=cleaned["draft"] == "draft", hidden=partial(hidden_in, request))
 
 
 def _by_status(looked: Looked) -> list[dict[str, Any]]:

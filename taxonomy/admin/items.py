@@ -12,6 +12,7 @@ from unfold.decorators import display
 
 from taxonomy.admin.alike import ShowsLookalikes
 from taxonomy.admin.governed import GovernedAdmin, WhyForm
+from taxonomy.admin.limits import sources_in
 from taxonomy.admin.lines import DAYS, ConstraintsField, GroupsField
 from taxonomy.models import Attribute, Category, Refinement, Source, Tag, TagAttribute, TagMode
 from taxonomy.problems import definition_problem
@@ -149,6 +150,11 @@ class TagModeInline(TabularInline):
     fields = ["source", "mode"]
     extra = 0
 
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "source":
+            kwargs["queryset"] = sources_in(request)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
 
 class TagForm(WhyForm):
     one_of = GroupsField(
@@ -196,7 +202,7 @@ class TagAdmin(ShowsLookalikes):
     def download_workbook(self, request: HttpRequest, queryset: QuerySet[Tag]) -> HttpResponse:
         from taxonomy.exchange_page import plan_file
 
-        return plan_file(tags=[str(pk) for pk in queryset.values_list("pk", flat=True)])
+        return plan_file(request, tags=[str(pk) for pk in queryset.values_list("pk", flat=True)])
 
     @admin.display(description=gettext_lazy("name"), ordering="label_en")
     def label(self, tag: Tag) -> str:

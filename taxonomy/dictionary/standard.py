@@ -1,6 +1,7 @@
 """The newest release, ready to be looked things up in: by code, by who uses what. Decoded once per process and release."""
 
 from collections import OrderedDict, defaultdict
+from collections.abc import Collection
 from functools import cached_property
 
 from taxonomy.current import plan_of
@@ -17,10 +18,10 @@ KINDS = ("category", "tag", "attribute", "source")
 class Standard:
     """`release` is without its snapshot. Lists of uuids are in the order in which people read them."""
 
-    def __init__(self, release: Release, plan: Plan) -> None:
+    def __init__(self, release: Release, plan: Plan, items: Items | None = None) -> None:
         self.release = release
         self.plan = plan
-        self.items: Items = plan.items
+        self.items: Items = plan.items if items is None else items
         self.by_code: dict[tuple[str, str], str] = {}
         self.tags_in: dict[str | None, list[str]] = defaultdict(list)
         self.categories_in: dict[str | None, list[str]] = defaultdict(list)
@@ -46,6 +47,18 @@ class Standard:
             case "rule":
                 self.rules_to[one["tag"]].append(item)
                 self.rules_of[one["source"]].append(item)
+
+    def without(self, hidden: Collection[str]) -> "Standard":
+        """The same for somebody who may not read some of it: what refers to that does so no longer."""
+        items = {item: one for item, one in self.items.items() if item not in hidden}
+        for item, one in list(items.items()):
+            if one["kind"] == "rule" and not {one["tag"], one["source"]} <= items.keys():
+                del items[item]
+            elif one["kind"] == "tag":
+                uses = [use for use in one.get("attributes") or [] if use["attribute"] in items]
+                successor = one.get("successor") if one.get("successor") in items else None
+                items[item] = {**one, "attributes": uses, "successor": successor}
+        return Standard(self.release, self.plan, items)
 
     def find(self, kind: str, code: str) -> str | None:
         """The uuid of what has this code, whatever its case."""

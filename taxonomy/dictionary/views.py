@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from staff.models import Department, User
+from taxonomy.admin.limits import hidden_in
 from taxonomy.admin.shown import page_of, shown_changes
 from taxonomy.dictionary.history import SHOWN, SHOWN_AT_MOST, former, history
 from taxonomy.dictionary.search import search
@@ -47,7 +48,7 @@ def for_readers(view: View) -> View:
 @for_readers
 @require_safe
 def start(request: HttpRequest) -> HttpResponse:
-    known = standard()
+    known = _readable(request)
     if known is None:
         return _page(request, "start", None, title=_("Dictionary"))
     if "print" in request.GET:
@@ -59,7 +60,7 @@ def start(request: HttpRequest) -> HttpResponse:
 @require_POST
 def search_view(request: HttpRequest) -> HttpResponse:
     """What is found: a fragment while somebody types, else the start page with it. Posted: what people type stands in no log."""
-    known = _standard()
+    known = _standard(request)
     text = request.POST.get("q", "")
     found: dict[str, Any] = {"hits": search(text, known), "asked": text}
     if request.headers.get("X-Fragment"):
@@ -88,7 +89,7 @@ def source(request: HttpRequest, code: str) -> HttpResponse:
 @for_readers
 def changes(request: HttpRequest) -> HttpResponse:
     """What changed since this person looked; posted, that they have read it."""
-    known, person = _standard(), _person(request)
+    known, person = _standard(request), _person(request)
     if request.method == "POST":
         seen = request.POST.get("release", "")
         if seen.isdecimal() and int(seen) <= known.release.pk:
@@ -96,7 +97,8 @@ def changes(request: HttpRequest) -> HttpResponse:
         messages.success(request, _("Noted. You are shown what changes from now on."))
         return HttpResponseRedirect(reverse("dictionary"))
     found = news(person, known.release, known.items)
-    told = page_of(found.changes if found else [], request.GET.get("page"))
+    hidden = hidden_in(request, found.before, known.plan.items) if found else set()
+    told = page_of([change for change in found.changes if change.item not in hidden] if found else [], request.GET.get("page"))
     groups: list[dict[str, Any]] = []
     if found is not None:
         links = {change.item: _link(change, known) for change in told}
@@ -107,7 +109,7 @@ def changes(request: HttpRequest) -> HttpResponse:
 @for_readers
 @require_POST
 def follow_view(request: HttpRequest, kind: str, code: str) -> HttpResponse:
-    known = _standard()
+    known = _standard(request)
     item = known.find(kind, code)
     if item is None:
         raise Http404
@@ -119,11 +121,13 @@ def follow_view(request: HttpRequest, kind: str, code: str) -> HttpResponse:
 
 def _item_page(request: HttpRequest, kind: str, code: str, page: Callable[[str, Standard], HttpResponse]) -> HttpResponse:
     """The page of what has this code now; else what became of what had it; else what is named alike."""
-    known = _standard()
+    known = _standard(request)
     item = known.find(kind, code)
     if item is not None:
         standing = known.items[item]["code"]
         return page(item, known) if standing == code else HttpResponseRedirect(reverse(f"dictionary_{kind}", args=[standing]))
+    if (whole := standard()) and whole.find(kind, code):
+        raise Http404  # it is there, and not for this reader
     was = former(kind, code, known.items)
     if was is not None and was.now is not None:
         messages.info(request, _("“%(old)s” is called “%(new)s” now.") % {"old": code, "new": was.now["code"]})
@@ -228,8 +232,15 @@ def _link(change: ItemChange, known: Standard) -> str:
     return reverse(f"dictionary_{one['kind']}", args=[one["code"]])
 
 
-def _standard() -> Standard:
+def _readable(request: HttpRequest) -> Standard | None:
+    """The standard as far as the reader may read it; None before the first release."""
     found = standard()
+    hidden = hidden_in(request, found.items) if found else set()
+    return found.without(hidden) if found and hidden else found
+
+
+def _standard(request: HttpRequest) -> Standard:
+    found = _readable(request)
     if found is None:
         raise Http404
     return found

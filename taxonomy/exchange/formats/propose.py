@@ -1,5 +1,6 @@
 """From what a file says to a proposal, and from the plan to a file: where the pure modules meet the database."""
 
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from staff.models import Department, User
@@ -49,10 +50,14 @@ def sound(entries: list[Entry], base: Items) -> dict[str, Definition | None]:
     return wanted
 
 
-def export_plan(format: str, *, category: str = "", draft: bool = False) -> Exported:
-    """Write the current release, or the draft, in a format. Raises KeyError for one that is not written."""
+def export_plan(
+    format: str, *, category: str = "", draft: bool = False, hidden: Callable[[Items], Collection[str]] = lambda items: ()
+) -> Exported:
+    """Write the current release, or the draft, in a format. Raises KeyError for one that is not written. `hidden`: items left out."""
     release = None if draft else newest()
-    items = draft_items() if draft else items_of(release)
+    whole = draft_items() if draft else items_of(release)
+    closed = hidden(whole)
+    items = {item: one for item, one in whole.items() if item not in closed}
     return export_as(format, part_of(items, category) if category else items, release.version if release else "")
 
 
