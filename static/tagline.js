@@ -15,6 +15,25 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("select[data-submit]")) event.target.form.requestSubmit();
 });
 
+// The sidebar is there from 1024 px on; unfold's own code shows it from 1281.
+document.addEventListener("alpine:init", () => {
+  const isWide = () => innerWidth >= 1024;
+  const isWanted = () => isWide() && localStorage.getItem("sidebarOpen") !== "0";
+  const unfolds = window.theme;
+  window.theme = (...given) => {
+    const shell = unfolds(...given);
+    shell.sidebarOpen = isWanted();
+    shell.sidebarToggle = function () {
+      this.sidebarOpen = !this.sidebarOpen;
+      if (isWide()) localStorage.setItem("sidebarOpen", this.sidebarOpen ? "1" : "0");
+    };
+    shell.themeBindings["x-resize.window"] = function () {
+      this.sidebarOpen = isWanted();
+    };
+    return shell;
+  };
+});
+
 // Ctrl-K, Cmd-K and "/" go to the customer search.
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest?.("input, textarea, select, [contenteditable]");

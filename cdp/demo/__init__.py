@@ -1,4 +1,4 @@
-"""What `make run` shows: the starter standard, four accounts, a write key, and a shop's last ninety days."""
+"""What `make run` shows: the starter standard, an account in each department, a write key, and a shop's last ninety days."""
 
 import json
 import os
@@ -24,6 +24,9 @@ from taxonomy.models import Source
 PEOPLE = {
     "data_steward": ("steward@demo.example", "Lin Yue 林悦", "data", "en"),
     "marketer": ("marketing@demo.example", "周敏", "marketing", "zh-hans"),
+    "sales_rep": ("sales@demo.example", "陈磊", "sales", "zh-hans"),
+    "product_manager": ("product@demo.example", "Maya Brown", "product", "en"),
+    "compliance_officer": ("compliance@demo.example", "何静", "compliance", "zh-hans"),
     "service_agent": ("service@demo.example", "Sam Carter", "service", "en"),
 }
 ADMINISTRATOR = "admin@demo.example"
