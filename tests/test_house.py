@@ -70,6 +70,11 @@ def test_production_without_a_secret_does_not_start():
     assert "SECRET_KEY" in done.stderr
 
 
+def test_the_trial_server_refuses_to_run_in_production():
+    done = run(sys.executable, "manage.py", "run", PRODUCTION="1", SECRET_KEY="x1" * 40, ALLOWED_HOSTS="x.example.com")
+    assert done.returncode != 0 and "worker" in done.stderr
+
+
 def test_every_variable_read_is_in_the_example():
     read = subprocess.run(
         ["grep", "-rhoE", r'(environment\.(text|flag|whole_number|words)\(|environ\.get\()"[A-Z_]+', "cdp"],

@@ -23,6 +23,8 @@ class Command(BaseCommand):
     help = "Serve Tagline on this machine, with demo data. PORT= changes the port."
 
     def handle(self, *args: object, **options: object) -> None:
+        if settings.PRODUCTION:
+            raise CommandError("manage.py run makes demo data and accounts. In production run granian and manage.py worker; see README.md.")
         port = environment.whole_number("PORT", 8000, least=1, most=65_535)
         _refuse_taken(port)
         started_postgres = not settings.DATABASE_URL and self._start_postgres()
