@@ -4,6 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+failed = []
 for path in sorted(Path(__file__).parent.glob("bench_*.py")):
     print(f"\n== {path.stem}", flush=True)
-    subprocess.run([sys.executable, "-m", f"benchmarks.{path.stem}", *sys.argv[1:]], check=False)
+    if subprocess.run([sys.executable, "-m", f"benchmarks.{path.stem}", *sys.argv[1:]], check=False).returncode:
+        failed.append(path.stem)
+if failed:
+    sys.exit(f"Failed: {', '.join(failed)}")

@@ -6,6 +6,7 @@ Memory is the largest resident size of any of its processes, and its ratio to th
 
 import json
 import multiprocessing
+import os
 import random
 import sys
 import tempfile
@@ -52,7 +53,7 @@ def main(lines: int) -> None:
 
 
 class PeakMemory:
-    """The largest resident size of this process's children, watched from beside. Linux only: it reads /proc."""
+    """The largest resident size of this process and each of its children, watched from beside. Linux only: it reads /proc."""
 
     def __enter__(self) -> "PeakMemory":
         self._peak_kilobytes, self._watching = 0, True
@@ -69,9 +70,9 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while self._watching:
-            for child in multiprocessing.active_children():
+            for pid in [os.getpid(), *(child.pid for child in multiprocessing.active_children())]:
                 try:
-                    status = Path(f"/proc/{child.pid}/status").read_text()
+                    status = Path(f"/proc/{pid}/status").read_text()
                 except OSError:
                     continue
                 peak = next((line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")), "0")
@@ -139,4 +140,4 @@ def copy_again() -> tuple[float, int]:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300_000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_469_307)
