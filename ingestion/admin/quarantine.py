@@ -92,6 +92,7 @@ class QuarantineAdmin(ModelAdmin):
             "cause": cause,
             "name": shown_to(request.user)(cause.name),
             "count": reasons.count(),
+            "next": explain(cause.code).next,
             "events": [self._line(request, reason) for reason in page[:PAGE]],
             "next_before": page[PAGE - 1].pk if len(page) > PAGE else None,
         }

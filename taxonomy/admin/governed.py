@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
@@ -185,6 +186,10 @@ class GovernedAdmin(ModelAdmin):
         refuse_broken(form.instance.pk)
         action = Revision.Action.CHANGED if change else Revision.Action.CREATED
         record_revision(form.instance, by=request.user, action=action, why=form.cleaned_data.get("why", ""))  # type: ignore[arg-type]
+        if request.user.has_perm("taxonomy.view_proposal"):
+            place = reverse("admin:taxonomy_proposal_unreleased")
+            said = _("Saved as a draft: sources obey it once it is released. <a href='%(place)s'>Propose it</a>.")
+            self.message_user(request, mark_safe(said % {"place": place}), messages.INFO)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         remove(obj, by=request.user)  # type: ignore[arg-type]
