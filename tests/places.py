@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.apps import apps
@@ -23,9 +24,10 @@ class Address:
 _NONE = re.compile("")
 
 
-def addresses() -> Iterator[Address]:
+@cache
+def addresses() -> tuple[Address, ...]:
     """Every named URL pattern. Those without a name only redirect, or catch what is none."""
-    yield from _walk(get_resolver(), "")
+    return tuple(_walk(get_resolver(), ""))
 
 
 def _walk(resolver: URLResolver, namespace: str) -> Iterator[Address]:

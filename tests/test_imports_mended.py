@@ -17,7 +17,7 @@ from ingestion.models import ImportRun, QuarantineReason, TrialKey
 from ingestion.pipeline import Incoming, receive
 from profiles.models import Event, Link, Tally, Tie
 from staff.models import User
-from taxonomy.current import current
+from taxonomy.current import current, refresh
 from taxonomy.models import Source
 from taxonomy.publish import publish
 
@@ -163,6 +163,7 @@ def test_a_block_that_an_orphaned_worker_stored_is_stored_once(source_with, tmp_
     path = tmp_path / "a.csv"
     path.write_text(HEADER + "\n" + rows(3))
     run = take_file(path, source=source_with(FLAT), file_name="a")
+    refresh()
     run.release_id, run.started_at = current().release_id, run.created_at
     run.save()
     (block,) = blocks(Path(run.path), FileFormat(**run.format))
