@@ -3,14 +3,12 @@
 import csv
 import io
 import json
-import os
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from django.test import Client
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from ingestion.imports import run_import
 from ingestion.models import ImportRun, WriteKey
@@ -23,25 +21,6 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.needs("chromium"),
 ]
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _sync_beside_a_loop():
-    """Playwright's own loop runs in this thread, which Django takes for an asynchronous program."""
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
-    yield
-    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
-
-
-@pytest.fixture(scope="module")
-def chromium(_sync_beside_a_loop):
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium") or shutil.which("chromium-browser"), args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(params=["en", "zh-hans"])
