@@ -186,8 +186,7 @@ def review_release(made: Release, *, by: User) -> None:
     """Look at an emergency release afterwards: somebody else than who made or wrote it. Raises NotAllowed or OutsideGrant."""
     with transaction.atomic():
         made = Release.objects.select_for_update().get(pk=made.pk)
-        authors = {author for proposal in made.proposals.all() for author in proposal.author_ids()}
-        if by.pk == made.published_by_id or by.pk in authors:
+        if is_own(made, by):
             raise NotAllowed("author")
         if not by.has_perm("taxonomy.review_proposal"):
             raise NotAllowed("right")
@@ -196,6 +195,11 @@ def review_release(made: Release, *, by: User) -> None:
         if made.awaits_review:
             made.reviewed_by, made.reviewed_at = by, timezone.now()
             made.save(update_fields=["reviewed_by", "reviewed_at"])
+
+
+def is_own(made: Release, person: User) -> bool:
+    """Did this person make the release, or write what is in it?"""
+    return person.pk == made.published_by_id or any(person.pk in proposal.author_ids() for proposal in made.proposals.all())
 
 
 def waiting_for(person: User) -> list[Proposal]:

@@ -67,9 +67,19 @@ EFFECTS: dict[str, Promise | str] = {
     "rule.leaves_rest": _("%(name)s: attributes that no row takes are set aside from now on."),
 }  # fmt: skip
 
+# A day until which violations are only recorded has no bounds to tell of; by whether there is such a day after the change.
+WATCHING = {
+    True: _("Until %(after)s what breaks its rules is only recorded, and held from that day on."),
+    False: _("What breaks its rules is held from now on; until %(before)s it would only have been recorded."),
+}
+
 
 def effect_text(effect: Effect, names: Items) -> str:
-    """One sentence; for a field within an attribute, led by its path."""
+    """One sentence; for a field within an attribute, or an attribute of a tag that is watched, led by it."""
+    if effect.values.get("constraint") == "watch_until":
+        sentence = str(WATCHING[bool(effect.values["after"])] % effect.values)
+        attribute = effect.values.get("attribute")
+        return f"{title(names[attribute])}: {sentence}" if attribute in names else sentence
     values: dict[str, Any] = {**dict.fromkeys(("before", "after", "constraint"), ""), "source": _("every source")}
     values |= {name: _value(name, value, names) for name, value in effect.values.items()}
     sentence = str(EFFECTS[effect.code]) % values

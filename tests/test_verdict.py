@@ -163,6 +163,23 @@ def test_each_change_has_its_effect_and_no_other(path, value, codes):
     assert LEVELS[verdict.level]
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("buy", "watch_until"), "2027-01-01", "Until 2027-01-01"),
+        (("buy", "attributes", 0, "watch_until"), "2027-01-01", "L (price): Until 2027-01-01"),
+        (("price", "watch_until"), "2027-01-01", "Until 2027-01-01"),
+        (("lax", "watch_until"), "2026-06-30", "Until 2026-06-30"),
+        (("lax", "watch_until"), "", "until 2026-12-31 it would"),
+    ],
+)
+def test_watching_is_told_by_its_day(path, value, said):
+    plan = changed(path, value)
+    (effect,) = judge(PLAN, plan).effects
+    text = effect_text(effect, plan)
+    assert said in text and "“" not in text
+
+
 def test_every_effect_has_a_case():
     assert {code for *_rest, codes in CASES for code in codes} == set(CODES)
 

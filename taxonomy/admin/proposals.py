@@ -308,8 +308,9 @@ def said_of(error: Exception) -> str | None:
     """What went wrong and what to do, None for what is no such error."""
     match error:
         case ElsewhereProposed():
-            proposal = next(iter(error.found.values()))
-            return _("“%(title)s” by %(who)s holds one of these items already. Open it and join as a co-author.") % {"title": proposal.title, "who": proposal.author}  # fmt: skip
+            item, proposal = next(iter(error.found.items()))
+            said = _("“%(title)s” by %(who)s holds %(item)s already. Leave that out, or open the proposal and join as a co-author.")
+            return said % {"title": proposal.title, "who": proposal.author, "item": title((items_of(newest()) | draft_items())[item])}
         case ItemLocked():
             return _("“%(title)s” is under review and holds one of these items.") % {"title": error.proposal.title}
         case ItemInUse():

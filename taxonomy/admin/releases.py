@@ -21,7 +21,7 @@ from taxonomy.admin.shown import page_of, shown_changes, shown_effects
 from taxonomy.models import Release
 from taxonomy.propose import propose_going_back
 from taxonomy.publish import changes_between, items_of, newest
-from taxonomy.review import NotAllowed, review_release
+from taxonomy.review import NotAllowed, is_own, review_release
 from taxonomy.rights import OutsideGrant
 from taxonomy.verdict import judge
 from taxonomy.verdict_words import LEVELS
@@ -109,7 +109,7 @@ class ReleaseAdmin(ModelAdmin):
             "proposals": proposals_shown(release.proposals.select_related("author"), request),
             "is_current": current == release,
             "may_go_back": current != release and request.user.has_perm("taxonomy.add_proposal"),
-            "may_review": release.awaits_review and request.user.has_perm("taxonomy.review_proposal"),
+            "may_review": _may_review(release, request),
         }
         return TemplateResponse(request, "taxonomy/release.html", context)
 
@@ -140,3 +140,10 @@ class ReleaseAdmin(ModelAdmin):
             return HttpResponseRedirect(reverse("admin:taxonomy_release_change", args=[release.pk]))
         messages.success(request, _("The draft is as it was in that release, and this proposal would release it again."))
         return HttpResponseRedirect(proposal.get_absolute_url())
+
+
+def _may_review(release: Release, request: HttpRequest) -> bool:
+    """Whether it is worth offering: grants are asked when it is done."""
+    if not release.awaits_review or not request.user.has_perm("taxonomy.review_proposal"):
+        return False
+    return not is_own(release, request.user)  # type: ignore[arg-type]
