@@ -18,6 +18,7 @@ from typing import Any
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOP_SECONDS = 10
 _METHOD = "fork" if sys.platform == "linux" else "spawn"
+_CONTEXT: Any = multiprocessing.get_context(_METHOD)
 
 
 def load_product() -> None:
@@ -35,7 +36,7 @@ def start(running: list[BaseProcess], part: Callable[..., None], *arguments: Any
 
     connections.close_all()
     sys.stdout.flush()
-    running.append(multiprocessing.get_context(_METHOD).Process(target=_begin, args=(part, os.getpid(), *arguments)))
+    running.append(_CONTEXT.Process(target=_begin, args=(part, os.getpid(), *arguments)))
     # Python drops an exception that a signal raises while it forks: the Ctrl-C waits until that is over.
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     try:
