@@ -1,13 +1,17 @@
 """What must always be true of the code itself."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from conftest import OPTIONAL, PARTS
 
-ROOT = Path(__file__).resolve().parent.parent
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
 BIN = Path(sys.executable).parent
 
 
@@ -73,6 +77,45 @@ def test_production_without_a_secret_does_not_start():
 def test_the_trial_server_refuses_to_run_in_production():
     done = run(sys.executable, "manage.py", "run", PRODUCTION="1", SECRET_KEY="x1" * 40, ALLOWED_HOSTS="x.example.com")
     assert done.returncode != 0 and "worker" in done.stderr
+
+
+def test_every_skip_for_what_is_absent_goes_through_the_marker_that_can_fail():
+    """REQUIRE_ALL=1 makes a failure of an absent part; a skip written by hand would stay one."""
+    by_hand = []
+    for path in sorted(TESTS.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+            if name in {"skip", "skipif", "skipIf", "skipUnless", "SkipTest", "importorskip", "xfail"}:
+                by_hand.append(f"{path.name}:{node.lineno}")
+    assert [place for place in by_hand if not place.startswith("conftest.py:")] == []
+
+
+def test_what_drives_a_browser_says_so():
+    """Chinese pages need fonts as well; a page of another site's client is in English."""
+    for path in sorted(TESTS.glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if "playwright" in text and path.name not in ("conftest.py", "test_house.py"):
+            assert 'needs("chromium")' in text, path.name
+            assert 'needs("fonts")' in text or not re.search("[\u3400-\u9fff]|zh-hans", text), path.name
+
+
+@pytest.mark.parametrize("required", ["", "1"])
+def test_what_is_absent_fails_where_all_is_required(tmp_path, required):
+    for name in ("conftest.py", "installed.py"):
+        (tmp_path / name).write_text((TESTS / name).read_text())
+    (tmp_path / "test_parts.py").write_text(
+        "import pytest, conftest\n"
+        "conftest.PARTS.update({part: lambda: False for part in conftest.PARTS})\n"
+        "@pytest.mark.parametrize('part', [pytest.param(one, marks=pytest.mark.needs(one)) for one in conftest.PARTS])\n"
+        "def test_part(part): raise AssertionError('ran')\n"
+    )
+    done = run(
+        sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path), str(tmp_path), "-p", "no:cacheprovider",
+        REQUIRE_ALL=required,
+    )  # fmt: skip
+    assert "ran" not in done.stdout
+    all_parts, optional = len(PARTS), len(OPTIONAL)
+    assert f"{all_parts - optional} failed, {optional} skipped" in done.stdout if required else f"{all_parts} skipped" in done.stdout
 
 
 def test_every_variable_read_is_in_the_example():
