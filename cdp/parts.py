@@ -23,11 +23,7 @@ _CONTEXT: Any = multiprocessing.get_context(_METHOD)
 
 def load_product() -> None:
     """Import what serving takes, before the forks."""
-    from django.urls import get_resolver
-
     import cdp.wsgi  # noqa: F401
-
-    get_resolver().url_patterns  # noqa: B018
 
 
 def start(running: list[BaseProcess], part: Callable[..., None], *arguments: Any) -> None:
