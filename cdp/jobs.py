@@ -7,6 +7,8 @@ import datetime as dt
 
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
+from procrastinate.exceptions import UniqueViolation
+from procrastinate.jobs import Status
 
 POLL_SECONDS = 0.3
 STALLED_AFTER_SECONDS = 30
@@ -23,7 +25,10 @@ async def retry_stalled(timestamp: int) -> None:
     """Give the jobs of killed workers to living ones; a killed worker's job stays "doing" otherwise."""
     now = dt.datetime.fromtimestamp(timestamp, dt.UTC)
     for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER_SECONDS):
-        await app.job_manager.retry_job(job, retry_at=now)
+        try:
+            await app.job_manager.retry_job(job, retry_at=now)
+        except UniqueViolation:  # of a periodic job the next one waits already; it must not keep the others from going on
+            await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
 
 
 def run_worker() -> None:
