@@ -3,14 +3,22 @@
 import csv
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from conftest import ROOT
+from django.db import connection
 from django.test import Client
 from playwright.sync_api import Page
 
-from ingestion.imports import run_import
 from ingestion.models import ImportRun, WriteKey
 from profiles.models import Event
 from staff.models import User
@@ -79,51 +87,109 @@ def test_from_a_changed_tag_to_the_customer_s_page(page: Page, live_server):
     page.press(".tl-search input[name=phone]", "Enter")
     page.wait_for_url("**/customers/*/")
     assert "8000" not in page.url.rpartition("/customers/")[0]
-    label = "看商品" if page.locator("html").get_attribute("lang").startswith("zh") else "Look at a product"
+    label = "Look at a product" if language_of(page) == "en" else "看商品"
     page.get_by_text(label).first.click()
     page.wait_for_url("**/events/*/")
     assert "item_detail_view" in page.content()
 
 
-def test_failed_rows_are_downloaded_mended_and_sent_again(page: Page, live_server, tmp_path):
+@pytest.fixture
+def worker(live_server):
+    """Start a worker, a process of its own as in production, on the tests' database; it ends with the test."""
+    database = connection.settings_dict
+    environment = {
+        **os.environ, "DATABASE_URL": f"postgresql://{quote(database['USER'])}@/{quote(database['NAME'])}", "PGHOST": database["HOST"],
+        "PGPORT": str(database["PORT"]), "PGPASSWORD": database["PASSWORD"],
+    }  # fmt: skip
+    started: list[subprocess.Popen] = []
+
+    def start() -> subprocess.Popen:
+        started.append(subprocess.Popen([sys.executable, "manage.py", "worker"], cwd=ROOT, env=environment))
+        return started[-1]
+
+    _empty_the_queue()
+    yield start
+    for process in started:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        assert process.wait(30) == 0
+    _empty_the_queue()
+
+
+def _empty_the_queue() -> None:
+    """It is no table of Django's: what a test leaves there stays."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM procrastinate_jobs")
+
+
+def test_failed_rows_are_downloaded_mended_and_sent_again(page: Page, live_server, tmp_path, worker):
     header = ["id", "event", "phone", "occurred_at", "receipt_no", "sku", "item_name", "price_fen", "qty", "total_fen", "store_no"]
-    rows = [[f"r{n}", "SALE", f"1380013800{n}", "2026-03-01 10:00:00", f"R{n}", "S1", "Tea", "990", "1", "990", "S01"] for n in range(5)]
-    rows[2][8] = "two"
+    number = 30_000  # more than one part, stored one after another
+    rows = [
+        [f"r{n}", "SALE", f"138{n % 500:08d}", "2026-03-01 10:00:00", f"R{n}", f"S{n % 90}", "Green tea", "990", "1", "990", "S01"]
+        for n in range(number)
+    ]
+    wrong = [2, 15_000, number - 1]
+    for n in wrong:
+        rows[n][8] = "two"
     path = tmp_path / "till.csv"
     with path.open("w", newline="") as out:
         csv.writer(out).writerows([header, *rows])
-    upload(page, live_server.url, path)
+    # From here to its end nothing is done to the page: it follows the worker by itself.
+    run = upload(page, live_server.url, path)
+    assert progress(page) == 0
+    process = worker()
+    wait_until(lambda: ImportRun.objects.get(pk=run.pk).read_bytes > 0)
+    process.send_signal(signal.SIGSTOP)
+    page.wait_for_function("document.querySelector('#import progress').value > 0")
+    assert 0 < progress(page) < 100 and page.locator("#import[data-done]").count() == 0
+    process.send_signal(signal.SIGCONT)
+    page.locator("#import[data-done]").wait_for(timeout=60_000)
+    assert progress(page) == 100
+
+    figures = [int(one.replace(",", "")) for one in page.locator(".tl-figures dd").all_inner_texts()]
+    assert figures == [number, number - 3, number - 3, 0, 3, 0]
     with page.expect_download() as download:
         page.click("a.tl-button[href*=failed-rows]")
     failed = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text("utf-8"))))
-    assert [row["receipt_no"] for row in failed] == ["R2"]
-    assert failed[0]["_reason"]
-    failed[0]["qty"] = "2"
+    assert [row["receipt_no"] for row in failed] == [f"R{n}" for n in wrong]
+    assert all(row["_reason"] for row in failed)
     mended = tmp_path / "mended.csv"
     with mended.open("w", newline="") as out:
         writer = csv.DictWriter(out, list(failed[0]))
         writer.writeheader()
-        writer.writerows(failed)
+        writer.writerows([{**row, "qty": "2"} for row in failed])
     upload(page, live_server.url, mended)
+    page.locator("#import[data-done]").wait_for(timeout=60_000)
     assert page.locator("a.tl-button[href*=failed-rows]").count() == 0
-    assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == 5
+    assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == number
+    assert Event.objects.filter(standing=Event.Standing.CORRECTED).count() == 3
     assert not Event.objects.filter(standing=Event.Standing.HELD).exists()
 
 
-def upload(page: Page, url: str, path) -> None:
-    """Upload by the page; the job is run here, as the worker would."""
+def upload(page: Page, url: str, path: Path) -> ImportRun:
+    till = Source.objects.get(code="till")
     page.goto(url + "/admin/ingestion/importrun/add/")
-    page.select_option(
-        "select[name=source]",
-        label=Source.objects.get(code="till").label_en
-        if page.locator("html").get_attribute("lang") == "en"
-        else Source.objects.get(code="till").label_zh_hans,
-    )
+    page.select_option("select[name=source]", label=till.label_en if language_of(page) == "en" else till.label_zh_hans)
     page.set_input_files("input[type=file]", str(path))
     page.click("form.tl-form button[type=submit]")
     page.wait_for_url("**/importrun/*/change/")
-    run_import(ImportRun.objects.order_by("-created_at").first().pk)
-    page.wait_for_function("document.querySelector('#import').hasAttribute('data-done')", timeout=15000)
+    return ImportRun.objects.get(file_name=path.name)
+
+
+def progress(page: Page) -> float:
+    return page.locator("#import progress").evaluate("bar => bar.value")
+
+
+def language_of(page: Page) -> str | None:
+    return page.locator("html").get_attribute("lang")
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_a_name_that_is_taken_is_found_while_typing_and_read_up_in_the_dictionary(page: Page, live_server):
