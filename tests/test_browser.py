@@ -1,4 +1,4 @@
-"""The two ways people walk, in a real browser, in both languages."""
+"""The ways people walk, in a real browser, in both languages; with a keyboard alone, on a screen as narrow as a phone's."""
 
 import csv
 import io
@@ -11,17 +11,19 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from conftest import ROOT
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page, TimeoutError
 
 from ingestion.models import ImportRun, WriteKey
 from profiles.models import Event
-from staff.models import User
+from staff.models import AccessLog, User
 from taxonomy.models import Source, Tag
 from taxonomy.starter.load import load_starter
 
@@ -70,17 +72,7 @@ def test_from_a_changed_tag_to_the_customer_s_page(page: Page, live_server):
     page.click("[value=emergency]")
     page.wait_for_url("**/proposal/*/change/")
 
-    key = WriteKey(source=Source.objects.get(code="website"))
-    secret = key.set_secret()
-    key.save()
-    sent = {
-        "id": "1", "event": "item_detail_view", "phone": "+86 138 0013 8000", "occurred_at": datetime.now(UTC).isoformat(),
-        "attributes": {"sku": "SKU-7", "title": "Tea", "sale_price": "9.90"},
-    }  # fmt: skip
-    answer = Client().post(
-        "/api/v1/events", json.dumps(sent), content_type="application/json", headers={"Authorization": f"Bearer {secret}"}
-    )
-    assert answer.json()["release"] == "1.0.1"  # wording only
+    assert view_a_product("1", title="Tea")["release"] == "1.0.1"  # wording only
 
     page.goto(live_server.url + "/admin/")
     page.fill(".tl-search input[name=phone]", "138 0013 8000")
@@ -91,6 +83,19 @@ def test_from_a_changed_tag_to_the_customer_s_page(page: Page, live_server):
     page.get_by_text(label).first.click()
     page.wait_for_url("**/events/*/")
     assert "item_detail_view" in page.content()
+
+
+def view_a_product(message_id: str, *, title: str) -> dict[str, Any]:
+    """The web shop sends a view by the API; the answer."""
+    key = WriteKey(source=Source.objects.get(code="website"))
+    secret = key.set_secret()
+    key.save()
+    sent = {
+        "id": message_id, "event": "item_detail_view", "phone": "+86 138 0013 8000", "identifiers": {"email": "zhang.wei@mail.example"},
+        "occurred_at": datetime.now(UTC).isoformat(), "attributes": {"sku": "SKU-7", "title": title, "sale_price": "9.90"},
+    }  # fmt: skip
+    headers = {"Authorization": f"Bearer {secret}"}
+    return Client().post("/api/v1/events", json.dumps(sent), content_type="application/json", headers=headers).json()
 
 
 @pytest.fixture
@@ -212,3 +217,122 @@ def test_a_name_that_is_taken_is_found_while_typing_and_read_up_in_the_dictionar
     page.set_viewport_size({"width": 360, "height": 800})
     page.emulate_media(media="screen")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.fixture(params=["en", "zh-hans"])
+def on_a_phone(request, chromium, departments, live_server):
+    """Log somebody of a role in, by keyboard, on a screen 360 px wide: their page."""
+    load_starter()
+    contexts, problems = [], []
+
+    def log_in(role: str) -> Page:
+        person = User.objects.create_user(f"{role}@example.com", "a long password", language=request.param)
+        person.groups.add(Group.objects.get(name=role))
+        contexts.append(
+            chromium.new_context(
+                viewport={"width": 360, "height": 740}, base_url=live_server.url, locale="en" if request.param == "en" else "zh-CN"
+            )
+        )
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.goto("/admin/login/")
+        tab_to(page, page.locator("[name=username]"))
+        page.keyboard.type(person.email)
+        tab_to(page, page.locator("[name=password]"))
+        page.keyboard.type("a long password")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/admin/")
+        assert language_of(page) == request.param
+        return page
+
+    yield log_in
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def test_a_customer_is_looked_up_and_revealed_by_keyboard_on_a_phone(on_a_phone):
+    long_title = "https://shop.example/" + "a-name-without-a-space/" * 8
+    for number in range(3):
+        assert view_a_product(str(number), title=long_title)["accepted"] == 1
+    rep = on_a_phone("sales_rep")
+    tab_to(rep, rep.locator(".tl-search-link"))
+    enter(rep, "**/customers/")
+    tab_to(rep, rep.locator("#find-phone"))
+    rep.keyboard.type("12")
+    enter(rep, "**/customers/")
+    assert rep.get_by_role("alert").is_visible()
+    tab_to(rep, rep.locator("#find-phone"))
+    rep.keyboard.press("Control+A")
+    rep.keyboard.type("138 0013 8000")
+    enter(rep, "**/customers/*-*/")
+    assert "138****8000" in rep.locator("main, #content").first.inner_text()
+
+    tab_to(rep, rep.locator(".cu-events a").nth(1))
+    enter(rep, "**/events/*/")
+    standard, original = rep.locator(".tl-beside > section").all()
+    assert "SKU-7" in standard.inner_text() and "9.9 CNY" in standard.inner_text()
+    assert "item_detail_view" in original.inner_text() and '"sale_price": "9.90"' in original.inner_text()
+    assert "138****8000" in original.inner_text() and "138 0013 8000" not in rep.content()
+    assert "zhang.wei" not in rep.content()
+
+    tab_to(rep, original.locator("summary"))
+    rep.keyboard.press("Enter")
+    tab_to(rep, original.locator("[name=reason]"))
+    rep.keyboard.type("calls back about order 1001")
+    tab_to(rep, original.locator("button"))
+    enter(rep, "**/events/*/#original")
+    assert "+86 138 0013 8000" in original.inner_text() and "zhang.wei@mail.example" in original.inner_text()
+    tab_to(rep, rep.locator(".tl-back a"), backwards=True)
+    enter(rep, "**/customers/*-*/")
+    assert "+86 138 0013 8000" in rep.locator(".cu-phone").inner_text()
+
+    actions = AccessLog.objects.order_by("id").values_list("action", flat=True)
+    assert list(actions) == ["lookup", "lookup", "view", "original", "reveal", "original", "view"]
+    officer = on_a_phone("compliance_officer")
+    opener, sidebar = officer.locator("[aria-controls=nav-sidebar]"), officer.locator("#nav-sidebar")
+    tab_to(officer, opener)
+    officer.keyboard.press("Enter")
+    sidebar.locator("button:focus").first.wait_for()
+    officer.keyboard.press("Escape")
+    sidebar.wait_for(state="hidden")
+    assert opener.evaluate(IS_FOCUSED)
+    officer.keyboard.press("Enter")
+    sidebar.locator("button:focus").first.wait_for()
+    tab_to(officer, officer.locator("#nav-sidebar a[href$='/accesslog/']"))
+    enter(officer, "**/accesslog/")
+    told = officer.locator("tr", has_text="calls back about order 1001")
+    assert told.count() == 1 and "sales_rep@example.com" in told.inner_text()
+
+
+IS_FOCUSED = "one => one === document.activeElement"
+# Of what has the focus: it is in sight with nothing before it, it has a name, and it looks as if it had the focus.
+_SHOWS_FOCUS = """() => {
+    if (document.activeElement === document.body) return true; // around the end
+    const one = document.activeElement, box = one.getBoundingClientRect(), style = getComputedStyle(one);
+    const seen = one.contains(document.elementFromPoint(box.x + box.width / 2, box.y + Math.min(box.height, innerHeight) / 2));
+    const words = one.cloneNode(true);
+    words.querySelectorAll("[aria-hidden=true], option").forEach((hidden) => hidden.remove());
+    const name = one.ariaLabel || one.labels?.[0]?.textContent || words.textContent;
+    return seen && name.trim() && style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1;
+}"""
+
+
+def tab_to(page: Page, wanted: Locator, *, backwards: bool = False) -> None:
+    """Press Tab until `wanted` has the focus; each stop on the way can be seen, has a name and shows its focus."""
+    for _ in range(60):
+        if wanted.evaluate(IS_FOCUSED):
+            return
+        page.keyboard.press("Shift+Tab" if backwards else "Tab")
+        try:
+            page.wait_for_function(_SHOWS_FOCUS, timeout=3_000)
+        except TimeoutError as error:
+            raise AssertionError(page.evaluate("document.activeElement.outerHTML")) from error
+    raise AssertionError("the keyboard does not get there")
+
+
+def enter(page: Page, url: str) -> None:
+    """Press Enter, and arrive on a page that is no wider than the screen."""
+    with page.expect_navigation(url=url):
+        page.keyboard.press("Enter")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), url
