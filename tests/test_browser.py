@@ -3,21 +3,14 @@
 import csv
 import io
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
-from conftest import ROOT
+from conftest import wait_until
 from django.contrib.auth.models import Group
-from django.db import connection
 from django.test import Client
 from playwright.sync_api import Locator, Page, TimeoutError
 
@@ -98,35 +91,6 @@ def view_a_product(message_id: str, *, title: str) -> dict[str, Any]:
     return Client().post("/api/v1/events", json.dumps(sent), content_type="application/json", headers=headers).json()
 
 
-@pytest.fixture
-def worker(live_server):
-    """Start a worker, a process of its own as in production, on the tests' database; it ends with the test."""
-    database = connection.settings_dict
-    environment = {
-        **os.environ, "DATABASE_URL": f"postgresql://{quote(database['USER'])}@/{quote(database['NAME'])}", "PGHOST": database["HOST"],
-        "PGPORT": str(database["PORT"]), "PGPASSWORD": database["PASSWORD"],
-    }  # fmt: skip
-    started: list[subprocess.Popen] = []
-
-    def start() -> subprocess.Popen:
-        started.append(subprocess.Popen([sys.executable, "manage.py", "worker"], cwd=ROOT, env=environment))
-        return started[-1]
-
-    _empty_the_queue()
-    yield start
-    for process in started:
-        process.send_signal(signal.SIGCONT)
-        process.terminate()
-        assert process.wait(30) == 0
-    _empty_the_queue()
-
-
-def _empty_the_queue() -> None:
-    """It is no table of Django's: what a test leaves there stays."""
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM procrastinate_jobs")
-
-
 def test_failed_rows_are_downloaded_mended_and_sent_again(page: Page, live_server, tmp_path, worker):
     header = ["id", "event", "phone", "occurred_at", "receipt_no", "sku", "item_name", "price_fen", "qty", "total_fen", "store_no"]
     number = 30_000  # more than one part, stored one after another
@@ -188,13 +152,6 @@ def progress(page: Page) -> float:
 
 def language_of(page: Page) -> str | None:
     return page.locator("html").get_attribute("lang")
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 def test_a_name_that_is_taken_is_found_while_typing_and_read_up_in_the_dictionary(page: Page, live_server):

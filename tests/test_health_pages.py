@@ -5,11 +5,12 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from conftest import empty_the_queue, wait_until
 from django.db import connection
 from django.utils import timezone
 
 from cdp import health, jobs
-from ingestion.jobs import import_file
+from ingestion.jobs import import_file, judge_event_streams
 from taxonomy.jobs import remind_reviewers
 from taxonomy.models import Release
 
@@ -50,9 +51,9 @@ def test_without_a_database_it_says_so_and_nothing_more(client, monkeypatch):
 
 @pytest.fixture
 def queue(transactional_db):
-    """A connection to an empty job queue: it is no table of Django's, and holds what other tests left."""
+    """A connection to an empty job queue."""
+    empty_the_queue()
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM procrastinate_jobs")
         yield cursor
 
 
@@ -80,3 +81,25 @@ def test_a_periodic_job_that_waits_again_keeps_no_other_killed_job_from_going_on
     killed_at(queue, upload)
     following = remind_reviewers.defer(timestamp=1)
     assert jobs_after_retrying(queue) == [(upload, "todo"), (following, "todo")]
+
+
+def test_a_worker_goes_on_after_it_lost_its_connections(queue, worker):
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+    def asked(query: str) -> int:
+        queue.execute(query)
+        return queue.fetchone()[0]
+
+    def begins_anew() -> bool:
+        if asked("SELECT coalesce(max(id), 0) FROM procrastinate_workers") > first:
+            return True
+        asked(f"SELECT count(pg_terminate_backend(pid)) {others} AND EXISTS (SELECT {others} AND query LIKE 'LISTEN%procrastinate%')")
+        return False
+
+    process = worker()
+    wait_until(lambda: asked(f"SELECT count(*) {others} AND query LIKE 'LISTEN%procrastinate%'") > 0)
+    first = asked("SELECT coalesce(max(id), 0) FROM procrastinate_workers")
+    wait_until(begins_anew)
+    job = judge_event_streams.defer(timestamp=int(timezone.now().timestamp()))
+    wait_until(lambda: asked(f"SELECT count(*) FROM procrastinate_jobs WHERE id = {job}") == 0)
+    assert process.poll() is None
