@@ -3,13 +3,22 @@
 A job's arguments hold no personal data: they stand in the database in the clear. A job may run twice.
 """
 
+import asyncio
 import datetime as dt
+import logging
+import signal
 
+import psycopg
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
+from procrastinate.exceptions import ConnectorException, UniqueViolation
+from procrastinate.jobs import Status
 
 POLL_SECONDS = 0.3
 STALLED_AFTER_SECONDS = 30
+BEGIN_ANEW_AFTER_SECONDS = 1
+
+logger = logging.getLogger(__name__)
 
 task = app.task
 periodic = app.periodic
@@ -23,17 +32,43 @@ async def retry_stalled(timestamp: int) -> None:
     """Give the jobs of killed workers to living ones; a killed worker's job stays "doing" otherwise."""
     now = dt.datetime.fromtimestamp(timestamp, dt.UTC)
     for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER_SECONDS):
-        await app.job_manager.retry_job(job, retry_at=now)
+        try:
+            await app.job_manager.retry_job(job, retry_at=now)
+        except UniqueViolation:  # of a periodic job the next one waits already; it must not keep the others from going on
+            await app.job_manager.finish_job(job, Status.FAILED, delete_job=True)
 
 
 def run_worker() -> None:
-    """Do jobs until told to stop by SIGINT or SIGTERM."""
+    """Do jobs until told to stop by SIGINT or SIGTERM; where the database goes away meanwhile, begin anew."""
+    asyncio.run(_work_until_told())
+
+
+async def _work_until_told() -> None:
+    told = asyncio.Event()
+    for stopping in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(stopping, told.set)
+    stop = asyncio.create_task(told.wait())
+    while not told.is_set():
+        work = asyncio.create_task(_work())
+        await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+        work.cancel()  # its jobs end first
+        [error] = await asyncio.gather(work, return_exceptions=True)
+        if told.is_set():
+            return
+        # Procrastinate ends without an error when its listener or its sign of life loses the connection.
+        if error is not None and not isinstance(error, ConnectorException | psycopg.Error):
+            raise error
+        logger.warning("the worker lost its database and begins anew: %s", type(error).__name__ if error else "connection lost")
+        await asyncio.wait({stop}, timeout=BEGIN_ANEW_AFTER_SECONDS)
+
+
+async def _work() -> None:
     working = app.with_connector(app.connector.get_worker_connector())  # type: ignore[attr-defined]
-    with working.open():
-        working.run_worker(
+    async with working.open_async():
+        await working.run_worker_async(
             concurrency=2,
             fetch_job_polling_interval=POLL_SECONDS,
             shutdown_graceful_timeout=10,
             delete_jobs="successful",
-            install_signal_handlers=True,
+            install_signal_handlers=False,
         )

@@ -1,6 +1,7 @@
 """The customer pages. A phone number is never in a URL: it is searched by POST, and a customer is named by a public id."""
 
 import json
+import re
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from taxonomy.standardize import storable
 from taxonomy.standardize.faults import Fault
 from taxonomy.violations import message_for, title_for
 
+_EVENT_ID = re.compile("[0-9a-f]{32}")
 staff_page = permission_required("profiles.view_customer", login_url="admin:login", raise_exception=False)
 
 
@@ -109,7 +111,7 @@ def _filter(request: HttpRequest) -> dict[str, Any]:
 @require_POST
 @staff_page
 def reveal(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """Show this customer's numbers for this log-in, once the reason is recorded."""
+    """Show this customer's numbers for this log-in, once the reason is recorded; back to the page that asked."""
     one = get_object_or_404(Customer, public_id=public_id)
     reason = request.POST.get("reason", "").strip()
     if len(reason) < 3:
@@ -117,6 +119,8 @@ def reveal(request: HttpRequest, public_id: UUID) -> HttpResponse:
     else:
         log_access(request.user, AccessLog.Action.REVEAL, customer=one.public_id, reason=reason)
         request.session["revealed"] = [*request.session.get("revealed", [])[-19:], str(one.public_id)]
+    if _EVENT_ID.fullmatch(event_id := request.POST.get("event", "")):
+        return HttpResponseRedirect(reverse("customer_event", args=[one.public_id, event_id]) + "#original")
     return HttpResponseRedirect(reverse("customer", args=[one.public_id]))
 
 

@@ -15,7 +15,8 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("select[data-submit]")) event.target.form.requestSubmit();
 });
 
-// The sidebar is there from 1024 px on; unfold's own code shows it from 1281.
+// The sidebar is there from 1024 px on; unfold's own code shows it from 1281. On smaller screens it lies over the page:
+// the keyboard goes into it and back with it, and it closes with Escape or when the focus goes on into the page behind it.
 document.addEventListener("alpine:init", () => {
   const isWide = () => innerWidth >= 1024;
   const isWanted = () => isWide() && localStorage.getItem("sidebarOpen") !== "0";
@@ -25,10 +26,17 @@ document.addEventListener("alpine:init", () => {
     shell.sidebarOpen = isWanted();
     shell.sidebarToggle = function () {
       this.sidebarOpen = !this.sidebarOpen;
-      if (isWide()) localStorage.setItem("sidebarOpen", this.sidebarOpen ? "1" : "0");
+      if (isWide()) return localStorage.setItem("sidebarOpen", this.sidebarOpen ? "1" : "0");
+      this.$nextTick(() => document.querySelector(this.sidebarOpen ? "#nav-sidebar button" : "[aria-controls=nav-sidebar]").focus());
     };
     shell.themeBindings["x-resize.window"] = function () {
       this.sidebarOpen = isWanted();
+    };
+    shell.themeBindings["x-on:keydown.escape"] = function (event) {
+      if (this.sidebarOpen && !isWide() && !event.target.closest("#user-links")) this.sidebarToggle();
+    };
+    shell.themeBindings["x-on:focusin"] = function (event) {
+      if (!isWide() && !event.target.closest("#nav-sidebar")) this.sidebarOpen = false;
     };
     return shell;
   };

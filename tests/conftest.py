@@ -2,9 +2,13 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -120,6 +124,47 @@ def write_key(standard):
     secret = key.set_secret()
     key.save()
     return secret, key
+
+
+@pytest.fixture
+def worker(transactional_db):
+    """Start a worker, a process of its own as in production, on the tests' database; it ends with the test."""
+    from django.db import connection
+
+    database = connection.settings_dict
+    environment = {
+        **os.environ, "DATABASE_URL": f"postgresql://{quote(database['USER'])}@/{quote(database['NAME'])}", "PGHOST": database["HOST"],
+        "PGPORT": str(database["PORT"]), "PGPASSWORD": database["PASSWORD"],
+    }  # fmt: skip
+    started: list[subprocess.Popen] = []
+
+    def start() -> subprocess.Popen:
+        started.append(subprocess.Popen([sys.executable, "manage.py", "worker"], cwd=ROOT, env=environment))
+        return started[-1]
+
+    empty_the_queue()
+    yield start
+    for process in started:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        assert process.wait(60) == 0
+    empty_the_queue()
+
+
+def empty_the_queue() -> None:
+    """It is no table of Django's: what a test leaves there stays."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM procrastinate_jobs")
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """For what another process does."""
+    until = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")

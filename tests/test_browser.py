@@ -1,19 +1,22 @@
-"""The two ways people walk, in a real browser, in both languages."""
+"""The ways people walk, in a real browser, in both languages; with a keyboard alone, on a screen as narrow as a phone's."""
 
 import csv
 import io
 import json
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from conftest import wait_until
+from django.contrib.auth.models import Group
 from django.test import Client
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page, TimeoutError
 
-from ingestion.imports import run_import
 from ingestion.models import ImportRun, WriteKey
 from profiles.models import Event
-from staff.models import User
+from staff.models import AccessLog, User
 from taxonomy.models import Source, Tag
 from taxonomy.starter.load import load_starter
 
@@ -63,68 +66,93 @@ def test_from_a_changed_tag_to_the_customer_s_page(page: Page, live_server):
     page.click("[value=emergency]")
     page.wait_for_url("**/proposal/*/change/")
 
-    key = WriteKey(source=Source.objects.get(code="website"))
-    secret = key.set_secret()
-    key.save()
-    sent = {
-        "id": "1", "event": "item_detail_view", "phone": "+86 138 0013 8000", "occurred_at": datetime.now(UTC).isoformat(),
-        "attributes": {"sku": "SKU-7", "title": "Tea", "sale_price": "9.90"},
-    }  # fmt: skip
-    answer = Client().post(
-        "/api/v1/events", json.dumps(sent), content_type="application/json", headers={"Authorization": f"Bearer {secret}"}
-    )
-    assert answer.json()["release"] == "1.0.1"  # wording only
+    assert view_a_product("1", title="Tea")["release"] == "1.0.1"  # wording only
 
     page.goto(live_server.url + "/admin/")
     page.fill(".tl-search input[name=phone]", "138 0013 8000")
     page.press(".tl-search input[name=phone]", "Enter")
     page.wait_for_url("**/customers/*/")
     assert "8000" not in page.url.rpartition("/customers/")[0]
-    label = "看商品" if page.locator("html").get_attribute("lang").startswith("zh") else "Look at a product"
+    label = "Look at a product" if language_of(page) == "en" else "看商品"
     page.get_by_text(label).first.click()
     page.wait_for_url("**/events/*/")
     assert "item_detail_view" in page.content()
 
 
-def test_failed_rows_are_downloaded_mended_and_sent_again(page: Page, live_server, tmp_path):
+def view_a_product(message_id: str, *, title: str) -> dict[str, Any]:
+    """The web shop sends a view by the API; the answer."""
+    key = WriteKey(source=Source.objects.get(code="website"))
+    secret = key.set_secret()
+    key.save()
+    sent = {
+        "id": message_id, "event": "item_detail_view", "phone": "+86 138 0013 8000", "identifiers": {"email": "zhang.wei@mail.example"},
+        "occurred_at": datetime.now(UTC).isoformat(), "attributes": {"sku": "SKU-7", "title": title, "sale_price": "9.90"},
+    }  # fmt: skip
+    headers = {"Authorization": f"Bearer {secret}"}
+    return Client().post("/api/v1/events", json.dumps(sent), content_type="application/json", headers=headers).json()
+
+
+def test_failed_rows_are_downloaded_mended_and_sent_again(page: Page, live_server, tmp_path, worker):
     header = ["id", "event", "phone", "occurred_at", "receipt_no", "sku", "item_name", "price_fen", "qty", "total_fen", "store_no"]
-    rows = [[f"r{n}", "SALE", f"1380013800{n}", "2026-03-01 10:00:00", f"R{n}", "S1", "Tea", "990", "1", "990", "S01"] for n in range(5)]
-    rows[2][8] = "two"
+    number = 30_000  # more than one part, stored one after another
+    rows = [
+        [f"r{n}", "SALE", f"138{n % 500:08d}", "2026-03-01 10:00:00", f"R{n}", f"S{n % 90}", "Green tea", "990", "1", "990", "S01"]
+        for n in range(number)
+    ]
+    wrong = [2, 15_000, number - 1]
+    for n in wrong:
+        rows[n][8] = "two"
     path = tmp_path / "till.csv"
     with path.open("w", newline="") as out:
         csv.writer(out).writerows([header, *rows])
-    upload(page, live_server.url, path)
+    # From here to its end nothing is done to the page: it follows the worker by itself.
+    run = upload(page, live_server.url, path)
+    assert progress(page) == 0
+    process = worker()
+    wait_until(lambda: ImportRun.objects.get(pk=run.pk).read_bytes > 0)
+    process.send_signal(signal.SIGSTOP)
+    page.wait_for_function("document.querySelector('#import progress').value > 0")
+    assert 0 < progress(page) < 100 and page.locator("#import[data-done]").count() == 0
+    process.send_signal(signal.SIGCONT)
+    page.locator("#import[data-done]").wait_for(timeout=60_000)
+    assert progress(page) == 100
+
+    figures = [int(one.replace(",", "")) for one in page.locator(".tl-figures dd").all_inner_texts()]
+    assert figures == [number, number - 3, number - 3, 0, 3, 0]
     with page.expect_download() as download:
         page.click("a.tl-button[href*=failed-rows]")
     failed = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text("utf-8"))))
-    assert [row["receipt_no"] for row in failed] == ["R2"]
-    assert failed[0]["_reason"]
-    failed[0]["qty"] = "2"
+    assert [row["receipt_no"] for row in failed] == [f"R{n}" for n in wrong]
+    assert all(row["_reason"] for row in failed)
     mended = tmp_path / "mended.csv"
     with mended.open("w", newline="") as out:
         writer = csv.DictWriter(out, list(failed[0]))
         writer.writeheader()
-        writer.writerows(failed)
+        writer.writerows([{**row, "qty": "2"} for row in failed])
     upload(page, live_server.url, mended)
+    page.locator("#import[data-done]").wait_for(timeout=60_000)
     assert page.locator("a.tl-button[href*=failed-rows]").count() == 0
-    assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == 5
+    assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == number
+    assert Event.objects.filter(standing=Event.Standing.CORRECTED).count() == 3
     assert not Event.objects.filter(standing=Event.Standing.HELD).exists()
 
 
-def upload(page: Page, url: str, path) -> None:
-    """Upload by the page; the job is run here, as the worker would."""
+def upload(page: Page, url: str, path: Path) -> ImportRun:
+    till = Source.objects.get(code="till")
     page.goto(url + "/admin/ingestion/importrun/add/")
-    page.select_option(
-        "select[name=source]",
-        label=Source.objects.get(code="till").label_en
-        if page.locator("html").get_attribute("lang") == "en"
-        else Source.objects.get(code="till").label_zh_hans,
-    )
+    page.select_option("select[name=source]", label=till.label_en if language_of(page) == "en" else till.label_zh_hans)
     page.set_input_files("input[type=file]", str(path))
     page.click("form.tl-form button[type=submit]")
     page.wait_for_url("**/importrun/*/change/")
-    run_import(ImportRun.objects.order_by("-created_at").first().pk)
-    page.wait_for_function("document.querySelector('#import').hasAttribute('data-done')", timeout=15000)
+    return ImportRun.objects.get(file_name=path.name)
+
+
+def progress(page: Page) -> float:
+    return page.locator("#import progress").evaluate("bar => bar.value")
+
+
+def language_of(page: Page) -> str | None:
+    return page.locator("html").get_attribute("lang")
 
 
 def test_a_name_that_is_taken_is_found_while_typing_and_read_up_in_the_dictionary(page: Page, live_server):
@@ -147,3 +175,122 @@ def test_a_name_that_is_taken_is_found_while_typing_and_read_up_in_the_dictionar
     page.set_viewport_size({"width": 360, "height": 800})
     page.emulate_media(media="screen")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.fixture(params=["en", "zh-hans"])
+def on_a_phone(request, chromium, departments, live_server):
+    """Log somebody of a role in, by keyboard, on a screen 360 px wide: their page."""
+    load_starter()
+    contexts, problems = [], []
+
+    def log_in(role: str) -> Page:
+        person = User.objects.create_user(f"{role}@example.com", "a long password", language=request.param)
+        person.groups.add(Group.objects.get(name=role))
+        contexts.append(
+            chromium.new_context(
+                viewport={"width": 360, "height": 740}, base_url=live_server.url, locale="en" if request.param == "en" else "zh-CN"
+            )
+        )
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.goto("/admin/login/")
+        tab_to(page, page.locator("[name=username]"))
+        page.keyboard.type(person.email)
+        tab_to(page, page.locator("[name=password]"))
+        page.keyboard.type("a long password")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/admin/")
+        assert language_of(page) == request.param
+        return page
+
+    yield log_in
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def test_a_customer_is_looked_up_and_revealed_by_keyboard_on_a_phone(on_a_phone):
+    long_title = "https://shop.example/" + "a-name-without-a-space/" * 8
+    for number in range(3):
+        assert view_a_product(str(number), title=long_title)["accepted"] == 1
+    rep = on_a_phone("sales_rep")
+    tab_to(rep, rep.locator(".tl-search-link"))
+    enter(rep, "**/customers/")
+    tab_to(rep, rep.locator("#find-phone"))
+    rep.keyboard.type("12")
+    enter(rep, "**/customers/")
+    assert rep.get_by_role("alert").is_visible()
+    tab_to(rep, rep.locator("#find-phone"))
+    rep.keyboard.press("Control+A")
+    rep.keyboard.type("138 0013 8000")
+    enter(rep, "**/customers/*-*/")
+    assert "138****8000" in rep.locator("main, #content").first.inner_text()
+
+    tab_to(rep, rep.locator(".cu-events a").nth(1))
+    enter(rep, "**/events/*/")
+    standard, original = rep.locator(".tl-beside > section").all()
+    assert "SKU-7" in standard.inner_text() and "9.9 CNY" in standard.inner_text()
+    assert "item_detail_view" in original.inner_text() and '"sale_price": "9.90"' in original.inner_text()
+    assert "138****8000" in original.inner_text() and "138 0013 8000" not in rep.content()
+    assert "zhang.wei" not in rep.content()
+
+    tab_to(rep, original.locator("summary"))
+    rep.keyboard.press("Enter")
+    tab_to(rep, original.locator("[name=reason]"))
+    rep.keyboard.type("calls back about order 1001")
+    tab_to(rep, original.locator("button"))
+    enter(rep, "**/events/*/#original")
+    assert "+86 138 0013 8000" in original.inner_text() and "zhang.wei@mail.example" in original.inner_text()
+    tab_to(rep, rep.locator(".tl-back a"), backwards=True)
+    enter(rep, "**/customers/*-*/")
+    assert "+86 138 0013 8000" in rep.locator(".cu-phone").inner_text()
+
+    actions = AccessLog.objects.order_by("id").values_list("action", flat=True)
+    assert list(actions) == ["lookup", "lookup", "view", "original", "reveal", "original", "view"]
+    officer = on_a_phone("compliance_officer")
+    opener, sidebar = officer.locator("[aria-controls=nav-sidebar]"), officer.locator("#nav-sidebar")
+    tab_to(officer, opener)
+    officer.keyboard.press("Enter")
+    sidebar.locator("button:focus").first.wait_for()
+    officer.keyboard.press("Escape")
+    sidebar.wait_for(state="hidden")
+    assert opener.evaluate(IS_FOCUSED)
+    officer.keyboard.press("Enter")
+    sidebar.locator("button:focus").first.wait_for()
+    tab_to(officer, officer.locator("#nav-sidebar a[href$='/accesslog/']"))
+    enter(officer, "**/accesslog/")
+    told = officer.locator("tr", has_text="calls back about order 1001")
+    assert told.count() == 1 and "sales_rep@example.com" in told.inner_text()
+
+
+IS_FOCUSED = "one => one === document.activeElement"
+# Of what has the focus: it is in sight with nothing before it, it has a name, and it looks as if it had the focus.
+_SHOWS_FOCUS = """() => {
+    if (document.activeElement === document.body) return true; // around the end
+    const one = document.activeElement, box = one.getBoundingClientRect(), style = getComputedStyle(one);
+    const seen = one.contains(document.elementFromPoint(box.x + box.width / 2, box.y + Math.min(box.height, innerHeight) / 2));
+    const words = one.cloneNode(true);
+    words.querySelectorAll("[aria-hidden=true], option").forEach((hidden) => hidden.remove());
+    const name = one.ariaLabel || one.labels?.[0]?.textContent || words.textContent;
+    return seen && name.trim() && style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1;
+}"""
+
+
+def tab_to(page: Page, wanted: Locator, *, backwards: bool = False) -> None:
+    """Press Tab until `wanted` has the focus; each stop on the way can be seen, has a name and shows its focus."""
+    for _ in range(60):
+        if wanted.evaluate(IS_FOCUSED):
+            return
+        page.keyboard.press("Shift+Tab" if backwards else "Tab")
+        try:
+            page.wait_for_function(_SHOWS_FOCUS, timeout=3_000)
+        except TimeoutError as error:
+            raise AssertionError(page.evaluate("document.activeElement.outerHTML")) from error
+    raise AssertionError("the keyboard does not get there")
+
+
+def enter(page: Page, url: str) -> None:
+    """Press Enter, and arrive on a page that is no wider than the screen."""
+    with page.expect_navigation(url=url):
+        page.keyboard.press("Enter")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), url

@@ -85,6 +85,21 @@ def test_the_page_masks_the_number_until_a_reason_is_given(rep, customer):
     assert AccessLog.objects.get(action="reveal").reason == "calls back"
 
 
+def test_a_number_revealed_on_an_event_s_page_is_shown_there(rep, customer):
+    newest = timeline(customer)[0][0]
+    url = reverse("customer_event", args=[customer.public_id, newest.public_id])
+    assert "138 0013 8000" not in rep.get(url).content.decode()
+    asked = rep.post(reverse("customer_reveal", args=[customer.public_id]), {"reason": "calls back", "event": newest.public_id})
+    assert asked.headers["Location"] == url + "#original"
+    assert "+86 138 0013 8000" in rep.get(url).content.decode()
+
+
+@pytest.mark.parametrize("event_id", ["", "https://elsewhere.example/", "../", "f" * 31, "F" * 32])
+def test_whatever_else_asks_to_reveal_leads_to_the_customer(rep, customer, event_id):
+    asked = rep.post(reverse("customer_reveal", args=[customer.public_id]), {"reason": "calls back", "event": event_id})
+    assert asked.headers["Location"] == reverse("customer", args=[customer.public_id])
+
+
 def test_without_the_right_there_is_no_page(client, customer):
     assert client.get(reverse("customer", args=[customer.public_id])).status_code == 302
 

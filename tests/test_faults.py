@@ -12,8 +12,11 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -23,6 +26,64 @@ from cdp import postgres
 ROOT = Path(__file__).resolve().parent.parent
 CLIENTS = 4
 FILE_LINES = 40_000
+# Beyond 4 MB a file is stored by several processes.
+UPLOAD_LINES = 30_000
+PHONES = 40
+# A killed worker's job is given to another by a job of each minute, 30 s after the last sign of life; some are killed again.
+WAIT_SECONDS = 300
+COUNTED, HELD = 1, 2
+
+# What the upload page does with a file.
+UPLOAD = """
+from pathlib import Path
+from ingestion.imports import take_file
+from ingestion.jobs import import_file
+from taxonomy.models import Source
+run = take_file(Path({path!r}), source=Source.objects.get(code="website"), file_name="upload.ndjson")
+import_file.defer(run_id=str(run.pk))
+print(run.pk)
+"""
+# Draw all links anew from all the evidence; how many are then added or withdrawn.
+DRAW_ANEW = """
+from profiles.link import relink
+from profiles.models import Link, Subject
+before = set(Link.objects.filter(withdrawn_at=None).values_list("pk", flat=True))
+relink(Subject.objects.values_list("pk", flat=True))
+print(len(before ^ set(Link.objects.filter(withdrawn_at=None).values_list("pk", flat=True))))
+"""
+
+
+def phone_of(who: int) -> str:
+    return f"+86138001380{10 + who}"
+
+
+def event(event_id: str, number: int) -> dict[str, Any]:
+    """One of forty people's: most tell a phone and a browser; some no phone, a family's tablet, or an account of two; some are wrong."""
+    who = number // 10 % PHONES
+    one: dict[str, Any] = {
+        "id": event_id, "event": "login", "phone": phone_of(who), "identifiers": {"anonymous_id": f"browser-{who:02d}"},
+        "occurred_at": f"2026-03-01T{number // 3600 % 24:02d}:{number // 60 % 60:02d}:{number % 60:02d}Z",
+    }  # fmt: skip
+    match number % 10:
+        case 1 | 2:
+            del one["phone"]
+        case 3:
+            one["identifiers"] = {"device": f"tablet-{who // 4}"}
+        case 4:
+            one["identifiers"]["user_id"] = f"account-{who // 2}"
+        case 5:
+            one |= {"event": "no_such_thing"} if number % 20 == 5 else {"phone": "138-oops"}
+    return one
+
+
+def standing_of(number: int) -> int:
+    return HELD if number % 10 == 5 else COUNTED
+
+
+def write_file(path: Path, prefix: str, lines: int) -> dict[str, int]:
+    """A file of events; how each must end."""
+    path.write_text("".join(json.dumps(event(f"{prefix}-{number}", number)) + "\n" for number in range(lines)))
+    return {f"{prefix}-{number}": standing_of(number) for number in range(lines)}
 
 
 class Product:
@@ -39,7 +100,8 @@ class Product:
         self.manage("load_starter", "-v0")
         self.key = json.loads(self.manage("create_key", "--source", "website", "--json"))["key"]
         self.file = home / "events.ndjson"
-        self.file.write_text("".join(json.dumps(event(f"f-{number}")) + "\n" for number in range(FILE_LINES)))
+        self.in_files = write_file(self.file, "file", FILE_LINES)
+        self.uploads: dict[str, int] = {}  # run: how many of its lines must be held
         self.parts: dict[str, subprocess.Popen] = {}
         for name in ("web", "worker", "importer"):
             self.start(name)
@@ -64,16 +126,42 @@ class Product:
         )  # fmt: skip
 
     def kill(self, name: str) -> None:
-        """kill -9, then start it again, as a supervisor would."""
+        """kill -9, then start it again, as a supervisor would. A worker is killed at work."""
         if name == "postgres":
             pid = int((postgres.data_dir(postgres.place(self.home)) / "postmaster.pid").read_text().split()[0])
             os.kill(pid, signal.SIGKILL)
             postgres.ensure_running(self.home)
             return
+        run = self.upload_until_at_work() if name == "worker" else ""
         with suppress(ProcessLookupError):
             os.killpg(self.parts[name].pid, signal.SIGKILL)
         self.parts[name].wait()
+        if run:
+            assert self.ask("SELECT status FROM ingestion_importrun WHERE id = %s", run) == [("running",)]
         self.start(name)
+
+    def upload_until_at_work(self) -> str:
+        """Upload a file and wait until the worker has stored a part of it."""
+        number = len(self.uploads)
+        path = self.home / f"upload-{number}.ndjson"
+        wanted = write_file(path, f"upload{number}", UPLOAD_LINES)
+        self.in_files |= wanted
+        run = self.manage("shell", "-c", UPLOAD.format(path=str(path))).split()[-1]
+        self.uploads[run] = Counter(wanted.values())[HELD]
+        self.wait_until(lambda: self.ask("SELECT count(*) FROM ingestion_importchunk WHERE run_id = %s", run) > [(0,)], "no part is stored")
+        return run
+
+    def ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        wanted = postgres.connection_settings(self.home)
+        with psycopg.connect(host=str(wanted["HOST"]), dbname=str(wanted["NAME"]), user=str(wanted["USER"])) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def wait_until(self, is_so: Callable[[], bool], otherwise: str) -> None:
+        until = time.monotonic() + WAIT_SECONDS
+        while not is_so():
+            assert self.parts["worker"].poll() is None and self.parts["web"].poll() is None, "a part ended by itself"
+            assert time.monotonic() < until, otherwise
+            time.sleep(0.02)
 
     def stop(self) -> None:
         for part in self.parts.values():
@@ -82,26 +170,32 @@ class Product:
             part.wait()
         postgres.stop(self.home)
 
-    def finish_import(self) -> None:
-        """Let the import end, started anew as often as it broke off."""
+    def finish(self) -> None:
+        """Let the command's import end, started anew as often as it broke off; the worker's, its ties and its counting end by themselves."""
         for _ in range(5):
             if self.parts["importer"].wait(120) == 0:
-                return
+                break
             self.start("importer")
-        raise AssertionError("the import does not end")
-
-
-def event(event_id: str) -> dict[str, str]:
-    return {"id": event_id, "event": "login", "phone": "+8613800138000", "occurred_at": "2026-03-01T10:00:00Z"}
+        else:
+            raise AssertionError("the import does not end")
+        for query, otherwise in [
+            ("SELECT count(*) FROM ingestion_importrun WHERE status <> 'finished'", "an upload does not end"),
+            ("SELECT count(*) FROM procrastinate_jobs WHERE queue_name = 'imports'", "the job of an upload does not end"),
+            ("SELECT count(*) FROM profiles_tie WHERE NOT settled", "a tie is not settled"),
+            ("SELECT count(*) FROM profiles_arrival", "what arrived is not counted"),
+        ]:
+            self.wait_until(lambda query=query: self.ask(query) == [(0,)], otherwise)
 
 
 class Client(threading.Thread):
-    """Sends events one after another, each until it is answered with 200; remembers the ids that were."""
+    """Sends events one after another, each until it is answered with 200; remembers how often it sent, and each answer."""
 
     def __init__(self, product: Product, name: str) -> None:
         super().__init__(daemon=True)
         self.product, self.prefix = product, name
-        self.answered: list[str] = []
+        self.answered: dict[str, int] = {}
+        self.answers = Counter[str]()
+        self.sent = 0
         self.ending = threading.Event()
 
     def run(self) -> None:
@@ -109,24 +203,25 @@ class Client(threading.Thread):
         while not self.ending.is_set():
             number += 1
             event_id = f"{self.prefix}-{number}"
-            while not self.send(event_id):
-                if self.ending.is_set():
-                    return
+            while not self.send(event(event_id, number)):
                 time.sleep(0.05)
-            self.answered.append(event_id)
+            self.answered[event_id] = standing_of(number)
 
-    def send(self, event_id: str) -> bool:
+    def send(self, one: dict[str, Any]) -> bool:
+        self.sent += 1
         try:
             connection = http.client.HTTPConnection("127.0.0.1", self.product.port, timeout=10)
             connection.request(
-                "POST", "/api/v1/events", json.dumps(event(event_id)),
+                "POST", "/api/v1/events", json.dumps(one),
                 {"Authorization": f"Bearer {self.product.key}", "Content-Type": "application/json"},
             )  # fmt: skip
             answer = connection.getresponse()
-            answer.read()
-            return answer.status == 200
+            body = answer.read()
         except (OSError, http.client.HTTPException):
             return False
+        if answer.status == 200:
+            self.answers[json.loads(body)["results"][0]["status"]] += 1
+        return answer.status == 200
 
 
 @pytest.fixture
@@ -142,7 +237,7 @@ def product():
 @pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.proof)])
 def test_every_answered_event_is_there_exactly_once(product, kills, record_property):
     chance = random.Random(kills)
-    clients = [Client(product, f"c{number}") for number in range(CLIENTS)]
+    clients = [Client(product, f"client{number}") for number in range(CLIENTS)]
     for client in clients:
         client.start()
     order = ["importer", "web", "worker", "postgres"]
@@ -150,19 +245,65 @@ def test_every_answered_event_is_there_exactly_once(product, kills, record_prope
         time.sleep(chance.uniform(0.5, 1.5))
         product.kill(order[number] if number < len(order) else chance.choice(order))
     time.sleep(3)
-    product.finish_import()
     for client in clients:
         client.ending.set()
     for client in clients:
-        client.join(30)
-    answered = [event_id for client in clients for event_id in client.answered]
+        client.join(60)
+        assert not client.is_alive()
+    product.finish()
+    answered = {event_id: standing for client in clients for event_id, standing in client.answered.items()}
     assert len(answered) > kills
-    wanted = postgres.connection_settings(product.home)
-    with psycopg.connect(host=str(wanted["HOST"]), dbname=str(wanted["NAME"]), user=str(wanted["USER"])) as connection:
-        stored = [row[0] for row in connection.execute("SELECT message_id FROM profiles_event WHERE standing = 1")]
-        tally = connection.execute("SELECT sum(accepted), sum(duplicate), sum(quarantined + refused) FROM profiles_tally").fetchone()
-    assert len(stored) == len(set(stored))
-    assert set(answered) | {f"f-{number}" for number in range(FILE_LINES)} <= set(stored)
-    assert tally[0] == len(stored)
-    assert tally[2] == 0
-    record_property("figure", f"{kills} kills, {len(answered):,} events answered, {FILE_LINES:,} of a file: all there, once each")
+    wanted = answered | product.in_files
+
+    stored = product.ask("SELECT message_id, standing FROM profiles_event")
+    assert len(stored) == len(wanted) and dict(stored) == wanted
+    assert product.ask("SELECT count(*) FROM profiles_original WHERE record IS NOT NULL") == [(len(wanted),)]
+
+    held = Counter(wanted.values())[HELD]
+    assert held and product.ask("SELECT sum(accepted), sum(quarantined), sum(refused) FROM profiles_tally") == [
+        (len(wanted) - held, held, 0)
+    ]
+    assert product.ask("SELECT accepted, sum(count)::int FROM ingestion_readingday GROUP BY 1 ORDER BY 1") == [
+        (False, held), (True, len(wanted) - held),
+    ]  # fmt: skip
+    tallies = """
+        SELECT sum(tally.accepted + tally.duplicate + tally.quarantined + tally.refused), sum(tally.duplicate)
+        FROM profiles_tally AS tally JOIN profiles_batch AS batch ON batch.id = tally.batch_id WHERE batch.door = %s
+    """
+    # An importer that is started again after its end imports the file again.
+    [(again,)] = product.ask("SELECT count(*) - 1 FROM ingestion_importrun WHERE file_name = %s", product.file.name)
+    assert product.ask(tallies, "file") == [(len(product.in_files) + again * FILE_LINES, again * FILE_LINES)]
+    [(received, duplicate)] = product.ask(tallies, "api")
+    assert len(answered) <= received <= sum(client.sent for client in clients)
+    assert received - duplicate == len(answered)
+    assert duplicate >= sum(client.answers["duplicate"] for client in clients)
+
+    for run, held_of_it in product.uploads.items():
+        [(rows, counts)] = product.ask("SELECT sum(rows), array_agg(counts) FROM ingestion_importchunk WHERE run_id = %s", run)
+        told = Counter[str]()
+        for one in counts:
+            told.update(one)
+        assert (rows, told["accepted"], told["quarantined"]) == (UPLOAD_LINES, UPLOAD_LINES - held_of_it, held_of_it)
+        assert told["duplicate"] == told["refused"] == 0
+        assert product.ask(
+            "SELECT sum(accepted), sum(quarantined), sum(duplicate + refused) FROM profiles_tally WHERE batch_id = %s", run
+        ) == [(UPLOAD_LINES - held_of_it, held_of_it, 0)]
+    everyone_s_own_browser_and_no_tablet_is_linked(product)
+    record_property(
+        "figure",
+        f"{kills} kills, {len(product.uploads)} of them of a worker at an upload; {len(answered):,} events answered, {len(product.in_files):,} of"
+        f" files, {held:,} of all held: all there, once each",
+    )
+
+
+def everyone_s_own_browser_and_no_tablet_is_linked(product: Product) -> None:
+    """A browser is its one phone's, a tablet of four phones nobody's; and all links are what all the evidence asks for."""
+    linked = product.ask("""
+        SELECT subject.value, phone.value FROM profiles_subject AS subject
+        JOIN profiles_link AS link ON link.subject_id = subject.id AND link.withdrawn_at IS NULL
+        JOIN profiles_link AS of_phone ON of_phone.customer_id = link.customer_id AND of_phone.withdrawn_at IS NULL
+        JOIN profiles_subject AS phone ON phone.id = of_phone.subject_id AND phone.kind = 'phone'
+        WHERE subject.kind IN ('anonymous_id', 'device') ORDER BY 1, 2
+    """)
+    assert linked == [(f"browser-{who:02d}", phone_of(who)) for who in range(PHONES)]
+    assert product.manage("shell", "-c", DRAW_ANEW).split()[-1] == "0"

@@ -2,12 +2,16 @@
 
 import asyncio
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
+from conftest import empty_the_queue, wait_until
 from django.db import connection
 from django.utils import timezone
 
 from cdp import health, jobs
+from ingestion.jobs import import_file, judge_event_streams
+from taxonomy.jobs import remind_reviewers
 from taxonomy.models import Release
 
 
@@ -45,20 +49,57 @@ def test_without_a_database_it_says_so_and_nothing_more(client, monkeypatch):
     assert "10.0.0.7" not in answer.content.decode()
 
 
-@pytest.mark.django_db(transaction=True)
-def test_the_job_of_a_killed_worker_is_given_to_a_living_one():
-    from taxonomy.jobs import remind_reviewers
+@pytest.fixture
+def queue(transactional_db):
+    """A connection to an empty job queue."""
+    empty_the_queue()
+    with connection.cursor() as cursor:
+        yield cursor
 
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM procrastinate_jobs")  # what other tests left: the queue is no table of Django's
-    job = remind_reviewers.defer(timestamp=0)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (%s) RETURNING id", [timezone.now() - timedelta(minutes=5)]
-        )
-        worker = cursor.fetchone()[0]
-        cursor.execute("UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s WHERE id = %s", [worker, job])
+
+def killed_at(queue, job: int) -> None:
+    """The state a job is in when its worker was killed five minutes ago."""
+    queue.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (%s) RETURNING id", [timezone.now() - timedelta(minutes=5)])
+    queue.execute("UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s WHERE id = %s", [queue.fetchone()[0], job])
+
+
+def jobs_after_retrying(queue) -> list[tuple[int, str]]:
     asyncio.run(jobs.retry_stalled.func(timestamp=int(timezone.now().timestamp())))
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT status FROM procrastinate_jobs WHERE id = %s", [job])
-        assert cursor.fetchone()[0] == "todo"
+    queue.execute("SELECT id, status FROM procrastinate_jobs ORDER BY id")
+    return queue.fetchall()
+
+
+def test_the_job_of_a_killed_worker_is_given_to_a_living_one(queue):
+    job = remind_reviewers.defer(timestamp=0)
+    killed_at(queue, job)
+    assert jobs_after_retrying(queue) == [(job, "todo")]
+
+
+def test_a_periodic_job_that_waits_again_keeps_no_other_killed_job_from_going_on(queue):
+    periodic, upload = remind_reviewers.defer(timestamp=0), import_file.defer(run_id=str(uuid4()))
+    killed_at(queue, periodic)
+    killed_at(queue, upload)
+    following = remind_reviewers.defer(timestamp=1)
+    assert jobs_after_retrying(queue) == [(upload, "todo"), (following, "todo")]
+
+
+def test_a_worker_goes_on_after_it_lost_its_connections(queue, worker):
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+    def asked(query: str) -> int:
+        queue.execute(query)
+        return queue.fetchone()[0]
+
+    def begins_anew() -> bool:
+        if asked("SELECT coalesce(max(id), 0) FROM procrastinate_workers") > first:
+            return True
+        asked(f"SELECT count(pg_terminate_backend(pid)) {others} AND EXISTS (SELECT {others} AND query LIKE 'LISTEN%procrastinate%')")
+        return False
+
+    process = worker()
+    wait_until(lambda: asked(f"SELECT count(*) {others} AND query LIKE 'LISTEN%procrastinate%'") > 0)
+    first = asked("SELECT coalesce(max(id), 0) FROM procrastinate_workers")
+    wait_until(begins_anew)
+    job = judge_event_streams.defer(timestamp=int(timezone.now().timestamp()))
+    wait_until(lambda: asked(f"SELECT count(*) FROM procrastinate_jobs WHERE id = {job}") == 0)
+    assert process.poll() is None
