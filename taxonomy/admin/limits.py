@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from taxonomy.definition import Items, draft_items
-from taxonomy.models import Grant, Proposal, ProposalItem, Source
+from taxonomy.models import Grant, Proposal, ProposalItem, Source, Tag
 from taxonomy.publish import items_of, newest
 from taxonomy.rights import On, OutsideGrant, Rights, among, rights_of
 
@@ -36,6 +36,11 @@ def hidden_in(request: HttpRequest, *plans: Items) -> set[str]:
 def sources_in(request: HttpRequest) -> QuerySet[Source]:
     """The sources that the reader may read."""
     return among(Source.objects.all(), rights_in(request))
+
+
+def tags_in(request: HttpRequest) -> QuerySet[Tag]:
+    """The tags of the draft that the reader may read."""
+    return among(Tag.objects.all(), rights_in(request))
 
 
 def of_sources_in[Row: Model](rows: QuerySet[Row], request: HttpRequest) -> QuerySet[Row]:
