@@ -42,7 +42,7 @@ IGNORE_DAYS = 90
 _COUNTING = {Attribute.Type.INTEGER, Attribute.Type.DECIMAL, Attribute.Type.MONEY}
 _MAP = ["taxonomy.add_mappingrule"]
 _USE = ["taxonomy.change_tag", "taxonomy.add_tagattribute", "taxonomy.add_mappingrule", "taxonomy.change_mappingrule"]
-_RIGHTS = {"map": _MAP, "use": _USE, "add": [*_USE, "taxonomy.add_attribute"], "ignore": _MAP, "look_again": _MAP}
+ACTS = {"map": _MAP, "use": _USE, "add": [*_USE, "taxonomy.add_attribute"], "ignore": _MAP, "look_again": _MAP}
 
 
 class IgnoreForm(forms.Form):
@@ -113,7 +113,7 @@ class DiscoveredAdmin(ModelAdmin):
             "title": _("Discovered"),
             "line": shown,
             "is_name": is_name,
-            "may": {act: request.user.has_perms(rights) for act, rights in _RIGHTS.items()},
+            "may": {act: request.user.has_perms(rights) for act, rights in ACTS.items()},
             "may_make_tags": request.user.has_perm("taxonomy.add_tag"),
             "until": _today() + timedelta(days=IGNORE_DAYS),
             "today": _today(),
@@ -127,7 +127,7 @@ class DiscoveredAdmin(ModelAdmin):
     def act_view(self, request: HttpRequest, discovered_id: int) -> HttpResponse:
         row = _row(request, discovered_id)
         act = request.POST.get("act", "")
-        if act not in _RIGHTS or not self.has_view_permission(request) or not request.user.has_perms(_RIGHTS[act]):
+        if act not in ACTS or not self.has_view_permission(request) or not request.user.has_perms(ACTS[act]):
             raise PermissionDenied
         acts: dict[str, Callable[[HttpRequest, Discovered], str | None]] = {
             "map": _map, "use": _use, "add": _add, "ignore": _ignore, "look_again": _look_again,

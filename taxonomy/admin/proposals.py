@@ -255,7 +255,7 @@ class ProposalAdmin(ModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         proposal = get_object_or_404(self.get_queryset(request), pk=object_id)
-        act = _ACTS.get(request.POST.get("act", ""))
+        act = ACTS.get(request.POST.get("act", ""))
         if act is None:
             raise PermissionDenied
         try:
@@ -405,7 +405,7 @@ def _drop(proposal: Proposal, request: HttpRequest) -> str:
     return _("Left out. Its draft stays as it is.")
 
 
-_ACTS: dict[str, Callable[[Proposal, HttpRequest], str]] = {
+ACTS: dict[str, Callable[[Proposal, HttpRequest], str]] = {
     "submit": _submit, "pull_back": _pull_back, "withdraw": _withdraw, "vote": _vote, "comment": _comment, "edit": _edit,
     "release": _release, "emergency": _emergency, "join": _join, "drop": _drop,
 }  # fmt: skip
