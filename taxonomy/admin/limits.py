@@ -70,4 +70,6 @@ def proposals_shown(proposals: QuerySet[Proposal], request: HttpRequest) -> Quer
 
 def said_outside(error: OutsideGrant) -> str:
     told = {"names": ", ".join(error.names), "item": error.item, "place": error.place}
+    if not error.item:
+        return _("Some of it is kept for %(names)s. Ask them, or leave that out.") % told
     return str(_SENTENCES[Grant.May(error.act)]) % told
