@@ -172,7 +172,7 @@ class CustomerView(CustomerAPI):
         log_access(request.user, AccessLog.Action.VIEW, customer=one.public_id, channel="api")
         unmasked = may_see_personal(request.user)
         found = summary(one)
-        readable = readable_to(request.user)
+        readable = readable_to(request.user)  # type: ignore[arg-type]
         unread = readable.unread_attributes if readable else frozenset()
         hidden = set(Attribute.objects.exclude(personal="none").filter(code__in=found.traits).values_list("code", flat=True))
         return Response(
@@ -214,7 +214,7 @@ class TimelineView(CustomerAPI):
         asked = TimelineFilter(request.query_params, queryset=Event.objects.none())
         if not asked.is_valid():
             raise exceptions.ValidationError(asked.errors)
-        wanted = _wanted(asked.form.cleaned_data) | {"readable": readable_to(request.user)}
+        wanted = _wanted(asked.form.cleaned_data) | {"readable": readable_to(request.user)}  # type: ignore[arg-type]
         events, following = timeline(one, after=_after(request), limit=_limit(request), **wanted)
         log_access(request.user, AccessLog.Action.VIEW, customer=one.public_id, channel="api")
         unmasked = may_see_personal(request.user)

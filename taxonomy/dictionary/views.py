@@ -283,4 +283,8 @@ def _person(request: HttpRequest) -> User:
 def _page(request: HttpRequest, name: str, known: Standard | None, *, status: int = 200, **context: Any) -> HttpResponse:
     release: Release | None = known.release if known else None
     shell = admin.site.each_context(request)
-    return TemplateResponse(request, f"dictionary/{name}.html", {**shell, "release": release, **context}, status=status)
+    # they may tell of what somebody may not read
+    may_read_notes = not rights_in(request).limited
+    return TemplateResponse(
+        request, f"dictionary/{name}.html", {**shell, "release": release, "may_read_notes": may_read_notes, **context}, status=status
+    )
