@@ -62,6 +62,7 @@ def _of_sender(what: str, model: str) -> Iterator[Line]:
 
 
 _ACT = "POST admin:taxonomy_proposal_act act="
+_USES = "ingestion.view_quarantinereason taxonomy.change_tag taxonomy.add_tagattribute taxonomy.add_mappingrule taxonomy.change_mappingrule"
 
 LINES: tuple[Line, ...] = (
     line("Everybody", "health, log-in, language, a new password, an invitation", ANYONE,
@@ -93,8 +94,8 @@ LINES: tuple[Line, ...] = (
          "POST dictionary_changes", "POST dictionary_search", "POST dictionary_follow"),
     line("Standard", "take the plan out as a workbook or CSV", "taxonomy.view_tag", "GET plan_exchange", "GET plan_export"),
     line("Standard", "propose what a workbook or CSV says", "taxonomy.view_tag taxonomy.add_proposal", "POST plan_exchange"),
-    line("Standard", "see what an own upload would change, and propose it", "taxonomy.add_proposal", "GET plan_upload", "POST plan_upload",
-         only="who uploaded it"),
+    line("Standard", "see what an own upload would change, and propose it", "taxonomy.add_proposal",
+         "GET plan_upload", "POST plan_upload", "GET plan_upload_answer", only="who uploaded it"),
     line("Standard", "take the plan out in the formats of others", "taxonomy.view_proposal",
          "GET admin:taxonomy_proposal_formats", "GET admin:taxonomy_proposal_formats_download", "POST admin:taxonomy_proposal_formats_download"),
     line("Standard", "propose what files in the formats of others say", "taxonomy.view_proposal taxonomy.add_proposal",
@@ -144,6 +145,8 @@ LINES: tuple[Line, ...] = (
          "POST admin:ingestion_discovered_change"),
     line("Incoming", "map a name to a tag, or leave it alone for a while", "ingestion.view_quarantinereason taxonomy.add_mappingrule",
          "POST admin:discovered_act act=ignore", "POST admin:discovered_act act=look_again", "POST admin:discovered_act act=map"),
+    line("Incoming", "add an attribute of the standard to the tag it came with", _USES,  "POST admin:discovered_act act=use"),
+    line("Incoming", "make an attribute of what came with a tag", f"{_USES} taxonomy.add_attribute", "POST admin:discovered_act act=add"),
     line("Incoming", "see the health of tags and sources", "ingestion.view_quarantinereason",
          *(f"{method} admin:{page}" for method in ("GET", "POST") for page in ("ingestion_stream_changelist", "tag_health", "source_health"))),
     line("Incoming", "see imports", "ingestion.view_importrun",

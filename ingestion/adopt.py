@@ -12,9 +12,11 @@ from django.utils.translation import gettext as _
 
 from ingestion.models import Discovered, Ignored
 from staff.models import User
+from taxonomy.definition import draft_items
 from taxonomy.draft import refuse_locked, writing
 from taxonomy.history import record_revision
 from taxonomy.models import Attribute, MappingRow, MappingRule, Revision, Tag, TagAttribute
+from taxonomy.rights import May, expect
 from taxonomy.standardize.paths import plain_names
 
 # A name that long was cut when it was kept: a rule for what is left of it would match nothing.
@@ -36,7 +38,7 @@ class Added:
 def map_to_tag(row: Discovered, tag: Tag, *, by: User) -> tuple[MappingRule, bool]:
     """A draft rule: this source's name becomes the tag. (the rule, whether it is new); one that is there stays as it is.
 
-    Raises CannotAdopt.
+    Raises CannotAdopt, and OutsideGrant where grants leave the source to others.
     """
     if len(row.name) >= CUT_AT:
         raise CannotAdopt("cut")
@@ -44,13 +46,16 @@ def map_to_tag(row: Discovered, tag: Tag, *, by: User) -> tuple[MappingRule, boo
         there = MappingRule.objects.filter(source=row.source_id, match=MappingRule.Match.EXACT, name=row.name, condition_path="").first()
         if there is not None:
             return there, False
-        return _new_rule(row, tag, row.name, by=by), True
+        rule = _new_rule(row, tag, row.name, by=by)
+        expect(by, May.PROPOSE, [rule.pk], draft_items())
+        return rule, True
 
 
 def add_to_tag(row: Discovered, attribute: Attribute, *, by: User) -> Added:
     """The attribute becomes one of the tag's, and where its code is not what was sent, the source's rules fill it.
 
-    A new attribute is saved too. Raises CannotAdopt, and ItemLocked when the tag or a rule is under review.
+    A new attribute is saved too. Raises CannotAdopt, ItemLocked when the tag or a rule is under review, and OutsideGrant where
+    grants leave one of them to others.
     """
     path = "" if attribute.code == row.name else path_of(row.name)
     why = _("Found in what arrives")
@@ -65,7 +70,9 @@ def add_to_tag(row: Discovered, attribute: Attribute, *, by: User) -> Added:
             tag=tag, attribute=attribute, defaults={"position": 0 if position is None else position + 1}
         )
         record_revision(tag, by=by, action=Revision.Action.CHANGED, why=why)
-        return Added(use, _fill(row, tag, attribute.code, path, by=by) if path else [])
+        added = Added(use, _fill(row, tag, attribute.code, path, by=by) if path else [])
+        expect(by, May.PROPOSE, [tag.pk, *(rule.pk for rule in added.rules)], draft_items())
+        return added
 
 
 def ignore(row: Discovered, *, reason: str, until: date, by: User) -> Ignored:

@@ -1,6 +1,6 @@
 """What stands on the page of discovered names: each with its numbers up to now, and what became of it."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -32,12 +32,10 @@ class Line:
 
 
 def lines(
-    today: date, *, source: str = "", kind: str = "", state: str = "open", sources: Collection[Any] | None = None
+    today: date, *, source: str = "", kind: str = "", state: str = "open", among: QuerySet[Discovered] | None = None
 ) -> tuple[list[Line], dict[State, int]]:
-    """(those in a state, most events first; how many are in each state). A fixed number of queries. `sources`: only theirs."""
-    rows = _with_pending(Discovered.objects.to_decide_on(), source, kind)
-    rows = rows if sources is None else [row for row in rows if row.source_id in sources]
-    judged = _judged(rows, today)
+    """(those in a state, most events first; how many are in each state). A fixed number of queries. `among`: of these rows only."""
+    judged = _judged(_with_pending(Discovered.objects.to_decide_on() if among is None else among, source, kind), today)
     counts: dict[State, int] = dict.fromkeys(STATES, 0)
     for line in judged:
         counts[line.state] += 1
@@ -167,7 +165,7 @@ def _names_in(path: str) -> set[str]:
         return set()
 
 
-def limits_hit() -> dict[UUID, Discovered]:
+def limits_hit(sources: QuerySet[Source]) -> dict[UUID, Discovered]:
     """{source: what came of it under names beyond the limit}, up to now."""
-    rest = _with_pending(Discovered.objects.filter(kind=Discovered.Kind.REST).select_related("source"), "", "")
+    rest = _with_pending(Discovered.objects.filter(kind=Discovered.Kind.REST, source__in=sources).select_related("source"), "", "")
     return {row.source_id: row for row in rest}

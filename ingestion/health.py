@@ -117,18 +117,35 @@ class Health:
         return 100 * self.held / self.total if self.total else 0.0
 
 
-def tag_health(tag: Tag, today: date, days: int, release: Release | None, source: Source | None = None) -> Health:
-    """Of all its sources, or of one."""
-    of = {"tag": tag.pk} | ({"source": source.pk} if source else {})
-    found = _health(of, "source_id", Source, today, days, release)
-    found.attributes = _attributes(tag, found, of)
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a reader who may not read everything may: of tags, sources and attributes."""
+
+    tags: QuerySet[Tag]
+    sources: QuerySet[Source]
+    attributes: QuerySet[Attribute]
+
+    @property
+    def counted(self) -> Q:
+        """Of the daily counts and streams, those of what may be read; a source's names that are in no tag are among them."""
+        return Q(source__in=self.sources.values("pk")) & (Q(tag=None) | Q(tag__in=self.tags.values("pk")))
+
+
+def tag_health(
+    tag: Tag, today: date, days: int, release: Release | None, source: Source | None = None, shown: Shown | None = None
+) -> Health:
+    """Of all its sources, or of one. `shown`: only of those."""
+    of = Q(tag=tag.pk, **({"source": source.pk} if source else {}))
+    found = _health(of, "source_id", Source, today, days, release, shown)
+    found.attributes = _attributes(tag, found, of, shown)
     if source:
         found.whole = next(iter(found.streams), None)
     return found
 
 
-def source_health(source: Source, today: date, days: int, release: Release | None) -> Health:
-    return _health({"source": source.pk}, "tag_id", Tag, today, days, release)
+def source_health(source: Source, today: date, days: int, release: Release | None, shown: Shown | None = None) -> Health:
+    """Of all it sends. `shown`: only of those tags."""
+    return _health(Q(source=source.pk), "tag_id", Tag, today, days, release, shown)
 
 
 def releases_to_choose(item: UUID) -> list[Release]:
@@ -138,14 +155,15 @@ def releases_to_choose(item: UUID) -> list[Release]:
     return [*touched, *(one for one in newest if one not in touched)][:12]
 
 
-def _health(of: dict[str, UUID], part: str, parts: type[Any], today: date, days: int, release: Release | None) -> Health:
+def _health(of: Q, part: str, parts: type[Any], today: date, days: int, release: Release | None, shown: Shown | None) -> Health:
     """`of`: what is looked at, as a filter of the daily counts; `part`: the column by which it is parted."""
     since = today - timedelta(days=days - 1)
-    near = {"day__gte": since, "day__lte": today, **of}
+    streams = list(Stream.objects.filter(of & (shown.counted | Q(source=None) if shown else Q())))
+    of &= shown.counted if shown else Q()
+    near = Q(day__gte=since, day__lte=today) & of
     rows = list(
-        ReadingDay.objects.filter(**near).values("day", part, "release_id", "source_version", "accepted").annotate(events=Sum("count"))
+        ReadingDay.objects.filter(near).values("day", part, "release_id", "source_version", "accepted").annotate(events=Sum("count"))
     )
-    streams = list(Stream.objects.filter(**of))
     names = parts.objects.in_bulk({row[part] for row in rows} | {getattr(one, part) for one in streams} - {None})
     found = Health(
         days=[since + timedelta(days=back) for back in range(days)],
@@ -157,13 +175,13 @@ def _health(of: dict[str, UUID], part: str, parts: type[Any], today: date, days:
         versions=_volumes([row for row in rows if row["source_version"]], lambda row: row["source_version"]),
         streams=[one for one in streams if getattr(one, part)],
         whole=next((one for one in streams if not getattr(one, part)), None),
-        around=_around(ReadingDay.objects.filter(**of), release, today) if release else None,
+        around=_around(ReadingDay.objects.filter(of), release, today) if release else None,
     )
     for volume in found.parts:
         volume.item = names.get(volume.name)
     for stream in found.streams:
         stream.item = names.get(getattr(stream, part))  # type: ignore[attr-defined]
-    found.violations = _violations(ViolationDay.objects.filter(**near), found, of)
+    found.violations = _violations(ViolationDay.objects.filter(near), found, of)
     return found
 
 
@@ -226,9 +244,12 @@ def _after(release: Release) -> Q:
     return Q(day__gte=day, day__lt=day + timedelta(days=AROUND), release__gte=release.pk)
 
 
-def _attributes(tag: Tag, found: Health, of: dict[str, UUID]) -> list[AttributeShare]:
+def _attributes(tag: Tag, found: Health, of: Q, shown: Shown | None) -> list[AttributeShare]:
     """Those of the draft's tag in their order, then what else was carried."""
-    rows = AttributeDay.objects.filter(**of, day__gte=found.days[0], day__lte=found.days[-1])
+    rows = AttributeDay.objects.filter(of, day__gte=found.days[0], day__lte=found.days[-1])
+    if shown:
+        unread = Attribute.objects.exclude(pk__in=shown.attributes.values("pk")).values("code")
+        rows = rows.filter(shown.counted).exclude(attribute__in=unread)
     counts = dict(rows.values_list("attribute").annotate(events=Sum("count")).order_by("-events"))
     uses = list(tag.uses.select_related("attribute"))
     required = {use.attribute.code: use.required for use in uses}
@@ -240,7 +261,7 @@ def _attributes(tag: Tag, found: Health, of: dict[str, UUID]) -> list[AttributeS
     ]  # fmt: skip
 
 
-def _violations(rows: QuerySet[ViolationDay], found: Health, of: dict[str, UUID]) -> list[ViolationLine]:
+def _violations(rows: QuerySet[ViolationDay], found: Health, of: Q) -> list[ViolationLine]:
     lines = {
         (row["code"], row["path"], row["effect"]): ViolationLine(
             row["code"], row["path"], row["effect"], str(ViolationDay.Effect(row["effect"]).label), row["events"],
@@ -253,11 +274,11 @@ def _violations(rows: QuerySet[ViolationDay], found: Health, of: dict[str, UUID]
     return list(lines.values())
 
 
-def _set_beside(lines: dict[tuple[str, str, str], ViolationLine], around: Around, of: dict[str, UUID]) -> None:
+def _set_beside(lines: dict[tuple[str, str, str], ViolationLine], around: Around, of: Q) -> None:
     """Give each line its share on both sides, None for a side without events."""
     sides = (("before", _before(around.release), around.before.total), ("after", _after(around.release), around.after.total))
     for name, near, total in sides:
-        rows = ViolationDay.objects.filter(near, **of).values_list("code", "path", "effect").annotate(events=Sum("count"))
+        rows = ViolationDay.objects.filter(near, of).values_list("code", "path", "effect").annotate(events=Sum("count"))
         counts = {(code, path, effect): events for code, path, effect, events in rows}
         for key, line in lines.items():
             setattr(line, name, 100 * counts.get(key, 0) / total if total else None)
@@ -280,12 +301,15 @@ class Overview:
         return rank, -self.stream.last_at.timestamp()
 
 
-def overview(kind: str, items: QuerySet[Any]) -> list[Overview]:
-    """Every one of these tags that may be sent, or of these sources, those to look at first. Four queries. `kind`: "tag" or "source"."""
+def overview(kind: str, items: QuerySet[Any], parts_of: QuerySet[Any]) -> list[Overview]:
+    """Every one of these tags that may be sent, or of these sources, those to look at first. Four queries.
+
+    `kind`: "tag" or "source"; `parts_of`: of the other kind, those that may be named as stopped.
+    """
     items = items if kind == "source" else items.exclude(status=Tag.Status.DRAFT)
     other = "tag" if kind == "source" else "source"
     streams = list(Stream.objects.all())
-    names = (Tag if kind == "source" else Source).objects.in_bulk({getattr(one, f"{other}_id") for one in streams})  # type: ignore[attr-defined]
+    names = parts_of.in_bulk({getattr(one, f"{other}_id") for one in streams})
     whole = {getattr(one, f"{kind}_id"): one for one in streams if getattr(one, f"{other}_id") is None}
     parts: dict[UUID, list[Any]] = defaultdict(list)
     for one in streams:

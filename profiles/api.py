@@ -20,6 +20,7 @@ from rest_framework.views import APIView
 from profiles.lookup import find_customer
 from profiles.models import Customer, Event, Link
 from profiles.page import tags_under
+from profiles.readable import readable_to
 from profiles.summary import summary
 from profiles.timeline import PAGE, Cursor, timeline
 from staff.access import log_access
@@ -171,6 +172,8 @@ class CustomerView(CustomerAPI):
         log_access(request.user, AccessLog.Action.VIEW, customer=one.public_id, channel="api")
         unmasked = may_see_personal(request.user)
         found = summary(one)
+        readable = readable_to(request.user)  # type: ignore[arg-type]
+        unread = readable.unread_attributes if readable else frozenset()
         hidden = set(Attribute.objects.exclude(personal="none").filter(code__in=found.traits).values_list("code", flat=True))
         return Response(
             {
@@ -184,7 +187,7 @@ class CustomerView(CustomerAPI):
                 "last_seen": found.last_at,
                 "purchases": found.purchases,
                 "sums": {currency: str(total) for currency, total in found.sums.items()},
-                "traits": {code: value for code, value in found.traits.items() if unmasked or code not in hidden},
+                "traits": {code: value for code, value in found.traits.items() if code not in unread and (unmasked or code not in hidden)},
             }
         )
 
@@ -211,7 +214,8 @@ class TimelineView(CustomerAPI):
         asked = TimelineFilter(request.query_params, queryset=Event.objects.none())
         if not asked.is_valid():
             raise exceptions.ValidationError(asked.errors)
-        events, following = timeline(one, after=_after(request), limit=_limit(request), **_wanted(asked.form.cleaned_data))
+        wanted = _wanted(asked.form.cleaned_data) | {"readable": readable_to(request.user)}  # type: ignore[arg-type]
+        events, following = timeline(one, after=_after(request), limit=_limit(request), **wanted)
         log_access(request.user, AccessLog.Action.VIEW, customer=one.public_id, channel="api")
         unmasked = may_see_personal(request.user)
         hidden = frozenset(Attribute.objects.exclude(personal="none").values_list("code", flat=True))

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from profiles.charts import StackedBars, stacked_bars
 from profiles.models import Customer, Event, Link
+from profiles.readable import Readable
 from profiles.summary import Summary
 from staff.masking import mask_identifier, mask_in_text, mask_phone
 from taxonomy.models import Attribute, Category, Source, Tag
@@ -82,13 +83,20 @@ def kind_label(kind: str) -> str:
     }.get(kind, kind)  # fmt: skip
 
 
-def charts(found: Summary) -> list[tuple[str, StackedBars]]:
-    """Events of the last twelve months by category, and by source where there are several; at most seven apart."""
+def charts(found: Summary, readable: Readable | None = None) -> list[tuple[str, StackedBars]]:
+    """Events of the last twelve months by category, and by source where there are several; at most seven apart.
+
+    What is not `readable` has no name.
+    """
     if not found.by_month:
         return []
     categories = dict(Tag.objects.filter(pk__in={tag for _m, tag, _s in found.by_month}).values_list("pk", "category_id"))
-    of_category = {category.pk: category.label for category in Category.objects.all()}
-    of_source = {source.pk: source.label for source in Source.objects.filter(pk__in={source for _m, _t, source in found.by_month})}
+    of_category = {one.pk: one.label for one in Category.objects.all() if not readable or one.pk in readable.categories}
+    of_source = {
+        source.pk: source.label
+        for source in Source.objects.filter(pk__in={source for _m, _t, source in found.by_month})
+        if not readable or source.pk in readable.sources
+    }
     by_category: dict[tuple[date, str], int] = defaultdict(int)
     by_source: dict[tuple[date, str], int] = defaultdict(int)
     for (month, tag_id, source_id), count in found.by_month.items():
@@ -122,10 +130,12 @@ def _months_before(month: date, back: int) -> date:
     return date(years, at + 1, 1)
 
 
-def traits_shown(found: Summary, *, unmasked: bool) -> list[tuple[str, str]]:
+def traits_shown(found: Summary, *, unmasked: bool, readable: Readable | None = None) -> list[tuple[str, str]]:
     attributes = {one.code: one for one in Attribute.objects.filter(code__in=found.traits)}
     shown = []
     for code, value in found.traits.items():
+        if readable and code in readable.unread_attributes:
+            continue
         attribute = attributes.get(code)
         hidden = attribute is not None and attribute.personal in ("contact", "identity", "sensitive") and not unmasked
         text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
@@ -163,9 +173,13 @@ def gist(event: Event, *, unmasked: bool) -> str:
 _TELLING = ("product_name", "product_id", "keyword", "subject", "page_title", "page_path", "topic", "comment", "campaign", "coupon_code")
 
 
-def filters() -> dict[str, Any]:
-    """What a timeline can be filtered by: categories as an indented tree, and sources."""
-    return {"categories": _tree(), "sources": list(Source.objects.order_by("code"))}
+def filters(readable: Readable | None = None) -> dict[str, Any]:
+    """What a timeline can be filtered by: categories as an indented tree, and sources; of those `readable`."""
+    categories, sources = _tree(), list(Source.objects.order_by("code"))
+    if readable:
+        categories = [(one, label) for one, label in categories if one.pk in readable.categories]
+        sources = [one for one in sources if one.pk in readable.sources]
+    return {"categories": categories, "sources": sources}
 
 
 def _tree() -> list[tuple[Category, str]]:

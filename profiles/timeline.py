@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models import Q
 
 from profiles.models import Customer, Event, Link
+from profiles.readable import Readable
 
 PAGE = 50
 
@@ -47,6 +48,7 @@ def timeline(
     until: datetime | None = None,
     tag_ids: Iterable[UUID] | None = None,
     source_id: UUID | None = None,
+    readable: Readable | None = None,
 ) -> tuple[list[Event], Cursor | None]:
     """(events, cursor of the next page or None). Two queries; each link is read by its index, a page at the most."""
     where = ["standing = 1"]
@@ -66,6 +68,9 @@ def timeline(
     if source_id:
         where.append("source_id = %(source)s")
         values["source"] = source_id
+    if readable:
+        where.append("(tag_id IS NULL OR tag_id = ANY(%(read_tags)s)) AND source_id = ANY(%(read_sources)s)")
+        values |= {"read_tags": list(readable.tags), "read_sources": list(readable.sources)}
     with connection.cursor() as cursor:
         cursor.execute(
             f"""

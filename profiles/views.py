@@ -19,6 +19,7 @@ from profiles import page
 from profiles.lookup import find_customer
 from profiles.models import Customer, Event, Original
 from profiles.original import shown_original
+from profiles.readable import Readable, readable_to
 from profiles.summary import summary
 from profiles.timeline import Cursor, event_of, holder_of, timeline
 from staff.access import log_access
@@ -67,7 +68,8 @@ def _phone_problem(found: Fault | None) -> str:
 def customer(request: HttpRequest, public_id: UUID) -> HttpResponse:
     one = get_object_or_404(Customer, public_id=public_id)
     unmasked = may_see_personal(request.user) or _revealed(request, one)
-    events, following = timeline(one, after=_after(request), **_filter(request))
+    readable = readable_to(request.user)  # type: ignore[arg-type]
+    events, following = timeline(one, after=_after(request), readable=readable, **_filter(request))
     context: dict[str, Any] = {
         "customer": one,
         "days": page.by_day(events, unmasked=unmasked),
@@ -83,13 +85,13 @@ def customer(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "title": phones[0].masked if phones else _("Customer"),  # titles stay in a browser's history
         "phones": phones,
         "identifiers": identifiers,
-        "traits": page.traits_shown(found, unmasked=unmasked),
+        "traits": page.traits_shown(found, unmasked=unmasked, readable=readable),
         "summary": found,
-        "charts": page.charts(found),
+        "charts": page.charts(found, readable),
         "unmasked": unmasked,
         "category": request.GET.get("category", ""),
         "source": request.GET.get("source", ""),
-        **page.filters(),
+        **page.filters(readable),
     }
     return _render(request, "profiles/customer.html", context)
 
@@ -137,7 +139,8 @@ def event(request: HttpRequest, public_id: UUID, event_id: str) -> HttpResponse:
         found = event_of(one, bytes.fromhex(event_id))
     except ValueError:
         found = None
-    if found is None:
+    readable = readable_to(request.user)  # type: ignore[arg-type]
+    if found is None or (readable and not readable.shows(found.tag_id, found.source_id)):
         raise Http404
     unmasked = may_see_personal(request.user) or _revealed(request, one)
     log_access(request.user, AccessLog.Action.ORIGINAL, customer=one.public_id)
@@ -150,7 +153,7 @@ def event(request: HttpRequest, public_id: UUID, event_id: str) -> HttpResponse:
         "name": _shown(found.name, unmasked=unmasked),
         "original": shown_original(original, found, unmasked=unmasked) if original else None,
         "attributes": _attributes(found.attributes or {}, unmasked=unmasked),
-        "extra": _attributes(found.extra or {}, unmasked=unmasked),
+        "extra": _attributes(found.extra or {}, unmasked=unmasked, readable=readable),
         "changes": [_change(change, unmasked=unmasked) for change in report.get("changes", [])],
         "notes": [_shown(message_for(one), unmasked=unmasked) for one in report.get("violations", [])],
         "rule": _rule(found),
@@ -185,8 +188,9 @@ def _change(change: dict[str, Any], *, unmasked: bool) -> dict[str, str]:
     return {"title": title_for(change["code"]), "path": change["path"], "before": before, "after": after}
 
 
-def _attributes(values: dict[str, Any], *, unmasked: bool) -> list[tuple[str, str]]:
+def _attributes(values: dict[str, Any], *, unmasked: bool, readable: Readable | None = None) -> list[tuple[str, str]]:
     known = {one.code: one for one in Attribute.objects.filter(code__in=values)}
+    values = {code: value for code, value in values.items() if not readable or code not in readable.unread_attributes}
     rows = []
     for code, value in values.items():
         attribute = known.get(code)

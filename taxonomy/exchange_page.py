@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
-from taxonomy.admin.limits import hidden_in
+from taxonomy.admin.limits import hidden_in, names_shown, rights_in
 from taxonomy.admin.proposals import ProposalForm, said_of
 from taxonomy.definition import MODELS, draft_items
 from taxonomy.diff import title
@@ -68,11 +69,16 @@ class InForm(forms.Form):
 
 @dataclass(slots=True)
 class Report:
-    """What an upload would change of the draft as it is now."""
+    """What an upload would change of the draft as it is now, as far as its uploader may read it; `hidden` is the rest."""
 
     reading: Reading
     entries: list[Entry]
     draft: Items
+    hidden: set[str]
+
+    @property
+    def names(self) -> Items:
+        return names_shown(names_of(self.entries, self.draft), self.hidden)
 
     @property
     def counts(self) -> Counter[str]:
@@ -146,7 +152,7 @@ def upload(request: HttpRequest, upload_id: UUID) -> HttpResponse:
     if found is None:
         messages.warning(request, _("This upload is not here any more. Upload the file again."))
         return redirect("plan_exchange")
-    report = report_of(found)
+    report = report_of(found, request)
     form = ProposalForm(request.POST or None, initial={"title": found.name.rpartition(".")[0] or found.name})
     if request.method == "POST" and form.is_valid():
         made = _propose(request, report, form)
@@ -154,7 +160,6 @@ def upload(request: HttpRequest, upload_id: UUID) -> HttpResponse:
             forget(upload_id, by=request.user.pk)  # type: ignore[arg-type]
             messages.success(request, _("The proposal is made. Look at it, and submit it for review."))
             return redirect(made)
-    names = names_of(report.entries, report.draft)
     context = {
         **admin.site.each_context(request),
         "title": found.name,
@@ -163,7 +168,7 @@ def upload(request: HttpRequest, upload_id: UUID) -> HttpResponse:
         "loose": report.loose,
         "notes": [book_text(code, values) for code, values in report.reading.notes],
         "is_selection": report.reading.is_selection,
-        "groups": _groups(report, names),
+        "groups": _groups(report, report.names),
         "shown": _SHOWN,
         "form": form,
         "choices": _choices(report, request),
@@ -179,26 +184,32 @@ def upload_answer(request: HttpRequest, upload_id: UUID) -> HttpResponse:
     found = _pending(request, upload_id)
     if found is None:
         raise Http404
-    report = report_of(found)
+    report = report_of(found, request)
     said = words()
     told = _("What came of each row of %(name)s") % {"name": found.name}
     explained = about(base=report.reading.base, is_selection=report.reading.is_selection, told=told)
     checked = _("checked")
     name = f"{found.name.rpartition('.')[0] or 'plan'}-{checked}.xlsx"
-    return _attached(save_xlsx(answer(report.reading, report.entries, report.draft, said), explained, said), name, _XLSX)
+    return _attached(save_xlsx(answer(report.reading, report.entries, report.draft, said, report.names), explained, said), name, _XLSX)
 
 
-def report_of(found: Pending) -> Report:
-    draft = draft_items()
+def report_of(found: Pending, request: HttpRequest) -> Report:
+    """Nothing is read from what the person may not read, and it is as if it were not in the sheets."""
+    whole = draft_items()
+    hidden = hidden_in(request, whole)
+    beyond = {item: whole[item] for item in hidden}
+    draft = {item: one for item, one in whole.items() if item not in hidden}
     reading = read_sheets(found.sheets, draft, words(), everything=found.everything)
     entries = compare(
         reading.written,
         draft=draft,
         base=base_of(reading.base, draft),
         whole=reading.whole,
-        settle=lambda entries: place_rules(entries, reading.written, draft),
+        settle=lambda entries: place_rules(entries, reading.written, whole),
+        beyond=beyond,
+        rights=rights_in(request),
     )
-    return Report(reading, entries, draft)
+    return Report(reading, entries, draft, hidden)
 
 
 def _take(request: HttpRequest, form: InForm) -> UUID | None:
@@ -226,10 +237,10 @@ def _propose(request: HttpRequest, report: Report, form: ProposalForm) -> Any:
             report.entries, title=form.cleaned_data["title"], why=form.cleaned_data["why"], by=request.user, **chosen  # type: ignore[arg-type]
         )  # fmt: skip
     except NotTogether as error:
-        problems = " ".join(plan_problem(problem, error.names) for problem in error.problems[:5])
+        problems = " ".join(plan_problem(problem, names_shown(error.names, report.hidden)) for problem in error.problems[:5])
         messages.error(request, _("What was chosen does not hold together. %(problems)s") % {"problems": problems})
     except Exception as error:
-        if (said := said_of(error)) is None:
+        if (said := said_of(error, partial(hidden_in, request))) is None:
             raise
         messages.error(request, said)
     return None

@@ -1,7 +1,7 @@
 """What the draft, the open proposals, the release and the names of sources have that is like a name somebody types."""
 
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from django.urls import reverse
@@ -15,6 +15,8 @@ from taxonomy.similar import ALIKE, KINDS, Index, best_of
 from taxonomy.similar_words import reason_text
 
 SHOWN = 6
+# Which items of some plans the reader may not read.
+Hidden = Callable[..., Collection[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,12 @@ _known: _Known | None = None
 _lock = threading.Lock()
 
 
-def lookalikes(texts: Iterable[str], *, kind: str, without: Collection[str] = ()) -> list[Lookalike]:
+def lookalikes(texts: Iterable[str], *, kind: str, without: Collection[str] = (), hidden: Hidden | None = None) -> list[Lookalike]:
     """What is like any of the texts, the most similar first. Items of the kind that is being named go before others."""
     known = _know()
     names = known.released | known.draft
-    matches = [match for text in texts for match in known.index.matches(text, kinds=KINDS, least=ALIKE, without=without)]
+    unwanted = {*without, *_unread(hidden, known)}
+    matches = [match for text in texts for match in known.index.matches(text, kinds=KINDS, least=ALIKE, without=unwanted)]
     nearest = best_of(matches, 4 * SHOWN)
     nearest = sorted(nearest, key=lambda one: -one.score - 0.1 * (names[one.item]["kind"] == kind))[:SHOWN]
     proposals = open_proposals([match.item for match in nearest])
@@ -60,10 +63,11 @@ def lookalikes(texts: Iterable[str], *, kind: str, without: Collection[str] = ()
     ]  # fmt: skip
 
 
-def alike_in_draft(text: str, kind: str, *, limit: int) -> list[tuple[str, float, str]]:
+def alike_in_draft(text: str, kind: str, *, limit: int, hidden: Hidden | None = None) -> list[tuple[str, float, str]]:
     """Items of the draft like a name, the most similar first: [(item, score from 0 to 1, why)]."""
     known = _know()
-    matches = best_of(known.index.matches(text, kinds=(kind,), least=0.5, without=known.released.keys() - known.draft.keys()), limit)
+    unwanted = {*(known.released.keys() - known.draft.keys()), *_unread(hidden, known)}
+    matches = best_of(known.index.matches(text, kinds=(kind,), least=ALIKE, without=unwanted), limit)
     return [(item, score, reason_text(reason, known.released | known.draft)) for item, score, reason in matches]
 
 
@@ -83,6 +87,10 @@ def _know() -> _Known:
             released, draft = items_of(newest()), draft_items()
             _known = _Known(stamp, released, draft, Index(draft, released))
         return _known
+
+
+def _unread(hidden: Hidden | None, known: _Known) -> Collection[str]:
+    return hidden(known.released, known.draft) if hidden else ()
 
 
 def _link(item: str, kind: str, known: _Known) -> str:

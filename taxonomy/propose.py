@@ -9,7 +9,7 @@ from django.utils.translation import gettext_noop
 from staff.models import User
 from staff.notices import tell
 from taxonomy.definition import Definition, Items, draft_items
-from taxonomy.draft import write_items, writing
+from taxonomy.draft import refuse_locked, write_items, writing
 from taxonomy.models import Proposal, ProposalItem, Vote
 from taxonomy.publish import NotPublishable, items_of, newest, problems_of
 from taxonomy.recent import seen_lately
@@ -53,10 +53,12 @@ def propose(item_ids: Collection[str], *, title: str, why: str, by: User, links:
 
 def propose_definitions(wanted: dict[str, Definition | None], *, title: str, why: str, by: User, links: str = "") -> Proposal:
     """Write definitions to the draft (None: the item goes) and propose them. Raises what `propose` does, ItemLocked, ItemInUse."""
-    with writing(wanted):
+    with writing():
+        # before any word of proposals, which may be of what the person may not read
+        expect(by, May.PROPOSE, wanted, items_of(newest()), draft_items())
+        refuse_locked(wanted)
         if found := open_proposals(wanted):
             raise ElsewhereProposed(found)
-        expect(by, May.PROPOSE, wanted, items_of(newest()), draft_items())
         write_items(wanted, by=by, why=title)
         return propose(wanted, title=title, why=why, by=by, links=links)
 
@@ -78,10 +80,10 @@ def add_items(proposal: Proposal, item_ids: Collection[str], *, by: User) -> Non
     """Add what the draft changes in these items. The proposal is open and not under review."""
     with writing():
         _expect(proposal, *_EDITABLE, by=by)
-        if found := {item: other for item, other in open_proposals(item_ids).items() if other.pk != proposal.pk}:
-            raise ElsewhereProposed(found)
         released, draft = items_of(newest()), draft_items()
         expect(by, May.PROPOSE, item_ids, released, draft)
+        if found := {item: other for item, other in open_proposals(item_ids).items() if other.pk != proposal.pk}:
+            raise ElsewhereProposed(found)
         here = {str(one) for one in proposal.items.values_list("item", flat=True)}
         ProposalItem.objects.bulk_create(
             ProposalItem(proposal=proposal, item=item, kind=(draft.get(item) or released[item])["kind"])
@@ -174,9 +176,10 @@ def withdraw(proposal: Proposal, *, by: User) -> None:
 
 def discard(item_ids: Collection[str], *, by: User, why: str = "") -> None:
     """Bring draft rows back to what is released; rows that never were are removed. Raises ItemLocked, ItemInUse or OutsideGrant."""
-    with writing(item_ids):
+    with writing():
         released, draft = items_of(newest()), draft_items()
         expect(by, May.PROPOSE, item_ids, released, draft)
+        refuse_locked(item_ids)
         write_items({item: released.get(item) for item in item_ids if released.get(item) != draft.get(item)}, by=by, why=why)
         ProposalItem.objects.filter(item__in=item_ids, is_open=True).delete()
 

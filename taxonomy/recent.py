@@ -13,7 +13,7 @@ from taxonomy.models import Source
 
 
 def names_seen(source: Source) -> list[dict[str, Any]]:
-    """[{"name", "count", "last_at"}], most frequent first."""
+    """[{"name", "count", "last_at", "held", "tags": what it became}], most frequent first."""
     return list(import_string(settings.TAGLINE_RECENT_NAMES)(source.pk))
 
 

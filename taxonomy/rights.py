@@ -27,7 +27,7 @@ _OF_DUTY = frozenset({May.READ, May.REVIEW})
 
 
 class OutsideGrant(Exception):
-    """An item lies where only others may do this. `item` is its title; `names` those who may, `place` where."""
+    """An item lies where only others may do this. `names` are those who may; `item` its title and `place` where, "" for who may not read it."""
 
     def __init__(self, act: str, item: str, place: str, names: list[str]) -> None:
         super().__init__(act)
@@ -169,7 +169,8 @@ class On:
             named = {row.who for row in rows if row.may == act} or {row.who for row in rows}
             if act in _OF_OWNER:
                 named |= {str(one) for one in Department.objects.filter(pk=self.plan[item].get("owner"))}
-            raise OutsideGrant(act, title(self.plan[item]), rows[0].place, sorted(named))
+            told = (title(self.plan[item]), rows[0].place) if self.may(May.READ, item) else ("", "")
+            raise OutsideGrant(act, *told, sorted(named))
 
     def _owned(self, act: str, one: Definition, places: list[Place]) -> Place | None:
         return None if self.rights.owns(act, one.get("owner")) else self.rights.closed(act, places)

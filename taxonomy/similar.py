@@ -97,12 +97,12 @@ class Index:
         self._by_word = dict(words)
 
     def matches(self, text: str, *, kinds: Collection[str], least: float, without: Collection[str]) -> Iterator[Match]:
-        """The best match of each item, in no order."""
+        """The best match of each item, in no order. `without`: items not wanted, nor the names that a source among them sends."""
         asked = _look(text[:_TEXT_CHARACTERS])
         best: dict[str, Match] = {}
         for at in self._candidates(asked) if asked.whole else ():
             entry = self._entries[at]
-            if entry.kind not in kinds or entry.item in without:
+            if entry.kind not in kinds or entry.item in without or (entry.source and entry.source in without):
                 continue
             score, how = _compare(asked, entry.look)
             score *= _FIELD_WEIGHT[entry.field]
@@ -145,7 +145,8 @@ def similar(
 ) -> list[Match]:
     """What is named like the text, the most similar first: [(item uuid, score 0 to 1, reason)].
 
-    `among`: an index; or definitions, which are indexed for this one question. `without`: items not wanted.
+    `among`: an index; or definitions, which are indexed for this one question. `without`: items not wanted, and sources whose
+    names are not.
     """
     index = among if isinstance(among, Index) else Index(among)
     return best_of(index.matches(text, kinds=kinds, least=least, without=without), limit)

@@ -87,8 +87,7 @@ def _forget_between_tests():
     lookalikes.forget()
 
 
-@pytest.fixture
-def departments(db):
+def make_departments() -> None:
     """The six departments: a transactional test before may have emptied them."""
     from staff.models import Department
 
@@ -100,8 +99,7 @@ def departments(db):
         Department.objects.get_or_create(code=code, defaults={"label_en": english, "label_zh_hans": chinese, "duty": duty})
 
 
-@pytest.fixture
-def standard(departments):
+def publish_small_plan():
     """The small plan of tests/plans.py, published."""
     from plans import small_plan_items
 
@@ -114,8 +112,7 @@ def standard(departments):
     return publish(notes="for tests", by=None)
 
 
-@pytest.fixture
-def write_key(standard):
+def make_write_key():
     """(a secret of the website's write key, the key)."""
     from ingestion.models import WriteKey
     from taxonomy.models import Source
@@ -124,6 +121,33 @@ def write_key(standard):
     secret = key.set_secret()
     key.save()
     return secret, key
+
+
+@pytest.fixture
+def departments(db):
+    make_departments()
+
+
+@pytest.fixture
+def standard(departments):
+    return publish_small_plan()
+
+
+@pytest.fixture
+def write_key(standard):
+    return make_write_key()
+
+
+@pytest.fixture(scope="module")
+def world(django_db_setup, django_db_blocker, tmp_path_factory):
+    """tests/world.py's one of everything, made once for a file; what a test does to it is undone with the test."""
+    from django.db import transaction
+    from world import make_world
+
+    with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch, transaction.atomic():
+        patch.setattr("django.conf.settings.UPLOAD_DIR", tmp_path_factory.mktemp("uploads"))
+        yield make_world()
+        transaction.set_rollback(True)
 
 
 @pytest.fixture

@@ -145,7 +145,7 @@ def test_each_tag_each_source_and_each_of_both_is_judged(standard):
         (website, login): "stopped", (None, login): "stopped", (website, product_view): "alive", (None, product_view): "alive", (website, None): "alive",
     }  # fmt: skip
     assert Stream.objects.get(source=None, tag=product_view).week == 7
-    first = overview("tag", Tag.objects.all())[0]
+    first = overview("tag", Tag.objects.all(), Source.objects.all())[0]
     assert (first.item, first.stopped) == (login, [website])
     judge_event_streams(timestamp=int(TODAY.timestamp()))
     assert Stream.objects.count() == 5

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -31,17 +32,17 @@ from ingestion.seen_words import CANNOT_ADOPT, KINDS, SUGGESTED
 from ingestion.seen_words import STATES as STATE_WORDS
 from ingestion.values import suggest_type
 from staff.masking import mask_in_text, may_see_personal
-from taxonomy.admin.limits import of_sources_in, rights_in, sources_in
+from taxonomy.admin.limits import hidden_in, of_sources_in, rights_in, said_outside, sources_in, tags_in
 from taxonomy.draft import ItemLocked
 from taxonomy.models import Attribute, Tag
-from taxonomy.rights import among
+from taxonomy.rights import OutsideGrant, among
 
 PAGE = 50
 IGNORE_DAYS = 90
 _COUNTING = {Attribute.Type.INTEGER, Attribute.Type.DECIMAL, Attribute.Type.MONEY}
 _MAP = ["taxonomy.add_mappingrule"]
 _USE = ["taxonomy.change_tag", "taxonomy.add_tagattribute", "taxonomy.add_mappingrule", "taxonomy.change_mappingrule"]
-_RIGHTS = {"map": _MAP, "use": _USE, "add": [*_USE, "taxonomy.add_attribute"], "ignore": _MAP, "look_again": _MAP}
+ACTS = {"map": _MAP, "use": _USE, "add": [*_USE, "taxonomy.add_attribute"], "ignore": _MAP, "look_again": _MAP}
 
 
 class IgnoreForm(forms.Form):
@@ -85,7 +86,7 @@ class DiscoveredAdmin(ModelAdmin):
         self._must_view(request)
         chosen = {name: request.GET.get(name, "") for name in ("source", "kind", "state")}
         chosen["state"] = chosen["state"] if chosen["state"] in STATES else STATES[0]
-        found, counts = lines(_today(), sources=_sources(request), **chosen)
+        found, counts = lines(_today(), among=_rows(request), **chosen)
         page = Paginator(found, PAGE).get_page(request.GET.get("page"))
         add_shares(page)
         context = {
@@ -96,7 +97,7 @@ class DiscoveredAdmin(ModelAdmin):
             "kinds": Discovered.Kind.choices[:2],
             "sources": sources_in(request).filter(pk__in=Discovered.objects.values("source")),
             "query": urlencode({name: value for name, value in chosen.items() if value}),
-            "limits": limits_hit().values(),
+            "limits": limits_hit(sources_in(request)).values(),
             "most": MOST,
             **chosen,
         }
@@ -112,7 +113,7 @@ class DiscoveredAdmin(ModelAdmin):
             "title": _("Discovered"),
             "line": shown,
             "is_name": is_name,
-            "may": {act: request.user.has_perms(rights) for act, rights in _RIGHTS.items()},
+            "may": {act: request.user.has_perms(rights) for act, rights in ACTS.items()},
             "may_make_tags": request.user.has_perm("taxonomy.add_tag"),
             "until": _today() + timedelta(days=IGNORE_DAYS),
             "today": _today(),
@@ -126,7 +127,7 @@ class DiscoveredAdmin(ModelAdmin):
     def act_view(self, request: HttpRequest, discovered_id: int) -> HttpResponse:
         row = _row(request, discovered_id)
         act = request.POST.get("act", "")
-        if act not in _RIGHTS or not self.has_view_permission(request) or not request.user.has_perms(_RIGHTS[act]):
+        if act not in ACTS or not self.has_view_permission(request) or not request.user.has_perms(ACTS[act]):
             raise PermissionDenied
         acts: dict[str, Callable[[HttpRequest, Discovered], str | None]] = {
             "map": _map, "use": _use, "add": _add, "ignore": _ignore, "look_again": _look_again,
@@ -135,6 +136,9 @@ class DiscoveredAdmin(ModelAdmin):
             went = acts[act](request, row)
         except CannotAdopt as error:
             messages.error(request, CANNOT_ADOPT[str(error)])
+            went = None
+        except OutsideGrant as error:
+            messages.error(request, said_outside(error))
             went = None
         except ItemLocked as error:
             said = _("It is under review in “%(title)s” and cannot be edited until that ends. Your change was not saved.")
@@ -151,13 +155,14 @@ class DiscoveredAdmin(ModelAdmin):
         return TemplateResponse(request, template, {**self.admin_site.each_context(request), **context})
 
 
-def _sources(request: HttpRequest) -> set[UUID] | None:
-    """The sources the reader may read; None: all."""
-    return set(sources_in(request).values_list("pk", flat=True)) if rights_in(request).limited else None
+def _rows(request: HttpRequest) -> QuerySet[Discovered]:
+    """What is to be decided on, of the sources and tags that the reader may read."""
+    rows = of_sources_in(Discovered.objects.to_decide_on(), request)
+    return rows.filter(Q(tag=None) | Q(tag__in=tags_in(request))) if rights_in(request).limited else rows
 
 
 def _row(request: HttpRequest, discovered_id: int) -> Discovered:
-    return up_to_now(get_object_or_404(of_sources_in(Discovered.objects.to_decide_on(), request), pk=discovered_id))
+    return up_to_now(get_object_or_404(_rows(request), pk=discovered_id))
 
 
 def _today() -> date:
@@ -190,11 +195,12 @@ def _for_a_name(request: HttpRequest, row: Discovered) -> dict[str, Any]:
     """The tags it may mean, all of them to choose from, and the address of a new tag's form filled in."""
     label = "label_en" if row.name.isascii() else "label_zh_hans"
     given = {"code": code_of(row.name), label: row.name[:120], "synonyms": row.name[:120].replace(",", " ")}
-    tags = among(Tag.objects.exclude(status=Tag.Status.DEPRECATED), rights_in(request))
+    tags = tags_in(request).exclude(status=Tag.Status.DEPRECATED)
+    matches = matching_tags(row.name, hidden=partial(hidden_in, request))
     return {
         "carried": [{"one": one, "kind": KINDS[one.kind]} for one in carried(row)],
         "sample": SAMPLE,
-        "matches": [{"item": one.item, "reason": one.reason} for one in matching_tags(row.name) if one.item in tags],
+        "matches": [{"item": one.item, "reason": one.reason} for one in matches],
         "tags": tags,
         # a name that looks personal stays out of addresses
         "new_tag": "?" + urlencode(given) if mask_in_text(row.name) == row.name else "",
@@ -205,8 +211,9 @@ def _for_an_attribute(request: HttpRequest, row: Discovered) -> dict[str, Any]:
     """The attributes it may mean, and what a new one would be like."""
     suggestion = suggest_type(row.kinds, row.name)
     attributes = among(Attribute.objects.all(), rights_in(request))
+    matches = matching_attributes(row.name, hidden=partial(hidden_in, request))
     return {
-        "matches": [{"item": one.item, "reason": one.reason} for one in matching_attributes(row.name) if one.item in attributes],
+        "matches": [{"item": one.item, "reason": one.reason} for one in matches],
         "attributes": attributes,
         "code": code_of(row.name),
         "suggestion": suggestion,
@@ -219,7 +226,7 @@ def _for_an_attribute(request: HttpRequest, row: Discovered) -> dict[str, Any]:
 def _map(request: HttpRequest, row: Discovered) -> str | None:
     if row.kind != Discovered.Kind.NAME:
         raise PermissionDenied
-    tag = _chosen(among(Tag.objects.all(), rights_in(request)), request.POST.get("tag", ""))
+    tag = _chosen(tags_in(request), request.POST.get("tag", ""))
     if tag is None:
         messages.error(request, _("Choose the tag it means."))
         return None

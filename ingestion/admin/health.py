@@ -16,12 +16,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from unfold.admin import ModelAdmin
 
-from ingestion.health import DAYS, Health, overview, releases_to_choose, source_health, tag_health
+from ingestion.health import DAYS, Health, Shown, overview, releases_to_choose, source_health, tag_health
 from ingestion.models import Stream
 from profiles.charts import StackedBars, stacked_bars
-from taxonomy.admin.limits import rights_in, sources_in
-from taxonomy.models import Release, Source, Tag
+from taxonomy.admin.limits import rights_in, sources_in, tags_in
+from taxonomy.models import Attribute, Release, Source
 from taxonomy.rights import among
+from taxonomy.standardize import storable
 from taxonomy.violations import title_for
 
 PAGE = 100
@@ -57,7 +58,8 @@ class StreamAdmin(ModelAdmin):
     def overview_view(self, request: HttpRequest) -> HttpResponse:
         self._must_view(request)
         kind = "source" if request.GET.get("of") == "source" else "tag"
-        found = overview(kind, among(Source.objects.all() if kind == "source" else Tag.objects.all(), rights_in(request)))
+        tags, sources = tags_in(request), sources_in(request)
+        found = overview(kind, *((sources, tags) if kind == "source" else (tags, sources)))
         page = Paginator(found, PAGE).get_page(request.GET.get("page"))
         context = {
             "title": _("Health"),
@@ -72,17 +74,17 @@ class StreamAdmin(ModelAdmin):
 
     def tag_view(self, request: HttpRequest, item_id: UUID) -> HttpResponse:
         self._must_view(request)
-        tag = get_object_or_404(among(Tag.objects.all(), rights_in(request)), pk=item_id)
+        tag = get_object_or_404(tags_in(request), pk=item_id)
         days, release, releases = _chosen(request, item_id)
-        source = Source.objects.filter(code=request.GET.get("source", "")).first()
-        found = tag_health(tag, _today(), days, release, source)
+        source = sources_in(request).filter(code=storable(request.GET.get("source", ""))).first()
+        found = tag_health(tag, _today(), days, release, source, _shown(request))
         return self._page(request, tag, "tag", found, days, releases, source=source)
 
     def source_view(self, request: HttpRequest, item_id: UUID) -> HttpResponse:
         self._must_view(request)
         source = get_object_or_404(sources_in(request), pk=item_id)
         days, release, releases = _chosen(request, item_id)
-        return self._page(request, source, "source", source_health(source, _today(), days, release), days, releases)
+        return self._page(request, source, "source", source_health(source, _today(), days, release, _shown(request)), days, releases)
 
     def _page(
         self, request: HttpRequest, item: Any, kind: str, found: Health, days: int, releases: list[Release], source: Source | None = None
@@ -102,7 +104,8 @@ class StreamAdmin(ModelAdmin):
             "choices": DAYS,
             "releases": releases,
             "source": source,
-            "sources": Source.objects.filter(pk__in=Stream.objects.filter(tag=item.pk, source__isnull=False).values("source"))
+            "only_shown": rights_in(request).limited,
+            "sources": sources_in(request).filter(pk__in=Stream.objects.filter(tag=item.pk, source__isnull=False).values("source"))
             if kind == "tag"
             else [],
         }
@@ -115,6 +118,12 @@ class StreamAdmin(ModelAdmin):
     def _render(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         request.current_app = self.admin_site.name  # type: ignore[attr-defined]
         return TemplateResponse(request, template, {**self.admin_site.each_context(request), **context})
+
+
+def _shown(request: HttpRequest) -> Shown | None:
+    """What may be read; None: everything."""
+    rights = rights_in(request)
+    return Shown(tags_in(request), sources_in(request), among(Attribute.objects.all(), rights)) if rights.limited else None
 
 
 def rhythm_text(stream: Stream) -> str:

@@ -37,7 +37,7 @@ class ReleaseSchema(serializers.Serializer[Any]):
     version = serializers.CharField()
     content_hash = serializers.CharField(help_text="SHA-256 of the canonical JSON of its items.")
     published_at = serializers.DateTimeField()
-    notes = serializers.CharField()
+    notes = serializers.CharField(help_text="Empty for a person who may not read the whole plan.")
     changed_items = serializers.IntegerField(help_text="How many items differ from the release before.")
     signed = serializers.BooleanField(help_text="False: released without sign-off, in an emergency.")
 
@@ -124,13 +124,14 @@ class ReleasesView(APIView):
     )
     def get(self, request: Request) -> HttpResponse:
         """The releases, newest first, 100 at a time."""
-        _reader(request)
+        reader = _reader(request)
         releases = Release.objects.defer("snapshot").order_by("-id")
         if before := request.query_params.get("before"):
             releases = releases.filter(pk__lt=_release(before).pk)
+        notes = _may_read_notes(reader)
         shown = list(releases[: RELEASES_AT_ONCE + 1])
         more = shown[RELEASES_AT_ONCE - 1].version if len(shown) > RELEASES_AT_ONCE else None
-        return _hashed(request, {"releases": [_about(one) for one in shown[:RELEASES_AT_ONCE]], "next": more})
+        return _hashed(request, {"releases": [_about(one, notes=notes) for one in shown[:RELEASES_AT_ONCE]], "next": more})
 
 
 class ReleaseView(APIView):
@@ -144,7 +145,14 @@ class ReleaseView(APIView):
         etag = f'"{content_hash}"'
         if _is_known(request, etag):
             return _unchanged(etag)
-        return _answer(etag, {**_about(release), "content_hash": content_hash, "items": items_of(release) if items is None else items})
+        return _answer(
+            etag,
+            {
+                **_about(release, notes=_may_read_notes(reader)),
+                "content_hash": content_hash,
+                "items": items_of(release) if items is None else items,
+            },
+        )
 
 
 class DiffView(APIView):
@@ -224,12 +232,17 @@ def _use(use: dict[str, Any], attribute: dict[str, Any]) -> dict[str, Any]:
     return {"uuid": use["attribute"], **own, "required": use.get("required", False), "constraints": layers}
 
 
-def _about(release: Release) -> dict[str, Any]:
+def _may_read_notes(reader: User | None) -> bool:
+    """They may tell of what somebody may not read."""
+    return reader is None or not rights_of(reader).limited
+
+
+def _about(release: Release, *, notes: bool) -> dict[str, Any]:
     return {
         "version": release.version,
         "content_hash": release.content_hash,
         "published_at": release.published_at,
-        "notes": release.notes,
+        "notes": release.notes if notes else "",
         "changed_items": len(release.changed_items),
         "signed": not release.emergency_reason,
     }

@@ -1,5 +1,6 @@
 """While a name is typed, what is named alike is shown beside it."""
 
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -10,6 +11,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
 from taxonomy.admin.governed import GovernedAdmin
+from taxonomy.admin.limits import hidden_in
 from taxonomy.lookalikes import lookalikes
 
 _FIELDS = ("code", "label_en", "label_zh_hans", "synonyms")
@@ -31,7 +33,8 @@ class ShowsLookalikes(GovernedAdmin):
         """What is named like the names on the form: an HTML fragment. Posted, so that what people type stands in no log."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        found = lookalikes(_texts(request), kind=self.model.kind, without=[request.POST.get("item", "")])
+        without, hidden = [request.POST.get("item", "")], partial(hidden_in, request)
+        found = lookalikes(_texts(request), kind=self.model.kind, without=without, hidden=hidden)
         return TemplateResponse(request, "taxonomy/_similar_found.html", {"found": found, "opts": self.opts})
 
 

@@ -18,8 +18,9 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from staff.models import Department, User
-from taxonomy.admin.limits import hidden_in, rights_in, sources_in
+from taxonomy.admin.limits import hidden_in, names_shown, rights_in, sources_in
 from taxonomy.admin.proposals import said_of
+from taxonomy.definition import draft_items
 from taxonomy.diff import title
 from taxonomy.exchange.formats import FORMATS, Choices
 from taxonomy.exchange.formats.documents import MAX_BYTES
@@ -127,7 +128,9 @@ class _Pages:
         if request.method == "POST":
             self._check(request, propose=True)
             if into.is_valid():
-                return self._show(request, _look(into.cleaned_data), ProposeForm(initial={"title": _suggested(into.cleaned_data)}))
+                return self._show(
+                    request, _look(into.cleaned_data, _person(request)), ProposeForm(initial={"title": _suggested(into.cleaned_data)})
+                )
         exported = None
         if out.is_bound and out.is_valid():
             exported = _export(request, out.cleaned_data)
@@ -167,7 +170,7 @@ class _Pages:
             try:
                 proposal = propose_written(kept, title=form.cleaned_data["title"], why=form.cleaned_data["why"], by=_person(request))
             except Exception as error:
-                if (said := said_of(error)) is None:
+                if (said := said_of(error, partial(hidden_in, request))) is None:
                     raise
                 messages.error(request, said)
                 return HttpResponseRedirect(reverse("admin:taxonomy_proposal_formats"))
@@ -176,7 +179,7 @@ class _Pages:
 
     def _show(self, request: HttpRequest, looked: Looked, form: ProposeForm) -> HttpResponse:
         form.initial["kept"] = signing.dumps(looked.written, salt=_salt(request), compress=True)
-        groups = _by_status(looked)
+        groups = _by_status(looked, hidden_in(request, draft_items()))
         return self._page(
             request,
             "taxonomy/formats_read.html",
@@ -196,9 +199,9 @@ class _Pages:
         return TemplateResponse(request, template, {**shell, "title": _("Formats of others"), "opts": self.admin.opts, **context})
 
 
-def _look(cleaned: dict[str, Any]) -> Looked:
+def _look(cleaned: dict[str, Any], person: User) -> Looked:
     choices = Choices(cleaned["category"].code, cleaned["owner"].pk, cleaned["source"].code if cleaned["source"] else "")
-    return look_at(cleaned["format"], [(one.name or "file", one.read()) for one in cleaned["uploads"]], choices)
+    return look_at(cleaned["format"], [(one.name or "file", one.read()) for one in cleaned["uploads"]], choices, by=person)
 
 
 def _export(request: HttpRequest, cleaned: dict[str, Any]) -> Any:
@@ -206,9 +209,9 @@ def _export(request: HttpRequest, cleaned: dict[str, Any]) -> Any:
     return export_plan(cleaned["format"], category=category, draft=cleaned["draft"] == "draft", hidden=partial(hidden_in, request))
 
 
-def _by_status(looked: Looked) -> list[dict[str, Any]]:
+def _by_status(looked: Looked, hidden: set[str]) -> list[dict[str, Any]]:
     """What was found, by what becomes of it: wrong first, what stays the same last."""
-    names = looked.base | {entry.item: entry.after for entry in looked.entries if entry.after}
+    names = names_shown(looked.base | {entry.item: entry.after for entry in looked.entries if entry.after}, hidden)
     groups = []
     for status in ("wrong", "changed", "added", "unchanged"):
         entries = [entry for entry in looked.entries if entry.status == status]

@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from taxonomy.definition import Items, draft_items
-from taxonomy.models import Grant, Proposal, ProposalItem, Source
+from taxonomy.models import Grant, Proposal, ProposalItem, Source, Tag
 from taxonomy.publish import items_of, newest
 from taxonomy.rights import On, OutsideGrant, Rights, among, rights_of
 
@@ -38,6 +38,11 @@ def sources_in(request: HttpRequest) -> QuerySet[Source]:
     return among(Source.objects.all(), rights_in(request))
 
 
+def tags_in(request: HttpRequest) -> QuerySet[Tag]:
+    """The tags of the draft that the reader may read."""
+    return among(Tag.objects.all(), rights_in(request))
+
+
 def of_sources_in[Row: Model](rows: QuerySet[Row], request: HttpRequest) -> QuerySet[Row]:
     """Those of rows with a source, or with none, that come from sources which the reader may read."""
     return rows.filter(Q(source__in=sources_in(request)) | Q(source=None)) if rights_in(request).limited else rows
@@ -65,4 +70,6 @@ def proposals_shown(proposals: QuerySet[Proposal], request: HttpRequest) -> Quer
 
 def said_outside(error: OutsideGrant) -> str:
     told = {"names": ", ".join(error.names), "item": error.item, "place": error.place}
+    if not error.item:
+        return _("Some of it is kept for %(names)s. Ask them, or leave that out.") % told
     return str(_SENTENCES[Grant.May(error.act)]) % told

@@ -1,6 +1,7 @@
 """From a change to a release: what is not released, and the page of a proposal."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -184,7 +185,7 @@ class ProposalAdmin(ModelAdmin):
                 case _ if form.is_valid():
                     return propose(items, by=by, **form.cleaned_data).get_absolute_url()
         except Exception as error:
-            if (said := said_of(error)) is None:
+            if (said := said_of(error, partial(hidden_in, request))) is None:
                 raise
             messages.error(request, said)
         return None
@@ -264,7 +265,7 @@ class ProposalAdmin(ModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         proposal = get_object_or_404(self.get_queryset(request), pk=object_id)
-        act = _ACTS.get(request.POST.get("act", ""))
+        act = ACTS.get(request.POST.get("act", ""))
         if act is None:
             raise PermissionDenied
         try:
@@ -272,7 +273,7 @@ class ProposalAdmin(ModelAdmin):
                 raise NotAllowed("right")
             said = act(proposal, request)
         except Exception as error:
-            if (failed := said_of(error)) is None:
+            if (failed := said_of(error, partial(hidden_in, request))) is None:
                 raise
             messages.error(request, failed)
         else:
@@ -313,17 +314,19 @@ def _problems(proposal: Proposal, before: Items, after: Items, names: Items) -> 
     return why_not(NotPublishable(check_plan(after), []), names) if proposal.is_open else []
 
 
-def said_of(error: Exception) -> str | None:
-    """What went wrong and what to do, None for what is no such error."""
+def said_of(error: Exception, hidden: Callable[..., set[str]] | None = None) -> str | None:
+    """What went wrong and what to do, None for what is no such error. `hidden`: which items of plans the reader may not read."""
     match error:
         case ElsewhereProposed():
+            names = _names(hidden)
             item, proposal = next(iter(error.found.items()))
             said = _("“%(title)s” by %(who)s holds %(item)s already. Leave that out, or open the proposal and join as a co-author.")
-            return said % {"title": proposal.title, "who": proposal.author, "item": title((items_of(newest()) | draft_items())[item])}
+            return said % {"title": proposal.title, "who": proposal.author, "item": title(names[item])}
         case ItemLocked():
             return _("“%(title)s” is under review and holds one of these items.") % {"title": error.proposal.title}
         case ItemInUse():
-            users = ", ".join(str(one) for one in error.users[:3])
+            unread = hidden(items_of(newest()), draft_items()) if hidden else set()
+            users = ", ".join(_("(not shown to you)") if _ids(one) & unread else str(one) for one in error.users[:3])
             return _("%(item)s cannot go: %(users)s still uses it. Choose that one too.") % {"item": error.item, "users": users}
         case NothingChanged() | NothingToPublish():
             return _("Nothing of it differs from the current release.")
@@ -336,10 +339,10 @@ def said_of(error: Exception) -> str | None:
         case Overtaken():
             return _("Something of it was released otherwise meanwhile. Pull it back, look at what differs, and submit it again.")
         case NotPublishable():
-            names = items_of(newest()) | draft_items()
-            return _("It cannot be released as it is: %(problems)s") % {"problems": " ".join(why_not(error, names)[:5])}
+            return _("It cannot be released as it is: %(problems)s") % {"problems": " ".join(why_not(error, _names(hidden))[:5])}
         case StillArrives():
-            tags = ", ".join(title(one) for item, one in items_of(newest()).items() if item in error.tags)
+            names = _names(hidden)
+            tags = ", ".join(title(names[item]) for item in error.tags)
             return _("Sources still send %(tags)s. Say in the proposal why it shall be retired all the same, or deprecate it.") % {
                 "tags": tags
             }
@@ -349,6 +352,16 @@ def said_of(error: Exception) -> str | None:
             return _("Only its authors may do this. Join it as a co-author first.")
         case _:
             return None
+
+
+def _ids(user: Any) -> set[str]:
+    """Of what refers to an item: its own, and of a part of a tag the tag's."""
+    return {str(user.pk), str(getattr(user, "tag_id", ""))}
+
+
+def _names(hidden: Callable[..., set[str]] | None) -> Items:
+    released, draft = items_of(newest()), draft_items()
+    return names_shown(released | draft, hidden(released, draft) if hidden else set())
 
 
 def _submit(proposal: Proposal, request: HttpRequest) -> str:
@@ -414,7 +427,7 @@ def _drop(proposal: Proposal, request: HttpRequest) -> str:
     return _("Left out. Its draft stays as it is.")
 
 
-_ACTS: dict[str, Callable[[Proposal, HttpRequest], str]] = {
+ACTS: dict[str, Callable[[Proposal, HttpRequest], str]] = {
     "submit": _submit, "pull_back": _pull_back, "withdraw": _withdraw, "vote": _vote, "comment": _comment, "edit": _edit,
     "release": _release, "emergency": _emergency, "join": _join, "drop": _drop,
 }  # fmt: skip

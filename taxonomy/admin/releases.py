@@ -1,5 +1,6 @@
 """What was released: a page for each release, any two compared, a way back."""
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -104,7 +105,8 @@ class ReleaseAdmin(ModelAdmin):
             "groups": shown_changes(page, names_shown(before | after, hidden), verdict),
             "page": page,
             "hidden": len(changes) - len(readable),
-            "may_read_notes": not release.changed_items or not hidden.issuperset(release.changed_items),
+            # they may tell of what the reader may not read
+            "may_read_notes": not rights_in(request).limited,
             "affected": shown_effects(verdict, before, after, hidden=hidden),
             "proposals": proposals_shown(release.proposals.select_related("author"), request),
             "is_current": current == release,
@@ -120,7 +122,7 @@ class ReleaseAdmin(ModelAdmin):
             review_release(release, by=request.user)  # type: ignore[arg-type]
             messages.success(request, _("Marked as reviewed."))
         except (NotAllowed, OutsideGrant) as error:
-            messages.error(request, said_of(error) or "")
+            messages.error(request, said_of(error, partial(hidden_in, request)) or "")
         return HttpResponseRedirect(reverse("admin:taxonomy_release_change", args=[release.pk]))
 
     @method_decorator(require_POST)
@@ -134,7 +136,7 @@ class ReleaseAdmin(ModelAdmin):
         try:
             proposal = propose_going_back(release, title=heading, why=why, by=request.user)  # type: ignore[arg-type]
         except Exception as error:
-            if (said := said_of(error)) is None:
+            if (said := said_of(error, partial(hidden_in, request))) is None:
                 raise
             messages.error(request, said)
             return HttpResponseRedirect(reverse("admin:taxonomy_release_change", args=[release.pk]))

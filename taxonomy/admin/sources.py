@@ -22,7 +22,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from taxonomy.admin.governed import GovernedAdmin, WhyForm
-from taxonomy.admin.limits import rights_in
+from taxonomy.admin.limits import rights_in, tags_in
 from taxonomy.definition import Items, definition, unsaved_rule
 from taxonomy.draft import ItemLocked
 from taxonomy.models import MappingRow, MappingRule, Source, Tag
@@ -157,7 +157,7 @@ class Trying(GovernedAdmin):
             "item": item,
             "form": form,
             "outcome": outcome,
-            "names": names_seen(source),
+            "names": _names_shown(request, source),
         }
         return TemplateResponse(request, "taxonomy/try.html", context)
 
@@ -183,6 +183,15 @@ class Trying(GovernedAdmin):
     def as_on_form(self, form: Any, formsets: Any) -> tuple[Items, Source]:
         """The definition as the form has it, and the source whose records are tried. The form is valid."""
         raise NotImplementedError
+
+
+def _names_shown(request: HttpRequest, source: Source) -> list[dict[str, Any]]:
+    """The names it sent lately, without those that became a tag which the reader may not read."""
+    names = names_seen(source)
+    if not rights_in(request).limited:
+        return names
+    readable = {*tags_in(request).values_list("pk", flat=True)}
+    return [one for one in names if readable.issuperset(one["tags"])]
 
 
 def tried_for(request: HttpRequest, outcome: Tryout) -> Tryout:
@@ -238,7 +247,7 @@ class SourceAdmin(Trying):
             "title": _("Rules of %(source)s") % {"source": source},
             "opts": self.opts,
             "source": source,
-            "winning": self._readable(request, winning(source)),
+            "winning": self._readable(request, source, winning(source)),
             "may_move": request.user.has_perm("taxonomy.change_mappingrule"),
             "moved": request.GET.get("moved", ""),
         }
@@ -258,16 +267,18 @@ class SourceAdmin(Trying):
             return self._outside(request, error)
         return HttpResponseRedirect(f"{reverse('admin:taxonomy_source_rules', args=[object_id])}?moved={rule.pk}#rule-{rule.pk}")
 
-    def _readable(self, request: HttpRequest, found: Winning) -> Winning:
-        """What the reader may see of it: rules to tags that they may not read are left out."""
+    def _readable(self, request: HttpRequest, source: Source, found: Winning) -> Winning:
+        """What the reader may see of it: rules to tags that they may not read are left out, and names that become those."""
         rights = rights_in(request)
         if not rights.limited:
             return found
         rules = {*among(MappingRule.objects.all(), rights).values_list("pk", flat=True)}
         tags = {*among(Tag.objects.all(), rights).values_list("code", flat=True)}
+        shown = {one["name"] for one in _names_shown(request, source)}
         names = [
-            replace(one, rules=[rule for rule in one.rules if rule.pk in rules], tag=one.tag if one.tag in tags else "")
+            one
             for one in found.names
+            if one.name in shown and all(rule.pk in rules for rule in one.rules) and (not one.tag or one.tag in tags)
         ]
         return replace(found, names=names, rules=[one for one in found.rules if one.rule.pk in rules])
 

@@ -1,6 +1,6 @@
 """What releases did to an item, and what became of a code that is no more."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,8 +33,10 @@ class Former:
     now: Definition | None
 
 
-def history(item: str, names: Items, *, limit: int = SHOWN) -> tuple[list[Entry], bool]:
+def history(item: str, shown: Callable[[Items], Items], *, limit: int = SHOWN) -> tuple[list[Entry], bool]:
     """(the releases that changed an item, newest first; whether there are earlier ones). Two queries.
+
+    `shown`: of the items that its definitions refer to, how they may be called, with those that have a name now.
 
     A release is a few MB of JSON: of it only this item is read, which takes some milliseconds each.
     """
@@ -45,14 +47,19 @@ def history(item: str, names: Items, *, limit: int = SHOWN) -> tuple[list[Entry]
     for release, older in zip(releases, [*releases[1:], None], strict=True):
         after, referred = definitions[release.pk]
         before, referred_before = definitions[older.pk] if older else (None, {})
-        entries.append(Entry(release, before, after, diff(before, after, referred_before | referred | names) if before else []))
+        entries.append(Entry(release, before, after, diff(before, after, shown(referred_before | referred)) if before else []))
     return entries[:limit], len(releases) > limit
 
 
-def former(kind: str, code: str, items: Items) -> Former | None:
-    """The item that had this code in a release; None where none had. Only for codes not found: it reads the history."""
+def former(kind: str, code: str, items: Items, hidden: Collection[str] = ()) -> Former | None:
+    """The item that had this code in a release; None where none had. Only for codes not found: it reads the history.
+
+    `hidden`: items that are there and that the reader may not read.
+    """
     saved = Revision.objects.filter(kind=kind, definition__code__iexact=code).order_by("-id").values_list("item", flat=True)
     for item in dict.fromkeys(str(one) for one in saved[:100]):
+        if item in hidden:
+            continue
         if item in items:
             return Former(item, items[item])
         if Release.objects.filter(changed_items__contains=[item]).exists():

@@ -1,6 +1,7 @@
 """The pages of the dictionary, for everyone who may see the standard."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -14,11 +15,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from staff.models import Department, User
-from taxonomy.admin.limits import hidden_in
+from taxonomy.admin.limits import hidden_in, names_shown, rights_in
 from taxonomy.admin.shown import page_of, shown_changes
+from taxonomy.definition import Items
 from taxonomy.dictionary.history import SHOWN, SHOWN_AT_MOST, former, history
 from taxonomy.dictionary.search import search
-from taxonomy.dictionary.seen import count_news, mark_seen, news
+from taxonomy.dictionary.seen import News, count_news, mark_seen, news
 from taxonomy.dictionary.sheets import attribute_sheet, named, rule_sheets, source_sheet, tag_sheet, tree
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.dictionary.words import description, label
@@ -96,13 +98,13 @@ def changes(request: HttpRequest) -> HttpResponse:
             mark_seen(person, int(seen))
         messages.success(request, _("Noted. You are shown what changes from now on."))
         return HttpResponseRedirect(reverse("dictionary"))
-    found = news(person, known.release, known.items)
-    hidden = hidden_in(request, found.before, known.plan.items) if found else set()
-    told = page_of([change for change in found.changes if change.item not in hidden] if found else [], request.GET.get("page"))
+    found, hidden = _news(request, known)
+    told = page_of(found.changes if found else [], request.GET.get("page"))
     groups: list[dict[str, Any]] = []
     if found is not None:
         links = {change.item: _link(change, known) for change in told}
-        groups = shown_changes(told, found.before | known.items, judge(found.before, known.items), link=links)
+        names = names_shown(found.before | known.plan.items, hidden)
+        groups = shown_changes(told, names, judge(found.before, known.plan.items), link=links)
     return _page(request, "changes", known, title=_("What changed"), news=found, groups=groups, page=told)
 
 
@@ -126,9 +128,10 @@ def _item_page(request: HttpRequest, kind: str, code: str, page: Callable[[str, 
     if item is not None:
         standing = known.items[item]["code"]
         return page(item, known) if standing == code else HttpResponseRedirect(reverse(f"dictionary_{kind}", args=[standing]))
-    if (whole := standard()) and whole.find(kind, code):
+    hidden = known.plan.items.keys() - known.items.keys()
+    if any(known.plan.items[one].get("code", "").lower() == code.lower() for one in hidden if known.plan.items[one]["kind"] == kind):
         raise Http404  # it is there, and not for this reader
-    was = former(kind, code, known.items)
+    was = former(kind, code, known.items, hidden)
     if was is not None and was.now is not None:
         messages.info(request, _("“%(old)s” is called “%(new)s” now.") % {"old": code, "new": was.now["code"]})
         return HttpResponseRedirect(reverse(f"dictionary_{kind}", args=[was.now["code"]]))
@@ -139,9 +142,11 @@ def _item_page(request: HttpRequest, kind: str, code: str, page: Callable[[str, 
 
 
 def _gone_page(request: HttpRequest, code: str, item: str, known: Standard) -> HttpResponse:
-    entries, _earlier = history(item, known.items, limit=SHOWN_AT_MOST)
+    entries, _earlier = history(item, _named(request, known), limit=SHOWN_AT_MOST)
     removal = next((entry for entry in entries if entry.after is None), None)
     last = (removal and removal.before) or {}
+    if last and hidden_in(request, {item: last}):
+        raise Http404
     successor = last.get("successor")
     return _page(
         request, "gone", known, status=410, title=label(last) if last else code, code=code,
@@ -177,7 +182,7 @@ def _start(request: HttpRequest, known: Standard) -> dict[str, Any]:
         "tag_count": len(known.plan.tags),
         "attributes": [named(item, known.items[item]) for item in known.of_kind("attribute")],
         "sources": [named(item, known.items[item]) for item in known.of_kind("source")],
-        "news_count": count_news(_person(request), known.release),
+        "news_count": _count_news(request, known),
     }
 
 
@@ -199,7 +204,7 @@ def _whole(request: HttpRequest, known: Standard) -> HttpResponse:
 def _about(request: HttpRequest, kind: str, item: str, known: Standard) -> dict[str, Any]:
     """What every item's page has: its history, whether it is followed, where to edit it."""
     is_long = "history" in request.GET
-    entries, earlier = history(item, known.items, limit=SHOWN_AT_MOST if is_long else SHOWN)
+    entries, earlier = history(item, _named(request, known), limit=SHOWN_AT_MOST if is_long else SHOWN)
     model = _MODELS[kind]
     may_edit = request.user.has_perm(f"taxonomy.change_{kind}") and model.objects.filter(pk=item).exists()
     return {
@@ -209,6 +214,27 @@ def _about(request: HttpRequest, kind: str, item: str, known: Standard) -> dict[
         "following": is_following(_person(request), item),
         "edit_link": reverse(f"admin:taxonomy_{kind}_change", args=[item]) if may_edit else "",
     }
+
+
+def _named(request: HttpRequest, known: Standard) -> Callable[[Items], Items]:
+    """How a page may call items that are gone, or were called otherwise, and those that are there."""
+    return lambda referred: names_shown(referred | known.items, hidden_in(request, referred, known.plan.items))
+
+
+def _news(request: HttpRequest, known: Standard) -> tuple[News | None, set[str]]:
+    """(what changed since the reader looked, as far as they may read it; the items that they may not)."""
+    found = news(_person(request), known.release, known.plan.items)
+    if found is None:
+        return None, set()
+    hidden = hidden_in(request, found.before, known.plan.items)
+    return replace(found, changes=[change for change in found.changes if change.item not in hidden]), hidden
+
+
+def _count_news(request: HttpRequest, known: Standard) -> int:
+    if not rights_in(request).limited:
+        return count_news(_person(request), known.release)
+    found, _hidden = _news(request, known)
+    return len(found.changes) if found else 0
 
 
 def _senders(item: str, known: Standard) -> list[dict[str, Any]]:
@@ -257,4 +283,8 @@ def _person(request: HttpRequest) -> User:
 def _page(request: HttpRequest, name: str, known: Standard | None, *, status: int = 200, **context: Any) -> HttpResponse:
     release: Release | None = known.release if known else None
     shell = admin.site.each_context(request)
-    return TemplateResponse(request, f"dictionary/{name}.html", {**shell, "release": release, **context}, status=status)
+    # they may tell of what somebody may not read
+    may_read_notes = not rights_in(request).limited
+    return TemplateResponse(
+        request, f"dictionary/{name}.html", {**shell, "release": release, "may_read_notes": may_read_notes, **context}, status=status
+    )

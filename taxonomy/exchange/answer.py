@@ -18,9 +18,12 @@ from taxonomy.exchange.xlsx import SheetOut
 _OURS = (STATUS.name, REASON.name)
 
 
-def answer(reading: Reading, entries: list[Entry], draft: Items, said: Words) -> list[SheetOut]:
-    """The uploaded sheets, without what an earlier answer added; what is missing in them stands at the end of each."""
-    teller = _Teller(reading, entries, draft, said)
+def answer(reading: Reading, entries: list[Entry], draft: Items, said: Words, names: Items | None = None) -> list[SheetOut]:
+    """The uploaded sheets, without what an earlier answer added; what is missing in them stands at the end of each.
+
+    `names`: of items to tell of, where some are not in the draft that was compared.
+    """
+    teller = _Teller(reading, entries, draft, said, names_of(entries, draft) if names is None else names)
     return [teller.sheet(at, sheet, known, columns) for at, (sheet, known, columns) in enumerate(reading.sheets)]
 
 
@@ -37,9 +40,9 @@ def reasons(entry: Entry, names: Items) -> list[str]:
 
 
 class _Teller:
-    def __init__(self, reading: Reading, entries: list[Entry], draft: Items, said: Words) -> None:
+    def __init__(self, reading: Reading, entries: list[Entry], draft: Items, said: Words, names: Items) -> None:
         self.reading, self.entries, self.said = reading, entries, said
-        self.names = names_of(entries, draft)
+        self.names = names
         self.by_key = {(entry.kind, entry.key): entry for entry in entries}
         self.plan = write(draft)
         self.rules = rule_keys(self.plan)

@@ -12,6 +12,7 @@ from taxonomy.merge import merge
 from taxonomy.models import Proposal, Release, Revision
 from taxonomy.propose import NothingChanged, open_proposals, propose_definitions
 from taxonomy.publish import items_of
+from taxonomy.rights import May, On, OutsideGrant, Rights
 from taxonomy.standardize import Problem, check_plan
 
 
@@ -32,24 +33,44 @@ def compare(
     plain: Callable[[str], str] = line_ends,
     full: bool = False,
     settle: Callable[[list[Entry]], Any] | None = None,
+    beyond: Items | None = None,
+    rights: Rights | None = None,
 ) -> list[Entry]:
     """What the written makes of the draft. `base`: what the draft was when it was written out, so that what others changed since stays.
 
-    `settle` may put the entries right, such as the positions of rules, before they are brought together with the draft.
+    `settle` may put the entries right, such as the positions of rules, before they are brought together with the draft. `beyond`:
+    the rest of the draft, which the person of `rights` may not read; what they may not change is wrong.
     """
     draft = draft_items() if draft is None else draft
     departments = set(Department.objects.values_list("pk", flat=True))
-    entries = read(written, draft, departments=departments, whole=whole, plain=plain, full=full)
+    entries = read(written, draft, departments=departments, whole=whole, plain=plain, full=full, beyond=beyond)
     if settle:
         settle(entries)
     if base is not None:
         entries = [entry for entry in entries if _beside(entry, base)]
+    if rights is not None:
+        mark_outside(entries, rights, draft | (beyond or {}))
     held = open_proposals([entry.item for entry in entries if entry.status in ("added", "changed", "removed")])
     for entry in entries:
         if proposal := held.get(entry.item):
             entry.status = "wrong"
             entry.troubles.append(Trouble("written.elsewhere", "", {"title": proposal.title, "who": str(proposal.author)}))
     return entries
+
+
+def mark_outside(entries: list[Entry], rights: Rights, draft: Items) -> None:
+    """What grants do not let the person change, as it stands or as it would be, is wrong."""
+    after = {item: one for item, one in (draft | chosen(entries, remove=True)).items() if one is not None}
+    sides = [On(rights, plan) for plan in (draft, after)] if rights.limited else []
+    for entry in entries:
+        if entry.status in ("added", "changed", "removed"):
+            try:
+                for on in sides:
+                    on.expect(May.PROPOSE, entry.item)
+            except OutsideGrant as error:
+                entry.status = "wrong"
+                told = {"names": ", ".join(error.names), "place": error.place}
+                entry.troubles.append(Trouble("written.outside", "", told) if error.item else Trouble("written.beyond"))
 
 
 def mark_of_draft() -> int:

@@ -33,6 +33,8 @@ TROUBLES: dict[str, Promise | str] = {
     "written.position": gettext_lazy("A position is a whole number, 0 or more."),
     "written.in_use": gettext_lazy("It cannot go: %(item)s still uses it. Let that one go too, or change it."),
     "written.elsewhere": gettext_lazy("“%(title)s” by %(who)s holds it already. Open that proposal and join as a co-author."),
+    "written.beyond": gettext_lazy("It is kept for others. Leave it out, or ask an administrator for the right."),
+    "written.outside": gettext_lazy("Only %(names)s may change it (%(place)s). Leave it out, or ask them for the change."),
     "written.also_changed": gettext_lazy("Somebody else changed it meanwhile; this replaces what they wrote."),
     "written.changed_meanwhile": gettext_lazy("Somebody else changed it meanwhile."),
     "written.gone_meanwhile": gettext_lazy("It was removed meanwhile; this brings it back."),

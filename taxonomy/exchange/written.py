@@ -96,20 +96,27 @@ def read(
     whole: Collection[str] = (),
     plain: Callable[[str], str] = line_ends,
     full: bool = False,
+    beyond: Items | None = None,
 ) -> list[Entry]:
     """What the written makes of the items of `base`, by kind and in its order; wrong ones with every reason.
 
     `whole`: kinds of which everything was written, so that what is missing goes. Two texts with the same `plain` are the same:
     what a format cannot carry changes nothing. `full`: a field that is not said has its default rather than staying as it is.
+    `beyond`: what the writer may not read: it stays as it is, may be referred to by uuid alone, and all must hold together with it.
     """
-    reader = _Reader(written, base, departments, plain, full)
+    beyond = beyond or {}
+    reader = _Reader(written, base, departments, plain, full, beyond)
     entries = [reader.entry(kind, key, fields) for kind in KINDS for key, fields in written.get(kind, {}).items()]
     found = {entry.item for entry in entries}
     for item, one in base.items():
         if one["kind"] in whole and item not in found:
             key = item if one["kind"] == "rule" else one["code"]
             entries.append(Entry(one["kind"], key, item, "removed", one, None))
-    _check_together(entries, base)
+    for entry in entries:
+        if entry.item in beyond:
+            entry.status = "wrong"
+            entry.troubles.append(Trouble("written.beyond"))
+    _check_together(entries, base | beyond)
     return entries
 
 
@@ -141,8 +148,11 @@ def _write_one(one: Definition, items: Items) -> Definition:
 
 
 class _Reader:
-    def __init__(self, written: Written, base: Items, departments: Collection[str], plain: Callable[[str], str], full: bool) -> None:
+    def __init__(
+        self, written: Written, base: Items, departments: Collection[str], plain: Callable[[str], str], full: bool, beyond: Items
+    ) -> None:
         self.base = base
+        self.beyond = beyond
         self.departments = departments
         self.plain = plain
         self.full = full
@@ -232,6 +242,8 @@ class _Reader:
             return None
         key = (kind, _text(value).lower())
         found = self.incoming.get(key) or self.by_code.get(key)
+        if found is None and self.beyond.get(key[1], {}).get("kind") == kind:
+            return key[1]
         if found is None:
             troubles.append(Trouble("written.no_such", name, {"code": value}))
         return found
@@ -323,6 +335,9 @@ def _mark(entries: list[Entry], problems: list[Problem]) -> bool:
             entry, trouble = by_item[target], Trouble("written.in_use", "", {"item": problem.item})
         elif problem.item in by_item:
             entry, trouble = by_item[problem.item], Trouble(problem.code, problem.path, dict(problem.values))
+        elif (other := str(problem.values.get("other"))) in by_item:
+            values = {name: value for name, value in problem.values.items() if name != "other"}
+            entry, trouble = by_item[other], Trouble(problem.code, problem.path, values)
         else:
             continue
         marked = True

@@ -7,14 +7,16 @@ from staff.models import Department, User
 from taxonomy.definition import Definition, Items, draft_items
 from taxonomy.exchange.formats import Choices, Exported, export_as, part_of, read_as, read_files
 from taxonomy.exchange.formats.found import LeftOut
+from taxonomy.exchange.take import mark_outside
 from taxonomy.exchange.written import Entry, Written, chosen, read
 from taxonomy.models import Proposal
 from taxonomy.propose import NothingChanged, propose_definitions
 from taxonomy.publish import items_of, newest
+from taxonomy.rights import On, Rights, rights_of
 
 
 class Looked(NamedTuple):
-    """What an upload would do: `written` is to be proposed, `base` the draft it was read against."""
+    """What an upload would do: `written` is to be proposed, `base` the draft it was read against, as far as the person may read it."""
 
     written: Written
     entries: list[Entry]
@@ -22,18 +24,18 @@ class Looked(NamedTuple):
     base: Items
 
 
-def look_at(format: str, uploads: list[tuple[str, bytes]], choices: Choices) -> Looked:
-    """Read files of a format against the draft; nothing is stored. Raises KeyError for an unknown format."""
+def look_at(format: str, uploads: list[tuple[str, bytes]], choices: Choices, *, by: User | None = None) -> Looked:
+    """Read files of a format against the draft; nothing is stored. Raises KeyError for an unknown format. `by`: who asks."""
     files, unread = read_files(uploads)
-    base, departments = draft_items(), _departments()
-    carried = read_as(format, files, base, choices=choices, departments=departments)
-    return Looked(carried.written, read(carried.written, base, departments=departments), unread + carried.left_out, base)
+    base, beyond, rights = _draft_of(by)
+    carried = read_as(format, files, base, choices=choices, departments=_departments())
+    return Looked(carried.written, _compare(carried.written, base, beyond, rights), unread + carried.left_out, base)
 
 
 def propose_written(written: Written, *, title: str, why: str, by: User) -> Proposal:
     """Propose what the written changes of the draft as it is now. Raises NothingChanged and what propose_definitions does."""
-    base = draft_items()
-    wanted = sound(read(written, base, departments=_departments()), base)
+    base, beyond, rights = _draft_of(by)
+    wanted = sound(_compare(written, base, beyond, rights), base | beyond)
     if not wanted:
         raise NothingChanged
     return propose_definitions(wanted, title=title, why=why, by=by)
@@ -59,6 +61,23 @@ def export_plan(
     closed = hidden(whole)
     items = {item: one for item, one in whole.items() if item not in closed}
     return export_as(format, part_of(items, category) if category else items, release.version if release else "")
+
+
+def _draft_of(person: User | None) -> tuple[Items, Items, Rights | None]:
+    """(what of the draft the person may read, the rest of it, their rights); all of it for nobody in particular."""
+    draft = draft_items()
+    if person is None:
+        return draft, {}, None
+    rights = rights_of(person)
+    hidden = On(rights, draft).hidden()
+    return {item: one for item, one in draft.items() if item not in hidden}, {item: draft[item] for item in hidden}, rights
+
+
+def _compare(written: Written, base: Items, beyond: Items, rights: Rights | None) -> list[Entry]:
+    entries = read(written, base, departments=_departments(), beyond=beyond)
+    if rights is not None:
+        mark_outside(entries, rights, base | beyond)
+    return entries
 
 
 def _departments() -> set[str]:
