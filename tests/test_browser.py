@@ -95,7 +95,7 @@ def test_failed_rows_are_downloaded_mended_and_sent_again(page: Page, live_serve
     upload(page, live_server.url, path)
     with page.expect_download() as download:
         page.click("a.tl-button[href*=failed-rows]")
-    failed = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text("utf-8"))))
+    failed = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text("utf-8-sig"))))
     assert [row["receipt_no"] for row in failed] == ["R2"]
     assert failed[0]["_reason"]
     failed[0]["qty"] = "2"
