@@ -56,6 +56,10 @@ class UploadForm(forms.Form):
 
 @admin.register(ImportRun)
 class ImportRunAdmin(ModelAdmin):
+    when_empty = _(
+        "An import brings in a file of events, such as last year's orders. Add one as a dry run first: it says what would "
+        "happen and stores nothing."
+    )
     list_display = [
         "file_name", "shown_status", "received", "accepted", "duplicate", "quarantined", "refused", "source", "started_by", "created_at",
     ]  # fmt: skip

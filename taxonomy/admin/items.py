@@ -26,6 +26,7 @@ NAMES = (("label_en", "label_zh_hans"), "description_en", "description_zh_hans")
 
 @admin.register(Category)
 class CategoryAdmin(GovernedAdmin):
+    when_empty = gettext_lazy("Categories sort the tags, such as Marketing or Customer service. Add the first one, then put tags into it.")
     list_display = ["indented", "code", "tag_count", "released_state"]
     search_fields = ["code", "label_en", "label_zh_hans"]
     autocomplete_fields = ["parent"]
@@ -83,6 +84,9 @@ class AttributeForm(WhyForm):
 
 @admin.register(Attribute)
 class AttributeAdmin(ShowsLookalikes):
+    when_empty = gettext_lazy(
+        "Attributes are what an event can say, such as price or order_id. Add those that several tags share, then choose them on the tags."
+    )
     form = AttributeForm
     list_display = ["label", "code", "type", "personal", "use_count", "released_state"]
     list_filter = ["type", "personal"]
@@ -171,6 +175,9 @@ class TagForm(WhyForm):
 
 @admin.register(Tag)
 class TagAdmin(ShowsLookalikes):
+    when_empty = gettext_lazy(
+        "Tags are the standard names of what customers do, such as purchase. Add the first one, or bring a workbook in under “In and out”."
+    )
     form = TagForm
     list_display = ["label", "code", "category", "owner", "shown_status", "attribute_count", "released_state"]
     list_filter = ["status", "owner", ("category", admin.RelatedOnlyFieldListFilter)]

@@ -203,6 +203,9 @@ def tried_for(request: HttpRequest, outcome: Tryout) -> Tryout:
 
 @admin.register(Source)
 class SourceAdmin(Trying):
+    when_empty = gettext_lazy(
+        "Sources are the systems that send events, such as a web shop or a till. Add the first one, then create a write key for it."
+    )
     form = SourceForm
     list_display = ["label", "code", "source_kind", "owner", "region", "rule_count", "released_state"]
     list_filter = ["source_kind", "owner"]
@@ -314,6 +317,10 @@ class RowInline(TabularInline):
 
 @admin.register(MappingRule)
 class MappingRuleAdmin(Trying):
+    when_empty = gettext_lazy(
+        "Mapping rules say how a source's own name becomes a tag, such as item_detail_view → product_view. A source that sends "
+        "the standard's names needs none. “Discovered” shows the names that need one."
+    )
     list_display = ["name", "condition", "tag", "source", "position", "released_state"]
     list_editable = ["position"]
     list_filter = [("source", admin.RelatedOnlyFieldListFilter), ("tag__category", admin.RelatedOnlyFieldListFilter)]
