@@ -86,6 +86,8 @@ LINES: tuple[Line, ...] = (
          "GET admin:taxonomy_source_rules", "POST admin:taxonomy_source_rules"),
     line("Standard", "move a rule", "taxonomy.change_mappingrule", "POST admin:taxonomy_source_move"),
     line("Standard", "search while choosing a tag", "taxonomy.view_tag", "GET admin:autocomplete"),
+    line("Standard", "be offered what the rows of a rule may fill", "taxonomy.view_mappingrule",
+         "GET admin:taxonomy_mappingrule_choices", "POST admin:taxonomy_mappingrule_choices"),
     line("Standard", "see what is named like a name being typed: tags", "taxonomy.view_tag", "POST admin:taxonomy_tag_similar"),
     line("Standard", "see what is named like a name being typed: attributes", "taxonomy.view_attribute", "POST admin:taxonomy_attribute_similar"),
     line("Standard", "read and print the dictionary, search in it, say what was read, follow an item", "taxonomy.view_tag",
