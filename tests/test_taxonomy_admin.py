@@ -236,3 +236,13 @@ def test_restoring_what_refers_to_something_deleted_says_why(steward):
     response = steward.post(reverse("admin:taxonomy_mappingrule_restore", args=[rule.pk, old.pk]), follow=True)
     assert [message.level_tag for message in response.context["messages"]] == ["error"]
     assert MappingRule.objects.get(pk=rule.pk).tag_id == rule.tag_id
+
+
+def test_before_a_tag_is_deleted_deprecating_it_is_offered(steward):
+    tag = Tag.objects.get(code="product_view")
+    change = reverse("admin:taxonomy_tag_change", args=[tag.pk])
+    page = steward.get(reverse("admin:taxonomy_tag_delete", args=[tag.pk])).content.decode()
+    assert f'href="{change}#id_status"' in page
+    many = steward.post(reverse("admin:taxonomy_tag_changelist"), {"action": "delete_selected", "_selected_action": [str(tag.pk)]})
+    assert 'role="note"' in many.content.decode()
+    assert Tag.objects.filter(pk=tag.pk).exists()

@@ -5,6 +5,7 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import TabularInline
@@ -186,6 +187,8 @@ class TagAdmin(ShowsLookalikes):
     autocomplete_fields = ["category", "successor"]
     inlines = [TagAttributeInline, RefinementInline, TagModeInline]
     actions = ["download_workbook"]
+    delete_confirmation_template = "taxonomy/delete_tag.html"
+    delete_selected_confirmation_template = "taxonomy/delete_tags.html"
     reading_actions = frozenset({"download_workbook"})
     fieldsets = (
         (None, {"fields": ("code", *NAMES, "synonyms")}),
@@ -194,6 +197,13 @@ class TagAdmin(ShowsLookalikes):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Tag]:
         return super().get_queryset(request).annotate(attribute_count=Count("uses"))
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        tag = self.get_object(request, object_id)
+        uses = tag_use([tag.pk]).get(tag.pk, {}) if tag else {}
+        place = reverse("admin:taxonomy_tag_change", args=[object_id]) + "#id_status"
+        told = {"events": sum(use.events for use in uses.values()), "change_url": place}
+        return super().delete_view(request, object_id, {**told, **(extra_context or {})})
 
     def use_of(self, item: Tag) -> dict[str, Any]:
         """What would have been held but for a mode; of a deprecated tag, who still sends it."""
