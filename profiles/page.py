@@ -17,6 +17,7 @@ from phonenumbers import timezone as phone_zones
 
 from profiles.charts import StackedBars, stacked_bars
 from profiles.models import Customer, Event, Link
+from profiles.money import is_money, money
 from profiles.summary import Summary
 from staff.masking import mask_identifier, mask_in_text, mask_phone
 from taxonomy.models import Attribute, Category, Source, Tag
@@ -126,7 +127,7 @@ def traits_shown(found: Summary, *, unmasked: bool) -> list[tuple[str, str]]:
     for code, value in found.traits.items():
         attribute = attributes.get(code)
         hidden = attribute is not None and attribute.personal in ("contact", "identity", "sensitive") and not unmasked
-        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        text = money(**value) if is_money(value) else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
         shown.append((attribute.label if attribute else code, _hidden(code, text) if hidden else text))
     return shown
 
@@ -150,9 +151,8 @@ def gist(event: Event, *, unmasked: bool) -> str:
     attributes = event.attributes or {}
     told = [str(attributes[code]) for code in _TELLING if attributes.get(code)]
     for code in ("amount", "price"):
-        money = attributes.get(code)
-        if isinstance(money, dict):
-            told.append(f"{money.get('amount')} {money.get('currency') or ''}".strip())
+        if is_money(paid := attributes.get(code)):
+            told.append(money(**paid))
             break
     text = " · ".join(told[:3])
     return text if unmasked else mask_in_text(text)

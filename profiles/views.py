@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 from profiles import page
 from profiles.lookup import find_customer
 from profiles.models import Customer, Event, Original
+from profiles.money import is_money, money
 from profiles.original import shown_original
 from profiles.summary import summary
 from profiles.timeline import Cursor, event_of, holder_of, timeline
@@ -83,6 +84,7 @@ def customer(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "identifiers": identifiers,
         "traits": page.traits_shown(found, unmasked=unmasked),
         "summary": found,
+        "sums": [money(total, currency) for currency, total in found.sums.items()],
         "charts": page.charts(found),
         "unmasked": unmasked,
         "category": request.GET.get("category", ""),
@@ -193,7 +195,7 @@ def _attributes(values: dict[str, Any], *, unmasked: bool) -> list[tuple[str, st
 
 
 def _shown(value: Any, *, unmasked: bool) -> str:
-    if isinstance(value, dict) and value.keys() == {"amount", "currency"}:
-        return f"{value['amount']} {value['currency'] or ''}".strip()
+    if is_money(value):
+        return money(**value)
     text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if unmasked else mask_in_text(text)
