@@ -151,7 +151,8 @@ def gist(event: Event, *, unmasked: bool) -> str:
     attributes = event.attributes or {}
     told = [str(attributes[code]) for code in _TELLING if attributes.get(code)]
     for code in ("amount", "price"):
-        if is_money(paid := attributes.get(code)):
+        paid: Any = attributes.get(code)
+        if is_money(paid):
             told.append(money(**paid))
             break
     text = " · ".join(told[:3])

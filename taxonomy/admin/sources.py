@@ -368,8 +368,8 @@ class MappingRuleAdmin(Trying):
         if not self.has_view_permission(request):
             raise PermissionDenied
         rights = rights_in(request)
-        tag = among(Tag.objects.all(), rights).filter(pk=_uuid_or_none(request.GET.get("tag", ""))).first()
-        source = sources_in(request).filter(pk=_uuid_or_none(request.GET.get("source", ""))).first()
+        tag = among(Tag.objects.all(), rights).filter(pk=_uuid(request.GET.get("tag", ""))).first()
+        source = sources_in(request).filter(pk=_uuid(request.GET.get("source", ""))).first()
         attributes = among(Attribute.objects.filter(uses__tag=tag), rights).order_by("code").distinct() if tag else ()
         targets = [
             *((one.code, one.label) for one in attributes),
@@ -400,12 +400,13 @@ class MappingRuleAdmin(Trying):
 
 def _next_position(source: Any) -> int:
     """After the last rule of the source."""
-    last = MappingRule.objects.filter(source=_uuid_or_none(str(source))).aggregate(last=Max("position"))["last"]
+    last = MappingRule.objects.filter(source=_uuid(str(source))).aggregate(last=Max("position"))["last"]
     return 0 if last is None else int(last) + 1
 
 
-def _uuid_or_none(written: str) -> UUID | None:
+def _uuid(written: str) -> UUID:
+    """The null uuid, which is nobody's, for what is none."""
     try:
         return UUID(written)
     except ValueError:
-        return None
+        return UUID(int=0)
