@@ -145,7 +145,7 @@ def test_the_command_prints_what_became_of_the_rows(source, tmp_path, capsys):
     head, *lines = capsys.readouterr().out.splitlines()
     assert head == f"a.csv · {source.label} · finished · dry run"
     told = {label.strip(): count for count, label in (line.strip().split("  ", 1) for line in lines if line.startswith(" "))}
-    assert (told["received"], told["accepted"], told["duplicate"], told["quarantined"]) == ("1,202", "1,199", "2", "1")
+    assert (told["received in all"], told["accepted"], told["duplicate"], told["quarantined"]) == ("1,202", "1,199", "2", "1")
     assert [count for label, count in told.items() if "(attribute.wrong_type)" in label] == ["1"]
 
 

@@ -87,7 +87,7 @@ class ImportRunAdmin(ModelAdmin):
         standing = standing_of(run)
         return standing, f"{STANDINGS[standing]} · {_('dry run')}" if run.dry_run else str(STANDINGS[standing])
 
-    @admin.display(description=_("received"))
+    @admin.display(description=_("received in all"))
     def received(self, run: Any) -> str:
         return intcomma(run.outcome.received)
 

@@ -65,7 +65,7 @@ Exit codes:
                 " · ".join([run.file_name, run.source.label, str(STANDINGS[standing]), *([_("dry run")] if run.dry_run else [])])
             )
             for label, count in (
-                (_("received"), found.received),
+                (_("received in all"), found.received),
                 (_("accepted"), found.counts["accepted"]),
                 (_("of these brought to the standard"), found.counts["changed"]),
                 (_("duplicate"), found.counts["duplicate"]),
