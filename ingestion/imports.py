@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -19,9 +19,10 @@ from uuid import UUID
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from ingestion.blocks import store_blocks
-from ingestion.doors.files import RESERVED, UNREAD, FileFormat, Record, UnreadableFile, blocks, cells_under, records, sniff, write_row
+from ingestion.doors.files import BOM, RESERVED, UNREAD, FileFormat, Record, UnreadableFile, blocks, cells_under, records, sniff, write_row
 from ingestion.models import ImportChunk, ImportRun
 from profiles.link import settle
 from staff.models import User
@@ -31,6 +32,8 @@ from taxonomy.standardize import decode_json, encode_json
 from taxonomy.violations import message_for
 
 COUNTS = ("accepted", "changed", "duplicate", "quarantined", "refused")
+# A run as it really stands: a worker that was killed leaves "running" behind.
+STANDINGS = {**dict(ImportRun.Status.choices), "stopped": _("stopped")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +100,38 @@ def is_idle(run: ImportRun) -> bool:
         return bool(cursor.fetchone()[0])
 
 
+def standing_of(run: ImportRun) -> str:
+    """One of STANDINGS. Stopped: what was stored is kept, and it can go on; failed: the file could not be read, or nothing could be stored."""
+    if run.error == "import.stopped" or (run.status == ImportRun.Status.RUNNING and is_idle(run)):
+        return "stopped"
+    return run.status
+
+
 def outcome(run: ImportRun) -> Outcome:
-    counts, causes = Counter[str](dict.fromkeys(COUNTS, 0)), Counter[str]()
-    for chunk_counts, chunk_causes in run.chunks.values_list("counts", "causes"):
-        counts.update(chunk_counts)
-        causes.update(chunk_causes)
-    return Outcome(sum(counts.values()) - counts["changed"], dict(counts), causes.most_common())
+    return outcomes([run])[run.pk]
+
+
+def outcomes(runs: Collection[ImportRun]) -> dict[UUID, Outcome]:
+    """What has become of several runs' records. One query."""
+    counts = {run.pk: Counter[str](dict.fromkeys(COUNTS, 0)) for run in runs}
+    causes = {run.pk: Counter[str]() for run in runs}
+    for run_id, chunk_counts, chunk_causes in ImportChunk.objects.filter(run__in=runs).values_list("run", "counts", "causes"):
+        counts[run_id].update(chunk_counts)
+        causes[run_id].update(chunk_causes)
+    return {
+        run: Outcome(sum(counts[run].values()) - counts[run]["changed"], dict(counts[run]), causes[run].most_common()) for run in counts
+    }
 
 
 def failed_rows(run: ImportRun) -> Iterator[bytes]:
-    """The file of the records that were held or refused, in the format they came in, with `_tagline_id` and `_reason`."""
+    """The file of the records that were held or refused, in the format they came in, with `_tagline_id` and `_reason`.
+
+    CSV begins with a byte order mark: without it Excel takes UTF-8 for the code page of its computer.
+    """
     file_format = FileFormat(**run.format)
     kept = [column for column in file_format.columns if column not in RESERVED]
     if file_format.kind == "csv":
-        yield write_row([*kept, *RESERVED], file_format.delimiter)
+        yield BOM + write_row([*kept, *RESERVED], file_format.delimiter)
     failed = groupby(_failures(run), key=lambda failure: failure[0])
     row, failures = next(failed, (0, iter(())))
     for block in blocks(Path(run.path), file_format):

@@ -45,13 +45,17 @@ class Difference:
 
 @dataclass(slots=True)
 class Trial:
-    """`accepted` and `held`: how many of each were tried, of how many there are in the period; differences by weight."""
+    """`accepted` and `held`: how many of each were tried, of how many there are in the period; differences by weight.
+
+    `tags`: the codes of those that either plan made of any of them.
+    """
 
     accepted: int
     accepted_in_all: int
     held: int
     held_in_all: int
     differences: list[Difference]
+    tags: set[str]
 
     def count(self, outcome: Outcome) -> int:
         return sum(one.count for one in self.differences if one.outcome == outcome)
@@ -61,12 +65,14 @@ def try_plan(before: Plan, after: Plan, *, since: datetime, sources: Collection[
     """Read the newest events since then, accepted and held, under both plans. `sources`: only theirs; none: all."""
     old, new = ({source.uuid: source for source in plan.sources.values()} for plan in (before, after))
     found: dict[tuple[Outcome, str, str, str], Difference] = {}
+    tags: set[str] = set()
     tried = {Event.Standing.COUNTED: 0, Event.Standing.HELD: 0}
     for standing in tried:
         for event in _sample(standing, since, sources, sample):
             tried[standing] += 1
             first = _read(event, old.get(str(event.source)), before)
             second = _read(event, new.get(str(event.source)), after)
+            tags.update(one.tag_code for one in (first, second) if one is not None and one.tag_code)
             if (outcome := _outcome(first, second)) is not None:
                 _note(found, outcome, event, first, second, is_held=standing == Event.Standing.HELD)
     tallies = Tally.objects.filter(received_at__gte=since)
@@ -79,6 +85,7 @@ def try_plan(before: Plan, after: Plan, *, since: datetime, sources: Collection[
         tried[Event.Standing.HELD],
         held.count(),
         sorted(found.values(), key=lambda one: (OUTCOMES.index(one.outcome), -one.count)),
+        tags,
     )
 
 

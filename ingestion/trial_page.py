@@ -50,8 +50,24 @@ def trial(request: HttpRequest, proposal_id: int) -> HttpResponse:
     if not context["problems"]:
         done = try_plan(compile_plan(before), compile_plan(after), since=timezone.now() - timedelta(days=days), sources=sources)
         done.differences = _readable(done.differences, before | after, hidden)
+        concerned = _tags_of(proposal, before, after) - hidden
+        absent = sorted(names[tag]["code"] for tag in concerned if names[tag]["code"] not in done.tags)
+        context |= {"absent": absent, "none_concerned": bool(concerned) and len(absent) == len(concerned)}
         context |= {"trial": done, "groups": _groups(done), "may_open": request.user.has_perm("profiles.view_event")}
     return render(request, "ingestion/_trial.html", context)
+
+
+def _tags_of(proposal: Proposal, *plans: Items) -> set[str]:
+    """The tags that a proposal is about: those it changes, those of its rules, those that use its attributes."""
+    changed = {str(item) for item in proposal.items.values_list("item", flat=True)}
+    found: set[str] = set()
+    for plan in plans:
+        for item, one in plan.items():
+            if one["kind"] == "tag" and (item in changed or any(use["attribute"] in changed for use in one.get("attributes") or [])):
+                found.add(item)
+            elif one["kind"] == "rule" and item in changed:
+                found.add(one["tag"])
+    return found
 
 
 def _readable(differences: list[Difference], names: Items, hidden: set[str]) -> list[Difference]:

@@ -15,7 +15,7 @@ FILE_PROBLEMS: dict[str, Promise | str] = {
     "file.record_too_long": _("A row does not end within 16 MB. Look for a quotation mark that is not closed."),
     "file.json_array": _("The file is one JSON list. Write one JSON object a line instead, such as with: jq -c '.[]' FILE."),
     "file.line_ends": _("The lines end in the way of old Macs. Save the file as CSV UTF-8 with other line ends, then upload it again."),
-    "import.stopped": _("The import was stopped by an error of ours. What was stored is kept; press “Go on”."),
+    "import.stopped": _("The import stopped before its end. What was stored is kept; press “Go on”, or run the command again."),
     "release.none": _("No standard has been published yet. Publish one, then start the import again."),
     "source.unreleased": _("The source is not in the published standard yet. Publish it, then start the import again."),
 }

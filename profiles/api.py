@@ -148,7 +148,13 @@ class TimelineFilter(django_filters.FilterSet):
 
 
 class LookupView(CustomerAPI):
-    @extend_schema(operation_id="lookup_customer", request=LookupSerializer, responses=FoundSerializer)
+    @extend_schema(
+        operation_id="lookup_customer",
+        summary="Find a customer by phone",
+        tags=["Customers"],
+        request=LookupSerializer,
+        responses=FoundSerializer,
+    )
     def post(self, request: Request) -> Response:
         """Find a customer's public id by phone. A POST, so that the number is in no address."""
         asked = LookupSerializer(data=request.data)
@@ -165,7 +171,7 @@ class LookupView(CustomerAPI):
 
 
 class CustomerView(CustomerAPI):
-    @extend_schema(operation_id="read_customer", responses=CustomerSerializer)
+    @extend_schema(operation_id="read_customer", summary="Read a customer", tags=["Customers"], responses=CustomerSerializer)
     def get(self, request: Request, public_id: UUID) -> Response:
         """Who a customer is and how much they did."""
         one = self.customer(public_id)
@@ -201,6 +207,8 @@ def _identifier(link: Link, *, unmasked: bool) -> dict[str, Any]:
 class TimelineView(CustomerAPI):
     @extend_schema(
         operation_id="read_timeline",
+        summary="Read a customer's events",
+        tags=["Customers"],
         parameters=[
             *[OpenApiParameter(name, str, description=str(one.extra["help_text"])) for name, one in TimelineFilter.base_filters.items()],
             OpenApiParameter("after", str, description="`next` of the page before."),

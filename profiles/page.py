@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from profiles.charts import StackedBars, stacked_bars
 from profiles.models import Customer, Event, Link
+from profiles.money import is_money, money
 from profiles.readable import Readable
 from profiles.summary import Summary
 from staff.masking import mask_identifier, mask_in_text, mask_phone
@@ -138,7 +139,7 @@ def traits_shown(found: Summary, *, unmasked: bool, readable: Readable | None = 
             continue
         attribute = attributes.get(code)
         hidden = attribute is not None and attribute.personal in ("contact", "identity", "sensitive") and not unmasked
-        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        text = money(**value) if is_money(value) else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
         shown.append((attribute.label if attribute else code, _hidden(code, text) if hidden else text))
     return shown
 
@@ -162,9 +163,9 @@ def gist(event: Event, *, unmasked: bool) -> str:
     attributes = event.attributes or {}
     told = [str(attributes[code]) for code in _TELLING if attributes.get(code)]
     for code in ("amount", "price"):
-        money = attributes.get(code)
-        if isinstance(money, dict):
-            told.append(f"{money.get('amount')} {money.get('currency') or ''}".strip())
+        paid: Any = attributes.get(code)
+        if is_money(paid):
+            told.append(money(**paid))
             break
     text = " · ".join(told[:3])
     return text if unmasked else mask_in_text(text)

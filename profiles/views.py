@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST
 from profiles import page
 from profiles.lookup import find_customer
 from profiles.models import Customer, Event, Original
+from profiles.money import is_money, money
 from profiles.original import shown_original
 from profiles.readable import Readable, readable_to
 from profiles.summary import summary
@@ -87,6 +88,7 @@ def customer(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "identifiers": identifiers,
         "traits": page.traits_shown(found, unmasked=unmasked, readable=readable),
         "summary": found,
+        "sums": [money(total, currency) for currency, total in found.sums.items()],
         "charts": page.charts(found, readable),
         "unmasked": unmasked,
         "category": request.GET.get("category", ""),
@@ -201,7 +203,7 @@ def _attributes(values: dict[str, Any], *, unmasked: bool, readable: Readable | 
 
 
 def _shown(value: Any, *, unmasked: bool) -> str:
-    if isinstance(value, dict) and value.keys() == {"amount", "currency"}:
-        return f"{value['amount']} {value['currency'] or ''}".strip()
+    if is_money(value):
+        return money(**value)
     text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if unmasked else mask_in_text(text)

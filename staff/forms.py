@@ -38,7 +38,9 @@ def zone_choices() -> Iterator[tuple[str, object]]:
 
 class LoginForm(AuthenticationForm):
     error_messages = {
-        "invalid_login": _("This e-mail and password do not belong together. Check both, or set a new password by e-mail."),
+        "invalid_login": _(
+            "This e-mail and password do not belong together. Check both, or set a new password by the second button below."
+        ),
         "inactive": _("This account is switched off. Ask an administrator to switch it on."),
     }
 

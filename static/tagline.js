@@ -76,3 +76,17 @@ async function fill(place, asked) {
     place.textContent = error.message;
   }
 }
+
+// The admin's lists on a phone show a row as a card: each cell is told the name of its column.
+document.addEventListener("DOMContentLoaded", () => {
+  const list = document.getElementById("result_list");
+  const names = [...(list?.tHead.rows[0].cells ?? [])].map((cell) => cell.querySelector(".text")?.textContent.trim() ?? "");
+  for (const row of list?.querySelectorAll(".data-row") ?? []) {
+    const cells = [...row.cells];
+    cells.find((cell) => !cell.matches(".action-checkbox"))?.classList.add("tl-first");
+    cells.forEach((cell, at) => {
+      if (names[at]) cell.dataset.label = names[at];
+      cell.classList.toggle("tl-none", !cell.firstElementChild && ["", "-"].includes(cell.textContent.trim()));
+    });
+  }
+});

@@ -15,4 +15,7 @@ document.addEventListener("click", async (event) => {
     shown.textContent = shown.dataset.failed;
   }
   button.disabled = false;
+  shown.tabIndex = -1;
+  shown.focus({ preventScroll: true });
+  shown.scrollIntoView({ block: "center" });
 });

@@ -121,7 +121,7 @@ def test_failed_rows_are_downloaded_mended_and_sent_again(page: Page, live_serve
     assert figures == [number, number - 3, number - 3, 0, 3, 0]
     with page.expect_download() as download:
         page.click("a.tl-button[href*=failed-rows]")
-    failed = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text("utf-8"))))
+    failed = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text("utf-8-sig"))))
     assert [row["receipt_no"] for row in failed] == [f"R{n}" for n in wrong]
     assert all(row["_reason"] for row in failed)
     mended = tmp_path / "mended.csv"
@@ -294,3 +294,24 @@ def enter(page: Page, url: str) -> None:
     with page.expect_navigation(url=url):
         page.keyboard.press("Enter")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), url
+
+
+def test_a_rule_is_written_with_what_is_offered_and_what_it_does_is_in_view(page: Page, live_server):
+    till = Source.objects.get(code="till")
+    page.goto(f"{live_server.url}/admin/taxonomy/mappingrule/add/")
+    source = till.label_en if page.locator("html").get_attribute("lang") == "en" else till.label_zh_hans
+    for name, typed, shown in (("source", "till", source), ("tag", "product_view", "(product_view)")):
+        page.click(f".field-{name} .select2-selection")
+        page.fill(".select2-search__field", typed)
+        page.click(f".select2-results__option:has-text('{shown}')")
+    page.wait_for_function("document.querySelector('#rule-targets option[value=product_id]')")
+    assert page.locator("#rule-targets option[value='$phone']").count() == 1
+    assert int(page.input_value("[name=position]")) == max(till.rules.values_list("position", flat=True)) + 1
+    page.fill("[name=name]", "LOOK")
+    page.fill("#try-record", json.dumps({"event": "LOOK", "phone": "13800138000", "product_id": "S1"}))
+    page.evaluate("window.scrollTo(0, 0); document.querySelector('[data-try] button').click()")
+    page.wait_for_selector("[data-tried] .tl-state")
+    page.wait_for_function("document.activeElement.matches('[data-tried]')")
+    box = page.locator("[data-tried] .tl-state").bounding_box()
+    assert box is not None
+    assert 0 < box["y"] < 900

@@ -101,7 +101,7 @@ def test_an_interrupted_import_ends_as_if_never_interrupted(source, tmp_path, mo
 def test_failed_rows_come_back_and_mended_ones_close_the_held(source, tmp_path):
     path = write(tmp_path / "a.csv", rows(5, quantity={1: "two", 3: "three"}))
     run = imported(path, source)
-    back = list(csv.DictReader(io.StringIO(b"".join(failed_rows(run)).decode())))
+    back = list(csv.DictReader(io.StringIO(b"".join(failed_rows(run)).decode("utf-8-sig"))))
     assert [row["order_id"] for row in back] == ["o1", "o3"]
     assert all(row["_tagline_id"] and "attributes.quantity" in row["_reason"] for row in back)
     for row in back:
@@ -110,6 +110,17 @@ def test_failed_rows_come_back_and_mended_ones_close_the_held(source, tmp_path):
     assert outcome(imported(mended, source)).counts["accepted"] == 2
     assert not QuarantineReason.objects.filter(open=True).exists()
     assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == 5
+
+
+def test_failed_rows_in_chinese_open_in_excel_and_come_back_as_they_are(source, tmp_path):
+    path = write(tmp_path / "a.csv", [[*row, "有机纯牛奶"] for row in rows(2, quantity={1: "两盒"})], [*HEADER, "商品"])
+    back = b"".join(failed_rows(imported(path, source)))
+    assert back.startswith("\ufeffid,".encode())
+    (tmp_path / "mended.csv").write_bytes(back.replace("两盒".encode(), b"2"))
+    run = imported(tmp_path / "mended.csv", source)
+    assert run.format["columns"][0] == "id"
+    assert outcome(run).counts["accepted"] == 1
+    assert not QuarantineReason.objects.filter(open=True).exists()
 
 
 def test_a_dry_run_reports_and_stores_nothing(source, tmp_path):
@@ -127,11 +138,31 @@ def test_the_command_imports_gzip_and_prints_json(source, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["accepted"] == 7
 
 
+def test_the_command_prints_what_became_of_the_rows(source, tmp_path, capsys):
+    call_command(
+        "import_events", str(write(tmp_path / "a.csv", [*rows(1200, quantity={3: "many"}), *rows(2)])), source="files", dry_run=True
+    )
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head == f"a.csv · {source.label} · finished · dry run"
+    told = {label.strip(): count for count, label in (line.strip().split("  ", 1) for line in lines if line.startswith(" "))}
+    assert (told["received in all"], told["accepted"], told["duplicate"], told["quarantined"]) == ("1,202", "1,199", "2", "1")
+    assert [count for label, count in told.items() if "(attribute.wrong_type)" in label] == ["1"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "a,a\n1,2\n"], ids=["empty", "a list", "a column twice"])
+def test_the_command_fails_where_the_file_cannot_be_read(source, tmp_path, text):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(CommandError) as told:
+        call_command("import_events", str(tmp_path / "a.csv"), source="files")
+    assert told.value.returncode == 1
+    assert not ImportRun.objects.exists()
+
+
 def test_rows_of_another_width_are_refused_and_come_back_under_their_columns(source, tmp_path):
     path = write(tmp_path / "a.csv", [*rows(2), [*rows(1)[0], "one too many"], ["m9", "purchase"]])
     run = imported(path, source)
     assert outcome(run).counts["refused"] == 2
-    header, long, short = csv.reader(io.StringIO(b"".join(failed_rows(run)).decode()))
+    header, long, short = csv.reader(io.StringIO(b"".join(failed_rows(run)).decode("utf-8-sig")))
     assert header == [*HEADER, "_tagline_id", "_reason"]
     assert long[: len(HEADER)] == rows(1)[0]
     assert long[-1] == "one too many"

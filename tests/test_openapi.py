@@ -46,6 +46,15 @@ def read_token(db):
     return secret
 
 
+def test_every_operation_has_a_short_summary_and_stands_under_a_heading():
+    from drf_spectacular.generators import SchemaGenerator
+
+    operations = [one for path in SchemaGenerator().get_schema(public=True)["paths"].values() for one in path.values()]
+    assert len(operations) >= 9
+    assert {one["operationId"]: one.get("tags") for one in operations if one.get("tags") not in (["Events"], ["Plan"], ["Customers"])} == {}
+    assert [one["operationId"] for one in operations if not 5 < len(one.get("summary", "")) <= 40] == []
+
+
 def test_the_description_is_valid():
     call_command("spectacular", validate=True, fail_on_warn=True, stdout=io.StringIO())
 

@@ -142,3 +142,33 @@ def test_two_rules_without_condition_on_one_name_are_refused_in_words(client, st
     answer = client.post(reverse("admin:taxonomy_mappingrule_add"), form(website, Tag.objects.get(code="product_view")))
     assert "unconditional rule for exactly this name already" in answer.content.decode()
     assert MappingRule.objects.filter(name="odd_name").count() == 1
+
+
+def test_a_new_rule_comes_last_and_its_rows_are_offered_the_tag_s_attributes(client, steward, website):
+    rule(website, "late", position=77)
+    page = client.get(f"{reverse('admin:taxonomy_mappingrule_add')}?source={website.pk}")
+    assert page.context["adminform"].form["position"].value() == 78
+    tag = Tag.objects.get(code="product_view")
+    offered = client.get(reverse("admin:taxonomy_mappingrule_choices"), {"tag": tag.pk, "source": website.pk}).json()
+    assert offered["position"] == 78
+    targets = [value for value, _label in offered["targets"]]
+    assert {*tag.uses.values_list("attribute__code", flat=True)} | {"$phone", "$identifiers.email"} <= {*targets}
+    assert "order_id" not in targets
+    nothing = client.get(reverse("admin:taxonomy_mappingrule_choices"), {"tag": "x", "source": ""}).json()
+    assert nothing == {"targets": [], "position": 0}
+
+
+def test_what_may_not_be_read_is_not_offered(client, website):
+    from django.contrib.auth.models import Group
+
+    from staff.roles import ensure_roles
+    from taxonomy.models import Grant
+
+    ensure_roles()
+    sales = User.objects.create_user("rita@tagline.example", "x", department_id="sales")
+    sales.groups.add(Group.objects.get(name="marketer"))
+    tag = Tag.objects.get(code="product_view")
+    Grant.objects.create(department_id="service", may="read", category=tag.category)
+    client.force_login(sales, "django.contrib.auth.backends.ModelBackend")
+    offered = client.get(reverse("admin:taxonomy_mappingrule_choices"), {"tag": tag.pk, "source": website.pk}).json()
+    assert offered["targets"] == []

@@ -110,7 +110,11 @@ def test_after_too_many_wrong_passwords_the_account_is_closed_with_a_page_that_s
         answer = log_in(client, "li@example.com", "wrong")
     assert answer.status_code == 429
     assert reverse("admin_password_reset") in answer.content.decode()
-    assert log_in(client, "LI@example.com").status_code == 429
+    until = answer.context["until"]
+    assert timedelta(minutes=14) < until - timezone.now() <= timedelta(minutes=15)
+    assert answer.context["minutes"] == 15
+    again = log_in(client, "LI@example.com")
+    assert (again.status_code, again.context["until"]) == (429, until)  # trying further does not put it off
 
 
 def test_a_colleague_at_the_same_address_is_not_locked_out_with_them(client, make_user, settings):

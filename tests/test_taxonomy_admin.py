@@ -7,8 +7,11 @@ from django.core.exceptions import ValidationError
 from django.urls import reverse
 from django.utils import timezone
 
+from ingestion.pipeline import Incoming, receive
+from ingestion.rollup import roll_up
 from staff.models import User
 from taxonomy.admin.lines import ConstraintsField, GroupsField
+from taxonomy.current import current
 from taxonomy.definition import definition
 from taxonomy.history import record_revision
 from taxonomy.models import Attribute, Category, MappingRule, Proposal, Release, Revision, Source, Tag
@@ -236,3 +239,18 @@ def test_restoring_what_refers_to_something_deleted_says_why(steward):
     response = steward.post(reverse("admin:taxonomy_mappingrule_restore", args=[rule.pk, old.pk]), follow=True)
     assert [message.level_tag for message in response.context["messages"]] == ["error"]
     assert MappingRule.objects.get(pk=rule.pk).tag_id == rule.tag_id
+
+
+def test_before_a_tag_is_deleted_deprecating_it_is_offered(steward):
+    tag = Tag.objects.get(code="product_view")
+    sent = {"id": "1", "event": "product_view", "phone": "+8613800138000", "attributes": {"product_id": "p"}}
+    now = timezone.now()
+    receive([Incoming(json.dumps(sent).encode())], source_code="website", door="api", received_at=now, current=current())
+    roll_up(now)
+    change = reverse("admin:taxonomy_tag_change", args=[tag.pk])
+    page = steward.get(reverse("admin:taxonomy_tag_delete", args=[tag.pk])).content.decode()
+    assert f'href="{change}#id_status"' in page
+    assert "1 event of this tag has arrived so far." in page
+    many = steward.post(reverse("admin:taxonomy_tag_changelist"), {"action": "delete_selected", "_selected_action": [str(tag.pk)]})
+    assert 'role="note"' in many.content.decode()
+    assert Tag.objects.filter(pk=tag.pk).exists()

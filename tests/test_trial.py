@@ -80,6 +80,23 @@ def test_only_the_days_and_sources_chosen_are_tried(items):
     assert tried(items, items, sample=0).accepted == 0
 
 
+def test_its_page_explains_why_nothing_would_change(items, client):
+    login = uuid_of(items, "tag", "login")
+    apply_definition(login, items[login] | {"label_en": "Sign in"})
+    root = User.objects.create_superuser("root@example.com", "x")
+    place = reverse("trial", args=[propose([login], title="t", why="w", by=root).pk])
+    client.force_login(root)
+
+    def told() -> str:
+        return client.post(place, {"days": "7", "sources": ""}).content.decode()
+
+    assert "Nothing arrived in these days" in told()
+    send([{"id": "p", "event": "product_view", "attributes": {"product_id": "p"}}])
+    assert "no recent events of this tag: login" in told()
+    send([{"id": "l", "event": "login"}])
+    assert "read as before" in told()
+
+
 def test_its_page_tells_and_stores_nothing(items, client):
     send([{"id": str(n), "event": "login"} for n in range(3)])
     login = uuid_of(items, "tag", "login")

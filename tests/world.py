@@ -88,7 +88,7 @@ def make_world() -> dict[str, Any]:
     unknown = Discovered.objects.create(source=source, kind="name", name="nobodyKnows", count=1, first_at=now, last_at=now, written_at=now)
     common |= {
         "discovered_id": unknown.pk, "code": "product_view", "kind": "tag", "upload_id": UUID(int=0),
-        "item_id": tag.pk, "version": "1.0.0", "before": "1.0.0", "after": "1.0.0", "key": secret, "call": "track",
+        "item_id": tag.pk, "source_id": source.pk, "version": "1.0.0", "before": "1.0.0", "after": "1.0.0", "key": secret, "call": "track",
     }  # fmt: skip
     special["dictionary_attribute", "code"], special["dictionary_source", "code"] = "product_id", "website"
     special["admin:source_health", "item_id"] = source.pk

@@ -7,9 +7,10 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -19,17 +20,23 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
-from ingestion.doors.files import UnreadableFile
-from ingestion.imports import failed_rows, is_idle, outcome, take_file
+from ingestion.doors.files import BOM, UnreadableFile
+from ingestion.imports import STANDINGS, failed_rows, outcome, outcomes, standing_of, take_file
 from ingestion.jobs import import_file
 from ingestion.models import ImportRun
+from ingestion.sample import sample_of
 from ingestion.words import file_problem
 from staff.access import log_access
 from staff.masking import may_see_personal
 from staff.models import AccessLog, User
-from taxonomy.admin.limits import of_sources_in, sources_in
+from taxonomy.admin.limits import hidden_in, of_sources_in, sources_in
+from taxonomy.dictionary.sheets import rule_sheets, source_sheet
+from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.models import Source
 from taxonomy.violations import title_for
+
+# More columns than these make a list that nobody reads; the source's page in the dictionary has them all.
+_ROWS_SHOWN = 40
 
 
 class UploadForm(forms.Form):
@@ -42,24 +49,63 @@ class UploadForm(forms.Form):
         help_text=_("CSV with a header line, or one JSON object a line; as it is, or packed with gzip or zstd. Any size."),
     )  # fmt: skip
     dry_run = forms.BooleanField(
-        label=_("Try only"), required=False, widget=UnfoldBooleanSwitchWidget,
+        label=_("Dry run"), required=False, widget=UnfoldBooleanSwitchWidget,
         help_text=_("Report what would happen and store nothing."),
     )  # fmt: skip
 
 
 @admin.register(ImportRun)
 class ImportRunAdmin(ModelAdmin):
-    list_display = ["file_name", "source", "shown_status", "dry_run", "started_by", "created_at"]
+    when_empty = _(
+        "An import brings in a file of events, such as last year's orders. Add one as a dry run first: it says what would "
+        "happen and stores nothing."
+    )
+    list_display = [
+        "file_name", "shown_status", "received", "accepted", "duplicate", "quarantined", "refused", "source", "started_by", "created_at",
+    ]  # fmt: skip
     list_filter = ["status", ("source", admin.RelatedOnlyFieldListFilter), "dry_run"]
+    list_per_page = 25
     list_select_related = ["source", "started_by"]
     search_fields = ["file_name"]
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return of_sources_in(super().get_queryset(request), request)
 
-    @display(description=_("status"), label={"waiting": "info", "running": "info", "finished": "success", "failed": "danger"})
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The page's rows, each told what became of its records. One query."""
+        changes = super().get_changelist_instance(request)
+        found = outcomes(rows := list(changes.result_list))
+        for row in rows:
+            row.outcome = found[row.pk]
+        return changes
+
+    @display(
+        description=_("status"),
+        label={"waiting": "info", "running": "info", "finished": "success", "stopped": "warning", "failed": "danger"},
+    )
     def shown_status(self, run: ImportRun) -> tuple[str, str]:
-        return run.status, run.get_status_display()
+        standing = standing_of(run)
+        return standing, f"{STANDINGS[standing]} · {_('dry run')}" if run.dry_run else str(STANDINGS[standing])
+
+    @admin.display(description=_("received in all"))
+    def received(self, run: Any) -> str:
+        return intcomma(run.outcome.received)
+
+    @admin.display(description=_("accepted"))
+    def accepted(self, run: Any) -> str:
+        return _count(run, "accepted")
+
+    @admin.display(description=_("duplicate"))
+    def duplicate(self, run: Any) -> str:
+        return _count(run, "duplicate")
+
+    @admin.display(description=_("quarantined"))
+    def quarantined(self, run: Any) -> str:
+        return _count(run, "quarantined")
+
+    @admin.display(description=_("refused"))
+    def refused(self, run: Any) -> str:
+        return _count(run, "refused")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -72,6 +118,8 @@ class ImportRunAdmin(ModelAdmin):
         return [
             path("<uuid:run_id>/progress/", view(self.progress_view), name="ingestion_importrun_progress"),
             path("<uuid:run_id>/failed-rows/", view(self.failed_rows_view), name="ingestion_importrun_failed_rows"),
+            path("about/<uuid:source_id>/", view(self.about_view), name="ingestion_importrun_about"),
+            path("sample/<uuid:source_id>/", view(self.sample_view), name="ingestion_importrun_sample"),
             *super().get_urls(),
         ]
 
@@ -101,12 +149,13 @@ class ImportRunAdmin(ModelAdmin):
             import_file.defer(run_id=str(run.pk))
             messages.info(request, _("The import goes on where it stopped."))
             return HttpResponseRedirect(request.path)
+        shown = _shown(run)
         context = {
             **self.admin_site.each_context(request),
             "title": run.file_name,
             "opts": self.opts,
-            "may_go_on": self.has_add_permission(request) and _may_go_on(run),
-            **_shown(run),
+            "may_go_on": self.has_add_permission(request) and shown["standing"] in ("stopped", "failed"),
+            **shown,
         }
         return TemplateResponse(request, "ingestion/import.html", context)
 
@@ -126,6 +175,43 @@ class ImportRunAdmin(ModelAdmin):
         answer = StreamingHttpResponse(failed_rows(run), content_type="application/octet-stream")
         answer.headers["Content-Disposition"] = f"attachment; filename=\"failed.{ending}\"; filename*=UTF-8''{_quoted(name)}"
         return answer
+
+    def about_view(self, request: HttpRequest, source_id: UUID) -> HttpResponse:
+        """What a file of the source looks like, as an HTML fragment for the upload page."""
+        item, known = self._released(request, source_id)
+        if known is None:
+            return TemplateResponse(request, "ingestion/_about_files.html", {})
+        rows = [row for rule in rule_sheets(known.rules_of[item], known) for row in rule["rows"] if row["path"]]
+        read = {(row["path"], row["code"]): row for row in rows}
+        context = {
+            "sheet": source_sheet(item, known, {}),
+            "preset": (known.items[item].get("envelope") or {}).get("preset") or "tagline",
+            "rows": list(read.values())[:_ROWS_SHOWN],
+            "more": max(0, len(read) - _ROWS_SHOWN),
+            "sample": sample_of(item, known),
+            "source_id": source_id,
+            "may_read_dictionary": request.user.has_perm("taxonomy.view_tag"),
+        }
+        return TemplateResponse(request, "ingestion/_about_files.html", context)
+
+    def sample_view(self, request: HttpRequest, source_id: UUID) -> HttpResponse:
+        item, known = self._released(request, source_id)
+        sample = sample_of(item, known) if known else None
+        if known is None or sample is None or not sample.text:
+            raise Http404
+        text = (BOM if sample.kind == "csv" else b"") + sample.text.encode()
+        answer = HttpResponse(text, content_type="application/octet-stream")
+        answer.headers["Content-Disposition"] = f'attachment; filename="{known.items[item]["code"]}-sample.{sample.kind}"'
+        return answer
+
+    def _released(self, request: HttpRequest, source_id: UUID) -> tuple[str, Standard | None]:
+        """The source's uuid, and the released standard as far as the person may read it; None where the source is not in it."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        get_object_or_404(sources_in(request), pk=source_id)
+        known, item = standard(), str(source_id)
+        hidden = hidden_in(request, known.items) if known else set()
+        return item, known.without(hidden) if known and item in known.items and item not in hidden else None
 
     def _run(self, request: HttpRequest, run_id: UUID) -> ImportRun:
         if not self.has_view_permission(request):
@@ -148,24 +234,26 @@ def _take(cleaned: dict[str, Any], request: HttpRequest) -> ImportRun:
         )
 
 
-def _may_go_on(run: ImportRun) -> bool:
-    """A run that failed, or that began and nobody is at work on: its worker was killed for good, or its job ended."""
-    return run.status == ImportRun.Status.FAILED or (run.status == ImportRun.Status.RUNNING and is_idle(run))
+def _count(run: Any, verdict: str) -> str:
+    return intcomma(run.outcome.counts[verdict])
 
 
 def _shown(run: ImportRun) -> dict[str, Any]:
     found = outcome(run)
     failed = found.counts["quarantined"] + found.counts["refused"]
+    standing = standing_of(run)
     return {
         "run": run,
-        "done": run.status in (ImportRun.Status.FINISHED, ImportRun.Status.FAILED),
+        "standing": standing,
+        "standing_label": STANDINGS[standing],
+        "done": standing in ("finished", "stopped", "failed"),
         "percent": 100 if run.status == ImportRun.Status.FINISHED else min(99, 100 * run.read_bytes // max(run.size_bytes, 1)),
         "received": found.received,
         "counts": found.counts,
         "causes": [(code, title_for(code), count) for code, count in found.causes],
         "failed": failed,
         "failed_words": ngettext("%(n)d row failed", "%(n)d rows failed", failed) % {"n": failed},
-        "problem": file_problem(run.error, {}) if run.error else "",
+        "problem": file_problem(run.error or "import.stopped", {}) if standing in ("stopped", "failed") else "",
     }
 
 

@@ -29,6 +29,7 @@ class RotateForm(forms.Form):
 class WriteKeyAdmin(OneButton):
     """The keys sources send with. A secret is shown once, when it is made."""
 
+    when_empty = _("A write key lets a source send events. Add one for each source; it is shown once.")
     list_display = ["source", "name", "hint_shown", "kind", "state", "per_second", "last_used_at"]
     list_filter = [("source", admin.RelatedOnlyFieldListFilter), "test"]
     list_select_related = ["source"]

@@ -46,6 +46,7 @@ class SubscriberForm(forms.ModelForm):
 class SubscriberAdmin(OneButton):
     """The systems that are told by webhook. A secret is shown once, when it is made."""
 
+    when_empty = _("A webhook tells another system when something happens here, such as a release. Add its address, then send a test.")
     form = SubscriberForm
     list_display = ["name", "host", "state", "last_taken_at", "created_at"]
     search_fields = ["name", "url"]
@@ -162,6 +163,7 @@ class AttemptInline(TabularInline):
 class DispatchAdmin(ModelAdmin):
     """What was sent by webhook, with every attempt."""
 
+    when_empty = _("Every message to a webhook is listed here with its answer. Add a webhook, then send it a test.")
     list_display = ["created_at", "subscriber", "event", "state_shown", "attempts", "next_at"]
     list_filter = ["subscriber", "state"]
     list_select_related = ["subscriber"]

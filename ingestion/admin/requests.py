@@ -1,4 +1,5 @@
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from ingestion.models import FailedRequest
@@ -9,6 +10,7 @@ from taxonomy.admin.limits import of_sources_in
 class FailedRequestAdmin(ModelAdmin):
     """Requests that failed as a whole: a wrong key, no JSON, too many at once."""
 
+    when_empty = _("Requests that were refused as a whole are counted here, such as those with a wrong key. None so far.")
     list_display = ["hour", "source", "cause", "count"]
     list_filter = ["cause", ("source", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["source"]

@@ -83,7 +83,14 @@ class DiffSchema(serializers.Serializer[Any]):
 class PlanView(APIView):
     """Read with a source's write key, or with a read token that has the scope "plan"."""
 
-    @extend_schema(operation_id="read_plan", parameters=_PARAMETERS, auth=_AUTH, responses={200: OpenApiTypes.OBJECT})
+    @extend_schema(
+        operation_id="read_plan",
+        summary="Read the plan",
+        tags=["Plan"],
+        parameters=_PARAMETERS,
+        auth=_AUTH,
+        responses={200: OpenApiTypes.OBJECT},
+    )
     def get(self, request: Request) -> HttpResponse:
         """The current release: version, content hash, and by uuid the definition of every item, with a read token of those its person may read."""
         reader = _reader(request)
@@ -101,7 +108,14 @@ class PlanView(APIView):
 class TagView(APIView):
     """Read as the plan."""
 
-    @extend_schema(operation_id="read_tag", parameters=_PARAMETERS, auth=_AUTH, responses={200: OpenApiTypes.OBJECT})
+    @extend_schema(
+        operation_id="read_tag",
+        summary="Read a tag",
+        tags=["Plan"],
+        parameters=_PARAMETERS,
+        auth=_AUTH,
+        responses={200: OpenApiTypes.OBJECT},
+    )
     def get(self, request: Request, code: str) -> HttpResponse:
         """A tag of the current release by its code, whatever the case, with each of its attributes in full."""
         reader, release = _reader(request), newest()
@@ -118,6 +132,8 @@ class ReleasesView(APIView):
 
     @extend_schema(
         operation_id="list_releases",
+        summary="List releases",
+        tags=["Plan"],
         auth=_AUTH,
         parameters=[*_PARAMETERS, OpenApiParameter("before", str, description="Only releases older than this version.")],
         responses={200: ReleasesSchema},
@@ -137,7 +153,14 @@ class ReleasesView(APIView):
 class ReleaseView(APIView):
     """Read as the plan."""
 
-    @extend_schema(operation_id="read_release", parameters=_PARAMETERS, auth=_AUTH, responses={200: OpenApiTypes.OBJECT})
+    @extend_schema(
+        operation_id="read_release",
+        summary="Read a release",
+        tags=["Plan"],
+        parameters=_PARAMETERS,
+        auth=_AUTH,
+        responses={200: OpenApiTypes.OBJECT},
+    )
     def get(self, request: Request, version: str) -> HttpResponse:
         """One release: what there is about it, and every item's definition by uuid."""
         reader, release = _reader(request), _release(version)
@@ -158,7 +181,14 @@ class ReleaseView(APIView):
 class DiffView(APIView):
     """Read as the plan."""
 
-    @extend_schema(operation_id="diff_releases", parameters=_PARAMETERS, auth=_AUTH, responses={200: DiffSchema})
+    @extend_schema(
+        operation_id="diff_releases",
+        summary="Compare two releases",
+        tags=["Plan"],
+        parameters=_PARAMETERS,
+        auth=_AUTH,
+        responses={200: DiffSchema},
+    )
     def get(self, request: Request, before: str, after: str) -> HttpResponse:
         """What changes from one release to another: the verdict, what each source must do, and every field."""
         reader, first, second = _reader(request), _release(before), _release(after)

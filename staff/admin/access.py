@@ -11,6 +11,7 @@ from staff.models import AccessLog
 class AccessLogAdmin(ModelAdmin):
     """Who looked at whose personal data. Nobody changes it; the compliance officer reads it."""
 
+    when_empty = _("Whoever looks at a customer or takes their data out is recorded here. Nobody has so far.")
     list_display = ["at", "user", "action", "customer_link", "reason", "channel"]
     list_filter = ["action", "channel", "user"]
     list_select_related = ["user"]

@@ -8,6 +8,7 @@ from staff.models import Department
 
 @admin.register(Department)
 class DepartmentAdmin(ModelAdmin):
+    when_empty = _("Departments own tags and sign changes. Add those that agree on the standard, such as Marketing and Sales.")
     list_display = ["label", "code", "members"]
     search_fields = ["code", "label_en", "label_zh_hans"]
     compressed_fields = True

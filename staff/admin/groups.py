@@ -12,6 +12,7 @@ admin.site.unregister(Group)
 class GroupAdmin(ModelAdmin):
     """Roles. Those of the product stand in staff/roles.py and are read-only here; a company may add its own."""
 
+    when_empty = _("Roles say what somebody may do at all. Add one for what the product's own roles lack.")
     list_display = ["label", "own"]
     search_fields = ["name"]
     autocomplete_fields = ["permissions"]

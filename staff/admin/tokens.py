@@ -52,6 +52,7 @@ def _example(api: str, token: ReadToken) -> str:
 class ReadTokenAdmin(OneButton):
     """A person's own tokens for reading by API; nobody sees another's."""
 
+    when_empty = _("A read token lets a program of yours read what you may read. Add one; it is shown once.")
     list_display = ["name", "hint_shown", "scopes_shown", "state", "expires_at", "last_used_at"]
     fields = ["name", "hint", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at"]
     actions = None

@@ -49,6 +49,7 @@ class UserForm(forms.ModelForm):
 class UserAdmin(OneButton):
     """Colleagues. Nobody sets another's password: whoever is invited chooses it by a link sent to their mailbox."""
 
+    when_empty = _("Colleagues are invited by e-mail and choose their own password. Invite the first one.")
     form = UserForm
     list_display = ["name_shown", "email", "department", "roles", "state"]
     list_filter = ["department", "groups", "is_active"]

@@ -49,6 +49,9 @@ class GrantForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @admin.register(Grant)
 class GrantAdmin(ModelAdmin):
+    when_empty = gettext_lazy(
+        "Without rows, everybody's role decides alone. A row closes a place of the standard to all but those it names."
+    )
     form = GrantForm
     list_display = ["place_shown", "may_shown", "who_shown"]
     list_display_links = ["place_shown"]

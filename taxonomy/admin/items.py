@@ -5,6 +5,7 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import TabularInline
@@ -26,6 +27,7 @@ NAMES = (("label_en", "label_zh_hans"), "description_en", "description_zh_hans")
 
 @admin.register(Category)
 class CategoryAdmin(GovernedAdmin):
+    when_empty = gettext_lazy("Categories sort the tags, such as Marketing or Customer service. Add the first one, then put tags into it.")
     list_display = ["indented", "code", "tag_count", "released_state"]
     search_fields = ["code", "label_en", "label_zh_hans"]
     autocomplete_fields = ["parent"]
@@ -83,6 +85,9 @@ class AttributeForm(WhyForm):
 
 @admin.register(Attribute)
 class AttributeAdmin(ShowsLookalikes):
+    when_empty = gettext_lazy(
+        "Attributes are what an event can say, such as price or order_id. Add those that several tags share, then choose them on the tags."
+    )
     form = AttributeForm
     list_display = ["label", "code", "type", "personal", "use_count", "released_state"]
     list_filter = ["type", "personal"]
@@ -171,6 +176,9 @@ class TagForm(WhyForm):
 
 @admin.register(Tag)
 class TagAdmin(ShowsLookalikes):
+    when_empty = gettext_lazy(
+        "Tags are the standard names of what customers do, such as purchase. Add the first one, or bring a workbook in under “In and out”."
+    )
     form = TagForm
     list_display = ["label", "code", "category", "owner", "shown_status", "attribute_count", "released_state"]
     list_filter = ["status", "owner", ("category", admin.RelatedOnlyFieldListFilter)]
@@ -179,6 +187,8 @@ class TagAdmin(ShowsLookalikes):
     autocomplete_fields = ["category", "successor"]
     inlines = [TagAttributeInline, RefinementInline, TagModeInline]
     actions = ["download_workbook"]
+    delete_confirmation_template = "taxonomy/delete_tag.html"
+    delete_selected_confirmation_template = "taxonomy/delete_tags.html"
     reading_actions = frozenset({"download_workbook"})
     fieldsets = (
         (None, {"fields": ("code", *NAMES, "synonyms")}),
@@ -187,6 +197,13 @@ class TagAdmin(ShowsLookalikes):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Tag]:
         return super().get_queryset(request).annotate(attribute_count=Count("uses"))
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        tag = self.get_object(request, object_id)
+        uses = tag_use([tag.pk]).get(tag.pk, {}) if tag else {}
+        place = reverse("admin:taxonomy_tag_change", args=[object_id]) + "#id_status"
+        told = {"events": sum(use.events for use in uses.values()), "change_url": place}
+        return super().delete_view(request, object_id, {**told, **(extra_context or {})})
 
     def use_of(self, item: Tag) -> dict[str, Any]:
         """What would have been held but for a mode; of a deprecated tag, who still sends it."""

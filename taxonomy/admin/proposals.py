@@ -71,6 +71,10 @@ class ProposalForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @admin.register(Proposal)
 class ProposalAdmin(ModelAdmin):
+    when_empty = gettext_lazy(
+        "A proposal takes changes of the standard to those who sign them. Change a tag or a rule first, then propose it under "
+        "“Unreleased changes”."
+    )
     list_display = ["title", "shown_state", "author", "item_count", "submitted_at", "release"]
     list_filter = ["state", "author__department"]
     list_select_related = ["author", "release"]
@@ -301,6 +305,8 @@ _MODEL_NAMES = {"category": "category", "attribute": "attribute", "tag": "tag", 
 
 @admin.register(ReviewPolicy)
 class ReviewPolicyAdmin(ModelAdmin):
+    when_empty = gettext_lazy("Every department signs as said above. Add a row where one shall only be told, or nothing.")
+    list_before_template = "taxonomy/_who_signs.html"
     list_display = ["department", "change", "say"]
     list_select_related = ["department"]
     list_filter = ["department"]

@@ -30,6 +30,10 @@ from taxonomy.verdict_words import LEVELS
 
 @admin.register(Release)
 class ReleaseAdmin(ModelAdmin):
+    when_empty = gettext_lazy(
+        "A release is the standard as sources obey it. Nothing is accepted before the first one: propose the draft under "
+        "“Unreleased changes”, have it signed, then release it."
+    )
     list_display = ["version", "published_at", "published_by", "item_count", "signed", "short_notes"]
     list_select_related = ["published_by"]
     search_fields = ["version", "notes"]

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Count, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db.models import Count, Max, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -22,13 +23,15 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from taxonomy.admin.governed import GovernedAdmin, WhyForm
-from taxonomy.admin.limits import rights_in, tags_in
+from taxonomy.admin.limits import rights_in, sources_in, tags_in
 from taxonomy.definition import Items, definition, unsaved_rule
+from taxonomy.dictionary.words import TARGETS
 from taxonomy.draft import ItemLocked
-from taxonomy.models import MappingRow, MappingRule, Source, Tag
+from taxonomy.models import Attribute, MappingRow, MappingRule, Source, Tag
 from taxonomy.move import move_rule
 from taxonomy.recent import names_seen, rule_use
 from taxonomy.rights import OutsideGrant, among
+from taxonomy.standardize.check import ENVELOPE_TARGETS
 from taxonomy.standardize.paths import PathError, compile_path
 from taxonomy.standardize.transforms import TransformError, parse_transforms
 from taxonomy.tryout import Tryout, try_record
@@ -212,6 +215,9 @@ def tried_for(request: HttpRequest, outcome: Tryout) -> Tryout:
 
 @admin.register(Source)
 class SourceAdmin(Trying):
+    when_empty = gettext_lazy(
+        "Sources are the systems that send events, such as a web shop or a till. Add the first one, then create a write key for it."
+    )
     form = SourceForm
     list_display = ["label", "code", "source_kind", "owner", "region", "rule_count", "released_state"]
     list_filter = ["source_kind", "owner"]
@@ -296,6 +302,12 @@ class SourceAdmin(Trying):
 
 
 class RowForm(forms.ModelForm):  # type: ignore[type-arg]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["target"].widget.attrs["list"] = "rule-targets"  # filled by rule.js
+        for name, characters in (("target", 20), ("path", 20), ("transforms", 36)):
+            self.fields[name].widget.attrs["size"] = characters
+
     def clean_transforms(self) -> str:
         written: str = self.cleaned_data["transforms"]
         found = parse_transforms(written)
@@ -325,6 +337,10 @@ class RowInline(TabularInline):
 
 @admin.register(MappingRule)
 class MappingRuleAdmin(Trying):
+    when_empty = gettext_lazy(
+        "Mapping rules say how a source's own name becomes a tag, such as item_detail_view → product_view. A source that sends "
+        "the standard's names needs none. “Discovered” shows the names that need one."
+    )
     list_display = ["name", "condition", "tag", "source", "position", "released_state"]
     list_editable = ["position"]
     list_filter = [("source", admin.RelatedOnlyFieldListFilter), ("tag__category", admin.RelatedOnlyFieldListFilter)]
@@ -345,6 +361,33 @@ class MappingRuleAdmin(Trying):
         (gettext_lazy("Becomes"), {"fields": ("tag", "keep_unmapped", "note")}),
     )
 
+    change_form_outer_after_template = "taxonomy/_beneath_rule.html"
+
+    class Media:
+        js = ["rule.js"]
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.choices_view)
+        return [path("choices/", view, name="taxonomy_mappingrule_choices"), *super().get_urls()]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        initial = super().get_changeform_initial_data(request)
+        return {"position": _next_position(initial.get("source", ""))} | initial
+
+    def choices_view(self, request: HttpRequest) -> HttpResponse:
+        """For a tag and a source being chosen: {"targets": [[what a row may fill, its name]], "position": the next that is free}."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        rights = rights_in(request)
+        tag = among(Tag.objects.all(), rights).filter(pk=_uuid(request.GET.get("tag", ""))).first()
+        source = sources_in(request).filter(pk=_uuid(request.GET.get("source", ""))).first()
+        attributes = among(Attribute.objects.filter(uses__tag=tag), rights).order_by("code").distinct() if tag else ()
+        targets = [
+            *((one.code, one.label) for one in attributes),
+            *((target, str(TARGETS.get(target, ""))) for target in sorted(ENVELOPE_TARGETS)),
+        ]
+        return JsonResponse({"targets": targets if tag else [], "position": _next_position(source.pk if source else None)})
+
     @display(description=gettext_lazy("condition"))
     def condition(self, rule: MappingRule) -> str:
         told = []
@@ -364,3 +407,17 @@ class MappingRuleAdmin(Trying):
         rows = [row.cleaned_data for formset in formsets for row in formset.forms if row.has_changed() or row.instance.pk]
         kept = [row for row in rows if row and not row.get("DELETE")]
         return {str(rule.pk): unsaved_rule(rule, kept)}, rule.source
+
+
+def _next_position(source: Any) -> int:
+    """After the last rule of the source."""
+    last = MappingRule.objects.filter(source=_uuid(str(source))).aggregate(last=Max("position"))["last"]
+    return 0 if last is None else int(last) + 1
+
+
+def _uuid(written: str) -> UUID:
+    """The null uuid, which is nobody's, for what is none."""
+    try:
+        return UUID(written)
+    except ValueError:
+        return UUID(int=0)

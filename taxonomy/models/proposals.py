@@ -162,8 +162,8 @@ class ReviewPolicy(models.Model):
 
     class Meta:
         ordering = ["department", "change"]
-        verbose_name = _("review policy")
-        verbose_name_plural = _("review policies")
+        verbose_name = _("sign-off rule")
+        verbose_name_plural = _("who signs")
         constraints = [
             models.UniqueConstraint(
                 fields=["department", "change"],

@@ -48,7 +48,8 @@ PROBLEMS = (
 
 # Names in the zone database that mean another zone on each machine, or none.
 _NO_ZONES = frozenset({"localtime", "posixrules", "Factory"})
-_ENVELOPE_TARGETS = frozenset({"$phone", "$region", "$occurred_at"} | {f"$identifiers.{kind}" for kind in KINDS if kind != "phone"})
+# What a row of a rule may fill besides the attributes of its tag.
+ENVELOPE_TARGETS = frozenset({"$phone", "$region", "$occurred_at"} | {f"$identifiers.{kind}" for kind in KINDS if kind != "phone"})
 
 
 def check_plan(items: Items) -> list[Problem]:
@@ -189,7 +190,7 @@ def _check_rule(uuid: str, item: dict[str, Any], items: Items) -> Iterator[Probl
     codes = set() if missing else attribute_codes(items[item["tag"]], items)
     for row in item.get("rows") or []:
         target, path, transforms = row["target"], row.get("path") or "", row.get("transforms") or ""
-        if not missing and target not in codes and target not in _ENVELOPE_TARGETS:
+        if not missing and target not in codes and target not in ENVELOPE_TARGETS:
             yield Problem("row.target_unknown", uuid, f"rows.{target}", {"target": target})
         if path:
             yield from _compiles("path.invalid", uuid, f"rows.{target}", partial(compile_finder, path))

@@ -1,0 +1,105 @@
+"""The pages of imports: what became of each file, how it stands, and what a source's file looks like before one is made."""
+
+import csv
+import io
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from test_imports import rows, source, write  # noqa: F401
+
+from ingestion.imports import outcome, run_import, standing_of, take_file
+from ingestion.models import ImportRun
+from ingestion.sample import sample_of
+from staff.models import User
+from taxonomy.dictionary.standard import standard as released
+from taxonomy.models import Source
+from taxonomy.starter.load import load_starter
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _uploads(settings, tmp_path):
+    settings.UPLOAD_DIR = tmp_path / "uploads"
+
+
+@pytest.fixture
+def steward(db) -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("steward@example.com", "x"))
+    return client
+
+
+def test_the_list_says_what_became_of_each_file(source, steward, tmp_path):  # noqa: F811
+    for name in ("a", "b"):
+        path = write(tmp_path / f"{name}.csv", [*rows(1100, quantity={3: "many"}), *rows(2)])
+        run_import(take_file(path, source=source, file_name=path.name, dry_run=True).pk)
+    page = steward.get(reverse("admin:ingestion_importrun_changelist"))
+    cells = [cell.split("<")[0].strip() for cell in page.content.decode().split(">")]
+    assert [cells.count(one) for one in ("1,102", "1,099", "finished · dry run")] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "standing"),
+    [
+        ("waiting", "", "waiting"),
+        ("running", "", "stopped"),  # nobody is at work on it
+        ("failed", "import.stopped", "stopped"),
+        ("failed", "file.damaged", "failed"),
+        ("finished", "", "finished"),
+    ],
+)
+def test_a_run_stands_as_it_really_does(source, steward, status, error, standing):  # noqa: F811
+    run = ImportRun.objects.create(source=source, file_name="x.csv", path="/nowhere", status=status, error=error, format={})
+    assert standing_of(run) == standing
+    page = steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk]))
+    assert page.context["may_go_on"] is (standing in ("stopped", "failed"))
+
+
+def test_a_run_that_is_at_work_is_running(source, tmp_path):  # noqa: F811
+    from concurrent.futures import ThreadPoolExecutor
+
+    from django.db import connections
+
+    def seen_elsewhere(run: ImportRun) -> str:
+        try:
+            return standing_of(ImportRun.objects.get(pk=run.pk))
+        finally:
+            connections.close_all()
+
+    seen = []
+    run = take_file(write(tmp_path / "a.csv", rows(3)), source=source, file_name="a.csv")
+    with ThreadPoolExecutor(1) as elsewhere:
+        run_import(run.pk, on_progress=lambda run: seen.append(elsewhere.submit(seen_elsewhere, run).result()))
+    assert seen == ["running"]
+
+
+def test_every_source_has_a_sample_that_it_takes_when_it_is_imported(departments, tmp_path):
+    load_starter()
+    known = released()
+    for one in Source.objects.all():
+        sample = sample_of(str(one.pk), known)
+        path = tmp_path / f"{one.code}.{sample.kind}"
+        path.write_text(sample.text)
+        found = outcome(run_import(take_file(path, source=one, file_name=path.name, dry_run=True).pk))
+        assert found.received == found.counts["accepted"] > 0, one.code
+
+
+def test_the_upload_page_tells_of_the_source_and_offers_the_sample(departments, steward):
+    load_starter()
+    till = Source.objects.get(code="till")
+    told = steward.get(reverse("admin:ingestion_importrun_about", args=[till.pk])).content.decode()
+    assert "<code>price_fen</code>" in told
+    sample = steward.get(reverse("admin:ingestion_importrun_sample", args=[till.pk]))
+    assert sample.content.startswith("\ufeffid,event,phone".encode())
+    assert sample.headers["Content-Disposition"] == 'attachment; filename="till-sample.csv"'
+    newer = Source.objects.create(code="newer", label_en="Newer", source_kind="file", owner_id="data")
+    assert steward.get(reverse("admin:ingestion_importrun_sample", args=[newer.pk])).status_code == 404
+    assert "not in the published standard" in steward.get(reverse("admin:ingestion_importrun_about", args=[newer.pk])).content.decode()
+
+
+def test_a_sample_leaves_out_what_a_rule_takes_only_on_a_condition(departments):
+    load_starter()
+    sample = sample_of(str(Source.objects.get(code="till").pk), released())
+    assert [row["event"] for row in csv.DictReader(io.StringIO(sample.text))].count("SALE") == 1  # a returned one is a refund
