@@ -4,6 +4,7 @@ from uuid import UUID
 from cdp import jobs
 from ingestion.imports import run_import
 from ingestion.outgoing import attempt
+from ingestion.replay import run_replay
 from ingestion.rollup import roll_up
 from ingestion.streams import judge_streams
 
@@ -11,6 +12,11 @@ from ingestion.streams import judge_streams
 @jobs.task(queue="imports", retry=jobs.AGAIN)
 def import_file(run_id: str) -> None:
     run_import(UUID(run_id))
+
+
+@jobs.task(queue="imports", retry=jobs.AGAIN)
+def replay_held(replay_id: str) -> None:
+    run_replay(UUID(replay_id))
 
 
 @jobs.periodic(cron="* * * * * */10")

@@ -74,6 +74,7 @@ class Stored:
     standing: int
     tag_id: UUID | None
     refinements: list[str]
+    # Of its first reading, whatever replays made of it since.
     report: dict[str, Any]
     original: bytes
     item: int | None
@@ -109,11 +110,16 @@ def record(deliveries: list[Delivery], in_commit: InCommit) -> bool:
 
     Raises OperationalError when the database cannot be reached.
     """
-    believes_new = _lately_new.believes(deliveries)
+    believes = iter([_lately_new.believes(deliveries)])
+    return again_where_others_write(lambda: _record_once(deliveries, in_commit, believes_new=next(believes, False)))
+
+
+def again_where_others_write[T](write: Callable[[], T]) -> T:
+    """Run a transaction; once more where another writer came in between."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             with connection.wrap_database_errors:
-                return _record_once(deliveries, in_commit, believes_new=believes_new and attempt == 1)
+                return write()
         except (IntegrityError, OperationalError) as error:
             if attempt == _ATTEMPTS or not isinstance(error.__cause__, (UniqueViolation, DeadlockDetected)):
                 raise
@@ -278,7 +284,9 @@ def _stored(cursor: CursorWrapper, keys: Iterable[bytes]) -> dict[bytes, Stored]
         return {}
     cursor.execute(
         """
-        SELECT event.id, key, standing, tag_id, refinements, report::text, coalesce(original.record, holder.record), original.item
+        SELECT event.id, key, standing, tag_id, refinements, (CASE WHEN read_by IS NULL THEN report ELSE (
+                SELECT former.report FROM profiles_formerreading AS former WHERE former.event_id = event.id ORDER BY former.id LIMIT 1
+            ) END)::text, coalesce(original.record, holder.record), original.item
         FROM profiles_event AS event LEFT JOIN profiles_original AS original ON original.event_id = event.id
         LEFT JOIN profiles_original AS holder ON holder.event_id = original.holder_id
         WHERE key = ANY(%s)
@@ -301,7 +309,10 @@ def _stored(cursor: CursorWrapper, keys: Iterable[bytes]) -> dict[bytes, Stored]
 
 
 def _set_aside(cursor: CursorWrapper, superseded: list[Stored]) -> None:
-    """Free the keys of events that give way. A held one is thereby corrected; what was taken back stays so."""
+    """Free the keys of events that give way. A held one is thereby corrected; what was taken back stays so.
+
+    One that a replay let in meanwhile keeps its key: what is stored next violates it, and all is done again.
+    """
     if not superseded:
         return
     ids = [stands.event_id for stands in superseded]
@@ -309,9 +320,9 @@ def _set_aside(cursor: CursorWrapper, superseded: list[Stored]) -> None:
         """
         UPDATE profiles_event AS event
         SET key = freed.key, standing = CASE WHEN standing = %s THEN %s ELSE standing END
-        FROM unnest(%s::bigint[], %s::bytea[]) AS freed (id, key) WHERE event.id = freed.id
+        FROM unnest(%s::bigint[], %s::bytea[]) AS freed (id, key) WHERE event.id = freed.id AND event.standing = ANY(%s)
         """,
-        [HELD, CORRECTED, ids, [_freed_key(stands) for stands in superseded]],
+        [HELD, CORRECTED, ids, [_freed_key(stands) for stands in superseded], [HELD, TAKEN_BACK]],
     )
 
 

@@ -22,7 +22,14 @@ def raw_of(plan, record, source="website"):
 
 
 def event(name, attributes=None, **fields):
-    return {"id": "m1", "event": name, "phone": "13800138000", "occurred_at": "2026-06-01T10:00:00Z", "attributes": attributes or {}, **fields}
+    return {
+        "id": "m1",
+        "event": name,
+        "phone": "13800138000",
+        "occurred_at": "2026-06-01T10:00:00Z",
+        "attributes": attributes or {},
+        **fields,
+    }
 
 
 def table(*rows):
@@ -77,7 +84,9 @@ def test_a_phone_that_a_rule_finds_can_be_put_right(plan):
 
 def test_what_a_mended_name_lacks_is_filled_too(plan):
     raw = raw_of(plan, event("serch"))
-    result = standardize_mended(raw, plan, table(("event", "serch", "event", "search"), ("attributes.keywords", None, "attributes.keywords", "tea")))
+    result = standardize_mended(
+        raw, plan, table(("event", "serch", "event", "search"), ("attributes.keywords", None, "attributes.keywords", "tea"))
+    )
     missing = [one.path for one in standardize(raw, plan, {"event": "search"}).violations if one.blocking]
     assert len(missing) == 1
     result = standardize_mended(raw, plan, table(("event", "serch", "event", "search"), (missing[0], None, missing[0], "tea")))

@@ -19,8 +19,9 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
+from ingestion.alone import is_idle
 from ingestion.doors.files import UnreadableFile
-from ingestion.imports import failed_rows, is_idle, outcome, take_file
+from ingestion.imports import failed_rows, outcome, take_file
 from ingestion.jobs import import_file
 from ingestion.models import ImportRun
 from ingestion.words import file_problem
@@ -150,7 +151,7 @@ def _take(cleaned: dict[str, Any], request: HttpRequest) -> ImportRun:
 
 def _may_go_on(run: ImportRun) -> bool:
     """A run that failed, or that began and nobody is at work on: its worker was killed for good, or its job ended."""
-    return run.status == ImportRun.Status.FAILED or (run.status == ImportRun.Status.RUNNING and is_idle(run))
+    return run.status == ImportRun.Status.FAILED or (run.status == ImportRun.Status.RUNNING and is_idle(run.pk))
 
 
 def _shown(run: ImportRun) -> dict[str, Any]:

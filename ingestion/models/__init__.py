@@ -3,6 +3,7 @@ from ingestion.models.imports import ImportChunk, ImportRun, TrialKey
 from ingestion.models.keys import FailedRequest, KeyLease, WriteKey
 from ingestion.models.outgoing import Attempt, Dispatch, Subscriber
 from ingestion.models.quarantine import QuarantineReason
+from ingestion.models.replay import Replay, Replayed
 
 __all__ = [
     "Attempt",
@@ -16,6 +17,8 @@ __all__ = [
     "KeyLease",
     "QuarantineReason",
     "ReadingDay",
+    "Replay",
+    "Replayed",
     "Sighting",
     "Stream",
     "Subscriber",

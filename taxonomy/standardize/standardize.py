@@ -107,7 +107,9 @@ def _mended_reading(
     for step in (quick.step for quick in reading.steps):
         if step.code in given:
             found = step.find(sent, raw)
-            changes.append(Change("value.mended", step.path, shorten(sent.get(step.code) if found is None else found), shorten(given[step.code])))
+            changes.append(
+                Change("value.mended", step.path, shorten(sent.get(step.code) if found is None else found), shorten(given[step.code]))
+            )
     return reading.given(given), {**sent, **given}
 
 
