@@ -3,6 +3,7 @@ from uuid import UUID
 
 from cdp import jobs
 from ingestion.imports import run_import
+from ingestion.offer import offer
 from ingestion.outgoing import attempt
 from ingestion.replay import run_replay
 from ingestion.rollup import roll_up
@@ -17,6 +18,12 @@ def import_file(run_id: str) -> None:
 @jobs.task(queue="imports", retry=jobs.AGAIN)
 def replay_held(replay_id: str) -> None:
     run_replay(UUID(replay_id))
+
+
+@jobs.task(queue="imports", retry=jobs.AGAIN)
+def offer_held(release_id: int) -> None:
+    for replay in offer(release_id):
+        replay_held.defer(replay_id=str(replay.pk))
 
 
 @jobs.periodic(cron="* * * * * */10")

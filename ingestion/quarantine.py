@@ -17,9 +17,18 @@ def write_reasons(cursor: CursorWrapper, deliveries: list[Delivery], closed: lis
     _insert(cursor, deliveries)
 
 
-def replace_reasons(cursor: CursorWrapper, event_ids: Collection[int], deliveries: list[Delivery]) -> None:
-    """Close the reasons of events that were read anew or let go of, and write those for which they are held still."""
+def close_reasons(cursor: CursorWrapper, event_ids: Collection[int]) -> None:
+    """Of events that are let in or let go of: the reasons stay, closed, to be opened again where that is taken back."""
     cursor.execute("UPDATE ingestion_quarantinereason SET open = false WHERE open AND event_id = ANY(%s)", [sorted(event_ids)])
+
+
+def open_reasons_again(cursor: CursorWrapper, event_ids: Collection[int]) -> None:
+    cursor.execute("UPDATE ingestion_quarantinereason SET open = true WHERE NOT open AND event_id = ANY(%s)", [sorted(event_ids)])
+
+
+def replace_reasons(cursor: CursorWrapper, event_ids: Collection[int], deliveries: list[Delivery]) -> None:
+    """Of events that stay held: what holds them now."""
+    cursor.execute("DELETE FROM ingestion_quarantinereason WHERE event_id = ANY(%s)", [sorted(event_ids)])
     _insert(cursor, deliveries)
 
 

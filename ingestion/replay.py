@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,18 +19,19 @@ from django.utils import timezone
 
 from ingestion.alone import alone
 from ingestion.doors.files import FileFormat
-from ingestion.models import QuarantineReason, Replay, Replayed
+from ingestion.models import QuarantineReason, Replay, Replayed, ReplayOffer
 from ingestion.pipeline import others_of
 from ingestion.pool import in_processes
-from ingestion.quarantine import replace_reasons
+from ingestion.quarantine import close_reasons, open_reasons_again, replace_reasons
 from ingestion.reread import reread
 from ingestion.rollup import roll_up
-from profiles.anew import discard, hold_still, read_anew
+from profiles.anew import discard, give_back, hold_still, read_anew
 from profiles.link import settle
 from profiles.record import Delivery, Entry, again_where_others_write
 from profiles.subjects import known
+from profiles.untied import queue_untied, tie_anew
 from taxonomy.current import Current, current, plan_of, refresh
-from taxonomy.standardize import RawEvent, Refusal, Result, SourcePlan, Violation, decode_json, standardize_mended
+from taxonomy.standardize import RawEvent, Refusal, Result, SourcePlan, Violation, decode_json, encode_json, standardize_mended
 
 # In one commit: a fraction of a second, and little to do again.
 AT_ONCE = 1_000
@@ -119,6 +121,28 @@ def stop(replay: Replay) -> None:
     Replay.objects.filter(pk=replay.pk, status__in=(Replay.Status.WAITING, Replay.Status.RUNNING)).update(stop_asked=True)
 
 
+def undo(replay_id: UUID) -> int:
+    """Hold again, as they were, the events that a replay let in or let go of and that still stand so; how many. Safe to call again."""
+    done = 0
+    with alone(replay_id):
+        replay = Replay.objects.get(pk=replay_id)
+        outcomes = (Replayed.Outcome.FIXED, Replayed.Outcome.DISCARDED)
+        ids = list(replay.replayed.filter(outcome__in=outcomes).order_by("event_id").values_list("event_id", flat=True))
+        for start in range(0, len(ids), AT_ONCE):
+            done += again_where_others_write(lambda some=ids[start : start + AT_ONCE]: _undo(some, replay_id))
+        tie_anew()
+        Replay.objects.filter(pk=replay_id).update(status=Replay.Status.UNDONE, finished_at=timezone.now())
+    return done
+
+
+def _undo(event_ids: list[int], replay_id: UUID) -> int:
+    with transaction.atomic(), connection.cursor() as cursor:
+        queue_untied(cursor, event_ids)  # by the subjects that they have now
+        back = give_back(cursor, event_ids, replay_id)
+        open_reasons_again(cursor, back)
+        return len(back)
+
+
 def _begin(replay: Replay) -> None:
     refresh()  # a release published a moment ago counts
     replay.release_id = replay.release_id or current().release_id
@@ -129,6 +153,8 @@ def _begin(replay: Replay) -> None:
 def _end(replay: Replay, status: str) -> Replay:
     replay.refresh_from_db()
     replay.status, replay.finished_at = status, timezone.now()
+    if status == Replay.Status.FINISHED and replay.source_id:
+        ReplayOffer.objects.filter(source=replay.source_id).delete()
     replay.untouched = max(0, replay.in_all - replay.fixed - replay.held - replay.discarded)
     replay.save(update_fields=["status", "finished_at", "untouched"])
     return replay
@@ -234,7 +260,9 @@ _ANY = "\0any"
 
 def text_seen(seen: Any) -> str:
     """A value seen, as text: what a report holds and what the core says compare equal. Nothing seen is "\\0none"."""
-    return "\0none" if seen is None else str(seen)
+    if seen is None:
+        return "\0none"
+    return seen if isinstance(seen, str) else f"{seen:f}" if isinstance(seen, Decimal) else encode_json(seen).decode()
 
 
 def _do(replay_id: UUID, event_ids: list[int]) -> None:
@@ -253,7 +281,7 @@ def _discard(replay: Replay, event_ids: list[int]) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         ids = hold_still(cursor, event_ids)
         discard(cursor, ids, replay.pk)
-        replace_reasons(cursor, ids, [])
+        close_reasons(cursor, ids)
         _tell(cursor, replay, dict.fromkeys(ids, Replayed.Outcome.DISCARDED))
 
 
@@ -270,7 +298,9 @@ def _store(replay: Replay, obeyed: Current, read: list[tuple[_Held, RawEvent | N
             if result.verdict == "accepted" or _says_else(result, held.report):
                 anew.append((_delivery(deliveries, held, obeyed), _entry(held, raw, result, obeyed)))
         ids, ties = read_anew(cursor, anew, replay.pk) if anew else ({}, None)
-        replace_reasons(cursor, [entry.event_id for _, entry in anew if entry.event_id], [*_of(anew)])
+        close_reasons(cursor, [event_id for event_id, outcome in outcomes.items() if outcome == Replayed.Outcome.FIXED])
+        otherwise = [(delivery, entry) for delivery, entry in anew if entry.status == "quarantined"]
+        replace_reasons(cursor, [entry.event_id for _, entry in otherwise if entry.event_id], _of(otherwise))
         _tell(cursor, replay, outcomes)
     known.learn(ids)
     if ties is not None:
@@ -295,11 +325,11 @@ def _delivery(deliveries: dict[tuple[UUID, datetime], Delivery], held: _Held, ob
     return deliveries[key]
 
 
-def _of(anew: list[tuple[Delivery, Entry]]) -> Iterator[Delivery]:
-    """The deliveries with the entries that are read anew."""
-    for delivery, entry in anew:
+def _of(pairs: list[tuple[Delivery, Entry]]) -> list[Delivery]:
+    """The deliveries with these entries of theirs."""
+    for delivery, entry in pairs:
         delivery.entries.append(entry)
-    yield from {id(delivery): delivery for delivery, _ in anew}.values()
+    return list({id(delivery): delivery for delivery, _ in pairs}.values())
 
 
 def _entry(held: _Held, raw: RawEvent, result: Result, obeyed: Current) -> Entry:

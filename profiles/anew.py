@@ -15,7 +15,7 @@ from profiles.subjects import subject_ids
 from profiles.ties import Ties
 from taxonomy.standardize import Subject
 
-HELD, DISCARDED = int(Event.Standing.HELD), int(Event.Standing.DISCARDED)
+COUNTED, HELD, DISCARDED = int(Event.Standing.COUNTED), int(Event.Standing.HELD), int(Event.Standing.DISCARDED)
 _READING = "standing, occurred_at, subject_id, tag_id, attributes, extra, identifiers, refinements, report, rule_id, release_id"
 _COLUMNS = _READING.split(", ")
 
@@ -81,10 +81,11 @@ def give_back(cursor: CursorWrapper, event_ids: Collection[int], act: UUID) -> l
         WITH former AS (
             DELETE FROM profiles_formerreading AS former USING profiles_event AS event
             WHERE former.replaced_by = %s AND former.event_id = ANY(%s) AND event.id = former.event_id AND event.read_by = %s
+                AND event.standing = ANY(%s)
             RETURNING former.*
         )
         UPDATE profiles_event AS event SET read_by = former.read_by, {given} FROM former WHERE event.id = former.event_id RETURNING event.id
         """,
-        [act, sorted(event_ids), act],
+        [act, sorted(event_ids), act, [COUNTED, DISCARDED]],
     )
     return sorted(event_id for (event_id,) in cursor.fetchall())

@@ -3,7 +3,7 @@ from ingestion.models.imports import ImportChunk, ImportRun, TrialKey
 from ingestion.models.keys import FailedRequest, KeyLease, WriteKey
 from ingestion.models.outgoing import Attempt, Dispatch, Subscriber
 from ingestion.models.quarantine import QuarantineReason
-from ingestion.models.replay import Replay, Replayed
+from ingestion.models.replay import Replay, Replayed, ReplayOffer
 
 __all__ = [
     "Attempt",
@@ -18,6 +18,7 @@ __all__ = [
     "QuarantineReason",
     "ReadingDay",
     "Replay",
+    "ReplayOffer",
     "Replayed",
     "Sighting",
     "Stream",

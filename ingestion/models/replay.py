@@ -55,6 +55,19 @@ class Replay(models.Model):
         default_permissions = ("view", "add")
 
 
+class ReplayOffer(models.Model):
+    """What the newest release would let in of what a source has held, until somebody reads it again."""
+
+    source = models.OneToOneField(Source, models.CASCADE, related_name="+", primary_key=True)
+    release = models.ForeignKey(Release, models.CASCADE, related_name="+")
+    events = models.BigIntegerField(help_text="Of those tried, the ones it would let in")
+    tried = models.BigIntegerField()
+    in_all = models.BigIntegerField()
+
+    class Meta:
+        default_permissions = ()
+
+
 class Replayed(models.Model):
     """What one replay made of one event; what it made of none is done again when it goes on."""
 
