@@ -3,6 +3,7 @@ from ingestion.models.imports import ImportChunk, ImportRun, TrialKey
 from ingestion.models.keys import FailedRequest, KeyLease, WriteKey
 from ingestion.models.outgoing import Attempt, Dispatch, Subscriber
 from ingestion.models.quarantine import QuarantineReason
+from ingestion.models.takeback import TakeBack, Withdrawal
 
 __all__ = [
     "Attempt",
@@ -19,7 +20,9 @@ __all__ = [
     "Sighting",
     "Stream",
     "Subscriber",
+    "TakeBack",
     "TrialKey",
     "ViolationDay",
+    "Withdrawal",
     "WriteKey",
 ]
