@@ -8,6 +8,7 @@ from ingestion.outgoing import attempt
 from ingestion.replay import run_replay
 from ingestion.rollup import roll_up
 from ingestion.streams import judge_streams
+from ingestion.takeback import work_on
 
 
 @jobs.task(queue="imports", retry=jobs.AGAIN)
@@ -41,3 +42,8 @@ def judge_event_streams(timestamp: int) -> None:
 @jobs.task(queue="webhooks")
 def send_dispatch(dispatch_id: str, round: int, number: int) -> None:
     attempt(UUID(dispatch_id), round, number)
+
+
+@jobs.task(queue="imports", retry=jobs.AGAIN)
+def work_on_take_back(take_back_id: int) -> None:
+    work_on(take_back_id)

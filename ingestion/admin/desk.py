@@ -72,7 +72,7 @@ class ReplayAdmin(ModelAdmin):
             raise PermissionDenied
         may = request.user.has_perm("ingestion.add_replay")
         replay, back = self._asked(request)
-        values = values_seen(replay) if replay.path and can_be_given(replay.path) or replay.path == "attributes" else []
+        values = values_seen(replay) if (replay.path and can_be_given(replay.path)) or replay.path == "attributes" else []
         act = request.POST.get("act", "")
         problem = ""
         if act and not may:

@@ -4,6 +4,7 @@ from ingestion.models.keys import FailedRequest, KeyLease, WriteKey
 from ingestion.models.outgoing import Attempt, Dispatch, Subscriber
 from ingestion.models.quarantine import QuarantineReason
 from ingestion.models.replay import Replay, Replayed, ReplayOffer
+from ingestion.models.takeback import TakeBack, Withdrawal
 
 __all__ = [
     "Attempt",
@@ -23,7 +24,9 @@ __all__ = [
     "Sighting",
     "Stream",
     "Subscriber",
+    "TakeBack",
     "TrialKey",
     "ViolationDay",
+    "Withdrawal",
     "WriteKey",
 ]

@@ -1,6 +1,7 @@
 import uuid
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -51,6 +52,10 @@ class Event(models.Model):
     name = models.TextField(_("event name as sent"), null=True)
     received_at = models.DateTimeField(_("received"))
     standing = models.SmallIntegerField(_("standing"), choices=Standing)
+    take_back_id = models.BigIntegerField(
+        null=True, help_text="The act that took it back; null again when another sending took its key over"
+    )
+    corrected_by_id = models.BigIntegerField(null=True, help_text="The event that corrected it while it was held")
     # the reading; null while held
     occurred_at = models.DateTimeField(_("occurred"), null=True)
     subject = models.ForeignKey(
@@ -75,6 +80,10 @@ class Event(models.Model):
             models.Index(fields=["subject", "occurred_at", "id"], name="event_timeline"),
             models.Index(fields=["-received_at", "id"], condition=models.Q(standing=2), name="event_held"),
             models.Index(fields=["id"], condition=models.Q(standing=2), name="event_held_id"),
+            models.Index(fields=["take_back_id", "id"], condition=models.Q(take_back_id__isnull=False), name="event_taken_back"),
+            models.Index(fields=["corrected_by_id"], condition=models.Q(corrected_by_id__isnull=False), name="event_corrected"),
+            # Rows lie in the order they came, so this index of a few pages finds a delivery, or a day, without a pass over all.
+            BrinIndex(fields=["received_at"], autosummarize=True, name="event_received"),
         ]
 
     @property
