@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -129,7 +130,7 @@ def undo(replay_id: UUID) -> int:
         outcomes = (Replayed.Outcome.FIXED, Replayed.Outcome.DISCARDED)
         ids = list(replay.replayed.filter(outcome__in=outcomes).order_by("event_id").values_list("event_id", flat=True))
         for start in range(0, len(ids), AT_ONCE):
-            done += again_where_others_write(lambda some=ids[start : start + AT_ONCE]: _undo(some, replay_id))
+            done += again_where_others_write(partial(_undo, ids[start : start + AT_ONCE], replay_id))
         tie_anew()
         Replay.objects.filter(pk=replay_id).update(status=Replay.Status.UNDONE, finished_at=timezone.now())
     return done
@@ -269,12 +270,12 @@ def _do(replay_id: UUID, event_ids: list[int]) -> None:
     """One stretch of a replay, in one commit."""
     replay = Replay.objects.get(pk=replay_id)
     if replay.act == Replay.Act.DISCARD:
-        again_where_others_write(lambda: _discard(replay, event_ids))
+        again_where_others_write(partial(_discard, replay, event_ids))
         return
     assert replay.release_id is not None
     obeyed = plan_of(replay.release_id)
     read = [(held, *_read(held, obeyed, replay.mends)) for held in _load(event_ids)]
-    again_where_others_write(lambda: _store(replay, obeyed, read))
+    again_where_others_write(partial(_store, replay, obeyed, read))
 
 
 def _discard(replay: Replay, event_ids: list[int]) -> None:

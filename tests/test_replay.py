@@ -8,13 +8,15 @@ import pytest
 from django.db import connection
 
 from ingestion import replay as module
-from ingestion.models import QuarantineReason, ReadingDay, Replay, Replayed
+from ingestion.models import QuarantineReason, ReadingDay, Replay, Replayed, ReplayOffer
+from ingestion.offer import offer
 from ingestion.pipeline import Incoming, Receipt, receive
-from ingestion.replay import ask, preview, run_replay, stop
+from ingestion.replay import ask, preview, run_replay, stop, undo
 from ingestion.rollup import roll_up
 from profiles.models import Customer, Event, FormerReading, Link, Tally, Tie
+from staff.models import User
 from taxonomy.current import current, refresh
-from taxonomy.models import MappingRule, Source, Tag
+from taxonomy.models import MappingRule, Release, Source, Tag
 from taxonomy.publish import publish
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -269,3 +271,56 @@ def test_an_event_of_a_file_keeps_its_row_and_its_time(standard, tmp_path, setti
     assert done.fixed == 1
     held.refresh_from_db()
     assert (held.tag.code, held.occurred_at.date().isoformat(), held.received_at) == ("purchase", "2026-02-01", received)
+
+
+@pytest.mark.parametrize("act", [Replay.Act.READ, Replay.Act.DISCARD])
+def test_taken_back_everything_is_held_as_it_was(standard, act):
+    send(
+        *(purchase(number, event="purchse", identifiers={"device": "d1"}) for number in range(3)), purchase(5, attributes={"quantity": "x"})
+    )
+    before = state()
+    done = replay(act=act, why="wrong", mends=[{"path": "event", "seen": "purchse", "target": "event", "value": "purchase"}])
+    assert done.fixed + done.discarded >= 3
+    assert undo(done.pk) == done.fixed + done.discarded
+    assert (state(), FormerReading.objects.count(), Tie.objects.count()) == (before, 0, 0)
+    assert not Link.objects.filter(subject__kind="device", withdrawn_at=None).exists()
+    assert undo(done.pk) == 0
+
+
+def test_a_replay_taken_back_leaves_what_was_taken_back_or_corrected_since(standard):
+    send(purchase(1, event="purchse"), purchase(2, event="purchse"))
+    done = replay(mends=[{"path": "event", "seen": "purchse", "target": "event", "value": "purchase"}])
+    Event.objects.filter(message_id="m1").update(standing=Event.Standing.TAKEN_BACK)
+    assert undo(done.pk) == 1
+    assert sorted(Event.objects.values_list("standing", flat=True)) == [Event.Standing.HELD, Event.Standing.TAKEN_BACK]
+
+
+def test_a_release_that_lets_held_events_in_is_offered(standard):
+    owner = User.objects.create_user("owner@example.com", department_id="marketing")
+    send(*(purchase(number, event="goods_paid") for number in range(4)), purchase(9, event="other"))
+    map_name("goods_paid", "purchase")
+    release = Release.objects.latest("id")
+    assert offer(release.pk) == []
+    made = ReplayOffer.objects.get()
+    assert (made.source.code, made.events, made.tried) == ("website", 4, 5)
+    assert owner.notices.get().values["count"] == "4"
+    replay(source=made.source)
+    assert not ReplayOffer.objects.exists()
+
+
+def test_a_source_may_say_that_its_held_events_are_read_again_by_themselves(standard):
+    Source.objects.filter(code="website").update(replay_held=True)
+    send(*(purchase(number, event="goods_paid") for number in range(4)))
+    map_name("goods_paid", "purchase")
+    (started,) = offer(Release.objects.latest("id").pk)
+    assert run_replay(started.pk).fixed == 4
+    assert not ReplayOffer.objects.exists()
+
+
+def test_a_release_passed_by_offers_nothing(standard):
+    send(purchase(1, event="goods_paid"))
+    map_name("goods_paid", "purchase")
+    older = Release.objects.latest("id").pk
+    map_name("something", "login")
+    assert offer(older) == []
+    assert not ReplayOffer.objects.exists()
