@@ -9,6 +9,7 @@ from django.utils.crypto import salted_hmac
 
 from ingestion.models import Replay
 from ingestion.replay import SAMPLE
+from staff.models import in_reader_language
 from taxonomy.standardize import Plan, storable
 from taxonomy.standardize.plan import TagPlan
 
@@ -77,17 +78,18 @@ def mends_of(path: str, values: Iterable[Value], posted: Any) -> list[dict[str, 
     return mends
 
 
-def choices_for(replay: Replay, plan: Plan) -> tuple[str, list[str]]:
-    """What may be given there: the kind of field ("tag", "choice" or "text"), and what to choose from."""
+def choices_for(replay: Replay, plan: Plan) -> tuple[str, list[tuple[str, str]]]:
+    """What may be given there: the kind of field ("tag", "choice" or "text"), and what to choose from, with labels."""
     if replay.path == "event":
-        return "tag", sorted(tag.code for tag in plan.tags.values() if tag.status == "active")
+        tags = (tag for tag in plan.tags.values() if tag.status == "active")
+        return "tag", sorted((tag.code, in_reader_language(tag.definition["label_en"], tag.definition["label_zh_hans"])) for tag in tags)
     attribute = _attribute_of(replay.path)
     for tag in _tags_named(replay, plan) if attribute else ():
         slot = tag.slots.get(attribute or "")
         if slot is not None and slot.type == "choice":
-            return "choice", [str(one) for one in slot.definition.get("constraints", {}).get("choices", [])]
+            return "choice", [(str(one), "") for one in slot.definition.get("constraints", {}).get("choices", [])]
         if slot is not None and slot.type == "boolean":
-            return "choice", ["yes", "no"]
+            return "choice", [("yes", ""), ("no", "")]
     return "text", []
 
 

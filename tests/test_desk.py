@@ -116,7 +116,7 @@ def test_a_name_is_read_as_a_tag(client, log_in):
     log_in("sales_rep")
     hold(purchase(1, 1, event="purchse"))
     page = client.get(desk("event"))
-    assert (page.context["kind"], "purchase" in page.context["options"]) == ("tag", True)
+    assert (page.context["kind"], ("purchase", "Purchase") in page.context["options"]) == ("tag", True)
     field = field_of(page, "purchse")
     assert client.post(desk("event"), {"act": "try", field: "purchase"}).context["tags"] == [("purchase", 1)]
 
