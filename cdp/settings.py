@@ -212,7 +212,7 @@ TAGLINE_TAG_USE = "ingestion.use.tag_use"
 TAGLINE_WATCHED = "ingestion.use.watched"
 TAGLINE_BELONGINGS = ["taxonomy.leave.belongings", "ingestion.leave.belongings"]
 TAGLINE_HINDRANCES = ["taxonomy.leave.hindrances"]
-TAGLINE_AFTER_RELEASE = ["ingestion.outgoing.announce_release"]
+TAGLINE_AFTER_RELEASE = ["ingestion.outgoing.announce_release", "ingestion.offer.offer_after_release"]
 
 # Webhooks go out to the internet only, unless this machine's own network is where the subscribers are.
 WEBHOOKS_TO_PRIVATE_ADDRESSES = environment.flag("WEBHOOKS_TO_PRIVATE_ADDRESSES", default=False)

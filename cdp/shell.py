@@ -38,6 +38,7 @@ AREAS: list[tuple[Any, list[tuple[Any, str, str, str | None]]]] = [
         _("Incoming"),
         [
             (_("Quarantine"), "front_hand", "admin:ingestion_quarantinereason_changelist", "ingestion.view_quarantinereason"),
+            (_("Replays"), "replay", "admin:ingestion_replay_changelist", "ingestion.view_replay"),
             (_("Discovered"), "travel_explore", "admin:ingestion_discovered_changelist", "ingestion.view_quarantinereason"),
             (_("Health"), "monitor_heart", "admin:ingestion_stream_changelist", "ingestion.view_quarantinereason"),
             (_("Imports"), "upload_file", "admin:ingestion_importrun_changelist", "ingestion.view_importrun"),

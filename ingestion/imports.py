@@ -9,7 +9,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -17,13 +17,15 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ingestion.blocks import store_blocks
+from ingestion.alone import alone, is_idle
+from ingestion.chunk import store_block
 from ingestion.doors.files import BOM, RESERVED, UNREAD, FileFormat, Record, UnreadableFile, blocks, cells_under, records, sniff, write_row
 from ingestion.models import ImportChunk, ImportRun
+from ingestion.pool import in_processes
 from profiles.link import settle
 from staff.models import User
 from taxonomy.current import NoRelease, current, plan_of, refresh
@@ -31,6 +33,8 @@ from taxonomy.models import Source
 from taxonomy.standardize import decode_json, encode_json
 from taxonomy.violations import message_for
 
+# Below this a file is stored in this process: starting others takes longer.
+_SMALL_BYTES = 4 * 1024 * 1024
 COUNTS = ("accepted", "changed", "duplicate", "quarantined", "refused")
 # A run as it really stands: a worker that was killed leaves "running" behind.
 STANDINGS = {**dict(ImportRun.Status.choices), "stopped": _("stopped")}
@@ -73,7 +77,7 @@ def take_file(path: Path, *, source: Source, file_name: str, dry_run: bool = Fal
 
 def run_import(run_id: UUID, *, on_progress: Callable[[ImportRun], None] | None = None) -> ImportRun:
     """Do what is left of a run. Safe to call again after any interruption; of two at once the second waits, and finds it done."""
-    with _only_one(run_id):
+    with alone(run_id):
         run = ImportRun.objects.select_related("source").get(pk=run_id)
         if run.status == ImportRun.Status.FINISHED:
             return run
@@ -92,17 +96,9 @@ def run_import(run_id: UUID, *, on_progress: Callable[[ImportRun], None] | None 
         return run
 
 
-def is_idle(run: ImportRun) -> bool:
-    """Whether no process is at work on the run."""
-    key = _lock_of(run.pk)
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [key])
-        return bool(cursor.fetchone()[0])
-
-
 def standing_of(run: ImportRun) -> str:
     """One of STANDINGS. Stopped: what was stored is kept, and it can go on; failed: the file could not be read, or nothing could be stored."""
-    if run.error == "import.stopped" or (run.status == ImportRun.Status.RUNNING and is_idle(run)):
+    if run.error == "import.stopped" or (run.status == ImportRun.Status.RUNNING and is_idle(run.pk)):
         return "stopped"
     return run.status
 
@@ -167,27 +163,11 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _lock_of(run_id: UUID) -> int:
-    return run_id.int % 2**63
-
-
 def _end(run: ImportRun, status: str, error: str = "") -> None:
     """Note how it ended; where the database is away, the next attempt does."""
     run.status, run.error, run.finished_at = status, error, timezone.now()
     with suppress(DatabaseError, InterfaceError):
         run.save(update_fields=["status", "error", "finished_at"])
-
-
-@contextmanager
-def _only_one(run_id: UUID) -> Iterator[None]:
-    key = _lock_of(run_id)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [key])
-        try:
-            yield
-        finally:
-            with suppress(DatabaseError, InterfaceError):  # a connection that is gone took its locks along
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
 
 
 def _begin(run: ImportRun) -> None:
@@ -207,8 +187,8 @@ def _begin(run: ImportRun) -> None:
 def _do_blocks(run: ImportRun, on_progress: Callable[[ImportRun], None] | None) -> None:
     done = set(run.chunks.values_list("index", flat=True))
     left = (block for block in blocks(Path(run.path), FileFormat(**run.format)) if block.index not in done)
-    for read_bytes in store_blocks(run, left):
-        run.read_bytes = max(run.read_bytes, read_bytes)
+    for _run_id, block in in_processes(store_block, ((run.id, block) for block in left), small=run.size_bytes < _SMALL_BYTES):
+        run.read_bytes = max(run.read_bytes, block.read_bytes)
         ImportRun.objects.filter(pk=run.pk).update(read_bytes=run.read_bytes)
         if on_progress:
             on_progress(run)

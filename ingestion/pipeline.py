@@ -119,7 +119,7 @@ def evaluate(
             result = standardize(raw, plan)
             entry = Entry(one.original, raw, result, key=key, row=one.row)
             if result.identifiers:
-                entry.others = _others(result, namespace)
+                entry.others = others_of(result, namespace)
             if one.closes:
                 entry.closes = _event_keys(one.closes)
             entries.append(entry)
@@ -152,7 +152,8 @@ def in_commit(also: Callable[[CursorWrapper], None] | None = None) -> InCommit:
     return write
 
 
-def _others(result: Result, namespace: str) -> list[Subject]:
+def others_of(result: Result, namespace: str) -> list[Subject]:
+    """The subjects of an event besides the one it is about."""
     subjects = (Subject(kind, "" if kind in GLOBAL_KINDS else namespace, value) for kind, value in result.identifiers.items())
     return [subject for subject in subjects if subject != result.subject]
 

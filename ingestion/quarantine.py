@@ -1,5 +1,7 @@
 """Why events are held: written in the commit that holds them, closed in the commit that mends them."""
 
+from collections.abc import Collection
+
 from django.db.backends.utils import CursorWrapper
 
 from profiles.record import Delivery
@@ -12,6 +14,25 @@ def write_reasons(cursor: CursorWrapper, deliveries: list[Delivery], closed: lis
     """A row per event held and distinct reason; the reasons of closed events stay, closed."""
     if closed:
         cursor.execute("UPDATE ingestion_quarantinereason SET open = false WHERE event_id = ANY(%s)", [closed])
+    _insert(cursor, deliveries)
+
+
+def close_reasons(cursor: CursorWrapper, event_ids: Collection[int]) -> None:
+    """Of events that are let in or let go of: the reasons stay, closed, to be opened again where that is taken back."""
+    cursor.execute("UPDATE ingestion_quarantinereason SET open = false WHERE open AND event_id = ANY(%s)", [sorted(event_ids)])
+
+
+def open_reasons_again(cursor: CursorWrapper, event_ids: Collection[int]) -> None:
+    cursor.execute("UPDATE ingestion_quarantinereason SET open = true WHERE NOT open AND event_id = ANY(%s)", [sorted(event_ids)])
+
+
+def replace_reasons(cursor: CursorWrapper, event_ids: Collection[int], deliveries: list[Delivery]) -> None:
+    """Of events that stay held: what holds them now."""
+    cursor.execute("DELETE FROM ingestion_quarantinereason WHERE event_id = ANY(%s)", [sorted(event_ids)])
+    _insert(cursor, deliveries)
+
+
+def _insert(cursor: CursorWrapper, deliveries: list[Delivery]) -> None:
     rows = {
         (entry.event_id, delivery.source_id, violation.code, _short(violation.path), _short(entry.raw.name or ""), delivery.received_at)
         for delivery in deliveries

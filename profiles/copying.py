@@ -25,10 +25,12 @@ _NAME_CHARACTERS = 1_000
 _COUNTED, _HELD = str(int(Event.Standing.COUNTED)), str(int(Event.Standing.HELD))
 
 
-def copy_events(cursor: CursorWrapper, new: "list[tuple[Delivery, Entry]]", ids: dict[Subject, int]) -> None:
+def copy_events(
+    cursor: CursorWrapper, new: "list[tuple[Delivery, Entry]]", ids: dict[Subject, int], *, table: str = "profiles_event"
+) -> None:
     same = {id(delivery): _same_of(delivery) for delivery, _ in new}
     lines = "".join([_line(same[id(delivery)], entry, ids) for delivery, entry in new])
-    with cursor.copy(f"COPY profiles_event ({_COLUMNS}) FROM STDIN") as copy:
+    with cursor.copy(f"COPY {table} ({_COLUMNS}) FROM STDIN") as copy:
         copy.write(lines.encode("utf-8"))
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from profiles.models import Event, Link, Subject, Tie
@@ -40,7 +41,7 @@ def settle() -> int:
     """Draw the links that follow from ties not yet settled; the number of ties. One process at a time, others wait."""
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+            lock_links(cursor)
             # Before the events are read: one that is committed later asks again. A tie somebody writes is theirs to settle.
             cursor.execute(
                 """
@@ -52,6 +53,11 @@ def settle() -> int:
             unsettled = [weaker for (weaker,) in cursor.fetchall()]
         relink(set(unsettled))
         return len(unsettled)
+
+
+def lock_links(cursor: CursorWrapper) -> None:
+    """Wait until nobody else draws links, and let nobody until the commit."""
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
 def settle_soon() -> None:

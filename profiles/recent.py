@@ -20,7 +20,7 @@ def names_seen(source_id: UUID) -> list[dict[str, Any]]:
             SELECT name, count(*), max(received_at), count(*) FILTER (WHERE standing = 2),
                 coalesce(array_agg(DISTINCT tag_id) FILTER (WHERE tag_id IS NOT NULL), '{}')
             FROM (SELECT name, received_at, standing, source_id, tag_id FROM profiles_event ORDER BY id DESC LIMIT %s) AS newest
-            WHERE source_id = %s AND name IS NOT NULL GROUP BY name ORDER BY 2 DESC LIMIT 50
+            WHERE source_id = %s AND name IS NOT NULL AND standing <> 3 GROUP BY name ORDER BY 2 DESC LIMIT 50
             """,
             [_LOOKED_AT, source_id],
         )
@@ -35,8 +35,8 @@ def seen_lately() -> Seen:
         cursor.execute(
             """
             SELECT source_id, name, array_agg(DISTINCT tag_id) FILTER (WHERE tag_id IS NOT NULL), array_agg(DISTINCT rule_id) FILTER (WHERE rule_id IS NOT NULL)
-            FROM (SELECT source_id, name, tag_id, rule_id FROM profiles_event ORDER BY id DESC LIMIT %s) AS newest
-            GROUP BY source_id, name ORDER BY count(*) DESC LIMIT 5000
+            FROM (SELECT source_id, name, tag_id, rule_id, standing FROM profiles_event ORDER BY id DESC LIMIT %s) AS newest
+            WHERE standing <> 3 GROUP BY source_id, name ORDER BY count(*) DESC LIMIT 5000
             """,
             [_LOOKED_AT],
         )
@@ -48,7 +48,7 @@ def seen_lately() -> Seen:
         cursor.execute(
             """
             SELECT key, (array_agg(DISTINCT left(value, 200)))[1:20]
-            FROM (SELECT attributes FROM profiles_event WHERE attributes IS NOT NULL ORDER BY id DESC LIMIT 2000) AS newest,
+            FROM (SELECT attributes FROM profiles_event WHERE attributes IS NOT NULL AND standing <> 3 ORDER BY id DESC LIMIT 2000) AS newest,
                  jsonb_each_text(attributes) GROUP BY key
             """
         )

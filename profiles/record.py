@@ -72,8 +72,10 @@ class Stored:
     event_id: int
     key: bytes
     standing: int
+    corrected_by_id: int | None
     tag_id: UUID | None
     refinements: list[str]
+    # Of its first reading, whatever replays made of it since.
     report: dict[str, Any]
     original: bytes
     item: int | None
@@ -109,11 +111,16 @@ def record(deliveries: list[Delivery], in_commit: InCommit) -> bool:
 
     Raises OperationalError when the database cannot be reached.
     """
-    believes_new = _lately_new.believes(deliveries)
+    believes = iter([_lately_new.believes(deliveries)])
+    return again_where_others_write(lambda: _record_once(deliveries, in_commit, believes_new=next(believes, False)))
+
+
+def again_where_others_write[T](write: Callable[[], T]) -> T:
+    """Run a transaction; once more where another writer came in between."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             with connection.wrap_database_errors:
-                return _record_once(deliveries, in_commit, believes_new=believes_new and attempt == 1)
+                return write()
         except (IntegrityError, OperationalError) as error:
             if attempt == _ATTEMPTS or not isinstance(error.__cause__, (UniqueViolation, DeadlockDetected)):
                 raise
@@ -202,19 +209,21 @@ def _store_wave(
             repeats.append(pair)
     before = {} if believes_new else _stored(cursor, firsts.keys())
     new: list[Pair] = []
-    superseded: list[Stored] = []
+    superseded: list[tuple[Stored, Entry]] = []
     for key in sorted(firsts):
         delivery, entry = firsts[key]
         stands = before.get(key)
         if stands is None:
             new.append((delivery, entry))
         elif _supersedes(entry, stands, delivery):
-            superseded.append(stands)
+            superseded.append((stands, entry))
             new.append((delivery, entry))
         else:
             entry.first, entry.differs = stands, _says_otherwise(entry, stands, delivery)
+    for (_, entry), event_id in zip(new, _event_ids(len(new)), strict=True):
+        entry.event_id = event_id
     _set_aside(cursor, superseded)
-    closed += [stands.event_id for stands in superseded]
+    closed += [stands.event_id for stands, _ in superseded]
     closed += _close(cursor, firsts.values())
     if new:
         _write_events(cursor, new, ties, learned)
@@ -261,7 +270,7 @@ def as_stored(entry: Entry) -> Stored:
     assert entry.result is not None and entry.raw is not None
     result = entry.result
     return Stored(
-        entry.event_id or 0, entry.key, HELD if result.verdict == "quarantined" else COUNTED,
+        entry.event_id or 0, entry.key, HELD if result.verdict == "quarantined" else COUNTED, None,
         UUID(result.tag) if result.tag else None, result.refinements,
         {"changes": _plain(result.changes), "violations": _plain(result.violations)}, entry.original, entry.raw.item,
     )  # fmt: skip
@@ -278,7 +287,9 @@ def _stored(cursor: CursorWrapper, keys: Iterable[bytes]) -> dict[bytes, Stored]
         return {}
     cursor.execute(
         """
-        SELECT event.id, key, standing, tag_id, refinements, report::text, coalesce(original.record, holder.record), original.item
+        SELECT event.id, key, standing, corrected_by_id, tag_id, refinements, (CASE WHEN read_by IS NULL THEN report ELSE (
+                SELECT former.report FROM profiles_formerreading AS former WHERE former.event_id = event.id ORDER BY former.id LIMIT 1
+            ) END)::text, coalesce(original.record, holder.record), original.item
         FROM profiles_event AS event LEFT JOIN profiles_original AS original ON original.event_id = event.id
         LEFT JOIN profiles_original AS holder ON holder.event_id = original.holder_id
         WHERE key = ANY(%s)
@@ -290,39 +301,67 @@ def _stored(cursor: CursorWrapper, keys: Iterable[bytes]) -> dict[bytes, Stored]
             event_id,
             bytes(key),
             standing,
+            corrected_by_id,
             tag_id,
             refinements or [],
             decode_json(report.encode()) if report else {},
             bytes(original or b""),
             item,
         )
-        for event_id, key, standing, tag_id, refinements, report, original, item in cursor.fetchall()
+        for event_id, key, standing, corrected_by_id, tag_id, refinements, report, original, item in cursor.fetchall()
     }
 
 
-def _set_aside(cursor: CursorWrapper, superseded: list[Stored]) -> None:
-    """Free the keys of events that give way. A held one is thereby corrected; what was taken back stays so."""
+def _set_aside(cursor: CursorWrapper, superseded: list[tuple[Stored, Entry]]) -> None:
+    """Free the keys of events that give way. A held one is thereby corrected; what was taken back stays so, and for good.
+
+    One that stands otherwise by now keeps its key: storing it again is then a unique violation, and the whole is done again.
+    """
     if not superseded:
         return
-    ids = [stands.event_id for stands in superseded]
+    if held_again := [stands.event_id for stands, _ in superseded if stands.corrected_by_id is not None]:
+        _release(cursor, held_again)
     cursor.execute(
         """
         UPDATE profiles_event AS event
-        SET key = freed.key, standing = CASE WHEN standing = %s THEN %s ELSE standing END
-        FROM unnest(%s::bigint[], %s::bytea[]) AS freed (id, key) WHERE event.id = freed.id
+        SET key = freed.key, take_back_id = NULL, standing = CASE WHEN was = %(held)s THEN %(corrected)s ELSE was END,
+            corrected_by_id = CASE WHEN was = %(held)s THEN freed.by ELSE corrected_by_id END
+        FROM unnest(%(ids)s::bigint[], %(keys)s::bytea[], %(by)s::bigint[], %(was)s::int[]) AS freed (id, key, by, was)
+        WHERE event.id = freed.id AND event.standing = was
         """,
-        [HELD, CORRECTED, ids, [_freed_key(stands) for stands in superseded]],
+        {
+            "held": HELD, "corrected": CORRECTED,
+            "ids": [stands.event_id for stands, _ in superseded],
+            "keys": [freed_key(stands.key, stands.event_id) for stands, _ in superseded],
+            "by": [entry.event_id for _, entry in superseded],
+            "was": [stands.standing for stands, _ in superseded],
+        },
+    )  # fmt: skip
+
+
+def _release(cursor: CursorWrapper, held_again: list[int]) -> None:
+    """Of events held again because their corrections were taken back: those corrections cannot be put back any more."""
+    cursor.execute(
+        """
+        WITH RECURSIVE later (id) AS (
+            SELECT corrected_by_id FROM profiles_event WHERE id = ANY(%s)
+            UNION SELECT event.corrected_by_id FROM later JOIN profiles_event AS event ON event.id = later.id
+        )
+        UPDATE profiles_event SET take_back_id = NULL WHERE id IN (SELECT id FROM later) AND standing = %s
+        """,
+        [held_again, TAKEN_BACK],
     )
 
 
-def _freed_key(stands: Stored) -> bytes:
-    return blake2b(stands.key + stands.event_id.to_bytes(8), digest_size=16, person=b"freed").digest()
+def freed_key(key: bytes, event_id: int) -> bytes:
+    """The key of an event that gave its own to another."""
+    return blake2b(key + event_id.to_bytes(8), digest_size=16, person=b"freed").digest()
 
 
 def _close(cursor: CursorWrapper, pairs: Iterable[Pair]) -> list[int]:
     """Close the held events that mended rows name, of the same source; their ids. A row that came before in order closes too."""
     closing = [
-        (key, delivery.source_id)
+        (key, delivery.source_id, entry.first.event_id if entry.first else entry.event_id)
         for delivery, entry in pairs
         if entry.closes and (entry.first is None or entry.first.verdict == "accepted")
         for key in entry.closes
@@ -332,11 +371,11 @@ def _close(cursor: CursorWrapper, pairs: Iterable[Pair]) -> list[int]:
         return []
     cursor.execute(
         """
-        UPDATE profiles_event AS event SET standing = %s
-        FROM unnest(%s::bytea[], %s::uuid[]) AS closing (key, source_id)
+        UPDATE profiles_event AS event SET standing = %s, corrected_by_id = closing.by
+        FROM unnest(%s::bytea[], %s::uuid[], %s::bigint[]) AS closing (key, source_id, by)
         WHERE event.key = closing.key AND event.source_id = closing.source_id AND standing = %s RETURNING event.id
         """,
-        [CORRECTED, [key for key, _ in closing], [source_id for _, source_id in closing], HELD],
+        [CORRECTED, *[list(column) for column in zip(*closing, strict=True)], HELD],
     )
     return [event_id for (event_id,) in cursor.fetchall()]
 
@@ -351,8 +390,6 @@ def _write_events(cursor: CursorWrapper, new: list[Pair], ties: Ties, learned: d
                 subjects.update(entry.others)
     ids = subject_ids(cursor, subjects)
     learned |= ids
-    for (_, entry), event_id in zip(new, _event_ids(len(new)), strict=True):
-        entry.event_id = event_id
     copy_events(cursor, new, ids)
     copy_originals(cursor, new)
     ties.add(new, ids)

@@ -29,7 +29,7 @@ class Ties:
 
     def __init__(self) -> None:
         self._rows: dict[tuple[int, int], tuple[datetime, int]] = {}
-        self._again: set[tuple[int, int]] = set()
+        self._again: dict[tuple[int, int], tuple[datetime, int]] = {}
 
     def add(self, new: "list[tuple[Delivery, Entry]]", ids: dict[Subject, int]) -> None:
         for _, entry in new:
@@ -41,10 +41,7 @@ class Ties:
             for other in entry.others:
                 pair = (ids[other], stronger)
                 since = _written.get(pair)
-                if since is not None and since <= at:
-                    self._again.add(pair)
-                elif pair not in self._rows or at < self._rows[pair][0]:
-                    self._rows[pair] = (at, entry.event_id)
+                _keep_first(self._again if since is not None and since <= at else self._rows, pair, (at, entry.event_id))
 
     def write(self, cursor: CursorWrapper) -> bool:
         """Write the rows. True if links may have to change."""
@@ -52,16 +49,23 @@ class Ties:
         return self._write_rows(cursor) + self._ask_again(cursor) > 0
 
     def _lock(self, cursor: CursorWrapper) -> None:
-        """Lock what stands, in one order for all writers: they would deadlock otherwise."""
-        if pairs := sorted(self._rows.keys() | self._again):
+        """Lock what stands, in one order for all writers: they would deadlock otherwise.
+
+        A pair that this process knows may be there no more, or only from later on: its events were taken back meanwhile.
+        """
+        if pairs := sorted(self._rows.keys() | self._again.keys()):
             cursor.execute(
                 """
-                SELECT FROM profiles_tie AS tie
+                SELECT weaker_id, stronger_id, first_at FROM profiles_tie AS tie
                 JOIN unnest(%s::bigint[], %s::bigint[]) AS pair (weaker_id, stronger_id) USING (weaker_id, stronger_id)
                 ORDER BY tie.weaker_id, tie.stronger_id FOR UPDATE OF tie
                 """,
                 [list(column) for column in zip(*pairs, strict=True)],
             )
+            standing = {(weaker, stronger): first_at for weaker, stronger, first_at in cursor.fetchall()}
+            for pair, seen in list(self._again.items()):
+                if pair not in standing or seen[0] < standing[pair]:
+                    _keep_first(self._rows, pair, self._again.pop(pair))
 
     def learn(self) -> None:
         """Remember, after the commit, what was written."""
@@ -101,6 +105,11 @@ class Ties:
             [*[list(column) for column in zip(*sorted(self._again), strict=True)], HOPELESS, HOPELESS - 1],
         )
         return int(cursor.rowcount)
+
+
+def _keep_first(found: dict[tuple[int, int], tuple[datetime, int]], pair: tuple[int, int], seen: tuple[datetime, int]) -> None:
+    if pair not in found or seen[0] < found[pair][0]:
+        found[pair] = seen
 
 
 def forget() -> None:

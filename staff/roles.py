@@ -24,15 +24,17 @@ EDIT_STANDARD = (
 )
 OWN_TOKENS = _each("staff", "view add change", "readtoken")
 READ_CUSTOMERS = _each("profiles", "view", "customer subject event")
-READ_INCOMING = _each("ingestion", "view", "quarantinereason importrun failedrequest writekey") | _each("profiles", "view", "batch")
+READ_INCOMING = _each("ingestion", "view", "quarantinereason replay importrun failedrequest writekey") | _each("profiles", "view", "batch")
 IMPORT = _each("ingestion", "view add change", "importrun")
+# held events: read again, put right, let go of
+MEND = _each("ingestion", "view add", "replay")
 OUTGOING = _each("ingestion", "view add change delete", "subscriber") | _each("ingestion", "view", "dispatch")
 SEE_DEPARTMENTS = {"staff.view_department"}
 
 ROLES: dict[str, set[str]] = {
-    "marketer": EDIT_STANDARD | READ_CUSTOMERS | READ_INCOMING | IMPORT,
-    "sales_rep": EDIT_STANDARD | READ_CUSTOMERS | _each("ingestion", "view", "quarantinereason"),
-    "service_agent": EDIT_STANDARD | READ_CUSTOMERS | _each("ingestion", "view", "quarantinereason"),
+    "marketer": EDIT_STANDARD | READ_CUSTOMERS | READ_INCOMING | IMPORT | MEND,
+    "sales_rep": EDIT_STANDARD | READ_CUSTOMERS | _each("ingestion", "view", "quarantinereason") | MEND,
+    "service_agent": EDIT_STANDARD | READ_CUSTOMERS | _each("ingestion", "view", "quarantinereason") | MEND,
     "data_steward": EDIT_STANDARD
     | {"taxonomy.publish_release", "taxonomy.emergency_release"}
     | _each("taxonomy", "change", "checksetting")
@@ -42,9 +44,10 @@ ROLES: dict[str, set[str]] = {
     | READ_CUSTOMERS
     | READ_INCOMING
     | IMPORT
+    | MEND
     | OUTGOING,
     "product_manager": READ_STANDARD | SIGN | READ_INCOMING,
-    "engineer": EDIT_STANDARD | READ_INCOMING | IMPORT | OUTGOING | _each("ingestion", "add change", "writekey"),
+    "engineer": EDIT_STANDARD | READ_INCOMING | IMPORT | MEND | OUTGOING | _each("ingestion", "add change", "writekey"),
     "compliance_officer": READ_STANDARD
     | SIGN
     | READ_CUSTOMERS

@@ -29,6 +29,7 @@ _PLAIN: dict[str, tuple[str, ...]] = {
 # Said only where they say something, so that what never had them stays as it was.
 _OPTIONAL: dict[str, dict[str, Any]] = {
     "attribute": {"watch_until": None}, "tag": {"watch_until": None}, "rule": {"below_version": "", "until": None},
+    "source": {"replay_held": False},
 }  # fmt: skip
 _LABELS = ("label_en", "label_zh_hans", "description_en", "description_zh_hans")
 # definition key -> column of a foreign key
@@ -125,7 +126,7 @@ def _definition(kind: str, row: Any, inlines: Definition) -> Definition:
     if kind != "rule":
         found |= {name: getattr(row, name) for name in _LABELS}
     found |= {name: getattr(row, name) for name in _PLAIN[kind]}
-    found |= {name: str(value) for name in _OPTIONAL.get(kind, ()) if (value := getattr(row, name))}
+    found |= {name: value if value is True else str(value) for name in _OPTIONAL.get(kind, ()) if (value := getattr(row, name))}
     if kind == "attribute":
         found["of"] = row.of or None
     for key, column in _REFERENCES[kind].items():

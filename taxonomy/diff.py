@@ -26,6 +26,7 @@ FIELDS: dict[str, Promise | str] = {
     "example": _("example"),
     "fields": _("fields"),
     "hold_unreadable_phone": _("hold unreadable phones"),
+    "replay_held": _("replay by itself"),
     "keep_unmapped": _("take the rest as it is"),
     "label_en": _("name in English"),
     "label_zh_hans": _("name in Chinese"),

@@ -68,6 +68,7 @@ WORDS: dict[str, tuple[Text, Text, Text, Text]] = {
     "attribute.set_aside": (_("Attribute set aside"), _("The value stands aside because a rule fills the attribute from another field."), _("One value for the attribute."), _("Nothing needs doing, unless the rule is wrong.")),
     "attribute.renamed": (_("Renamed"), _("The attribute was sent under another name."), "", ""),
     "attribute.transformed": (_("Transformed"), _("The rule's transforms changed the value."), "", ""),
+    "value.mended": (_("Put right"), _("A colleague put the value right while the event was held."), "", ""),
     "attribute.cast": (_("Converted"), _("The value was brought to the attribute's type."), "", ""),
     "attribute.added": (_("Filled in"), _("The rule filled the attribute in."), "", ""),
     "refinement.conflict": (_("Refinement conflict"), _("The finer tag and the attribute say different things."), _("The same value in both."), _("Let the source send one of them.")),

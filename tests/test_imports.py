@@ -87,11 +87,11 @@ def test_an_interrupted_import_ends_as_if_never_interrupted(source, tmp_path, mo
         stored.append(block.index)
         real(run_id, block)
 
-    monkeypatch.setattr("ingestion.chunk.store_block", failing)
+    monkeypatch.setattr("ingestion.imports.store_block", failing)
     with pytest.raises(KeyboardInterrupt):
         run_import(run.pk)
     assert 0 < Event.objects.count() < 300
-    monkeypatch.setattr("ingestion.chunk.store_block", real)
+    monkeypatch.setattr("ingestion.imports.store_block", real)
     assert take_file(path, source=source, file_name="a.csv").pk == run.pk
     found = outcome(run_import(run.pk))
     assert found.counts == {"accepted": 300, "changed": found.counts["changed"], "duplicate": 0, "quarantined": 0, "refused": 0}
@@ -198,7 +198,7 @@ def test_without_any_release_an_import_fails_in_words(departments, tmp_path):
 
 
 def test_a_large_file_is_stored_by_several_processes(source, tmp_path, monkeypatch):
-    monkeypatch.setattr("ingestion.blocks.SMALL_BYTES", 0)
+    monkeypatch.setattr("ingestion.imports._SMALL_BYTES", 0)
     path = write(tmp_path / "a.csv", rows(200))
     assert outcome(imported(path, source)).counts["accepted"] == 200
     assert Event.objects.count() == 200

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from ingestion.held import held_groups, open_reasons, reasons_like
-from ingestion.models import QuarantineReason
+from ingestion.models import QuarantineReason, ReplayOffer
 from profiles.models import Event, Original
 from profiles.original import shown_original
 from staff.access import log_access
@@ -74,6 +74,9 @@ class QuarantineAdmin(ModelAdmin):
             "codes": [
                 (one, title_for(one)) for one in open_reasons(sources=sources).values_list("code", flat=True).distinct().order_by("code")
             ],
+            "offers": of_sources_in(ReplayOffer.objects.select_related("source", "release").defer("release__snapshot"), request),
+            "may_replay": request.user.has_perm("ingestion.add_replay"),
+            "limited": rights_in(request).limited,
             "previous_page": number - 1,
             "next_page": number + 1 if len(groups) > PAGE else 0,
         }

@@ -3,6 +3,8 @@ from ingestion.models.imports import ImportChunk, ImportRun, TrialKey
 from ingestion.models.keys import FailedRequest, KeyLease, WriteKey
 from ingestion.models.outgoing import Attempt, Dispatch, Subscriber
 from ingestion.models.quarantine import QuarantineReason
+from ingestion.models.replay import Replay, Replayed, ReplayOffer
+from ingestion.models.takeback import TakeBack, Withdrawal
 
 __all__ = [
     "Attempt",
@@ -16,10 +18,15 @@ __all__ = [
     "KeyLease",
     "QuarantineReason",
     "ReadingDay",
+    "Replay",
+    "ReplayOffer",
+    "Replayed",
     "Sighting",
     "Stream",
     "Subscriber",
+    "TakeBack",
     "TrialKey",
     "ViolationDay",
+    "Withdrawal",
     "WriteKey",
 ]

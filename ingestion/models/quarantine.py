@@ -21,4 +21,7 @@ class QuarantineReason(models.Model):
         verbose_name = _("quarantine reason")
         verbose_name_plural = _("quarantine")
         default_permissions = ("view",)
-        indexes = [models.Index(fields=["source", "code", "path", "name"], condition=models.Q(open=True), name="reason_open_group")]
+        indexes = [
+            models.Index(fields=["source", "code", "path", "name", "event"], condition=models.Q(open=True), name="reason_open_cause"),
+            models.Index(fields=["event"], condition=models.Q(open=True), name="reason_open_event"),
+        ]

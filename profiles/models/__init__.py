@@ -1,4 +1,4 @@
-from profiles.models.customers import Customer, Link, Subject, Tie
-from profiles.models.events import Arrival, Batch, Event, Original, Tally
+from profiles.models.customers import Customer, Link, Subject, Tie, Untied
+from profiles.models.events import Arrival, Batch, Event, FormerReading, Original, Tally
 
-__all__ = ["Arrival", "Batch", "Customer", "Event", "Link", "Original", "Subject", "Tally", "Tie"]
+__all__ = ["Arrival", "Batch", "Customer", "Event", "FormerReading", "Link", "Original", "Subject", "Tally", "Tie", "Untied"]

@@ -56,6 +56,19 @@ class Tie(models.Model):
         indexes = [models.Index(fields=["id"], condition=models.Q(settled=False), name="tie_unsettled")]
 
 
+class Untied(models.Model):
+    """A subject some of whose events count no more, or count again, until its ties are drawn from what counts now.
+
+    A queue: rows are only added, and deleted in the transaction that draws the ties.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    subject_id = models.BigIntegerField()
+
+    class Meta:
+        default_permissions = ()
+
+
 class Link(models.Model):
     """From `since` until `until` (exclusive; null: without end) this subject's events are this customer's."""
 

@@ -1,6 +1,7 @@
 import uuid
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -51,6 +52,10 @@ class Event(models.Model):
     name = models.TextField(_("event name as sent"), null=True)
     received_at = models.DateTimeField(_("received"))
     standing = models.SmallIntegerField(_("standing"), choices=Standing)
+    take_back_id = models.BigIntegerField(
+        null=True, help_text="The act that took it back; null again when another sending took its key over"
+    )
+    corrected_by_id = models.BigIntegerField(null=True, help_text="The event that corrected it while it was held")
     # the reading; null while held
     occurred_at = models.DateTimeField(_("occurred"), null=True)
     subject = models.ForeignKey(
@@ -65,6 +70,7 @@ class Event(models.Model):
     rule_id = models.UUIDField(null=True)
     release = models.ForeignKey(Release, models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+")
     source_version = models.TextField(_("source version"), null=True, help_text="As sent, such as an app's 4.2.0")
+    read_by = models.UUIDField(null=True, help_text="The replay that gave this reading; null: read when it arrived")
 
     class Meta:
         verbose_name = _("event")
@@ -73,12 +79,42 @@ class Event(models.Model):
         indexes = [
             models.Index(fields=["subject", "occurred_at", "id"], name="event_timeline"),
             models.Index(fields=["-received_at", "id"], condition=models.Q(standing=2), name="event_held"),
+            models.Index(fields=["id"], condition=models.Q(standing=2), name="event_held_id"),
+            models.Index(fields=["take_back_id", "id"], condition=models.Q(take_back_id__isnull=False), name="event_taken_back"),
+            models.Index(fields=["corrected_by_id"], condition=models.Q(corrected_by_id__isnull=False), name="event_corrected"),
+            # Rows lie in the order they came, so this index of a few pages finds a delivery, or a day, without a pass over all.
+            BrinIndex(fields=["received_at"], autosummarize=True, name="event_received"),
         ]
 
     @property
     def public_id(self) -> str:
         """32 hex digits: what a caller and a failed-rows file know this event by."""
         return bytes(self.key).hex()
+
+
+class FormerReading(models.Model):
+    """A reading that an event had before another took its place. The first one holds its first verdict."""
+
+    id = models.BigAutoField(primary_key=True)
+    event = models.ForeignKey(Event, models.CASCADE, db_constraint=False, related_name="former_readings")
+    replaced_at = models.DateTimeField(_("replaced"), auto_now_add=True)
+    replaced_by = models.UUIDField(help_text="The replay that read it anew")
+    read_by = models.UUIDField(null=True)
+    standing = models.SmallIntegerField(_("standing"), choices=Event.Standing)
+    occurred_at = models.DateTimeField(null=True)
+    subject_id = models.BigIntegerField(null=True)
+    tag_id = models.UUIDField(null=True)
+    attributes = models.JSONField(null=True)
+    extra = models.JSONField(null=True)
+    identifiers = models.JSONField(null=True)
+    refinements = ArrayField(models.TextField(), null=True)
+    report = models.JSONField(null=True)
+    rule_id = models.UUIDField(null=True)
+    release_id = models.BigIntegerField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["replaced_by", "event"])]
 
 
 class Original(models.Model):

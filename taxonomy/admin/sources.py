@@ -225,7 +225,7 @@ class SourceAdmin(Trying):
     search_fields = ["code", "label_en", "label_zh_hans"]
     fieldsets = (
         (None, {"fields": ("code", ("label_en", "label_zh_hans"), "description_en", "description_zh_hans", ("source_kind", "owner"))}),
-        (gettext_lazy("Defaults"), {"fields": (("region", "timezone", "currency"), "namespace", ("hold_unreadable_phone", "separate_rows"))}),
+        (gettext_lazy("Defaults"), {"fields": (("region", "timezone", "currency"), "namespace", ("hold_unreadable_phone", "separate_rows"), "replay_held")}),
         (gettext_lazy("Envelope"), {
             "fields": ("preset", *(f"envelope_{key}" for key, *_rest in ENVELOPE)),
             "description": gettext_lazy("Where in a record things are found, such as customer.mobile. Only for a format of its own."),

@@ -96,6 +96,7 @@ SHEETS: dict[str, Sheet] = {
             _field("timezone", width=18, about=_("Of times sent without a zone, such as Asia/Shanghai.")),
             _field("currency", width=10, about=_("Of amounts sent without one, such as CNY.")), _field("namespace", width=16),
             _field("hold_unreadable_phone", "yes", 14), _field("separate_rows", "yes", 14),
+            _field("replay_held", "yes", 14),
             _field("envelope", "envelope", 40, about=_("Where things are found, one a line, such as: phone = customer.mobile.")), _ID,
         )),
         Sheet("rules", _("Mapping rules"), "rule", (

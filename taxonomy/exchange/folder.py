@@ -28,7 +28,7 @@ _ORDER: dict[str, tuple[str, ...]] = {
         "system",
     ),
     "source": (
-        "code", *_LABELS, "source_kind", "owner", "region", "timezone", "currency", "namespace", "hold_unreadable_phone", "separate_rows",
+        "code", *_LABELS, "source_kind", "owner", "region", "timezone", "currency", "namespace", "hold_unreadable_phone", "separate_rows", "replay_held",
         "envelope",
     ),
     "rule": ("name", "match", "condition", "below_version", "until", "tag", "keep_unmapped", "note", "rows"),

@@ -52,6 +52,7 @@ DEFAULTS: dict[str, Definition] = {
 # Said only where they say something, as in a definition.
 OPTIONAL: dict[str, Definition] = {
     "attribute": {"watch_until": ""}, "tag": {"watch_until": "", "modes": []}, "rule": {"below_version": "", "until": ""},
+    "source": {"replay_held": False},
 }  # fmt: skip
 _NEEDED = {"category": (), "attribute": (), "tag": ("category", "owner"), "source": ("owner",), "rule": ("source", "tag", "name")}
 _USE: Definition = {"attribute": "", "required": False, "constraints": {}}

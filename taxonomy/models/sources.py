@@ -47,6 +47,10 @@ class Source(Item):
         _("identical rows are separate"), default=False,
         help_text=_("In files: count two identical rows without an id as two events."),
     )  # fmt: skip
+    replay_held = models.BooleanField(
+        _("replay by itself"), default=False,
+        help_text=_("After each release, read the held events of this source again without being asked."),
+    )  # fmt: skip
     envelope = models.JSONField(
         _("envelope"), default=dict, blank=True,
         help_text=_("Where in a record the event name, phone, time and the rest are found."),

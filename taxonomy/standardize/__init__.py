@@ -6,6 +6,7 @@ from taxonomy.standardize.decode import decode_json, encode_json, storable
 from taxonomy.standardize.identifiers import KINDS
 from taxonomy.standardize.keys import content_hash, message_key, message_key_of
 from taxonomy.standardize.limits import LIMITS
+from taxonomy.standardize.mend import standardize_mended
 from taxonomy.standardize.plan import Plan, SourcePlan, compile_plan
 from taxonomy.standardize.read import read
 from taxonomy.standardize.standardize import GLOBAL_KINDS, standardize
@@ -34,5 +35,6 @@ __all__ = [
     "message_key_of",
     "read",
     "standardize",
+    "standardize_mended",
     "storable",
 ]

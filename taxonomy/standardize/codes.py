@@ -76,6 +76,7 @@ _BY_EFFECT: dict[Effect, tuple[str, ...]] = {
         "tag.refinement",
         "attribute.renamed",
         "attribute.transformed",
+        "value.mended",
         "attribute.cast",
         "attribute.added",
     ),

@@ -1,7 +1,8 @@
 """The compiled plan: a release's definitions made ready to read events with, once per process and release."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -115,6 +116,23 @@ class Reading:
         self.envelope_rows = [
             EnvelopeRow(row["target"], _row_finder(row), _transform(row)) for row in rows if row["target"].startswith("$")
         ]
+
+    def given(self, values: Mapping[str, Any]) -> "Reading":
+        """The same with some attributes, by code, that are given instead of found."""
+        mended = copy(self)
+        mended.steps = [_given(quick, values[quick.code]) if quick.code in values else quick for quick in self.steps]
+        mended.known = self.known | values.keys()
+        if "currency" in values:
+            mended.finds_currency = None
+        return mended
+
+
+def _given(quick: QuickStep, value: Any) -> QuickStep:
+    def find(_sent: dict[str, Any], _raw: RawEvent) -> Any:
+        return value
+
+    step = quick.step._replace(find=find, transform=None, fallback=False, renamed=None, origin="")
+    return quick._replace(find=find, renamed=None, fallback=False, step=step)
 
 
 class TagPlan:

@@ -1,7 +1,10 @@
 """Standardizing: one raw event becomes the standard event, or every reason why it cannot."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from taxonomy.standardize.attributes import check_refined, keep_softened, read_attributes, refinements_of, set_aside, with_refined
 from taxonomy.standardize.decode import storable
@@ -18,18 +21,27 @@ from taxonomy.standardize.types import ABSENT, Defaults, Fault
 GLOBAL_KINDS = frozenset(kind.name for kind in KINDS.values() if kind.is_global)
 
 
-def standardize(raw: RawEvent, plan: Plan) -> Result:
-    """Read one raw event by the plan. Never raises for what a source sent; `raw.source` must be in the plan."""
+def standardize(raw: RawEvent, plan: Plan, mended: Mapping[str, Any] | None = None) -> Result:
+    """Read one raw event by the plan. Never raises for what a source sent; `raw.source` must be in the plan.
+
+    `mended`: values given by staff in place of what was found, by path: "event", "phone", "region", "occurred_at" or
+    "attributes.<code>".
+    """
     source = plan.sources[raw.source]
     violations = raw.notes.copy()
     changes: list[Change] = []
     attributes: dict[str, Any] = {}
     extra: dict[str, Any] = {}
 
+    if mended and "event" in mended:
+        changes.append(Change("value.mended", "event", shorten(raw.name), mended["event"]))
+        raw = msgspec.structs.replace(raw, name=str(mended["event"]))
     reading, refined = _find_reading(raw, source, changes, violations)
     phone, region, written_time, identifiers = raw.phone, raw.region, raw.occurred_at, raw.identifiers
     if reading is not None and reading.envelope_rows:
         phone, region, written_time, identifiers = _mapped_envelope(reading, raw, violations)
+    if mended:
+        phone, region, written_time = _mended_envelope(mended, (phone, region, written_time), changes, violations)
     known_as = _read_identifiers(identifiers, violations) if identifiers else {}
     e164, phone_region = _read_phone(phone, region, identifiers, known_as, source, violations)
     occurred_at = _read_time(written_time, raw, source, violations)
@@ -37,6 +49,8 @@ def standardize(raw: RawEvent, plan: Plan) -> Result:
         violations.append(Violation("message_id.missing", "id"))
     if reading is not None:
         sent = raw.attributes if refined is None else with_refined(refined, raw.attributes, changes)
+        if mended:
+            reading, sent = _mended_reading(mended, reading, sent, raw, changes)
         defaults = source.defaults
         if reading.needs_defaults and (region is not None or reading.finds_currency or "currency" in sent):
             defaults = _defaults_for(reading, source, region, sent, raw)
@@ -70,6 +84,33 @@ def standardize(raw: RawEvent, plan: Plan) -> Result:
         changes,
         violations,
     )
+
+
+def _mended_envelope(
+    mended: Mapping[str, Any], found: tuple[str | None, str | None, Any], changes: list[Change], violations: list[Violation]
+) -> tuple[str | None, str | None, Any]:
+    """Phone, region and time, as given where they were. What was said of the places that are given is said no more."""
+    violations[:] = [one for one in violations if one.path not in mended or one.path == "event"]
+    values = list(found)
+    for index, path in enumerate(("phone", "region", "occurred_at")):
+        if path in mended:
+            changes.append(Change("value.mended", path, shorten(values[index]), shorten(mended[path])))
+            values[index] = mended[path]
+    return values[0], values[1], values[2]
+
+
+def _mended_reading(
+    mended: Mapping[str, Any], reading: Reading, sent: dict[str, Any], raw: RawEvent, changes: list[Change]
+) -> tuple[Reading, dict[str, Any]]:
+    """The reading and what was sent, with the attributes that are given in place of those that were found."""
+    given = {path.removeprefix("attributes."): value for path, value in mended.items() if path.startswith("attributes.")}
+    for step in (quick.step for quick in reading.steps):
+        if step.code in given:
+            found = step.find(sent, raw)
+            changes.append(
+                Change("value.mended", step.path, shorten(sent.get(step.code) if found is None else found), shorten(given[step.code]))
+            )
+    return reading.given(given), {**sent, **given}
 
 
 def _first_ones(violations: list[Violation]) -> list[Violation]:

@@ -1,0 +1,221 @@
+"""The desk: what is held for one cause, what would let it in, and the replays that did."""
+
+from typing import Any, cast
+from uuid import UUID
+
+import phonenumbers
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+
+from ingestion.alone import is_idle
+from ingestion.desk import MOST_VALUES, Value, attributes_missing, can_be_given, choices_for, mends_of, values_seen
+from ingestion.jobs import replay_held
+from ingestion.models import QuarantineReason, Replay
+from ingestion.replay import Preview, ask, preview, stop, undo
+from staff.masking import is_time, shown_to
+from staff.models import User
+from taxonomy.admin.limits import of_sources_in, rights_in, sources_in
+from taxonomy.current import NoRelease, current
+from taxonomy.violations import title_for
+
+_RUNNING = (Replay.Status.WAITING, Replay.Status.RUNNING)
+
+
+@admin.register(Replay)
+class ReplayAdmin(ModelAdmin):
+    list_display = ["what", "shown_status", "in_all", "fixed", "held", "discarded", "started_by", "created_at"]
+    list_select_related = ["source", "started_by"]
+    list_filter = ["status", ("source", admin.RelatedOnlyFieldListFilter)]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return of_sources_in(super().get_queryset(request), request)
+
+    @display(description=gettext_lazy("events"))
+    def what(self, replay: Replay) -> str:
+        return about(replay, str)
+
+    @display(
+        description=gettext_lazy("status"),
+        label={"waiting": "info", "running": "info", "finished": "success", "failed": "danger", "stopped": "warning"},
+    )
+    def shown_status(self, replay: Replay) -> tuple[str, str]:
+        return replay.status, replay.get_status_display()
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("desk/", view(self.desk_view), name="desk"),
+            path("<uuid:replay_id>/progress/", view(self.progress_view), name="ingestion_replay_progress"),
+            *super().get_urls(),
+        ]
+
+    def desk_view(self, request: HttpRequest) -> HttpResponse:
+        """One cause, or all that is held of a source: what reading it again would do, and doing it."""
+        if not request.user.has_perm("ingestion.view_quarantinereason"):
+            raise PermissionDenied
+        may = request.user.has_perm("ingestion.add_replay")
+        replay, back = self._asked(request)
+        values = values_seen(replay) if (replay.path and can_be_given(replay.path)) or replay.path == "attributes" else []
+        act = request.POST.get("act", "")
+        problem = ""
+        if act and not may:
+            raise PermissionDenied
+        try:
+            replay.mends = mends_of(replay.path, values, request.POST) if act in ("try", "read") else []
+        except ValueError as error:
+            problem = _("This pasted line has no tab between what was sent and what is right: “%(line)s”.") % {"line": shown_to(request.user)(str(error))[:80]}  # fmt: skip
+        if act == "discard":
+            replay.act, replay.why = Replay.Act.DISCARD, request.POST.get("why", "").strip()
+            problem = "" if replay.why else _("Say why these events are discarded.")
+        if act in ("read", "discard") and not problem:
+            return self._start(request, replay)
+        try:
+            found = preview(replay)
+            obeyed = current()
+        except NoRelease:
+            messages.error(request, _("No standard has been published yet. Publish one, then read held events again."))
+            return HttpResponseRedirect(reverse("admin:ingestion_quarantinereason_changelist"))
+        kind, options = choices_for(replay, obeyed.plan)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Fix and replay"),
+            "about": about(replay, shown_to(request.user)),
+            "replay": replay,
+            "cause": request.GET.get("cause", ""),
+            "back": back,
+            "release": obeyed.version,
+            "found": found,
+            "percent": 100 * found.fixed // max(found.tried, 1),
+            "reasons": [(title_for(code), code, where, count) for code, where, count in found.reasons[:12]],
+            "tags": found.tags.most_common(8),
+            "values": [_shown(request, replay.path, value) for value in values],
+            "many_values": len(values) == MOST_VALUES,
+            "kind": kind,
+            "options": options,
+            "targets": [(f"attributes.{code}", code) for code in attributes_missing(replay, obeyed.plan)],
+            "regions": sorted(phonenumbers.SUPPORTED_REGIONS) if replay.code == "phone.region_unknown" else [],
+            "posted": request.POST,
+            "tried": act == "try" and not problem,
+            "problem": problem,
+            "may": may,
+            "may_map": request.user.has_perm("taxonomy.add_mappingrule") and replay.code == "event.unknown",
+        }
+        return TemplateResponse(request, "ingestion/desk.html", context)
+
+    def _asked(self, request: HttpRequest) -> tuple[Replay, str]:
+        """The unsaved replay that the address asks for, and the page it came from."""
+        limited = rights_in(request).limited
+        if request.GET.get("cause", "").isdecimal():
+            reasons = of_sources_in(QuarantineReason.objects.select_related("source"), request)
+            cause = get_object_or_404(reasons, pk=request.GET["cause"])
+            replay = Replay(source_id=cause.source_id, code=cause.code, path=cause.path, name=cause.name)
+            return replay, reverse("admin:quarantine_cause", args=[cause.pk])
+        back = reverse("admin:ingestion_quarantinereason_changelist")
+        if request.GET.get("source") or limited:
+            source = get_object_or_404(sources_in(request), code__iexact=request.GET.get("source", ""))
+            return Replay(source=source, code=request.GET.get("code", "")), back
+        return Replay(code=request.GET.get("code", "")), back
+
+    def _start(self, request: HttpRequest, replay: Replay) -> HttpResponse:
+        replay.started_by = cast(User, request.user)
+        ask(replay)
+        replay_held.defer(replay_id=str(replay.pk))
+        return HttpResponseRedirect(reverse("admin:ingestion_replay_change", args=[replay.pk]))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        replay = self._replay(request, UUID(object_id))
+        if request.method == "POST":
+            if not request.user.has_perm("ingestion.add_replay"):
+                raise PermissionDenied
+            self._do(request, replay)
+            return HttpResponseRedirect(request.path)
+        may = request.user.has_perm("ingestion.add_replay")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Discarding events") if replay.act == Replay.Act.DISCARD else _("Reading held events again"),
+            "opts": self.opts,
+            "about": about(replay, shown_to(request.user)),
+            "may_stop": may and replay.status in _RUNNING,
+            "may_go_on": may and _may_go_on(replay),
+            "may_undo": may and replay.status in (Replay.Status.FINISHED, Replay.Status.STOPPED) and replay.fixed + replay.discarded,
+            **_progress(replay),
+        }
+        return TemplateResponse(request, "ingestion/replay.html", context)
+
+    def _do(self, request: HttpRequest, replay: Replay) -> None:
+        act = request.POST.get("act", "")
+        if act == "stop":
+            stop(replay)
+            messages.info(request, _("It stops after the events it is at."))
+        elif act == "go_on" and _may_go_on(replay):
+            replay_held.defer(replay_id=str(replay.pk))
+        elif act == "undo" and replay.status in (Replay.Status.FINISHED, Replay.Status.STOPPED):
+            back = undo(replay.pk)
+            messages.success(request, _("%(count)d events are held again, as they were.") % {"count": back})
+
+    def progress_view(self, request: HttpRequest, replay_id: UUID) -> HttpResponse:
+        """The part of the page that changes while it runs, as HTML in JSON."""
+        shown = _progress(self._replay(request, replay_id))
+        page = TemplateResponse(request, "ingestion/_replay.html", shown).render()
+        return JsonResponse({"html": page.content.decode(), "done": shown["done"]})
+
+    def _replay(self, request: HttpRequest, replay_id: UUID) -> Replay:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return get_object_or_404(self.get_queryset(request).select_related("source", "release", "started_by"), pk=replay_id)
+
+
+def about(replay: Replay, shown: Any) -> str:
+    """Which events, in words: "Web shop: Unknown event, “buy”"."""
+    parts = [title_for(replay.code)] if replay.code else [_("all that is held")]
+    if replay.name:
+        parts.append(f"“{shown(replay.name)}”")
+    if replay.path and replay.path != "event":
+        parts.append(str(shown(replay.path)))
+    return f"{replay.source or _('all sources')}: {', '.join(map(str, parts))}"
+
+
+def _shown(request: HttpRequest, path: str, value: Value) -> dict[str, Any]:
+    """A value as this reader may see it, and what was posted for it."""
+    seen = value.seen
+    if seen is not None and not is_time(path, seen):
+        seen = shown_to(request.user)(seen)
+    return {"seen": seen, "events": value.events, "field": value.field, "given": request.POST.get(value.field, "")}
+
+
+def _may_go_on(replay: Replay) -> bool:
+    stuck = replay.status == Replay.Status.RUNNING and is_idle(replay.pk)
+    return replay.status in (Replay.Status.STOPPED, Replay.Status.FAILED) or stuck
+
+
+def _progress(replay: Replay) -> dict[str, Any]:
+    done = replay.fixed + replay.held + replay.discarded
+    over = replay.status not in _RUNNING
+    return {
+        "replay": replay,
+        "done": over,
+        "percent": 100 if replay.status == Replay.Status.FINISHED else min(99, 100 * done // max(replay.in_all, 1)),
+        "ended": replay.status == Replay.Status.FINISHED,
+    }
+
+
+__all__ = ["Preview", "ReplayAdmin"]

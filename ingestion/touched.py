@@ -1,0 +1,95 @@
+"""Which events somebody means to take back, and whom and what that touches: a look that changes nothing."""
+
+from typing import Any
+
+from django.db import connection
+from django.db.models import Max, Min
+
+from ingestion.models import TakeBack
+from profiles.models import Tally
+
+# Counted, held, and held ones that were corrected since: what else there is stands aside already.
+STANDINGS = "(1, 2, 4)"
+
+
+def selection(take_back: TakeBack) -> tuple[str, dict[str, Any]]:
+    """The events meant, as the end of a statement from FROM on, and its values. They are called `event`.
+
+    The time received is always among the conditions: it has an index, which the batch has not.
+    """
+    where, values = ["event.source_id = %(source)s", "event.received_at < %(received_until)s"], {"source": take_back.source_id}
+    values["received_until"] = take_back.received_until
+    if take_back.batch_id:
+        sent = Tally.objects.filter(batch_id=take_back.batch_id).aggregate(first=Min("received_at"), last=Max("received_at"))
+        where += ["event.batch_id = %(batch)s", "event.received_at BETWEEN %(first)s AND %(last)s"]
+        values |= {"batch": take_back.batch_id, **sent}
+    if take_back.key_id:
+        where.append("EXISTS (SELECT FROM profiles_batch AS batch WHERE batch.id = event.batch_id AND batch.key_id = %(key)s)")
+        values["key"] = take_back.key_id
+    if take_back.tag_id:
+        where.append("event.tag_id = %(tag)s")
+        values["tag"] = take_back.tag_id
+    for name, condition in (
+        ("received_since", "event.received_at >= %(received_since)s"),
+        ("occurred_since", "event.occurred_at >= %(occurred_since)s"),
+        ("occurred_until", "event.occurred_at < %(occurred_until)s"),
+    ):
+        if getattr(take_back, name) is not None:
+            where.append(condition)
+            values[name] = getattr(take_back, name)
+    return f"profiles_event AS event WHERE {' AND '.join(where)}", values
+
+
+def touched(take_back: TakeBack) -> dict[str, Any]:
+    """What it would take back: three questions over the events meant.
+
+    {"counted", "held", "corrected", "customers": numbers; "tags": [[tag's uuid or null, counted, held]], most first;
+    "money": [[currency, purchases less refunds, as text]]; "first_at", "last_at": when they occurred; "first_id", "last_id"}
+    """
+    events, values = selection(take_back)
+    found: dict[str, Any] = {"counted": 0, "held": 0, "corrected": 0, "tags": []}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT tag_id::text, count(*) FILTER (WHERE standing = 1), count(*) FILTER (WHERE standing = 2),
+                count(*) FILTER (WHERE standing = 4), min(occurred_at), max(occurred_at), min(id), max(id)
+            FROM {events} AND standing IN {STANDINGS} GROUP BY 1 ORDER BY 2 DESC, 3 DESC, 1
+            """,
+            values,
+        )
+        rows = cursor.fetchall()
+        for tag, counted, held, corrected, *_ends in rows:
+            found["counted"] += counted
+            found["held"] += held
+            found["corrected"] += corrected
+            if counted or held:
+                found["tags"].append([tag, counted, held])
+        found |= {
+            "first_at": min((row[4].isoformat() for row in rows if row[4]), default=None),
+            "last_at": max((row[5].isoformat() for row in rows if row[5]), default=None),
+            "first_id": min((row[6] for row in rows), default=0),
+            "last_id": max((row[7] for row in rows), default=0),
+        }
+        cursor.execute(
+            f"""
+            SELECT count(DISTINCT link.customer_id) FROM (SELECT DISTINCT subject_id, occurred_at FROM {events} AND standing = 1) AS said
+            JOIN profiles_link AS link ON link.subject_id = said.subject_id AND link.withdrawn_at IS NULL
+                AND said.occurred_at >= coalesce(link.since, '-infinity') AND said.occurred_at < coalesce(link.until, 'infinity')
+            """,
+            values,
+        )
+        found["customers"] = cursor.fetchone()[0]
+        cursor.execute(
+            f"""
+            SELECT currency, sum(amount)::text FROM (
+                SELECT coalesce(attributes->'amount'->>'currency', attributes->'price'->>'currency', '') AS currency,
+                    CASE WHEN tag_id IN (SELECT id FROM taxonomy_tag WHERE code = 'refund') THEN -1 ELSE 1 END
+                    * coalesce((attributes->'amount'->>'amount')::numeric,
+                        (attributes->'price'->>'amount')::numeric * coalesce((attributes->>'quantity')::numeric, 1)) AS amount
+                FROM {events} AND standing = 1 AND tag_id IN (SELECT id FROM taxonomy_tag WHERE code IN ('purchase', 'refund'))
+            ) AS line WHERE amount IS NOT NULL GROUP BY 1 ORDER BY 1
+            """,
+            values,
+        )
+        found["money"] = [list(row) for row in cursor.fetchall()]
+    return found

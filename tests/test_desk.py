@@ -1,0 +1,171 @@
+"""The desk: what is held for one cause, what would let it in, tried first, then done by a replay."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from django.contrib.auth.models import Group
+from django.urls import reverse
+
+from ingestion.desk import values_seen
+from ingestion.models import QuarantineReason, Replay
+from ingestion.pipeline import Incoming, receive
+from ingestion.replay import run_replay
+from profiles.models import Event
+from staff.models import User
+from taxonomy.current import current
+from taxonomy.models import Source
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
+
+
+def hold(*events: dict, source="website") -> None:
+    incoming = [Incoming(json.dumps(event).encode()) for event in events]
+    receipt = receive(incoming, source_code=source, door="api", received_at=NOW, current=current())
+    assert receipt.counts["quarantined"] == len(events)
+
+
+def purchase(number: int, quantity="two", **more) -> dict:
+    attributes = {"order_id": f"o{number}", "product_id": "p1", "price": "9.90", "quantity": quantity}
+    return {"id": f"m{number}", "event": "purchase", "phone": "13800138000", "attributes": attributes, **more}
+
+
+@pytest.fixture
+def log_in(client, standard):
+    def log_in(role, **more):
+        person = User.objects.create_user(f"{role}@example.com", language="en", **more)
+        person.groups.add(Group.objects.get(name=role))
+        client.force_login(person)
+        return person
+
+    return log_in
+
+
+@pytest.fixture(autouse=True)
+def _deferred(monkeypatch):
+    """Replays are asked for; the test runs them itself."""
+    monkeypatch.setattr("ingestion.admin.desk.replay_held.defer", lambda **_arguments: None)
+
+
+def desk(path: str = "attributes.quantity") -> str:
+    return f"{reverse('admin:desk')}?cause={QuarantineReason.objects.filter(path=path).first().pk}"
+
+
+def field_of(page, seen: str) -> str:
+    return next(value["field"] for value in page.context["values"] if value["seen"] == seen)
+
+
+def test_the_page_says_at_once_what_reading_again_would_do(client, log_in):
+    log_in("marketer")
+    hold(purchase(1), purchase(2), purchase(3, "x"))
+    page = client.get(desk())
+    assert (page.context["found"].in_all, page.context["found"].fixed, page.context["found"].held) == (3, 0, 3)
+    assert [(value["seen"], value["events"]) for value in page.context["values"]] == [("two", 2), ("x", 1)]
+    assert b'value="read"' not in page.content
+
+
+def test_values_are_tried_then_given(client, log_in):
+    person = log_in("marketer")
+    hold(purchase(1), purchase(2), purchase(3, "x"))
+    field = field_of(client.get(desk()), "two")
+    tried = client.post(desk(), {"act": "try", field: "2"})
+    assert (tried.context["found"].fixed, tried.context["found"].held, Replay.objects.count()) == (2, 1, 0)
+    assert b"Let 2 events in" in tried.content
+    done = client.post(desk(), {"act": "read", field: "2"})
+    replay = run_replay(Replay.objects.get().pk)
+    assert done.headers["Location"] == reverse("admin:ingestion_replay_change", args=[replay.pk])
+    assert (replay.fixed, replay.held, replay.started_by) == (2, 1, person)
+    page = client.get(done.headers["Location"])
+    assert page.context["percent"] == 100
+    assert b"Take it back" in page.content
+    client.post(done.headers["Location"], {"act": "undo"})
+    assert Event.objects.filter(standing=Event.Standing.HELD).count() == 3
+
+
+def test_a_table_is_pasted_from_a_spreadsheet(client, log_in):
+    log_in("marketer")
+    hold(purchase(1), purchase(2, "three"))
+    page = client.post(desk(), {"act": "try", "pasted": "two\t2\r\nthree\t3\r\n"})
+    assert page.context["found"].fixed == 2
+    wrong = client.post(desk(), {"act": "read", "pasted": "two 2"})
+    assert "no tab" in wrong.context["problem"]
+    assert not Replay.objects.exists()
+
+
+def test_personal_values_are_masked_and_can_still_be_put_right(client, log_in):
+    log_in("marketer")
+    hold(purchase(1, 1, phone="+86 1380013"))
+    page = client.get(desk("phone"))
+    (value,) = page.context["values"]
+    assert "1380013" not in value["seen"]
+    assert "1380013" not in page.content.decode()
+    client.post(desk("phone"), {"act": "read", value["field"]: "13800138000"})
+    assert run_replay(Replay.objects.get().pk).fixed == 1
+
+
+def test_a_region_is_chosen_for_numbers_without_one(client, log_in):
+    log_in("service_agent")
+    hold({"id": "1", "event": "product_view", "phone": "13800138000", "attributes": {"product_id": "1"}}, source="partner")
+    page = client.post(desk("phone"), {"act": "try", "region": "cn"})
+    assert page.context["found"].fixed == 1
+    assert "CN" in page.context["regions"]
+
+
+def test_a_name_is_read_as_a_tag(client, log_in):
+    log_in("sales_rep")
+    hold(purchase(1, 1, event="purchse"))
+    page = client.get(desk("event"))
+    assert (page.context["kind"], ("purchase", "Purchase") in page.context["options"]) == ("tag", True)
+    field = field_of(page, "purchse")
+    assert client.post(desk("event"), {"act": "try", field: "purchase"}).context["tags"] == [("purchase", 1)]
+
+
+def test_discarding_asks_why(client, log_in):
+    log_in("data_steward")
+    hold(purchase(1))
+    assert client.post(desk(), {"act": "discard", "why": " "}).context["problem"]
+    assert not Replay.objects.exists()
+    client.post(desk(), {"act": "discard", "why": "a test"})
+    assert run_replay(Replay.objects.get().pk).discarded == 1
+
+
+def test_who_may_only_look_is_offered_nothing(client, log_in):
+    log_in("product_manager")
+    hold(purchase(1))
+    page = client.get(desk())
+    assert page.status_code == 200
+    assert b'name="act"' not in page.content
+    for act in ("try", "read", "discard"):
+        assert client.post(desk(), {"act": act, "why": "x"}).status_code == 403
+
+
+def test_all_that_a_source_has_held_is_read_again(client, log_in):
+    log_in("marketer")
+    hold(purchase(1), purchase(2, 1, event="nonsense"))
+    page = client.get(f"{reverse('admin:desk')}?source=website")
+    assert page.context["found"].in_all == 2
+    assert "all that is held" in page.context["about"]
+
+
+def test_the_number_of_queries_does_not_grow_with_the_events(client, log_in, django_assert_max_num_queries):
+    log_in("marketer")
+    hold(*(purchase(number, f"{number}x") for number in range(60)))
+    client.get(desk())
+    with django_assert_max_num_queries(20):
+        client.get(desk())
+
+
+@pytest.mark.parametrize("path", ["attributes.items[0].price", "attributes.address.city", "record", "identifiers.email"])
+def test_within_lists_and_objects_nothing_is_offered(path, standard):
+    from ingestion.desk import can_be_given
+
+    assert not can_be_given(path)
+
+
+def test_values_of_another_cause_are_not_shown(standard):
+    hold(purchase(1), purchase(2, "x", event="other"))
+    reason = QuarantineReason.objects.get(code="attribute.wrong_type", name="purchase")
+    source = Source.objects.get(code="website")
+    found = values_seen(Replay(source=source, code=reason.code, path=reason.path, name=reason.name))
+    assert [(value.seen, value.events) for value in found] == [("two", 1)]

@@ -1,0 +1,326 @@
+"""Held events read again: let in where the release or what staff give lets them, once, whatever is killed or sent meanwhile."""
+
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from ingestion import replay as module
+from ingestion.models import QuarantineReason, ReadingDay, Replay, Replayed, ReplayOffer
+from ingestion.offer import offer
+from ingestion.pipeline import Incoming, Receipt, receive
+from ingestion.replay import ask, preview, run_replay, stop, undo
+from ingestion.rollup import roll_up
+from profiles.models import Customer, Event, FormerReading, Link, Tally, Tie
+from staff.models import User
+from taxonomy.current import current, refresh
+from taxonomy.models import MappingRule, Release, Source, Tag
+from taxonomy.publish import publish
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
+
+
+def send(*events: dict, source="website", **more) -> Receipt:
+    incoming = [Incoming(json.dumps(event).encode()) for event in events]
+    return receive(incoming, source_code=source, door="api", received_at=NOW, current=current(), **more)
+
+
+def purchase(number: int = 1, **more) -> dict:
+    attributes = {"order_id": f"o{number}", "product_id": "p1", "price": "9.90", "quantity": 1, **more.pop("attributes", {})}
+    event = {"id": f"m{number}", "event": "purchase", "phone": "13800138000", "occurred_at": "2026-03-01T09:00:00Z", **more}
+    return {**event, "attributes": attributes}
+
+
+def replay(**more) -> Replay:
+    return run_replay(ask(Replay(**more)).pk)
+
+
+def state() -> dict[str, tuple]:
+    """Everything a customer, a count or a colleague could see of the events."""
+    return {
+        event.message_id: (
+            event.standing, event.tag and event.tag.code, event.subject and event.subject.value, event.occurred_at, event.attributes,
+            event.identifiers, event.refinements, event.report and event.report["violations"],
+            sorted(event.reasons.filter(open=True).values_list("code", "path")),
+        )
+        for event in Event.objects.select_related("tag", "subject")
+    }  # fmt: skip
+
+
+def map_name(name: str, tag: str, source: str = "website") -> None:
+    MappingRule.objects.create(source=Source.objects.get(code=source), position=99, match="exact", name=name, tag=Tag.objects.get(code=tag))
+    publish(notes="mapped", by=None)
+    refresh()
+
+
+def test_what_a_new_release_understands_is_let_in_as_if_it_always_had(standard):
+    send(*(purchase(number, event="goods_paid", identifiers={"device": "d1"}) for number in range(3)), purchase(9, event="other"))
+    map_name("goods_paid", "purchase")
+    done = replay(source=Source.objects.get(code="website"), code="event.unknown", path="event", name="goods_paid")
+    assert (done.status, done.in_all, done.fixed, done.held, done.untouched) == ("finished", 3, 3, 0, 0)
+    as_replayed = state()
+    assert Customer.objects.count() == 1
+    assert Tie.objects.filter(settled=True).count() == 1
+    assert Link.objects.filter(subject__kind="device").count() == 1
+    Event.objects.all().delete()
+    send(*(purchase(number, event="goods_paid", identifiers={"device": "d1"}) for number in range(3)), purchase(9, event="other"))
+    assert state() == as_replayed
+
+
+def test_first_verdicts_stay_what_they_were(standard):
+    event = purchase(event="goods_paid")
+    send(event)
+    map_name("goods_paid", "purchase")
+    replay()
+    assert Event.objects.get().standing == Event.Standing.COUNTED
+    tally = Tally.objects.get()
+    assert (tally.accepted, tally.quarantined) == (0, 1)
+    assert list(ReadingDay.objects.values_list("accepted", "count")) == [(False, 1)]
+    again = send(event)
+    assert (again.counts["duplicate"], again.entries[0].first.verdict) == (1, "quarantined")
+    former = FormerReading.objects.get()
+    assert (former.standing, former.report["violations"][0]["code"]) == (Event.Standing.HELD, "event.unknown")
+
+
+def test_everything_twice_changes_nothing(standard):
+    send(*(purchase(number, event="goods_paid") for number in range(5)), purchase(7, phone="12"))
+    map_name("goods_paid", "purchase")
+    first = replay()
+    assert (first.fixed, first.held) == (5, 1)
+    after, former = state(), FormerReading.objects.count()
+    second = replay()
+    assert (second.in_all, second.fixed, second.held) == (1, 0, 1)
+    assert (state(), FormerReading.objects.count()) == (after, former)
+    run_replay(first.pk)
+    assert state() == after
+
+
+@pytest.mark.parametrize(
+    ("event", "mend", "code"),
+    [
+        (purchase(attributes={"quantity": "two"}), {"path": "attributes.quantity", "seen": "two", "target": "attributes.quantity", "value": "2"}, "quantity"),
+        (purchase(attributes={"order_id": None}), {"path": "attributes.order_id", "seen": None, "target": "attributes.order_id", "value": "o77"}, "order_id"),
+        (purchase(event="purchse"), {"path": "event", "seen": "purchse", "target": "event", "value": "purchase"}, None),
+        (purchase(phone="139001390"), {"path": "phone", "seen": "139001390", "target": "phone", "value": "13900139000"}, None),
+    ],
+)  # fmt: skip
+def test_values_put_right_let_events_in_and_stay_to_be_seen(standard, event, mend, code):
+    send(event)
+    done = replay(mends=[mend])
+    assert done.fixed == 1
+    found = Event.objects.get()
+    assert found.standing == Event.Standing.COUNTED
+    (change,) = [one for one in found.report["changes"] if one["code"] == "value.mended"]
+    assert (change["path"], change["to"]) == (mend["target"], mend["value"])
+    assert code is None or code in found.attributes
+    assert found.read_by == done.pk
+
+
+def test_a_region_is_given_for_whatever_number_had_none(standard):
+    for number, phone in enumerate(["13800138000", "13900139000"]):
+        send({"id": f"m{number}", "event": "product_view", "phone": phone, "attributes": {"product_id": "1"}}, source="partner")
+    done = replay(code="phone.region_unknown", mends=[{"path": "phone", "any": True, "target": "region", "value": "CN"}])
+    assert done.fixed == 2
+    assert set(Event.objects.values_list("subject__value", flat=True)) == {"+8613800138000", "+8613900139000"}
+
+
+def test_a_fix_tells_what_still_holds(standard):
+    send(purchase(event="purchse", attributes={"quantity": "two"}))
+    done = replay(mends=[{"path": "event", "seen": "purchse", "target": "event", "value": "purchase"}])
+    assert (done.fixed, done.held) == (0, 1)
+    assert list(QuarantineReason.objects.filter(open=True).values_list("code", "path")) == [("attribute.wrong_type", "attributes.quantity")]
+    assert Replayed.objects.get().outcome == Replayed.Outcome.HELD
+
+
+def test_a_preview_says_what_it_does_and_does_nothing(standard):
+    send(*(purchase(number, attributes={"quantity": "two"} if number % 2 else {"quantity": "x"}) for number in range(6)))
+    before = state()
+    mends = [{"path": "attributes.quantity", "seen": "two", "target": "attributes.quantity", "value": "2"}]
+    found = preview(Replay(mends=mends))
+    assert (found.in_all, found.tried, found.fixed, found.held) == (6, 6, 3, 3)
+    assert found.reasons == [("attribute.wrong_type", "attributes.quantity", 3)]
+    assert (state(), FormerReading.objects.count(), Replay.objects.count()) == (before, 0, 0)
+    done = replay(mends=mends)
+    assert (done.fixed, done.held) == (found.fixed, found.held)
+
+
+def test_discarded_events_count_nowhere_and_are_kept(standard):
+    send(purchase(event="test_ping"))
+    done = replay(act=Replay.Act.DISCARD, why="a monitor's test")
+    assert (done.discarded, done.untouched) == (1, 0)
+    event = Event.objects.get()
+    assert (event.standing, event.original.record is not None) == (Event.Standing.DISCARDED, True)
+    assert not QuarantineReason.objects.filter(open=True).exists()
+    assert send(purchase(event="test_ping")).counts["duplicate"] == 1
+
+
+def test_stopped_and_gone_on_with_it_does_each_event_once(standard, monkeypatch):
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    send(*(purchase(number, event="goods_paid") for number in range(7)))
+    map_name("goods_paid", "purchase")
+    asked = ask(Replay())
+    real = module._do
+
+    def do(replay_id, ids):
+        real(replay_id, ids)
+        stop(Replay.objects.get(pk=asked.pk))
+
+    monkeypatch.setattr(module, "_do", do)
+    stopped = run_replay(asked.pk)
+    assert (stopped.status, stopped.fixed, stopped.untouched) == ("stopped", 2, 5)
+    monkeypatch.setattr(module, "_do", real)
+    done = run_replay(asked.pk)
+    assert (done.status, done.fixed, done.untouched, Replayed.objects.count()) == ("finished", 7, 0, 7)
+
+
+def test_killed_midway_and_begun_again_it_ends_as_if_never_interrupted(standard, monkeypatch):
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    send(*(purchase(number, event="goods_paid") for number in range(5)), purchase(8, phone="12"))
+    map_name("goods_paid", "purchase")
+    asked = ask(Replay())
+    real = module._tell
+    calls = []
+
+    def tell(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt  # in the middle of a commit
+        real(*arguments)
+
+    monkeypatch.setattr(module, "_tell", tell)
+    with pytest.raises(KeyboardInterrupt):
+        run_replay(asked.pk)
+    assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == 2
+    done = run_replay(asked.pk)
+    assert (done.fixed, done.held, FormerReading.objects.filter(standing=2).count()) == (5, 1, 5)
+
+
+def test_an_event_corrected_by_its_sender_meanwhile_is_left_alone(standard, monkeypatch):
+    send(purchase(attributes={"quantity": "two"}))
+    asked = ask(Replay(mends=[{"path": "attributes.quantity", "seen": "two", "target": "attributes.quantity", "value": "2"}]))
+    real = module._load
+
+    def load(ids):
+        found = real(ids)
+        send(purchase(attributes={"quantity": 3}))
+        return found
+
+    monkeypatch.setattr(module, "_load", load)
+    done = run_replay(asked.pk)
+    assert (done.fixed, done.untouched) == (0, 1)
+    assert sorted(Event.objects.values_list("standing", flat=True)) == [Event.Standing.COUNTED, Event.Standing.CORRECTED]
+
+
+def test_a_sender_who_corrects_while_it_is_let_in_makes_no_second_event(standard):
+    """The sender looked it up held, and waits for the row that the replay has just let in."""
+    for number in range(40):
+        send(purchase(number, attributes={"quantity": "two"}))
+    asked = ask(Replay(mends=[{"path": "attributes.quantity", "seen": "two", "target": "attributes.quantity", "value": "2"}]))
+    failed: list[Exception] = []
+
+    def correct() -> None:
+        try:
+            for number in range(40):
+                send(purchase(number, attributes={"quantity": 3}))
+        except Exception as error:  # told in the test's own thread
+            failed.append(error)
+        finally:
+            connection.close()
+
+    sender = threading.Thread(target=correct)
+    sender.start()
+    run_replay(asked.pk)
+    sender.join()
+    assert not failed
+    assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == 40
+    assert Event.objects.filter(standing=Event.Standing.COUNTED).values("message_id").distinct().count() == 40
+
+
+def test_what_arrives_after_it_was_asked_for_is_not_its_business(standard):
+    send(purchase(1, event="goods_paid"))
+    asked = ask(Replay())
+    send(purchase(2, event="goods_paid"))
+    map_name("goods_paid", "purchase")
+    assert run_replay(asked.pk).fixed == 1
+    assert QuarantineReason.objects.filter(open=True).count() == 1
+
+
+def test_many_on_all_cores(standard, monkeypatch):
+    monkeypatch.setattr(module, "AT_ONCE", 50)
+    monkeypatch.setattr(module, "SMALL", 0)
+    send(*(purchase(number, event="goods_paid", phone=f"138{number:08}") for number in range(500)))
+    map_name("goods_paid", "purchase")
+    done = replay()
+    assert (done.fixed, done.untouched, Customer.objects.count()) == (500, 0, 500)
+
+
+def test_an_event_of_a_file_keeps_its_row_and_its_time(standard, tmp_path, settings):
+    from ingestion.imports import run_import, take_file
+
+    settings.UPLOAD_DIR = tmp_path / "uploads"
+    path = tmp_path / "till.csv"
+    path.write_text("id,event,phone,occurred_at,receipt,total,qty\n1,verkauf,13800138000,2026-02-01 10:00:00,r1,9.90,1\n")
+    run_import(take_file(path, source=Source.objects.get(code="till"), file_name="till.csv").pk)
+    (held,) = Event.objects.all()
+    received = held.received_at
+    roll_up(received + timedelta(minutes=1))
+    done = replay(mends=[{"path": "event", "seen": "verkauf", "target": "event", "value": "SALE"}])
+    assert done.fixed == 1
+    held.refresh_from_db()
+    assert (held.tag.code, held.occurred_at.date().isoformat(), held.received_at) == ("purchase", "2026-02-01", received)
+
+
+@pytest.mark.parametrize("act", [Replay.Act.READ, Replay.Act.DISCARD])
+def test_taken_back_everything_is_held_as_it_was(standard, act):
+    send(
+        *(purchase(number, event="purchse", identifiers={"device": "d1"}) for number in range(3)), purchase(5, attributes={"quantity": "x"})
+    )
+    before = state()
+    done = replay(act=act, why="wrong", mends=[{"path": "event", "seen": "purchse", "target": "event", "value": "purchase"}])
+    assert done.fixed + done.discarded >= 3
+    assert undo(done.pk) == done.fixed + done.discarded
+    assert (state(), FormerReading.objects.count(), Tie.objects.count()) == (before, 0, 0)
+    assert not Link.objects.filter(subject__kind="device", withdrawn_at=None).exists()
+    assert undo(done.pk) == 0
+
+
+def test_a_replay_taken_back_leaves_what_was_taken_back_or_corrected_since(standard):
+    send(purchase(1, event="purchse"), purchase(2, event="purchse"))
+    done = replay(mends=[{"path": "event", "seen": "purchse", "target": "event", "value": "purchase"}])
+    Event.objects.filter(message_id="m1").update(standing=Event.Standing.TAKEN_BACK)
+    assert undo(done.pk) == 1
+    assert sorted(Event.objects.values_list("standing", flat=True)) == [Event.Standing.HELD, Event.Standing.TAKEN_BACK]
+
+
+def test_a_release_that_lets_held_events_in_is_offered(standard):
+    owner = User.objects.create_user("owner@example.com", department_id="marketing")
+    send(*(purchase(number, event="goods_paid") for number in range(4)), purchase(9, event="other"))
+    map_name("goods_paid", "purchase")
+    release = Release.objects.latest("id")
+    assert offer(release.pk) == []
+    made = ReplayOffer.objects.get()
+    assert (made.source.code, made.events, made.tried) == ("website", 4, 5)
+    assert owner.notices.get().values["count"] == "4"
+    replay(source=made.source)
+    assert not ReplayOffer.objects.exists()
+
+
+def test_a_source_may_say_that_its_held_events_are_read_again_by_themselves(standard):
+    Source.objects.filter(code="website").update(replay_held=True)
+    send(*(purchase(number, event="goods_paid") for number in range(4)))
+    map_name("goods_paid", "purchase")
+    (started,) = offer(Release.objects.latest("id").pk)
+    assert run_replay(started.pk).fixed == 4
+    assert not ReplayOffer.objects.exists()
+
+
+def test_a_release_passed_by_offers_nothing(standard):
+    send(purchase(1, event="goods_paid"))
+    map_name("goods_paid", "purchase")
+    older = Release.objects.latest("id").pk
+    map_name("something", "login")
+    assert offer(older) == []
+    assert not ReplayOffer.objects.exists()
