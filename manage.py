@@ -18,7 +18,10 @@ def main() -> None:
             ensure_running(settings.HOME)
         except PostgresError as error:
             sys.exit(str(error))
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

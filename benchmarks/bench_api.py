@@ -1,6 +1,7 @@
 """The API over the wire, load generator, web and database on this machine.
 
-Singles: requests/s answered after commit, and the ratio to a no-op DRF view on the same server. Batches of 100: events/s.
+Singles: requests/s answered after commit, and the ratio to a no-op DRF view on the same server. Batches of 100: events/s,
+and the ratio to the importer's on the same events, in turns with it.
 """
 
 import json
@@ -9,9 +10,12 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from benchmarks.database import fresh_database
 
@@ -19,6 +23,7 @@ PORT = 8791
 SECONDS = 6
 CLIENTS = 64
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", 3))
+IMPORTED = 100_000
 
 
 def main() -> None:
@@ -29,17 +34,36 @@ def main() -> None:
         key = WriteKey(source=Source.objects.get(code="website"))
         secret = key.set_secret()
         key.save()
-        noop, singles, batches = [], [], []
+        noop, singles, batches, imports = [], [], [], []
         for attempt in range(ROUNDS):
             with Server("benchmarks.noop:application"):
                 noop.append(load(secret, f"n{attempt}", 1))
             with Server("cdp.wsgi:application"):
                 singles.append(load(secret, f"s{attempt}", 1))
                 batches.append(load(secret, f"b{attempt}", 100) * 100)
-        limit, single, batch = (statistics.median(rates) for rates in (noop, singles, batches))
+            imports.append(import_rate(f"i{attempt}"))
+        limit, single, batch, imported = (statistics.median(rates) for rates in (noop, singles, batches, imports))
         print(f"no-op DRF view        {limit:8,.0f} requests/s")
         print(f"single events         {single:8,.0f} requests/s   ratio {single / limit:.2f}")
-        print(f"batches of 100        {batch:8,.0f} events/s")
+        print(f"importer              {imported:8,.0f} events/s")
+        print(f"batches of 100        {batch:8,.0f} events/s     ratio {batch / imported:.2f}")
+
+
+def import_rate(name: str) -> float:
+    """Events/s of the importer, all cores, on a file of IMPORTED lines of the same events."""
+    from ingestion.imports import outcome, run_import, take_file
+    from taxonomy.models import Source
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}.ndjson"
+        path.write_text("".join(f"{json.dumps(event(name, number))}\n" for number in range(IMPORTED)))
+        run = take_file(path, source=Source.objects.get(code="website"), file_name=path.name)
+    began = time.perf_counter()
+    found = outcome(run_import(run.pk))
+    seconds = time.perf_counter() - began
+    if found.counts.get("accepted") != IMPORTED:
+        raise RuntimeError(f"of {IMPORTED} events {found.counts} were imported")
+    return IMPORTED / seconds
 
 
 class Server:
@@ -102,14 +126,15 @@ def load(secret: str, name: str, events: int, request_of: Callable[[str, str, in
     return sum(counts) / (time.monotonic() - began)
 
 
+def event(name: str, number: int) -> dict[str, Any]:
+    return {
+        "id": f"{name}-{number}", "event": "item_detail_view", "phone": f"+86 138 0000 {number * 37 % 9000 + 1000}",
+        "occurred_at": "2026-03-01T10:00:00+08:00", "attributes": {"sku": "SKU-1", "title": "Tea", "sale_price": "9.90"},
+    }  # fmt: skip
+
+
 def request(secret: str, name: str, events: int) -> bytes:
-    made = [
-        {
-            "id": f"{name}-{number}", "event": "item_detail_view", "phone": f"+86 138 0000 {number * 37 % 9000 + 1000}",
-            "occurred_at": "2026-03-01T10:00:00+08:00", "attributes": {"sku": "SKU-1", "title": "Tea", "sale_price": "9.90"},
-        }
-        for number in range(events)
-    ]  # fmt: skip
+    made = [event(name, number) for number in range(events)]
     body = json.dumps(made[0] if events == 1 else {"events": made}).encode()
     head = f"POST /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {secret}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body

@@ -10,6 +10,8 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
+# The digest of the lock file that was installed last.
+STAMP = os.path.join(VENV, "installed")
 NEEDED = (3, 12)
 
 
@@ -26,15 +28,18 @@ def main(arguments):
 
 def make_environment(requirements):
     python = os.path.join(VENV, "bin", "python")
+    if os.path.exists(python) and is_installed(requirements):
+        return python
     if not works(python):
         found = find_python()
         if found is None:
             sys.exit(
-                "Tagline needs Python 3.12 or newer, and none was found.\n"
+                "Tagline needs Python 3.12 or newer with its venv module, and none was found; this is %d.%d.\n"
                 "Install one (Debian, Ubuntu: apt install python3.12 python3.12-venv; macOS: brew install python@3.13),\n"
-                "then run this again."
+                "then run this again." % sys.version_info[:2]
             )
         print("Making .venv with " + found)
+        sys.stdout.flush()
         subprocess.check_call([found, "-m", "venv", "--clear", VENV])
     install(python, requirements)
     return python
@@ -44,8 +49,8 @@ def find_python():
     """The newest Python that really runs: a name on the PATH may be a shim that only fails."""
     names = ["python3.%d" % minor for minor in range(14, 11, -1)]
     homes = sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python3")), key=version_key, reverse=True)
-    for candidate in names + homes + ["python3", sys.executable]:
-        if works(candidate):
+    for candidate in names + homes + ["python3", "python", sys.executable]:
+        if candidate and works(candidate):
             return candidate
     return None
 
@@ -63,18 +68,22 @@ def works(python):
         return False
 
 
+def is_installed(requirements):
+    """Whether this lock file, or the larger one that holds it, was installed."""
+    if not os.path.exists(STAMP):
+        return False
+    with open(STAMP) as stamp:
+        done = stamp.read().split()
+    return digest(requirements) in done or digest("requirements-dev.txt") in done
+
+
 def install(python, requirements):
-    """Install the lock file unless this one, or the larger one that holds it, was installed before."""
-    stamp = os.path.join(VENV, "installed")
-    wanted = {name: digest(name) for name in (requirements, "requirements-dev.txt")}
-    done = open(stamp).read().split() if os.path.exists(stamp) else []
-    if any(value in done for value in wanted.values()):
-        return
     print("Installing " + requirements + " (once; about a minute)")
+    sys.stdout.flush()
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r"]
     subprocess.check_call(command + [os.path.join(ROOT, requirements)])
-    with open(stamp, "w") as out:
-        out.write(wanted[requirements] + "\n")
+    with open(STAMP, "w") as out:
+        out.write(digest(requirements) + "\n")
 
 
 def digest(name):
@@ -91,4 +100,9 @@ def compile_translations(python):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except subprocess.CalledProcessError as error:
+        sys.exit("Setting Tagline up failed; the reason stands above. What ended: " + " ".join(error.cmd))

@@ -12,12 +12,13 @@ import re
 import secrets
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +26,8 @@ from typing import Any
 
 NAME = USER = "tagline"
 START_SECONDS = 60
+# Where root keeps what an account without rights must reach and nobody else may write.
+ROOTS_OWN = Path("/var/lib/tagline")
 # Beyond this a Unix socket's path does not fit (107 bytes), file name included.
 _LONGEST_SOCKET_DIR = 80
 _SETTINGS = {
@@ -87,14 +90,18 @@ def _candidates() -> Iterator[Path]:
 
 
 @cache
-def major() -> int:
+def _version() -> str:
     printed = subprocess.run([binaries() / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
-    return int(re.findall(r"\d+", printed)[0])
+    return re.findall(r"\d[\d.]*", printed)[0]
+
+
+def major() -> int:
+    return int(_version().partition(".")[0])
 
 
 def connection_settings(home: Path) -> Mapping[str, object]:
     """Django's DATABASES entry of the embedded server. Starts nothing."""
-    options = {"connect_timeout": 5, "application_name": "tagline"}
+    options = {"connect_timeout": 5, "application_name": "tagline", "requirepeer": _account()}
     return {"NAME": NAME, "USER": USER, "HOST": str(socket_dir(place(home))), "PORT": "5432", "OPTIONS": options}
 
 
@@ -178,6 +185,7 @@ def _start(home: Path) -> None:
     _wait_until(lambda: not _orphans(home), "Server processes of an earlier run do not end")
     sockets = socket_dir(home)
     sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _refuse_a_strangers(sockets)
     _own(sockets)
     pid_file = data_dir(home) / "postmaster.pid"
     if _server_pid(home) is None:
@@ -194,7 +202,12 @@ def _start(home: Path) -> None:
             cwd="/",
             **_as_owner(),
         )
-    _wait_until(lambda: _answers(home) or server.poll() is not None, "PostgreSQL did not start")
+    try:
+        _wait_until(lambda: _answers(home) or server.poll() is not None, "PostgreSQL did not start")
+    except BaseException:
+        server.send_signal(signal.SIGINT)  # whoever is told that it started must stop it, and nobody is
+        server.wait()
+        raise
     if server.poll() is not None:
         raise PostgresError(f"PostgreSQL ended at once; its reason is at the end of {home / 'postgres.log'}.")
 
@@ -259,12 +272,32 @@ def _wait_until(condition: "object", problem: str) -> None:
         time.sleep(0.02)
 
 
+def _refuse_a_strangers(sockets: Path) -> None:
+    """Raises PostgresError where somebody else made the folder before: in a temporary folder everybody may."""
+    seen = sockets.lstat()
+    if (
+        not stat.S_ISDIR(seen.st_mode)
+        or seen.st_uid not in {os.geteuid(), owner.pw_uid if (owner := _owner()) else os.geteuid()}
+        or seen.st_mode & 0o077
+    ):
+        raise PostgresError(
+            f"{sockets} is not this account's alone (its mode is {seen.st_mode & 0o7777:o}). Look who made it, and remove it."
+        )
+
+
 # PostgreSQL refuses to run as root. Root therefore gives the cluster to an account without rights and runs it as that.
 
 
 @cache
 def _owner() -> "pwd.struct_passwd | None":
     return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+
+def _account() -> str:
+    """The account the server runs as; "" where the system has no name for it."""
+    with suppress(KeyError):
+        return (_owner() or pwd.getpwuid(os.geteuid())).pw_name
+    return ""
 
 
 def _own(folder: Path) -> None:
@@ -279,21 +312,31 @@ def _as_owner() -> dict[str, Any]:
 
 @cache
 def _reachable() -> Path:
-    """The binaries where their user can reach them: copied to a temporary folder if the checkout is private to root."""
+    """The binaries where their user can reach them: copied to root's own folder if the checkout is private to root."""
     found = binaries()
     if _owner() is None or _can_reach(found):
         return found
-    copy = Path(tempfile.gettempdir()) / f"tagline-postgres-{major()}"
+    copy = ROOTS_OWN / f"bin-{_fingerprint(found)}-{_version()}"
     if not (copy / "bin" / "postgres").exists():
-        made = Path(tempfile.mkdtemp(prefix="tagline-postgres-"))
+        ROOTS_OWN.mkdir(mode=0o755, parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix="bin-", dir=ROOTS_OWN))
         shutil.copytree(found.parent, made / "tree", symlinks=True)
-        os.chmod(made, 0o755)
+        os.chmod(made / "tree", 0o755)
         try:
             os.rename(made / "tree", copy)
         except OSError:
             pass  # another process was first
         shutil.rmtree(made, ignore_errors=True)
+    _refuse_others(copy, copy / "bin", copy / "bin" / "postgres", copy / "bin" / "initdb")
     return copy / "bin"
+
+
+def _refuse_others(*paths: Path) -> None:
+    """Raises PostgresError unless each, and every folder above, is root's and writable to nobody else: it is run as it stands."""
+    for path in {place for one in paths for place in (one, *one.parents)}:
+        seen = path.lstat()
+        if seen.st_uid != 0 or (seen.st_mode & 0o022 and not seen.st_mode & 0o1000):
+            raise PostgresError(f"{path} is not root's alone (its mode is {seen.st_mode & 0o7777:o}). Look who made it, and remove it.")
 
 
 def _can_reach(folder: Path) -> bool:
@@ -306,7 +349,7 @@ def place(home: Path) -> Path:
     """Where the cluster stands: HOME, or for root, where HOME is private to root, a folder of its own in /var/lib."""
     if _owner() is None or _can_reach(home):
         return home
-    return Path("/var/lib/tagline") / _fingerprint(home)
+    return ROOTS_OWN / _fingerprint(home)
 
 
 def _fingerprint(path: Path) -> str:

@@ -1,6 +1,9 @@
 import os
 
 from django.core.wsgi import get_wsgi_application
+from django.urls import get_resolver
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cdp.settings")
 application = get_wsgi_application()
+# Every page is loaded now, not while the first person waits.
+get_resolver().url_patterns  # noqa: B018

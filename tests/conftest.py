@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,12 +12,25 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 sys.path.insert(0, str(ROOT / "tests"))
 
+
+def python_for_all() -> Path | None:
+    """A Python that other accounts can reach."""
+    known = [Path(sys.executable).resolve(), Path("/usr/bin/python3")]
+    return next((one for one in known if one.exists() and all(above.stat().st_mode & 0o001 for above in one.parents)), None)
+
+
 PARTS = {
     "chromium": lambda: shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome"),
+    # without them Chromium lays Chinese out as boxes
+    "fonts": lambda: (
+        shutil.which("fc-list") and subprocess.run(["fc-list", ":lang=zh-cn", "file"], capture_output=True, check=False).stdout
+    ),
     "gettext": lambda: shutil.which("xgettext") and shutil.which("msgmerge"),
     "node": lambda: shutil.which("node"),
     "npm": lambda: shutil.which("node") and shutil.which("npm"),
+    "make": lambda: shutil.which("make"),
     "postgresql-15": lambda: Path("/usr/lib/postgresql/15/bin/postgres").exists(),
+    "python-for-all": lambda: python_for_all(),
     "root": lambda: os.geteuid() == 0,
     "shared-data": SHARED.exists,
 }

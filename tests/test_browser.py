@@ -20,6 +20,7 @@ from taxonomy.starter.load import load_starter
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.needs("chromium"),
+    pytest.mark.needs("fonts"),
 ]
 
 

@@ -18,6 +18,7 @@ from taxonomy.publish import publish
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.needs("chromium"),
+    pytest.mark.needs("fonts"),
 ]
 CAST = {
     "mia": ("marketing", "marketer"), "max": ("marketing", "marketer"), "sue": ("sales", "sales_rep"), "dan": ("data", "data_steward"),

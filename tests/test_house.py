@@ -1,13 +1,18 @@
 """What must always be true of the code itself."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from _pytest.outcomes import Failed, Skipped
+from conftest import OPTIONAL, PARTS, pytest_runtest_setup
 
-ROOT = Path(__file__).resolve().parent.parent
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
 BIN = Path(sys.executable).parent
 
 
@@ -73,6 +78,38 @@ def test_production_without_a_secret_does_not_start():
 def test_the_trial_server_refuses_to_run_in_production():
     done = run(sys.executable, "manage.py", "run", PRODUCTION="1", SECRET_KEY="x1" * 40, ALLOWED_HOSTS="x.example.com")
     assert done.returncode != 0 and "worker" in done.stderr
+
+
+def test_every_skip_for_what_is_absent_goes_through_the_marker_that_can_fail():
+    """REQUIRE_ALL=1 makes a failure of an absent part; a skip written by hand would stay one."""
+    by_hand = []
+    for path in sorted(TESTS.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+            if name in {"skip", "skipif", "skipIf", "skipUnless", "SkipTest", "importorskip", "xfail"}:
+                by_hand.append(f"{path.name}:{node.lineno}")
+    assert [place for place in by_hand if not place.startswith("conftest.py:")] == []
+
+
+def test_what_drives_a_browser_says_so():
+    """And that it needs fonts, where its pages are in Chinese."""
+    for path in sorted(TESTS.glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if "playwright" in text and path.name not in ("conftest.py", "test_house.py"):
+            assert 'needs("chromium")' in text, path.name
+            assert 'needs("fonts")' in text or not re.search("zh-hans|zh-CN", text), path.name
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_is_absent_fails_where_all_is_required(request, monkeypatch, part):
+    monkeypatch.setitem(PARTS, part, lambda: False)
+    request.node.add_marker(pytest.mark.needs(part))
+    monkeypatch.delenv("REQUIRE_ALL", raising=False)
+    with pytest.raises(Skipped):
+        pytest_runtest_setup(request.node)
+    monkeypatch.setenv("REQUIRE_ALL", "1")
+    with pytest.raises(Skipped if part in OPTIONAL else Failed):
+        pytest_runtest_setup(request.node)
 
 
 def test_every_variable_read_is_in_the_example():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from conftest import python_for_all
 
 from cdp import postgres
 
@@ -30,7 +31,9 @@ def home():
 
 def connect(home: Path) -> psycopg.Connection:
     wanted = postgres.connection_settings(home)
-    return psycopg.connect(host=str(wanted["HOST"]), dbname=str(wanted["NAME"]), user=str(wanted["USER"]), autocommit=True)
+    return psycopg.connect(
+        host=str(wanted["HOST"]), dbname=str(wanted["NAME"]), user=str(wanted["USER"]), autocommit=True, **wanted["OPTIONS"]
+    )
 
 
 def server_pid(home: Path) -> int:
@@ -115,17 +118,69 @@ def test_a_home_private_to_root_is_served_from_another_place(home):
 
 
 @pytest.mark.needs("root")
+@pytest.mark.needs("python-for-all")
 def test_a_plain_user_starts_a_server_of_his_own(home):
     home.parent.chmod(0o777)
-    pythons = [Path(sys.executable).resolve(), Path("/usr/bin/python3")]
-    python = next((one for one in pythons if one.exists() and all(above.stat().st_mode & 0o001 for above in one.parents)), None)
-    if python is None:
-        pytest.skip("needs a Python that other accounts can reach")
     environment = {**os.environ, "POSTGRES_BIN": str(postgres._reachable())}
-    command = [str(python), "-c", START, str(home)]
+    command = [str(python_for_all()), "-c", START, str(home)]
     done = subprocess.run(command, user="nobody", capture_output=True, text=True, cwd="/tmp", env=environment)
     assert done.stdout.strip() == "True", done.stderr
     subprocess.run(["pkill", "-INT", "-f", f"postgres -D {home}"], check=False)
+
+
+@pytest.fixture
+def roots_own(monkeypatch):
+    """A folder in the place of /var/lib/tagline, with binaries that only root can reach, so that they must be copied to it."""
+    folder = Path(tempfile.mkdtemp(prefix="tl-", dir="/var/lib"))
+    folder.chmod(0o755)
+    found = postgres.binaries()
+    monkeypatch.setattr(postgres, "ROOTS_OWN", folder)
+    monkeypatch.setattr(postgres, "_can_reach", lambda place: place != found)
+    postgres._reachable.cache_clear()
+    yield folder
+    postgres._reachable.cache_clear()
+    shutil.rmtree(folder)
+
+
+@pytest.mark.needs("root")
+def test_binaries_are_copied_where_only_root_writes(roots_own):
+    bin_folder = postgres._reachable()
+    assert bin_folder.is_relative_to(roots_own)
+    done = subprocess.run([bin_folder / "postgres", "--version"], user="nobody", capture_output=True, text=True, cwd="/")
+    assert str(postgres.major()) in done.stdout
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("spoil", ["folder", "program", "mode"])
+def test_binaries_that_somebody_else_may_have_changed_are_not_run(roots_own, spoil):
+    bin_folder = postgres._reachable()
+    postgres._reachable.cache_clear()
+    if spoil == "mode":
+        (bin_folder / "postgres").chmod(0o777)
+    else:
+        shutil.chown(bin_folder if spoil == "folder" else bin_folder / "postgres", "nobody")
+    with pytest.raises(postgres.PostgresError, match="not root's alone"):
+        postgres._reachable()
+
+
+@pytest.mark.needs("root")
+def test_a_socket_folder_that_somebody_else_made_is_not_used(home, monkeypatch):
+    monkeypatch.setattr(postgres, "_LONGEST_SOCKET_DIR", 5)
+    sockets = postgres.socket_dir(home)
+    sockets.mkdir(mode=0o700)
+    try:
+        os.chown(sockets, 12345, 12345)
+        with pytest.raises(postgres.PostgresError, match="not this account's alone"):
+            postgres.ensure_running(home)
+    finally:
+        sockets.rmdir()
+
+
+def test_a_server_of_another_account_is_not_spoken_to(home):
+    postgres.ensure_running(home)
+    wanted = {**postgres.connection_settings(home)["OPTIONS"], "requirepeer": "somebody-else"}
+    with pytest.raises(psycopg.OperationalError, match="requirepeer"):
+        psycopg.connect(host=str(postgres.socket_dir(home)), dbname=postgres.NAME, user=postgres.USER, **wanted)
 
 
 @pytest.mark.needs("postgresql-15")

@@ -3,14 +3,14 @@
 import json
 import os
 import secrets
-from collections.abc import Callable
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import Group
-from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import transaction
 
 from cdp.demo.shop import days
 from ingestion.models import WriteKey
@@ -18,7 +18,8 @@ from ingestion.pipeline import Incoming, receive
 from profiles.models import Batch
 from staff.models import Department, User
 from taxonomy.current import current
-from taxonomy.models import Source
+from taxonomy.models import Release, Source
+from taxonomy.starter.load import load_starter
 
 # role: (e-mail, name, department, language)
 PEOPLE = {
@@ -34,8 +35,8 @@ ADMINISTRATOR = "admin@demo.example"
 
 def prepare(home: Path) -> dict[str, Any]:
     """Everything but the events, made at the first start: {"accounts": {e-mail: password}, "write_key", "first_day"}."""
-    call_command("load_starter", verbosity=0)
-    path = home / "demo.json"
+    load_starter()
+    path = _file(home)
     if path.exists():
         kept: dict[str, Any] = json.loads(path.read_text())
         if WriteKey.objects.filter(hint=kept["write_key"][:10]).exists():
@@ -61,25 +62,46 @@ def greeting(shown: dict[str, Any], port: int) -> str:
     )
 
 
-def load_in_background(home: Path, write: Callable[[str], object]) -> None:
-    """Send the shop's ninety days through the pipeline, a day and source at a time; what is there already is skipped."""
-    try:
-        today = date.fromisoformat(json.loads((home / "demo.json").read_text())["today"])
-        obeyed = current()
-        known = set(Batch.objects.values_list("source__code", "received_at"))
-        told = False
-        for received_at, source_code, records in days(today):
-            if (source_code, received_at) in known:
-                continue
-            if not told:
-                write("The demo's ninety days are being loaded; the pages fill up while you look.")
-                told = True
-            incoming = [Incoming(record) for record in records]
-            receive(incoming, source_code=source_code, door="api", received_at=received_at, current=obeyed)
-        if told:
-            write("The demo is loaded.")
-    finally:
-        connection.close()
+def plain_greeting(port: int) -> str:
+    """Where the server is, without the demo, and what a database that holds nothing yet still needs."""
+    lacking = []
+    if not User.objects.exists():
+        lacking.append("    manage.py createsuperuser    makes the first account\n")
+    if not Release.objects.exists():
+        lacking.append("    manage.py load_starter       brings the starter standard, for sources to be read by\n")
+    next_steps = "  Nothing is in it yet:\n" + "".join(lacking) + "\n" if lacking else ""
+    return (
+        f"\nTagline is running at http://127.0.0.1:{port}\n\n"
+        f"  No demo data and accounts are made in this database; DEMO=1 would make them.\n\n"
+        f"{next_steps}  Ctrl-C stops everything.\n"
+    )
+
+
+def load(home: Path) -> None:
+    """Send the shop's ninety days through the pipeline, a day and source at a time; what is there already is skipped.
+
+    Each is one commit: ended at any point, the next call goes on where this one was.
+    """
+    today = date.fromisoformat(json.loads(_file(home).read_text())["today"])
+    obeyed = current()
+    known = set(Batch.objects.values_list("source__code", "received_at"))
+    told = False
+    for received_at, source_code, records in days(today):
+        if (source_code, received_at) in known:
+            continue
+        if not told:
+            print("The demo's ninety days are being loaded; the pages fill up while you look.", flush=True)
+            told = True
+        incoming = [Incoming(record) for record in records]
+        receive(incoming, source_code=source_code, door="api", received_at=received_at, current=obeyed)
+    if told:
+        print("The demo is loaded.", flush=True)
+
+
+def _file(home: Path) -> Path:
+    """What was made, per database."""
+    url = settings.DATABASE_URL
+    return home / (f"demo-{sha256(url.encode()).hexdigest()[:12]}.json" if url else "demo.json")
 
 
 def _make_people() -> dict[str, str]:

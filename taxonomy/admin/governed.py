@@ -326,11 +326,12 @@ class GovernedAdmin(ModelAdmin):
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         item = self.get_object(request, object_id)
-        if item is None:
-            raise Http404
         if not self.has_view_permission(request, item):
             raise PermissionDenied
-        revisions = list(Revision.objects.filter(item=item.pk).select_related("by")[:200])
+        last = None if item else self._last_state(request, object_id)
+        if item is None and last is None:
+            raise Http404
+        revisions = list(Revision.objects.filter(item=item.pk if item else object_id).select_related("by")[:200])
         names = items_of(newest())
         names = names_shown(names, hidden_in(request, names))
         older = [one.definition for one in revisions[1:]] + [None] * bool(revisions)
@@ -340,41 +341,56 @@ class GovernedAdmin(ModelAdmin):
         ]
         context = {
             **self.admin_site.each_context(request),
-            "title": _("History of %(item)s") % {"item": item},
+            "title": _("History of %(item)s") % {"item": item or title(last or {})},
             "opts": self.opts,
             "item": item,
+            "item_id": object_id,
             "entries": entries,
-            "may_change": self.has_change_permission(request, item),
+            "may_change": self.has_change_permission(request, item) and (item is not None or self.has_add_permission(request)),
         }
         return TemplateResponse(request, "taxonomy/history.html", context)
 
+    def _last_state(self, request: HttpRequest, object_id: str) -> Definition | None:
+        """The definition that an item had when it was deleted from the draft; None if it was not, or is not for the reader."""
+        if not _is_uuid(object_id) or self.model._default_manager.filter(pk=object_id).exists():
+            return None
+        last = Revision.objects.filter(item=object_id, kind=self.model.kind).first()  # type: ignore[attr-defined]
+        if last is None or not last.definition:
+            return None
+        plan = items_of(newest()) | draft_items() | {str(last.item): last.definition}
+        return last.definition if On(rights_in(request), plan).may(May.READ, str(last.item)) else None
+
     def restore_view(self, request: HttpRequest, object_id: str, revision_id: int) -> HttpResponse:
-        """Bring the draft back to what it was; releases are not touched."""
+        """Bring the draft back to what it was, an item deleted from it too; releases are not touched."""
         item = self.get_object(request, object_id)
-        if item is None or not self.has_change_permission(request, item) or request.method != "POST":
+        if request.method != "POST" or not self.has_change_permission(request, item):
             raise PermissionDenied
-        revision = get_object_or_404(Revision, pk=revision_id, item=item.pk)
+        if item is None and not (self.has_add_permission(request) and self._last_state(request, object_id)):
+            raise PermissionDenied
+        back = request.path.partition("/restore/")[0] + "/history/"
+        revision = get_object_or_404(Revision, pk=revision_id, item=object_id)
         why = _("as of %(when)s") % {"when": revision.at.strftime("%Y-%m-%d %H:%M")}
         try:
-            with writing([item.pk]):
-                restored = apply_definition(str(item.pk), revision.definition or {})
-                self.expect_theirs(request, [item.pk])
+            with writing([object_id]):
+                restored = apply_definition(object_id, revision.definition or {})
+                self.expect_theirs(request, [object_id])
                 connection.check_constraints()
-                refuse_broken(item.pk)
+                refuse_broken(object_id)
                 record_revision(restored, by=request.user, action=Revision.Action.RESTORED, why=why)  # type: ignore[arg-type]
         except ItemLocked as error:
             return self._locked(request, error.proposal)
         except OutsideGrant as error:
-            return self._outside(request, error, object_id)
+            messages.error(request, said_outside(error))
+            return HttpResponseRedirect(back)
         except IntegrityError:
             messages.error(request, _("Its code or name is another item's by now, or what it refers to was deleted. Mend that first."))
-            return HttpResponseRedirect(request.path.partition("/restore/")[0] + "/history/")
+            return HttpResponseRedirect(back)
         except DoesNotFit as error:
             for problem in error.problems:
                 messages.error(request, problem)
-            return HttpResponseRedirect(request.path.partition("/restore/")[0] + "/history/")
+            return HttpResponseRedirect(back)
         messages.success(request, _("The draft is as it was then. Propose it, so that sources obey it once it is released."))
-        return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[item.pk]))
+        return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id]))
 
     @display(description=gettext_lazy("release"), label={"new": "info", "changed": "warning", "released": "success"})
     def released_state(self, item: Any) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from unfold.decorators import display
 
 from staff.models import User
 from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in, said_outside, sources_in
-from taxonomy.admin.shown import last_saves, page_of, shown_changes, shown_effects, why_not
+from taxonomy.admin.shown import deleted_lately, histories, last_saves, page_of, shown_changes, shown_effects, why_not
 from taxonomy.check_words import finding_text
 from taxonomy.comment import comment
 from taxonomy.definition import Items, draft_items
@@ -143,7 +143,16 @@ class ProposalAdmin(ModelAdmin):
             "title": _("Unreleased changes"),
             "opts": self.opts,
             "current": current,
-            "groups": shown_changes(page, names, judge(released, draft), last=last_saves(items), proposal=in_proposals, outside=outside),
+            "groups": shown_changes(
+                page,
+                names,
+                judge(released, draft),
+                last=last_saves(items),
+                proposal=in_proposals,
+                outside=outside,
+                history=histories(request, page),
+            ),
+            "deleted": deleted_lately(request, released, draft),
             "page": page,
             "may_propose": self.has_add_permission(request),
             "form": form,

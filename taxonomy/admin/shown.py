@@ -4,8 +4,10 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.core.paginator import Page, Paginator
+from django.http import HttpRequest
+from django.urls import reverse
 
-from taxonomy.admin.limits import names_shown
+from taxonomy.admin.limits import names_shown, rights_in
 from taxonomy.affected import effects_by_source
 from taxonomy.check_words import finding_text
 from taxonomy.definition import MODELS, Items
@@ -13,10 +15,12 @@ from taxonomy.diff import diff, title
 from taxonomy.models import Revision
 from taxonomy.problems import plan_problem
 from taxonomy.publish import ItemChange, NotPublishable
+from taxonomy.rights import May, On
 from taxonomy.verdict import Verdict
 from taxonomy.verdict_words import LEVELS, effect_text
 
 PAGE = 100
+DELETED_SHOWN = 30
 
 
 def page_of(changes: Iterable[ItemChange], number: Any) -> Page:
@@ -71,6 +75,32 @@ def shown_effects(verdict: Verdict, before: Items, after: Items, *, hidden: Coll
         for source, effects in found.items()
         if effects
     ]  # fmt: skip
+
+
+def histories(request: HttpRequest, changes: Iterable[ItemChange]) -> dict[str, str]:
+    """{item: the address of its history}, of those the reader may open."""
+    return {one.item: address for one in changes if (address := _history(request, one.kind, one.item))}
+
+
+def deleted_lately(request: HttpRequest, released: Items, draft: Items) -> list[dict[str, Any]]:
+    """What was deleted and stands neither in the draft nor in the release, newest first: [{"title", "label", "last", "history"}]."""
+    gone = (
+        Revision.objects.filter(action=Revision.Action.DELETED).exclude(item__in=[*released, *draft]).order_by("-id").select_related("by")
+    )
+    last: dict[str, Revision] = {}
+    for one in gone.exclude(definition=None)[:DELETED_SHOWN]:
+        last.setdefault(str(one.item), one)
+    readable = On(rights_in(request), released | draft | {item: one.definition or {} for item, one in last.items()})
+    return [
+        {"title": title(one.definition or {}), "label": MODELS[one.kind]._meta.verbose_name, "last": one, "history": address}
+        for item, one in last.items()
+        if readable.may(May.READ, item) and (address := _history(request, one.kind, item))
+    ]
+
+
+def _history(request: HttpRequest, kind: str, item: str) -> str | None:
+    name = MODELS[kind]._meta.model_name
+    return reverse(f"admin:taxonomy_{name}_history", args=[item]) if request.user.has_perm(f"taxonomy.view_{name}") else None
 
 
 def last_saves(items: Iterable[str]) -> dict[str, Revision]:

@@ -2,6 +2,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class Release(models.Model):
@@ -41,7 +42,7 @@ class Revision(models.Model):
     """One saved state of one governed item: its whole definition, inlines included. Rows are only ever added."""
 
     class Action(models.TextChoices):
-        CREATED = "created", _("created")
+        CREATED = "created", pgettext_lazy("what somebody did", "created")
         CHANGED = "changed", _("changed")
         DELETED = "deleted", _("deleted")
         RESTORED = "restored", _("restored")

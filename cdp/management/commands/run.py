@@ -1,48 +1,62 @@
 """Serve Tagline on this machine: database, migrations, demo, web and worker, until Ctrl-C."""
 
-import os
+import json
 import signal
 import socket
-import subprocess
-import sys
-import threading
 import time
-from urllib.error import URLError
-from urllib.request import urlopen
+from contextlib import suppress
+from multiprocessing.process import BaseProcess
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import ProxyHandler, build_opener
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from cdp import demo, environment, postgres
+from cdp import demo, environment, parts, postgres
 
-STOP_SECONDS = 10
+READY_SECONDS = 60
 
 
 class Command(BaseCommand):
-    help = "Serve Tagline on this machine, with demo data. PORT= changes the port."
+    help = "Serve Tagline on this machine, with demo data. PORT= changes the port, DEMO=0 leaves the demo data out."
+    # The tests run the checks; here they would take a third of the time until it is ready.
+    requires_system_checks = []
 
     def handle(self, *args: object, **options: object) -> None:
         if settings.PRODUCTION:
             raise CommandError("manage.py run makes demo data and accounts. In production run granian and manage.py worker; see README.md.")
         port = environment.whole_number("PORT", 8000, least=1, most=65_535)
+        workers = environment.whole_number("WEB_WORKERS", 2, least=1)
+        # Somebody else's database may hold real customers: there, demo data only when asked for.
+        with_demo = environment.flag("DEMO", default=not settings.DATABASE_URL)
         _refuse_taken(port)
-        started_postgres = not settings.DATABASE_URL and self._start_postgres()
-        children: list[subprocess.Popen[bytes]] = []
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        running: list[BaseProcess] = []
+        started_postgres = False
+        for end in parts.ENDS:
+            signal.signal(end, signal.default_int_handler)
         try:
+            started_postgres = not settings.DATABASE_URL and self._start_postgres()
             settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
-            call_command("migrate", verbosity=0, interactive=False)
-            shown = demo.prepare(settings.HOME)
-            children += [_start("web", *_web(port)), _start("worker", sys.executable, "manage.py", "worker")]
-            _wait_until_ready(port, children)
-            self.stdout.write(demo.greeting(shown, port))
-            threading.Thread(target=demo.load_in_background, args=(settings.HOME, self.stdout.write), daemon=True).start()
-            _wait_for_end(children)
+            call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
+            greeting = demo.greeting(demo.prepare(settings.HOME), port) if with_demo else demo.plain_greeting(port)
+            parts.load_product()
+            parts.start(running, parts.web, port, workers)
+            parts.start(running, parts.worker)
+            serving = tuple(running)
+            _wait_until_ready(port, serving)
+            self.stdout.write(greeting)
+            if with_demo:
+                parts.start(running, parts.load_demo, settings.HOME)
+            _wait_for_end(serving)
         except KeyboardInterrupt:
             self.stdout.write("\nStopping.")
         finally:
-            _stop(children)
+            # Nobody's second Ctrl-C leaves a part running.
+            for end in parts.ENDS:
+                signal.signal(end, signal.SIG_IGN)
+            parts.stop(running)
             if started_postgres:
                 postgres.stop(settings.HOME)
 
@@ -62,52 +76,33 @@ def _refuse_taken(port: int) -> None:
             raise CommandError(f"Port {port} is taken by another program. Stop it, or run: PORT={port + 1} make run") from error
 
 
-def _web(port: int) -> list[str]:
-    return [
-        sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port),
-        "--workers", str(environment.whole_number("WEB_WORKERS", 2, least=1)), "--blocking-threads", "32",
-        "--no-ws", "--log-level", "error", "--respawn-failed-workers", "cdp.wsgi:application",
-    ]  # fmt: skip
-
-
-def _start(name: str, *command: str) -> "subprocess.Popen[bytes]":
-    """A child in a group of its own, that ends when this process is killed."""
-    return subprocess.Popen(command, cwd=settings.BASE_DIR, start_new_session=True, preexec_fn=_end_with_parent)
-
-
-def _end_with_parent() -> None:
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-
-
-def _wait_until_ready(port: int, children: "list[subprocess.Popen[bytes]]") -> None:
-    until = time.monotonic() + 60
+def _wait_until_ready(port: int, serving: tuple[BaseProcess, ...]) -> None:
+    """Until it can do its work. A standard that nobody has released yet is people's work, not this server's."""
+    until = time.monotonic() + READY_SECONDS
     while time.monotonic() < until:
-        if any(child.poll() is not None for child in children):
+        if any(one.exitcode is not None for one in serving):
             raise CommandError("The server ended at once; its reason stands above.")
+        told = _readiness(port)
+        if told.get("database") and told.get("migrations"):
+            return
+        time.sleep(0.05)
+    raise CommandError(f"The server was not ready within {READY_SECONDS} seconds.")
+
+
+def _readiness(port: int) -> dict[str, Any]:
+    """What /readyz says; empty while nothing answers. A proxy of the environment is not asked."""
+    with suppress(URLError, OSError, ValueError):
         try:
-            with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2):
-                return
-        except (URLError, OSError):
-            time.sleep(0.05)
-    raise CommandError("The server did not answer within 60 seconds.")
+            answer = build_opener(ProxyHandler({})).open(f"http://127.0.0.1:{port}/readyz", timeout=5)
+        except HTTPError as error:
+            answer = error
+        with answer:
+            return dict(json.load(answer))
+    return {}
 
 
-def _wait_for_end(children: "list[subprocess.Popen[bytes]]") -> None:
-    """Until Ctrl-C; a child that ends is started anew by nobody, so its end is the end."""
-    while all(child.poll() is None for child in children):
+def _wait_for_end(serving: tuple[BaseProcess, ...]) -> None:
+    """Until Ctrl-C; a part that ends is started anew by nobody, so its end is the end."""
+    while all(one.exitcode is None for one in serving):
         time.sleep(0.3)
     raise CommandError("A part of the server ended; its reason stands above.")
-
-
-def _stop(children: "list[subprocess.Popen[bytes]]") -> None:
-    for child in children:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGTERM)
-    for child in children:
-        try:
-            child.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)

@@ -3,8 +3,6 @@
 import re
 from hashlib import sha256
 
-from pypinyin import lazy_pinyin
-
 TAG_CHARACTERS = 120
 CODE_CHARACTERS = 80
 
@@ -24,7 +22,7 @@ def code_of(name: str, limit: int = CODE_CHARACTERS) -> str:
     if is_code(name, limit):
         return name
     # Pinyin of a name of any length would take seconds.
-    latin = _HAN.sub(lambda found: f" {'_'.join(lazy_pinyin(found[0]))} ", name[: 4 * limit])
+    latin = _HAN.sub(_pinyin, name[: 4 * limit])
     code = "_".join(re.findall(r"[a-z0-9]+", _HUMP.sub("_", latin).lower()))
     if not code:
         return f"x_{_hash(name)}"
@@ -33,6 +31,12 @@ def code_of(name: str, limit: int = CODE_CHARACTERS) -> str:
     if len(code) > limit or len(name) > 4 * limit:
         code = f"{code[: limit - _HASH_CHARACTERS - 1].rstrip('_')}_{_hash(name)}"
     return code
+
+
+def _pinyin(found: re.Match[str]) -> str:
+    from pypinyin import lazy_pinyin  # its dictionary takes a tenth of a second to load
+
+    return f" {'_'.join(lazy_pinyin(found[0]))} "
 
 
 def free_code(wanted: str, taken: set[str], limit: int = CODE_CHARACTERS) -> str:
