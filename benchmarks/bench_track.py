@@ -38,7 +38,9 @@ def main() -> None:
         print(f"no-op DRF view        {limit:8,.0f} requests/s")
         print(f"single by /v1/track   {single:8,.0f} requests/s   ratio {single / limit:.2f}")
         print(f"batches by /v1/batch  {batch:8,.0f} events/s")
-        print(f"one client alone      {statistics.median(alone) * 1000:8.1f} ms at p50, no-op view {statistics.median(alone_noop) * 1000:.1f} ms")
+        print(
+            f"one client alone      {statistics.median(alone) * 1000:8.1f} ms at p50, no-op view {statistics.median(alone_noop) * 1000:.1f} ms"
+        )
 
 
 def one_client(secret: str, name: str, request_of) -> float:
