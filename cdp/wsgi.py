@@ -4,6 +4,9 @@ from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cdp.settings")
-application = get_wsgi_application()
+django_application = get_wsgi_application()
+from cdp.fast import answer_calls_early  # noqa: E402
+
+application = answer_calls_early(django_application)
 # Every page is loaded now, not while the first person waits.
 get_resolver().url_patterns  # noqa: B018

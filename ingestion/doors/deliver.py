@@ -6,7 +6,7 @@ from datetime import datetime
 from django.utils.translation import gettext_lazy as _
 
 from ingestion import keys
-from ingestion.commit import store_together
+from ingestion.commit import coming, store_together
 from ingestion.doors.errors import ApiError
 from ingestion.pipeline import Incoming, Receipt, UnknownSource, receive
 from taxonomy.current import NoRelease, current
@@ -44,10 +44,11 @@ def deliver(incoming: list[Incoming], sender: keys.Sender, *, door: str, receive
             429, "rate_limited", _("The key sends more events a second than it may. Wait, then send again."), retry_after_seconds=1
         )
     try:
-        return receive(
-            incoming, source_code=sender.source_code, door=door, received_at=received_at, current=current(),
-            key_id=sender.key_id, dry_run=dry_run or sender.test, store=store_together,
-        )  # fmt: skip
+        with coming():
+            return receive(
+                incoming, source_code=sender.source_code, door=door, received_at=received_at, current=current(),
+                key_id=sender.key_id, dry_run=dry_run or sender.test, store=store_together,
+            )  # fmt: skip
     except NoRelease as error:
         raise ApiError(
             503, "no_release", _("No standard has been published yet. Publish one, then send again."), retry_after_seconds=30

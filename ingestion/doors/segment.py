@@ -7,6 +7,8 @@ is; they keep and send again what is answered 401, 429 or 5xx.
 import base64
 import binascii
 import logging
+from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 from django.db import DatabaseError, InterfaceError
@@ -41,18 +43,40 @@ _text = msgspec.json.Decoder(str)
 _log = logging.getLogger(__name__)
 
 
+class Asked(NamedTuple):
+    """What the door needs of a request. `length`: the Content-Length, 0 where none is said."""
+
+    authorization: str
+    length: int
+    read: Callable[[int], bytes]
+
+
+class Answer(NamedTuple):
+    status: int
+    body: bytes
+    headers: list[tuple[str, str]]
+
+
 def calls(request: HttpRequest, call: str) -> HttpResponse:
     """POST /v1/<call>: messages of the source whose write key comes with them."""
     if request.method == "OPTIONS":
         return _preflight(request)
-    try:
-        if call not in CALLS:
-            raise ApiError(
-                404, "not_found", _("There is no such call. The calls are track, identify, page, screen, group, alias and batch.")
+    if call not in CALLS:
+        return _respond(
+            _failure(
+                ApiError(404, "not_found", _("There is no such call. The calls are track, identify, page, screen, group, alias and batch."))
             )
-        if request.method != "POST":
-            raise ApiError(405, "method_not_allowed", _("Send messages with POST."))
-        return _success(_received(request, CALLS[call]))
+        )
+    if request.method != "POST":
+        return _respond(_failure(ApiError(405, "method_not_allowed", _("Send messages with POST."))))
+    length = int(request.META.get("CONTENT_LENGTH") or 0)
+    return _respond(answer(Asked(request.headers.get("Authorization", ""), length, request.read), call))
+
+
+def answer(asked: Asked, call: str) -> Answer:
+    """Take the messages of a POST to one of CALLS in."""
+    try:
+        return _success(_received(asked, CALLS[call]))
     except ApiError as error:
         return _failure(error)
     except (DatabaseError, InterfaceError) as error:
@@ -67,10 +91,10 @@ def settings(request: HttpRequest, key: str) -> HttpResponse:
     try:
         sender_of(key)
     except ApiError as error:
-        return _failure(error)
+        return _respond(_failure(error))
     except (DatabaseError, InterfaceError):
-        return _failure(unavailable())
-    answer = {
+        return _respond(_failure(unavailable()))
+    told = {
         "integrations": {
             "Segment.io": {
                 "apiKey": key,
@@ -95,17 +119,17 @@ def settings(request: HttpRequest, key: str) -> HttpResponse:
         "legacyVideoPluginsEnabled": False,
         "remotePlugins": [],
     }
-    return _answer(200, answer)
+    return _respond(_answer(200, told))
 
 
-def _received(request: HttpRequest, call: str) -> Receipt | None:
+def _received(asked: Asked, call: str) -> Receipt | None:
     """None: the batch is empty."""
     received_at = timezone.now()
-    secret, sender = _basic_key(request), None
+    secret, sender = _basic_key(asked.authorization), None
     try:
         if secret:
             sender = sender_of(secret)
-        body = _body(request)
+        body = _body(asked)
         fields = _fields(body)
         named = _body_key(fields)
         if sender is None:
@@ -127,9 +151,9 @@ def _received(request: HttpRequest, call: str) -> Receipt | None:
         raise
 
 
-def _basic_key(request: HttpRequest) -> str:
+def _basic_key(authorization: str) -> str:
     """The user of Basic auth, whose password is empty or ignored; "" where there is none."""
-    scheme, _space, given = request.headers.get("Authorization", "").partition(" ")
+    scheme, _space, given = authorization.partition(" ")
     if scheme.lower() != "basic":
         return given.strip() if scheme.lower() == "bearer" else ""
     try:
@@ -138,11 +162,11 @@ def _basic_key(request: HttpRequest) -> str:
         return ""
 
 
-def _body(request: HttpRequest) -> bytes:
+def _body(asked: Asked) -> bytes:
     """The body, unpacked where its bytes are gzip, whatever the headers say of either."""
-    if int(request.META.get("CONTENT_LENGTH") or 0) > REQUEST_BYTES:
+    if asked.length > REQUEST_BYTES:
         raise _too_large()
-    body = request.read(REQUEST_BYTES + 1)
+    body = asked.read(REQUEST_BYTES + 1)
     if body.startswith(GZIP_MAGIC):
         body = unpack_gzip(body, REQUEST_BYTES)
     if len(body) > REQUEST_BYTES:
@@ -201,28 +225,34 @@ def _unfolded(message: bytes, common: bytes) -> Incoming:
     return Incoming(b'{%b"batch":[%b]}' % (common, message) if common else message, refusal)
 
 
-def _success(receipt: Receipt | None) -> HttpResponse:
+def _success(receipt: Receipt | None) -> Answer:
     if receipt is None:
         return _answer(200, {"success": True, "received": 0, **counts([])})
-    answer = {"success": True, "batch": str(receipt.batch_id), "release": receipt.version, "received": receipt.received, **receipt.counts}
-    return _answer(200, answer)
+    told = {"success": True, "batch": str(receipt.batch_id), "release": receipt.version, "received": receipt.received, **receipt.counts}
+    return _answer(200, told)
 
 
-def _failure(error: ApiError) -> HttpResponse:
-    response = _answer(error.status_code, {"code": error.code, "message": str(error.detail)})
+def _failure(error: ApiError) -> Answer:
+    made = _answer(error.status_code, {"code": error.code, "message": str(error.detail)})
     if error.retry_after_seconds:
-        response["Retry-After"] = str(error.retry_after_seconds)
+        made.headers.append(("Retry-After", str(error.retry_after_seconds)))
     if error.status_code == 405:
-        response["Allow"] = "POST, OPTIONS"
-    return response
+        made.headers.append(("Allow", "POST, OPTIONS"))
+    return made
 
 
-def _answer(status: int, content: dict[str, object]) -> HttpResponse:
-    response = HttpResponse(encode_json(content), content_type="application/json", status=status)
+def _answer(status: int, content: dict[str, object]) -> Answer:
+    body = encode_json(content)
     # A key proves who sends, and no cookie counts: any page may.
-    response["Access-Control-Allow-Origin"] = "*"
-    response["Access-Control-Expose-Headers"] = "Retry-After"
-    return response
+    headers = [
+        ("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Access-Control-Allow-Origin", "*"),
+        ("Access-Control-Expose-Headers", "Retry-After"), ("X-Content-Type-Options", "nosniff"),
+    ]  # fmt: skip
+    return Answer(status, body, headers)
+
+
+def _respond(answer: Answer) -> HttpResponse:
+    return HttpResponse(answer.body, status=answer.status, headers=dict(answer.headers))
 
 
 def _preflight(request: HttpRequest) -> HttpResponse:
