@@ -260,7 +260,7 @@ def _groups(report: Report, names: Items) -> list[dict[str, Any]]:
             {
                 "status": entry.status,
                 "label": STATUSES[entry.status],
-                "title": title(one) if (one := entry.after or entry.before) and (one.get("code") or one.get("name")) else entry.key,
+                "title": title(one, names) if (one := entry.after or entry.before) and (one.get("code") or one.get("name")) else entry.key,
                 "reasons": reasons(entry, names),
             }
             for entry in entries[:_SHOWN]

@@ -11,11 +11,12 @@ from django.utils.translation import gettext_noop
 from staff.leaving import Belonging, colleagues, taken_over
 from staff.models import Department, User
 from staff.notices import tell
+from taxonomy.definition import Items, draft_items
 from taxonomy.diff import title
 from taxonomy.draft import writing
 from taxonomy.models import Follow, Grant, Proposal, Revision, Vote
 from taxonomy.propose import open_proposals
-from taxonomy.publish import unreleased
+from taxonomy.publish import items_of, newest, unreleased
 from taxonomy.review import settle, waiting_for
 
 _PROPOSE, _SIGN = "taxonomy.add_proposal", "taxonomy.review_proposal"
@@ -33,6 +34,7 @@ def belongings(person: User, *, hold: bool = False) -> list[Belonging]:
     said = list(Vote.objects.filter(theirs, stands=True, proposal__state__in=Proposal.OPEN).select_related("proposal", "department"))
     signers = _signers(person.department, without=person) if person.department else colleagues(person, _SIGN)
     changed = _changed_last_by(person)
+    names = items_of(newest()) | draft_items()
     followed = list(Follow.objects.filter(user=person))
     granted = list(Grant.objects.filter(person=person).select_related("person", "category", "sources_of"))
     return [
@@ -42,9 +44,9 @@ def belongings(person: User, *, hold: bool = False) -> list[Belonging]:
                   lambda to: _tell_of_reviews(waiting, person, to)),
         Belonging("votes", _("approvals and requests for changes in open proposals"), [(str(one.pk), f"{one.proposal}: {one}") for one in said],
                   signers, lambda to: _tell_of_votes(said, person, to)),
-        Belonging("changes", _("unreleased changes that nobody has proposed"), [(str(one.item), title(one.definition or {})) for one in changed],
+        Belonging("changes", _("unreleased changes that nobody has proposed"), [(str(one.item), title(one.definition or {}, names)) for one in changed],
                   proposers, lambda to: _give_changes(changed, person, to)),
-        Belonging("follows", _("items they follow"), [(str(one.item), _name_of(one.item)) for one in followed], colleagues(person),
+        Belonging("follows", _("items they follow"), [(str(one.item), _name_of(one.item, names)) for one in followed], colleagues(person),
                   lambda to: _give_follows(followed, to)),
         Belonging("grants", _("rights given to them by name"), [(str(one.pk), str(one)) for one in granted], colleagues(person),
                   lambda to: _give_grants(granted, to)),
@@ -137,6 +139,6 @@ def _give_grants(grants: Collection[Grant], to: User) -> None:
         one.delete()
 
 
-def _name_of(item: UUID) -> str:
+def _name_of(item: UUID, names: Items) -> str:
     last = Revision.objects.filter(item=item).order_by("-id").values_list("definition", flat=True).first()
-    return title(last) if last else str(item)
+    return title(last, names) if last else str(item)

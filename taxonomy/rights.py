@@ -169,7 +169,7 @@ class On:
             named = {row.who for row in rows if row.may == act} or {row.who for row in rows}
             if act in _OF_OWNER:
                 named |= {str(one) for one in Department.objects.filter(pk=self.plan[item].get("owner"))}
-            raise OutsideGrant(act, title(self.plan[item]), rows[0].place, sorted(named))
+            raise OutsideGrant(act, title(self.plan[item], self.plan), rows[0].place, sorted(named))
 
     def _owned(self, act: str, one: Definition, places: list[Place]) -> Place | None:
         return None if self.rights.owns(act, one.get("owner")) else self.rights.closed(act, places)

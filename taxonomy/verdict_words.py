@@ -79,7 +79,7 @@ def effect_text(effect: Effect, names: Items) -> str:
     if effect.values.get("constraint") == "watch_until":
         sentence = str(WATCHING[bool(effect.values["after"])] % effect.values)
         attribute = effect.values.get("attribute")
-        return f"{title(names[attribute])}: {sentence}" if attribute in names else sentence
+        return f"{title(names[attribute], names)}: {sentence}" if attribute in names else sentence
     values: dict[str, Any] = {**dict.fromkeys(("before", "after", "constraint"), ""), "source": _("every source")}
     values |= {name: _value(name, value, names) for name, value in effect.values.items()}
     sentence = str(EFFECTS[effect.code]) % values
@@ -96,5 +96,5 @@ def _value(name: str, value: Any, names: Items) -> str:
     if name in ("constraint", "field"):
         return str(FIELDS.get(value) or CONSTRAINTS.get(value, value))
     if name in ("attribute", "successor") and value in names:
-        return title(names[value])
+        return title(names[value], names)
     return shown(value, names)

@@ -199,7 +199,7 @@ def _change(item: str, before: dict[str, Any] | None, after: dict[str, Any] | No
     return {
         "item": item,
         "kind": stands["kind"],
-        "title": title(stands),
+        "title": title(stands, names),
         "change": "changed" if before and after else "added" if after else "removed",
         "level": verdict.of(item),
         "lines": [{"field": line.field, "before": line.before, "after": line.after} for line in lines],

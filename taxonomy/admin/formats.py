@@ -215,7 +215,7 @@ def _by_status(looked: Looked) -> list[dict[str, Any]]:
         rows = [
             {
                 "kind": entry.kind,
-                "title": title(entry.after) if entry.after else entry.key,
+                "title": title(entry.after, names) if entry.after else entry.key,
                 "troubles": [trouble_text(one, names) for one in entry.troubles],
             }
             for entry in entries[:_SHOWN]

@@ -131,12 +131,12 @@ class ProposalAdmin(ModelAdmin):
         released, draft = items_of(current), draft_items()
         hidden = hidden_in(request, released, draft)
         changes = [change for change in changes_between(released, draft) if change.item not in hidden]
-        page = page_of(changes, request.GET.get("page"))
+        names = names_shown(released | draft, hidden)
+        page = page_of(changes, names, request.GET.get("page"))
         items = [change.item for change in page]
         in_proposals = open_proposals(items)
         mine_to_change = self._theirs(request, items, released, draft)
         outside = {item: item not in mine_to_change for item in items}
-        names = names_shown(released | draft, hidden)
         mine = Proposal.objects.open().filter(author=_person(request), state__in=("draft", "changes_requested"))
         context = {
             **self.admin_site.each_context(request),
@@ -208,7 +208,7 @@ class ProposalAdmin(ModelAdmin):
         for one in proposal.comments.select_related("by"):
             comments.setdefault(str(one.item) if one.item else "", []).append(one)
         verdict = judge(before, after)
-        page = page_of(changes, request.GET.get("page"))
+        page = page_of(changes, names, request.GET.get("page"))
         context = {
             **self.admin_site.each_context(request),
             "title": proposal.title,
@@ -246,7 +246,7 @@ class ProposalAdmin(ModelAdmin):
         hidden = hidden_in(request, before, after)
         names = names_shown(before | after, hidden)
         findings = [] if check_plan(after) else [one for one in weigh_change(before, after) if one.item not in hidden]
-        told = [{"severity": one.severity, "check": one.check, "item": one.item, "title": title(names[one.item]), "text": finding_text(one, names)} for one in findings]  # fmt: skip
+        told = [{"severity": one.severity, "check": one.check, "item": one.item, "title": title(names[one.item], names), "text": finding_text(one, names)} for one in findings]  # fmt: skip
         return TemplateResponse(request, "taxonomy/_findings.html", {"findings": told})
 
     @method_decorator(require_POST)
@@ -310,7 +310,8 @@ def said_of(error: Exception) -> str | None:
         case ElsewhereProposed():
             item, proposal = next(iter(error.found.items()))
             said = _("“%(title)s” by %(who)s holds %(item)s already. Leave that out, or open the proposal and join as a co-author.")
-            return said % {"title": proposal.title, "who": proposal.author, "item": title((items_of(newest()) | draft_items())[item])}
+            names = items_of(newest()) | draft_items()
+            return said % {"title": proposal.title, "who": proposal.author, "item": title(names[item], names)}
         case ItemLocked():
             return _("“%(title)s” is under review and holds one of these items.") % {"title": error.proposal.title}
         case ItemInUse():
@@ -330,7 +331,8 @@ def said_of(error: Exception) -> str | None:
             names = items_of(newest()) | draft_items()
             return _("It cannot be released as it is: %(problems)s") % {"problems": " ".join(why_not(error, names)[:5])}
         case StillArrives():
-            tags = ", ".join(title(one) for item, one in items_of(newest()).items() if item in error.tags)
+            released = items_of(newest())
+            tags = ", ".join(title(one, released) for item, one in released.items() if item in error.tags)
             return _("Sources still send %(tags)s. Say in the proposal why it shall be retired all the same, or deprecate it.") % {
                 "tags": tags
             }

@@ -89,7 +89,7 @@ class ReleaseAdmin(ModelAdmin):
         hidden = hidden_in(request, before, after)
         changes = changes_between(before, after)
         readable = [change for change in changes if change.item not in hidden]
-        page = page_of(readable, request.GET.get("page"))
+        page = page_of(readable, before | after, request.GET.get("page"))
         current = newest()
         context = {
             **self.admin_site.each_context(request),

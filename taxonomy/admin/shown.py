@@ -19,10 +19,10 @@ from taxonomy.verdict_words import LEVELS, effect_text
 PAGE = 100
 
 
-def page_of(changes: Iterable[ItemChange], number: Any) -> Page:
+def page_of(changes: Iterable[ItemChange], names: Items, number: Any) -> Page:
     """Changes by kind and name, a page of them: few enough to draw at once, however large the release."""
     order = list(MODELS)
-    ordered = sorted(changes, key=lambda one: (order.index(one.kind), title(one.after or one.before or {})))
+    ordered = sorted(changes, key=lambda one: (order.index(one.kind), title(one.after or one.before or {}, names)))
     return Paginator(ordered, PAGE).get_page(number)
 
 
@@ -39,7 +39,7 @@ def shown_changes(changes: Iterable[ItemChange], names: Items, verdict: Verdict,
         row = {
             "item": change.item,
             "kind": change.kind,
-            "title": title(change.after or change.before or {}),
+            "title": title(change.after or change.before or {}, names),
             "action": "new" if change.before is None else "gone" if change.after is None else "changed",
             "lines": diff(change.before, change.after, names),
             "level": (level := verdict.of(change.item)),
@@ -61,10 +61,10 @@ def shown_effects(verdict: Verdict, before: Items, after: Items, *, hidden: Coll
     return [
         {
             "source": source,
-            "title": title(names[source]),
+            "title": title(names[source], names),
             "count": len(effects),
             "effects": [
-                {"level": effect.level, "level_label": LEVELS[effect.level], "where": title(names[effect.item]), "text": effect_text(effect, names)}
+                {"level": effect.level, "level_label": LEVELS[effect.level], "where": title(names[effect.item], names), "text": effect_text(effect, names)}
                 for effect in sorted(effects, key=lambda one: one.level != "breaking")[:PAGE]
             ],
         }
@@ -81,5 +81,5 @@ def last_saves(items: Iterable[str]) -> dict[str, Revision]:
 
 def why_not(error: NotPublishable, names: Items) -> list[str]:
     """The sentences of why a plan cannot be released."""
-    findings = [f"{title(names[one.item])}: {finding_text(one, names)}" for one in error.findings]
+    findings = [f"{title(names[one.item], names)}: {finding_text(one, names)}" for one in error.findings]
     return [plan_problem(problem, names) for problem in error.problems] + findings

@@ -98,11 +98,12 @@ def changes(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(reverse("dictionary"))
     found = news(person, known.release, known.items)
     hidden = hidden_in(request, found.before, known.plan.items) if found else set()
-    told = page_of([change for change in found.changes if change.item not in hidden] if found else [], request.GET.get("page"))
+    names = found.before | known.items if found else known.items
+    told = page_of([change for change in found.changes if change.item not in hidden] if found else [], names, request.GET.get("page"))
     groups: list[dict[str, Any]] = []
     if found is not None:
         links = {change.item: _link(change, known) for change in told}
-        groups = shown_changes(told, found.before | known.items, judge(found.before, known.items), link=links)
+        groups = shown_changes(told, names, judge(found.before, known.items), link=links)
     return _page(request, "changes", known, title=_("What changed"), news=found, groups=groups, page=told)
 
 

@@ -121,4 +121,4 @@ def book_text(code: str, values: dict[str, Any]) -> str:
 
 
 def _told(value: Any, names: dict[str, Any]) -> str:
-    return title(names[value]) if value in names else _(str(value)) if str(value) else ""
+    return title(names[value], names) if value in names else _(str(value)) if str(value) else ""

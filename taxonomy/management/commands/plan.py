@@ -204,7 +204,7 @@ def _told(found: folders.Folder, entry: Entry, names: Items) -> dict[str, Any]:
         "status": entry.status,
         "kind": entry.kind,
         "item": entry.item,
-        "title": title(entry.after or entry.before or {"kind": "rule", "name": entry.key}),
+        "title": title(entry.after or entry.before or {"kind": "rule", "name": entry.key}, names),
         "file": place.of("") if place else "",
         "lines": [f"{line.field}: {line.before or '-'} → {line.after or '-'}" for line in lines],
         "reasons": [f"{place.of(one.field)}: {trouble_text(one, names)}" if place else trouble_text(one, names) for one in entry.troubles]
