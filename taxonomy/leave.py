@@ -17,9 +17,9 @@ from taxonomy.draft import writing
 from taxonomy.models import Follow, Grant, Proposal, Revision, Vote
 from taxonomy.propose import open_proposals
 from taxonomy.publish import items_of, newest, unreleased
-from taxonomy.review import settle, waiting_for
+from taxonomy.review import SIGN, settle, waiting_for
 
-_PROPOSE, _SIGN = "taxonomy.add_proposal", "taxonomy.review_proposal"
+_PROPOSE = "taxonomy.add_proposal"
 
 
 def belongings(person: User, *, hold: bool = False) -> list[Belonging]:
@@ -32,7 +32,7 @@ def belongings(person: User, *, hold: bool = False) -> list[Belonging]:
     waiting = waiting_for(person)
     theirs = Q(by=person) | Q(pk__in=taken_over(person, "votes"))
     said = list(Vote.objects.filter(theirs, stands=True, proposal__state__in=Proposal.OPEN).select_related("proposal", "department"))
-    signers = _signers(person.department, without=person) if person.department else colleagues(person, _SIGN)
+    signers = _signers(person.department, without=person) if person.department else colleagues(person, SIGN)
     changed = _changed_last_by(person)
     names = items_of(newest()) | draft_items()
     followed = list(Follow.objects.filter(user=person))
@@ -58,7 +58,7 @@ def hindrances(person: User) -> Iterator[str]:
     told = {"name": person, "department": person.department}
     if person.has_perm("taxonomy.publish_release") and not colleagues(person, "taxonomy.publish_release"):
         yield _("%(name)s is the last who may release the standard. Give another colleague the role of data steward first.") % told
-    if person.department is None or not person.has_perm(_SIGN):
+    if person.department is None or not person.has_perm(SIGN):
         return
     if person.department.duty == Department.Duty.STEWARD and not _of_duty(person):
         yield _("%(name)s is the last data steward. Give another colleague of %(department)s the role of data steward first.") % told
@@ -80,11 +80,11 @@ def _signers(department: Department | None, *, without: User) -> list[User]:
 
 
 def _with_right(department: str, without: User) -> list[User]:
-    return list(ModelBackend().with_perm(_SIGN).filter(department=department).exclude(pk=without.pk).order_by("email"))
+    return list(ModelBackend().with_perm(SIGN).filter(department=department).exclude(pk=without.pk).order_by("email"))
 
 
 def _of_duty(person: User) -> list[User]:
-    return list(ModelBackend().with_perm(_SIGN).filter(department__duty=Department.Duty.STEWARD).exclude(pk=person.pk))
+    return list(ModelBackend().with_perm(SIGN).filter(department__duty=Department.Duty.STEWARD).exclude(pk=person.pk))
 
 
 def _changed_last_by(person: User) -> list[Revision]:

@@ -47,6 +47,7 @@ from taxonomy.publish import ItemChange, NothingToPublish, NotPublishable, chang
 from taxonomy.review import NotAllowed, NotReady, Overtaken, emergency_release, release_proposal, standing, vote, waiting_for
 from taxonomy.rights import May, On, OutsideGrant
 from taxonomy.standardize import check_plan
+from taxonomy.stuck import ADD_MEMBER, NAME_DEPUTY, stuck_seats
 from taxonomy.tell import follow
 from taxonomy.verdict import judge, next_version
 from taxonomy.verdict_words import LEVELS
@@ -225,6 +226,8 @@ class ProposalAdmin(ModelAdmin):
             "comments": comments.get("", []),
             "votes": proposal.votes.select_related("by", "department"),
             "seats": signed.seats.values() if proposal.is_open else [],
+            "stuck": stuck_seats(signed.stuck, proposal.author_ids()) if proposal.is_open else [],
+            "may_help": {"member": request.user.has_perms(ADD_MEMBER), "deputy": request.user.has_perm(NAME_DEPUTY)},
             "my_seats": signed.may_vote(person) if proposal.is_locked else [],
             "affected": shown_effects(verdict, before, after, hidden=hidden),
             "problems": _problems(proposal, before, after, names),
@@ -348,7 +351,7 @@ def _submit(proposal: Proposal, request: HttpRequest) -> str:
     signed = submit(proposal, by=_person(request))
     if signed.stuck:
         names = ", ".join(str(seat.department) for seat in signed.stuck)
-        return _("Submitted. Nobody of %(departments)s can sign: give the department a deputy.") % {"departments": names}
+        return _("Submitted. Nobody can sign for %(departments)s; this page says who can help.") % {"departments": names}
     return _("Submitted. The departments concerned were told.")
 
 
