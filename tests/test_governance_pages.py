@@ -78,5 +78,7 @@ def test_where_nobody_can_sign_the_page_says_why_and_who_can_help(client, stewar
     join(proposal, by=sam)
     assert "Whoever of it could sign has written this proposal." in page(client, helper, proposal.get_absolute_url())
     client.force_login(helper, "django.contrib.auth.backends.ModelBackend")
-    assert client.get(reverse("admin:staff_user_add"), {"department": "service"}).context["adminform"].form["department"].value() == "service"
+    assert (
+        client.get(reverse("admin:staff_user_add"), {"department": "service"}).context["adminform"].form["department"].value() == "service"
+    )
     assert client.get(reverse("admin:staff_user_changelist"), {"department__code__exact": "service"}).context["cl"].result_count == 1
