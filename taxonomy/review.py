@@ -15,7 +15,7 @@ from taxonomy.concern import COMPLIANCE, STEWARD, Change, Concern, concerns
 from taxonomy.definition import Items
 from taxonomy.draft import writing
 from taxonomy.models import Proposal, Release, ReviewPolicy, Vote
-from taxonomy.publish import items_of, newest, release
+from taxonomy.publish import company_day, items_of, newest, release
 from taxonomy.rights import May, On, expect, rights_of_each
 from taxonomy.tell import tell_of_release
 from taxonomy.verdict import Verdict, judge
@@ -91,7 +91,7 @@ def standing(proposal: Proposal) -> Standing:
     released = items_of(newest())
     changed = [str(item) for item in proposal.items.values_list("item", flat=True)]
     after = proposed(proposal, released)
-    verdict = judge(released, after)
+    verdict = judge(released, after, on=company_day())
     return Standing(verdict, seats(proposal, concerns(released, after, changed, verdict), released, after))
 
 

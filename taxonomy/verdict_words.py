@@ -1,13 +1,15 @@
 """What each effect of a change means, in the words of what a source must change."""
 
+from datetime import date
 from typing import Any
 
+from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from taxonomy.diff import CONSTRAINTS, FIELDS, shown, title
 from taxonomy.models import TagMode
-from taxonomy.verdict import Effect, Items
+from taxonomy.verdict import Effect, Items, Level
 
 LEVELS: dict[str, Promise | str] = {
     "none": _("no change"),
@@ -16,6 +18,8 @@ LEVELS: dict[str, Promise | str] = {
     "breaking": _("breaking"),
 }
 
+# How a change is marked that breaks something only later.
+LATER = "later"
 _MODES = dict(TagMode.Mode.choices)
 EFFECTS: dict[str, Promise | str] = {
     "wording": _("Only words change. No source has to do anything."),
@@ -72,6 +76,14 @@ WATCHING = {
     True: _("Until %(after)s what breaks its rules is only recorded, and held from that day on."),
     False: _("What breaks its rules is held from now on; until %(before)s it would only have been recorded."),
 }
+
+
+def level_shown(level: Level, breaks_from: str) -> dict[str, str]:
+    """{"level", "level_label"}: a change that breaks something only later says from when."""
+    if level == "breaking" or not breaks_from:
+        return {"level": level, "level_label": str(LEVELS[level])}
+    day = date_format(date.fromisoformat(breaks_from), "DATE_FORMAT")
+    return {"level": LATER, "level_label": _("breaking from %(day)s") % {"day": day}}
 
 
 def effect_text(effect: Effect, names: Items) -> str:

@@ -43,14 +43,14 @@ from taxonomy.propose import (
     submit,
     withdraw,
 )
-from taxonomy.publish import ItemChange, NothingToPublish, NotPublishable, changes_between, items_of, newest, unreleased
+from taxonomy.publish import ItemChange, NothingToPublish, NotPublishable, changes_between, company_day, items_of, newest, unreleased
 from taxonomy.review import NotAllowed, NotReady, Overtaken, emergency_release, release_proposal, standing, vote, waiting_for
 from taxonomy.rights import May, On, OutsideGrant
 from taxonomy.standardize import check_plan
 from taxonomy.stuck import ADD_MEMBER, NAME_DEPUTY, stuck_seats
 from taxonomy.tell import follow
 from taxonomy.verdict import judge, next_version
-from taxonomy.verdict_words import LEVELS
+from taxonomy.verdict_words import level_shown
 from taxonomy.weigh import weigh_change
 
 _STATES = {
@@ -144,7 +144,9 @@ class ProposalAdmin(ModelAdmin):
             "title": _("Unreleased changes"),
             "opts": self.opts,
             "current": current,
-            "groups": shown_changes(page, names, judge(released, draft), last=last_saves(items), proposal=in_proposals, outside=outside),
+            "groups": shown_changes(
+                page, names, judge(released, draft, on=company_day()), last=last_saves(items), proposal=in_proposals, outside=outside
+            ),
             "page": page,
             "may_propose": self.has_add_permission(request),
             "form": form,
@@ -208,7 +210,8 @@ class ProposalAdmin(ModelAdmin):
         comments: dict[str, list[Any]] = {}
         for one in proposal.comments.select_related("by"):
             comments.setdefault(str(one.item) if one.item else "", []).append(one)
-        verdict = judge(before, after)
+        on = Release.objects.get(pk=proposal.release_id).day if proposal.release_id else company_day()
+        verdict = judge(before, after, on=on)
         page = page_of(changes, names, request.GET.get("page"))
         context = {
             **self.admin_site.each_context(request),
@@ -217,8 +220,7 @@ class ProposalAdmin(ModelAdmin):
             "proposal": proposal,
             "authors": authors,
             "is_author": person in authors,
-            "level": verdict.level,
-            "level_label": LEVELS[verdict.level],
+            **level_shown(verdict.level, verdict.breaks_from),
             "version": next_version(current.version if current else None, verdict.level) if proposal.is_open else "",
             "groups": shown_changes(page, names, verdict, comments=comments),
             "page": page,

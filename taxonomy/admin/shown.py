@@ -14,7 +14,7 @@ from taxonomy.models import Revision
 from taxonomy.problems import plan_problem
 from taxonomy.publish import ItemChange, NotPublishable
 from taxonomy.verdict import Verdict
-from taxonomy.verdict_words import LEVELS, effect_text
+from taxonomy.verdict_words import effect_text, level_shown
 
 PAGE = 100
 
@@ -42,8 +42,7 @@ def shown_changes(changes: Iterable[ItemChange], names: Items, verdict: Verdict,
             "title": title(change.after or change.before or {}, names),
             "action": "new" if change.before is None else "gone" if change.after is None else "changed",
             "lines": diff(change.before, change.after, names),
-            "level": (level := verdict.of(change.item)),
-            "level_label": LEVELS[level],
+            **level_shown(verdict.of(change.item), verdict.of_later(change.item)),
             "effects": [effect_text(effect, names) for effect in effects.get(change.item, []) if effect.level != "wording"],
         }
         by_kind[change.kind].append(row | {name: values.get(change.item) for name, values in about.items()})
@@ -64,8 +63,8 @@ def shown_effects(verdict: Verdict, before: Items, after: Items, *, hidden: Coll
             "title": title(names[source], names),
             "count": len(effects),
             "effects": [
-                {"level": effect.level, "level_label": LEVELS[effect.level], "where": title(names[effect.item], names), "text": effect_text(effect, names)}
-                for effect in sorted(effects, key=lambda one: one.level != "breaking")[:PAGE]
+                {**level_shown(effect.level, effect.breaks_from), "where": title(names[effect.item], names), "text": effect_text(effect, names)}
+                for effect in sorted(effects, key=lambda one: (one.level != "breaking", not one.breaks_from))[:PAGE]
             ],
         }
         for source, effects in found.items()

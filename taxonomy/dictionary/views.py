@@ -23,7 +23,7 @@ from taxonomy.dictionary.sheets import attribute_sheet, named, rule_sheets, sour
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.dictionary.words import description, label
 from taxonomy.models import Attribute, Category, Release, Source, Tag
-from taxonomy.publish import ItemChange
+from taxonomy.publish import ItemChange, company_day
 from taxonomy.recent import tag_use
 from taxonomy.similar import similar
 from taxonomy.tell import follow, is_following
@@ -103,7 +103,7 @@ def changes(request: HttpRequest) -> HttpResponse:
     groups: list[dict[str, Any]] = []
     if found is not None:
         links = {change.item: _link(change, known) for change in told}
-        groups = shown_changes(told, names, judge(found.before, known.items), link=links)
+        groups = shown_changes(told, names, judge(found.before, known.items, on=company_day()), link=links)
     return _page(request, "changes", known, title=_("What changed"), news=found, groups=groups, page=told)
 
 
