@@ -478,6 +478,13 @@ def test_a_rule_within_limits_does_not_take_the_place_of_the_one_that_is_asked_f
 
 
 @db
+def test_a_tag_or_attribute_must_be_chosen_before_it_is_sent(client_of):
+    client = client_of("marketer")
+    for row, name in ((unknown(), "tag"), (unplanned(), "attribute")):
+        assert f'<select class="tl-input" name="{name}" required>' in page(client, row).content.decode()
+
+
+@db
 def test_what_belongs_to_a_deleted_tag_is_not_listed(client_of):
     client, row = client_of("marketer"), unplanned()
     Discovered.objects.filter(pk=row.pk).update(tag="00000000-0000-4000-8000-000000000000")
