@@ -1,4 +1,4 @@
-from ingestion.models.arrived import AttributeDay, Discovered, Ignored, ReadingDay, Sighting, Stream, ViolationDay
+from ingestion.models.arrived import AttributeDay, Discovered, Ignored, ReadingDay, Sighting, Stopped, Stream, ViolationDay
 from ingestion.models.imports import ImportChunk, ImportRun, TrialKey
 from ingestion.models.keys import FailedRequest, KeyLease, WriteKey
 from ingestion.models.outgoing import Attempt, Dispatch, Subscriber
@@ -17,6 +17,7 @@ __all__ = [
     "QuarantineReason",
     "ReadingDay",
     "Sighting",
+    "Stopped",
     "Stream",
     "Subscriber",
     "TrialKey",
