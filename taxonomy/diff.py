@@ -161,11 +161,11 @@ def title(item: Definition, names: Items) -> str:
     if item["kind"] == "rule":
         if "source" not in item:
             return str(item["name"])
-        return rule_name(_code(item["source"], names), item["name"], _code(item["tag"], names), limits_words(item))
+        return rule_name(_code(item["source"], names), item["name"], _code(item.get("tag"), names), limits_words(item))
     return f"{in_reader_language(item['label_en'], item['label_zh_hans'])} ({item['code']})"
 
 
-def _code(item: str, names: Items) -> str:
+def _code(item: str | None, names: Items) -> str:
     """What a rule refers to, by its code; what is gone, or not shown to the reader, has none."""
-    one = names.get(item) or {}
+    one = names.get(item or "") or {}
     return str(one.get("code") or one.get("name") or "–")
