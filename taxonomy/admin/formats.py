@@ -25,9 +25,9 @@ from taxonomy.exchange.formats import FORMATS, Choices
 from taxonomy.exchange.formats.documents import MAX_BYTES
 from taxonomy.exchange.formats.propose import Looked, export_plan, look_at, propose_written
 from taxonomy.exchange.formats.words import told
-from taxonomy.exchange.words import STATUSES, trouble_text
+from taxonomy.exchange.words import STATUSES, title_of, trouble_text
 from taxonomy.models import Category, Source
-from taxonomy.publish import newest
+from taxonomy.publish import company_day, newest
 from taxonomy.rights import among
 
 # Between looking and proposing, what was read waits in the page itself, signed for this person.
@@ -227,7 +227,10 @@ def _by_status(looked: Looked) -> list[dict[str, Any]]:
 
 
 def _suggested(cleaned: dict[str, Any]) -> str:
-    return _("From %(format)s") % {"format": FORMATS[cleaned["format"]].label}
+    """The file's name, of several the format's; and the day."""
+    names = [one.name for one in cleaned["uploads"] if one.name]
+    of_format = _("From %(format)s") % {"format": FORMATS[cleaned["format"]].label}
+    return title_of(names[0] if len(names) == 1 else of_format, company_day())
 
 
 def _salt(request: HttpRequest) -> str:
