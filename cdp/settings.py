@@ -210,6 +210,7 @@ TAGLINE_RECENT_EVENTS = "profiles.recent.seen_lately"
 TAGLINE_RULE_USE = "ingestion.use.rule_use"
 TAGLINE_TAG_USE = "ingestion.use.tag_use"
 TAGLINE_WATCHED = "ingestion.use.watched"
+TAGLINE_STOPPED = "ingestion.stopped.news_for"
 TAGLINE_BELONGINGS = ["taxonomy.leave.belongings", "ingestion.leave.belongings"]
 TAGLINE_HINDRANCES = ["taxonomy.leave.hindrances"]
 TAGLINE_AFTER_RELEASE = ["ingestion.outgoing.announce_release", "ingestion.offer.offer_after_release"]

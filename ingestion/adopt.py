@@ -43,7 +43,8 @@ def map_to_tag(row: Discovered, tag: Tag, *, by: User) -> tuple[MappingRule, boo
     if len(row.name) >= CUT_AT:
         raise CannotAdopt("cut")
     with writing():
-        there = MappingRule.objects.filter(source=row.source_id, match=MappingRule.Match.EXACT, name=row.name, condition_path="").first()
+        always = {"match": MappingRule.Match.EXACT, "condition_path": "", "below_version": "", "until": None}
+        there = MappingRule.objects.filter(source=row.source_id, name=row.name, **always).first()
         if there is not None:
             return there, False
         rule = _new_rule(row, tag, row.name, by=by)

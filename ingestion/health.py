@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet, Sum
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ingestion.models import AttributeDay, ReadingDay, Stream, ViolationDay
@@ -218,7 +217,7 @@ def _by_release(rows: list[dict[str, Any]]) -> list[Volume]:
 
 
 def _around(rows: QuerySet[ReadingDay], release: Release, today: date) -> Around:
-    published = _day_of(release)
+    published = release.day
     around = Around(release, Side(AROUND), Side(max(1, min(AROUND, (today - published).days + 1))))
     for side, near in ((around.before, _before(release)), (around.after, _after(release))):
         for row in rows.filter(near).values("accepted").annotate(events=Sum("count")):
@@ -229,18 +228,14 @@ def _around(rows: QuerySet[ReadingDay], release: Release, today: date) -> Around
     return around
 
 
-def _day_of(release: Release) -> date:
-    return timezone.localdate(release.published_at, timezone.get_default_timezone())
-
-
 def _before(release: Release) -> Q:
     """The days before a release, and its own as far as earlier plans read the events."""
-    day = _day_of(release)
+    day = release.day
     return Q(day__gte=day - timedelta(days=AROUND), day__lte=day) & (Q(release=None) | Q(release__lt=release.pk))
 
 
 def _after(release: Release) -> Q:
-    day = _day_of(release)
+    day = release.day
     return Q(day__gte=day, day__lt=day + timedelta(days=AROUND), release__gte=release.pk)
 
 

@@ -42,10 +42,12 @@ def announce_release(made: Release, before: Items) -> None:
         return
     previous = Release.objects.filter(pk__lt=made.pk).order_by("-id").values_list("version", flat=True).first()
     site = settings.SITE_URL.rstrip("/")
+    verdict = judge(before, items_of(made), on=made.day)
     data = {
         "version": made.version,
         "previous": previous,
-        "verdict": judge(before, items_of(made)).level,
+        "verdict": verdict.level,
+        "breaks_from": verdict.breaks_from or None,
         "content_hash": made.content_hash,
         "changed_items": len(made.changed_items),
         "notes": made.notes,

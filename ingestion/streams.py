@@ -1,6 +1,8 @@
 """Judging each stream of events: every tag of every source, every tag and every source as a whole."""
 
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from uuid import UUID
@@ -11,6 +13,7 @@ from django.db import connection, transaction
 
 from ingestion.models import Stream
 from ingestion.rhythm import judge
+from ingestion.stopped import tell_of_stopped
 
 # One judgment at a time.
 _LOCK = 7_201_012
@@ -32,14 +35,29 @@ class _Past:
 
 @transaction.atomic
 def judge_streams(now: datetime) -> int:
-    """Judge every stream anew, from the daily counts. The number of streams."""
+    """Judge every stream anew, from the daily counts, and tell of what has stopped. The number of streams; 0 while another judges."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
+        if not cursor.fetchone()[0]:
+            return 0
     today = now.astimezone(ZoneInfo(settings.TIME_ZONE)).date()
     made = [_judged(pair, past, now, today) for pair, past in _pasts(today).items()]
     Stream.objects.all().delete()
     Stream.objects.bulk_create(made, batch_size=2000)
+    tell_of_stopped(made, now)
     return len(made)
+
+
+@contextmanager
+def unjudged() -> Iterator[None]:
+    """Hold judgments by others back while what arrived long ago is being stored: half of it looks like silence."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
 def _pasts(today: date) -> dict[Pair, _Past]:

@@ -32,11 +32,11 @@ def concerns(before: Items, after: Items, changed: Iterable[str], verdict: Verdi
         owners = set().union(*(side.of(item) for side in sides))
         for owner in owners or {STEWARD}:
             found[owner].changes["any"].add(item)
-            if verdict.of(item) == "breaking":
+            if verdict.breaks(item):
                 found[owner].changes["breaking"].add(item)
             if item in personal:
                 found[owner].changes["personal"].add(item)
-        if verdict.of(item) == "breaking":
+        if verdict.breaks(item):
             found[STEWARD].changes["breaking"].add(item)
         if item in personal:
             found[COMPLIANCE].changes["personal"].add(item)

@@ -19,6 +19,8 @@ from taxonomy.publish import CHANNEL, items_of
 from taxonomy.standardize import Plan, compile_plan
 
 _POLL_SECONDS = 0.5
+# A database that restarts is back within seconds; what lasts longer is worth a line, one in so many failures.
+_FAILURES_TOLD = 20
 _KEPT_PLANS = 4
 _log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ class _Watch:
     def __init__(self) -> None:
         self.current: Current | None = None
         self.pid = 0
+        self.failures = 0
         self.lock = threading.Lock()
 
 
@@ -102,10 +105,17 @@ def _follow() -> None:
         try:
             _listen()
         except Exception as error:
-            _log.warning("release watch: %s; trying again", type(error).__name__)
+            _failed(error)
         finally:
             connections.close_all()
         time.sleep(_POLL_SECONDS)
+
+
+def _failed(error: Exception) -> None:
+    """Count a failure of the watch, and say so where they go on."""
+    _watch.failures += 1
+    if _watch.failures % _FAILURES_TOLD == 0:
+        _log.warning("release watch: %s, %s times in a row; trying again", type(error).__name__, _watch.failures)
 
 
 def _listen() -> None:
@@ -116,4 +126,5 @@ def _listen() -> None:
         listening.execute(f"LISTEN {CHANNEL}")
         while True:
             refresh()
+            _watch.failures = 0
             next(iter(listening.notifies(timeout=_POLL_SECONDS, stop_after=1)), None)

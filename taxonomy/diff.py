@@ -10,6 +10,7 @@ from staff.models import in_reader_language
 from taxonomy.definition import Definition, Items
 from taxonomy.merge import ROW_KEYS
 from taxonomy.models import TagMode
+from taxonomy.rule_words import limits_words, rule_name
 
 FIELDS: dict[str, Promise | str] = {
     "attribute": _("attribute"),
@@ -148,7 +149,7 @@ def shown(value: Any, names: Items) -> str:
     if value in _EMPTY:
         return ""
     if isinstance(value, str):
-        return title(names[value]) if value in names else value
+        return title(names[value], names) if value in names else value
     if isinstance(value, list):
         return ", ".join(shown(one, names) for one in value)
     if isinstance(value, dict):
@@ -156,8 +157,16 @@ def shown(value: Any, names: Items) -> str:
     return str(value)
 
 
-def title(item: Definition) -> str:
-    """An item by its name and code; a rule by what it matches."""
+def title(item: Definition, names: Items) -> str:
+    """An item by its name and code; a rule by its source, name, tag and limits. `names` hold what a rule refers to."""
     if item["kind"] == "rule":
-        return str(item["name"])
+        if "source" not in item:
+            return str(item["name"])
+        return rule_name(_code(item["source"], names), item["name"], _code(item.get("tag"), names), limits_words(item))
     return f"{in_reader_language(item['label_en'], item['label_zh_hans'])} ({item['code']})"
+
+
+def _code(item: str | None, names: Items) -> str:
+    """What a rule refers to, by its code; what is gone, or not shown to the reader, has none."""
+    one = names.get(item or "") or {}
+    return str(one.get("code") or one.get("name") or "–")

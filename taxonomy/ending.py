@@ -11,6 +11,7 @@ from taxonomy.checks import endings
 from taxonomy.concern import Owners
 from taxonomy.publish import items_of, newest
 from taxonomy.recent import rule_use
+from taxonomy.rule_words import rule_name
 from taxonomy.tell import item_link
 
 # Days before the end on which its owners are told.
@@ -26,7 +27,10 @@ def warn_of_endings(today: date) -> int:
     for item, day in due:
         one = items[item]
         people = User.objects.filter(department__in=owners.of(item))
-        values = {"item": one.get("code") or one["name"], "day": day.isoformat()}
+        values = {
+            "item": one.get("code") or rule_name(items[one["source"]]["code"], one["name"], items[one["tag"]]["code"]),
+            "day": day.isoformat(),
+        }
         if one["kind"] == "rule":
             count = uses[item].events if item in uses else 0
             said = gettext_noop("The rule for %(item)s ends on %(day)s. It has read %(count)s events so far.")

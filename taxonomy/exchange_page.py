@@ -27,12 +27,12 @@ from taxonomy.exchange.answer import answer, names_of, reasons
 from taxonomy.exchange.book import FILE_BYTES, UnreadableBook, open_book
 from taxonomy.exchange.pending import Pending, forget, keep, pending
 from taxonomy.exchange.take import NotTogether, base_of, compare, mark_of_draft, propose_entries
-from taxonomy.exchange.words import STATUSES, book_text
+from taxonomy.exchange.words import STATUSES, book_text, title_of
 from taxonomy.exchange.workbook import Reading, about, around, place_rules, read_sheets, sheets_of, words
 from taxonomy.exchange.written import Entry, Items
 from taxonomy.exchange.xlsx import ENCODINGS, save_csv, save_xlsx
 from taxonomy.problems import plan_problem
-from taxonomy.publish import items_of, newest
+from taxonomy.publish import company_day, items_of, newest
 
 # Changes shown on the page; all of them are in the workbook that answers.
 _SHOWN = 200
@@ -153,7 +153,7 @@ def upload(request: HttpRequest, upload_id: UUID) -> HttpResponse:
         messages.warning(request, _("This upload is not here any more. Upload the file again."))
         return redirect("plan_exchange")
     report = report_of(found, request)
-    form = ProposalForm(request.POST or None, initial={"title": found.name.rpartition(".")[0] or found.name})
+    form = ProposalForm(request.POST or None, initial={"title": title_of(found.name, company_day())})
     if request.method == "POST" and form.is_valid():
         made = _propose(request, report, form)
         if made is not None:
@@ -271,7 +271,7 @@ def _groups(report: Report, names: Items) -> list[dict[str, Any]]:
             {
                 "status": entry.status,
                 "label": STATUSES[entry.status],
-                "title": title(one) if (one := entry.after or entry.before) and (one.get("code") or one.get("name")) else entry.key,
+                "title": title(one, names) if (one := entry.after or entry.before) and (one.get("code") or one.get("name")) else entry.key,
                 "reasons": reasons(entry, names),
             }
             for entry in entries[:_SHOWN]

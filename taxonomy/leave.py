@@ -11,14 +11,15 @@ from django.utils.translation import gettext_noop
 from staff.leaving import Belonging, colleagues, taken_over
 from staff.models import Department, User
 from staff.notices import tell
+from taxonomy.definition import Items, draft_items
 from taxonomy.diff import title
 from taxonomy.draft import writing
 from taxonomy.models import Follow, Grant, Proposal, Revision, Vote
 from taxonomy.propose import open_proposals
-from taxonomy.publish import unreleased
-from taxonomy.review import settle, waiting_for
+from taxonomy.publish import items_of, newest, unreleased
+from taxonomy.review import SIGN, settle, waiting_for
 
-_PROPOSE, _SIGN = "taxonomy.add_proposal", "taxonomy.review_proposal"
+_PROPOSE = "taxonomy.add_proposal"
 
 
 def belongings(person: User, *, hold: bool = False) -> list[Belonging]:
@@ -31,8 +32,9 @@ def belongings(person: User, *, hold: bool = False) -> list[Belonging]:
     waiting = waiting_for(person)
     theirs = Q(by=person) | Q(pk__in=taken_over(person, "votes"))
     said = list(Vote.objects.filter(theirs, stands=True, proposal__state__in=Proposal.OPEN).select_related("proposal", "department"))
-    signers = _signers(person.department, without=person) if person.department else colleagues(person, _SIGN)
+    signers = _signers(person.department, without=person) if person.department else colleagues(person, SIGN)
     changed = _changed_last_by(person)
+    names = items_of(newest()) | draft_items()
     followed = list(Follow.objects.filter(user=person))
     granted = list(Grant.objects.filter(person=person).select_related("person", "category", "sources_of"))
     return [
@@ -42,9 +44,9 @@ def belongings(person: User, *, hold: bool = False) -> list[Belonging]:
                   lambda to: _tell_of_reviews(waiting, person, to)),
         Belonging("votes", _("approvals and requests for changes in open proposals"), [(str(one.pk), f"{one.proposal}: {one}") for one in said],
                   signers, lambda to: _tell_of_votes(said, person, to)),
-        Belonging("changes", _("unreleased changes that nobody has proposed"), [(str(one.item), title(one.definition or {})) for one in changed],
+        Belonging("changes", _("unreleased changes that nobody has proposed"), [(str(one.item), title(one.definition or {}, names)) for one in changed],
                   proposers, lambda to: _give_changes(changed, person, to)),
-        Belonging("follows", _("items they follow"), [(str(one.item), _name_of(one.item)) for one in followed], colleagues(person),
+        Belonging("follows", _("items they follow"), [(str(one.item), _name_of(one.item, names)) for one in followed], colleagues(person),
                   lambda to: _give_follows(followed, to)),
         Belonging("grants", _("rights given to them by name"), [(str(one.pk), str(one)) for one in granted], colleagues(person),
                   lambda to: _give_grants(granted, to)),
@@ -56,7 +58,7 @@ def hindrances(person: User) -> Iterator[str]:
     told = {"name": person, "department": person.department}
     if person.has_perm("taxonomy.publish_release") and not colleagues(person, "taxonomy.publish_release"):
         yield _("%(name)s is the last who may release the standard. Give another colleague the role of data steward first.") % told
-    if person.department is None or not person.has_perm(_SIGN):
+    if person.department is None or not person.has_perm(SIGN):
         return
     if person.department.duty == Department.Duty.STEWARD and not _of_duty(person):
         yield _("%(name)s is the last data steward. Give another colleague of %(department)s the role of data steward first.") % told
@@ -78,11 +80,11 @@ def _signers(department: Department | None, *, without: User) -> list[User]:
 
 
 def _with_right(department: str, without: User) -> list[User]:
-    return list(ModelBackend().with_perm(_SIGN).filter(department=department).exclude(pk=without.pk).order_by("email"))
+    return list(ModelBackend().with_perm(SIGN).filter(department=department).exclude(pk=without.pk).order_by("email"))
 
 
 def _of_duty(person: User) -> list[User]:
-    return list(ModelBackend().with_perm(_SIGN).filter(department__duty=Department.Duty.STEWARD).exclude(pk=person.pk))
+    return list(ModelBackend().with_perm(SIGN).filter(department__duty=Department.Duty.STEWARD).exclude(pk=person.pk))
 
 
 def _changed_last_by(person: User) -> list[Revision]:
@@ -137,6 +139,6 @@ def _give_grants(grants: Collection[Grant], to: User) -> None:
         one.delete()
 
 
-def _name_of(item: UUID) -> str:
+def _name_of(item: UUID, names: Items) -> str:
     last = Revision.objects.filter(item=item).order_by("-id").values_list("definition", flat=True).first()
-    return title(last) if last else str(item)
+    return title(last, names) if last else str(item)

@@ -56,7 +56,7 @@ def lookalikes(texts: Iterable[str], *, kind: str, without: Collection[str] = ()
     proposals = open_proposals([match.item for match in nearest])
     return [
         Lookalike(
-            names[item]["kind"], title(names[item]), reason_text(reason, names), _link(item, names[item]["kind"], known),
+            names[item]["kind"], title(names[item], names), reason_text(reason, names), _link(item, names[item]["kind"], known),
             reason.how == "same", item in known.released, item in known.draft, proposals.get(item),
         )
         for item, _score, reason in nearest

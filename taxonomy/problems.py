@@ -57,6 +57,6 @@ def plan_problem(problem: Problem, items: Items) -> str:
     """One sentence: which item, what is wrong, what to do."""
     item = items.get(problem.item)
     told = ", ".join(f"{name}: {shown(value, items)}" for name, value in problem.values.items())
-    where = title(item) if item else problem.item
+    where = title(item, items) if item else problem.item
     sentence = f"{where}: {PLAN.get(problem.code, problem.code)}"
     return f"{sentence} ({told})" if told else sentence

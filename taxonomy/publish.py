@@ -2,11 +2,13 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import date
 
 import msgspec
 import zstandard
 from django.conf import settings
 from django.db import connection, transaction
+from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from staff.models import User
@@ -45,6 +47,11 @@ class ItemChange:
     @property
     def kind(self) -> str:
         return (self.after or self.before or {})["kind"]
+
+
+def company_day() -> date:
+    """Today, where the company is: the day on which what is proposed is judged."""
+    return timezone.localdate(timezone=timezone.get_default_timezone())
 
 
 def items_of(release: Release | None) -> Items:
@@ -93,7 +100,7 @@ def release(wanted: dict[str, Definition | None], *, notes: str, by: User | None
         raise NotPublishable(problems, findings)
     canonical = Plan.canonical(after)
     made = Release.objects.create(
-        version=next_version(current.version if current else None, judge(before, after).level),
+        version=next_version(current.version if current else None, judge(before, after, on=company_day()).level),
         content_hash=Plan.content_hash(after),
         snapshot=zstandard.ZstdCompressor(level=9).compress(canonical),
         changed_items=list(changed),

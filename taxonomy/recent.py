@@ -1,13 +1,14 @@
 """What arrived lately. The events stand in a higher app: settings names the functions that know them."""
 
 from collections.abc import Collection
-from datetime import date
+from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from staff.models import Notice, User
 from taxonomy.checks import Seen
 from taxonomy.models import Source
 
@@ -48,6 +49,11 @@ def rule_use(rule_ids: Collection[UUID]) -> dict[UUID, Use]:
 def tag_use(tag_ids: Collection[UUID]) -> dict[UUID, dict[UUID, Use]]:
     """{tag: {source: what it sent of it}}, accepted and held; a tag nobody sends is absent. One query."""
     return dict(import_string(settings.TAGLINE_TAG_USE)(tag_ids))
+
+
+def stopped_since(person: User, since: datetime) -> list[Notice]:
+    """What of a person's has stopped or is back since then."""
+    return list(import_string(settings.TAGLINE_STOPPED)(person, since))
 
 
 def watched(tag_id: UUID) -> list[Watched]:

@@ -1,4 +1,4 @@
-"""Reminding people by e-mail of reviews that wait for them, on the days and at the hour they chose."""
+"""Reminding people by e-mail of reviews that wait for them, and of what has stopped, on the days and at the hour they chose."""
 
 import logging
 from datetime import datetime, timedelta
@@ -8,20 +8,22 @@ from django.conf import settings
 
 from staff.letters import send_letter
 from staff.models import User
+from taxonomy.recent import stopped_since
 from taxonomy.review import waiting_for
 
 logger = logging.getLogger(__name__)
 
 
 def remind(now: datetime) -> int:
-    """Write to everybody whose hour it is and for whom something waits; once a day. How many were written to."""
+    """Write to everybody whose hour it is and for whom there is something; once a day. How many were written to."""
     written = 0
     for person in User.objects.filter(is_active=True, department__isnull=False).exclude(reminder_days=[]):
         if not is_due(person, now):
             continue
-        if proposals := waiting_for(person):
+        proposals, news = waiting_for(person), stopped_since(person, person.reminded_at or now - timedelta(days=1))
+        if proposals or news:
             try:
-                send_letter(person, "waiting", {"proposals": proposals, "site": settings.SITE_URL})
+                send_letter(person, "waiting", {"proposals": proposals, "news": news, "site": settings.SITE_URL})
             except OSError as error:
                 logger.error("A reminder could not be sent to colleague %s: %s", person.pk, type(error).__name__)
                 continue

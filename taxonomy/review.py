@@ -15,11 +15,12 @@ from taxonomy.concern import COMPLIANCE, STEWARD, Change, Concern, concerns
 from taxonomy.definition import Items
 from taxonomy.draft import writing
 from taxonomy.models import Proposal, Release, ReviewPolicy, Vote
-from taxonomy.publish import items_of, newest, release
+from taxonomy.publish import company_day, items_of, newest, release
 from taxonomy.rights import May, On, expect, rights_of_each
 from taxonomy.tell import tell_of_release
 from taxonomy.verdict import Verdict, judge
 
+SIGN = "taxonomy.review_proposal"
 _WEIGHT: dict[str, int] = {ReviewPolicy.Say.NOTHING: 0, ReviewPolicy.Say.TOLD: 1, ReviewPolicy.Say.MUST: 2}
 
 
@@ -90,7 +91,7 @@ def standing(proposal: Proposal) -> Standing:
     released = items_of(newest())
     changed = [str(item) for item in proposal.items.values_list("item", flat=True)]
     after = proposed(proposal, released)
-    verdict = judge(released, after)
+    verdict = judge(released, after, on=company_day())
     return Standing(verdict, seats(proposal, concerns(released, after, changed, verdict), released, after))
 
 
@@ -123,7 +124,7 @@ def vote(proposal: Proposal, *, by: User, choice: str, comment: str = "") -> Non
         proposal.refresh_from_db(fields=["state"])
         if by.pk in proposal.author_ids():
             raise NotAllowed("author")
-        if not by.has_perm("taxonomy.review_proposal"):
+        if not by.has_perm(SIGN):
             raise NotAllowed("right")
         signed = standing(proposal)
         mine = signed.may_vote(by)
@@ -188,7 +189,7 @@ def review_release(made: Release, *, by: User) -> None:
         made = Release.objects.select_for_update().get(pk=made.pk)
         if is_own(made, by):
             raise NotAllowed("author")
-        if not by.has_perm("taxonomy.review_proposal"):
+        if not by.has_perm(SIGN):
             raise NotAllowed("right")
         before = Release.objects.filter(pk__lt=made.pk).order_by("-id").first()
         expect(by, May.REVIEW, made.changed_items, items_of(before), items_of(made))
@@ -204,7 +205,7 @@ def is_own(made: Release, person: User) -> bool:
 
 def waiting_for(person: User) -> list[Proposal]:
     """The proposals under review that this person can sign and whose department has not spoken."""
-    if not person.has_perm("taxonomy.review_proposal"):
+    if not person.has_perm(SIGN):
         return []
     found = []
     for proposal in Proposal.objects.in_review().select_related("author"):
@@ -267,7 +268,7 @@ class Voters:
     """Those who may sign, by department, without some people. A fixed number of queries."""
 
     def __init__(self, without: Collection[int], plans: Iterable[Items] = ()) -> None:
-        people = ModelBackend().with_perm("taxonomy.review_proposal").filter(department__isnull=False)
+        people = ModelBackend().with_perm(SIGN).filter(department__isnull=False)
         self._of: dict[str, list[tuple[User, list[On]]]] = defaultdict(list)
         for rights in rights_of_each(people.exclude(pk__in=without).select_related("department")):
             self._of[str(rights.person.department_id)].append((rights.person, [On(rights, plan) for plan in plans]))

@@ -169,7 +169,7 @@ class On:
             named = {row.who for row in rows if row.may == act} or {row.who for row in rows}
             if act in _OF_OWNER:
                 named |= {str(one) for one in Department.objects.filter(pk=self.plan[item].get("owner"))}
-            told = (title(self.plan[item]), rows[0].place) if self.may(May.READ, item) else ("", "")
+            told = (title(self.plan[item], self.plan), rows[0].place) if self.may(May.READ, item) else ("", "")
             raise OutsideGrant(act, *told, sorted(named))
 
     def _owned(self, act: str, one: Definition, places: list[Place]) -> Place | None:

@@ -24,7 +24,7 @@ def reason_text(reason: Reason, names: Items) -> str:
     """One sentence part: how the names compare, and whose name it is. `names` hold the source of a sent name."""
     said = str(HOW[reason.how]) % {"text": reason.text}
     if reason.field == "name" and reason.source in names:
-        return _("%(why)s, a name that %(source)s sends") % {"why": said, "source": title(names[reason.source])}
+        return _("%(why)s, a name that %(source)s sends") % {"why": said, "source": title(names[reason.source], names)}
     if reason.field == "synonym":
         return _("%(why)s, a synonym") % {"why": said}
     return said

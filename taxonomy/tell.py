@@ -11,7 +11,7 @@ from taxonomy.affected import effects_by_source
 from taxonomy.definition import MODELS, Items
 from taxonomy.models import Follow, Release
 from taxonomy.publish import items_of
-from taxonomy.verdict import Effect, judge
+from taxonomy.verdict import Effect, first_day, judge
 
 
 def tell_of_release(made: Release, before: Items) -> None:
@@ -19,8 +19,8 @@ def tell_of_release(made: Release, before: Items) -> None:
     link = reverse("admin:taxonomy_release_change", args=[made.pk])
     followers = User.objects.filter(pk__in=Follow.objects.filter(item__in=made.changed_items).values("user"))
     tell(followers, gettext_noop("Release %(version)s changes what you follow."), link=link, version=made.version)
-    for source, effects in effects_by_source(judge(before, after), before, after).items():
-        breaking = any(effect.level == "breaking" for effect in effects)
+    for source, effects in effects_by_source(judge(before, after, on=made.day), before, after).items():
+        breaking = any(effect.level == "breaking" or effect.breaks_from for effect in effects)
         one = after.get(source) or before[source]
         owners = User.objects.filter(department=one.get("owner"), department__isnull=False)
         day = must_change_by(effects)
@@ -34,9 +34,8 @@ def tell_of_release(made: Release, before: Items) -> None:
 
 
 def must_change_by(effects: list[Effect]) -> str:
-    """The day from which what breaks is enforced, where all of it is only watched until then; else ""."""
-    days = [effect.values.get("from") or "" for effect in effects if effect.level == "breaking"]
-    return min(days, default="")
+    """The first day on which something breaks, where nothing does at once; else ""."""
+    return "" if any(effect.level == "breaking" for effect in effects) else first_day(effects)
 
 
 def item_link(kind: str, item: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from taxonomy.definition import Items, draft_items
+from taxonomy.diff import title
 from taxonomy.problems import plan_problem
 from taxonomy.publish import items_of, newest
 from taxonomy.sound import sound_items
@@ -57,7 +58,7 @@ def try_record(record: bytes, source_code: str, *, received_at: datetime, unsave
             "occurred_at": result.occurred_at,
             "attributes": result.attributes,
         }
-        rule = items[result.rule]["name"] if result.rule else ""
+        rule = title(items[result.rule], items) if result.rule else ""
         shown = json.dumps(msgspec.to_builtins(standard), ensure_ascii=False, indent=2)
         reasons = [(title_for(one.code), message_for(one)) for one in result.violations]
         tried.append(Tried(result.verdict, result.tag_code or "", rule, shown, msgspec.to_builtins(result.changes), reasons))

@@ -2,11 +2,13 @@
 
 The levels are those of SchemaVer, by which Snowplow versions schemas: a change is breaking when something that was accepted,
 or read in one way, no longer is; additive when all that came before is read as it was. Source: docs.snowplow.io, "SchemaVer".
+What is only watched until a day breaks nothing before it: such a change is additive, and says from when it breaks.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any, Literal
@@ -83,7 +85,12 @@ class Effect:
 
     @property
     def level(self) -> Level:
-        return CODES[self.code]
+        return "additive" if self.breaks_from else CODES[self.code]
+
+    @property
+    def breaks_from(self) -> str:
+        """The day from which it breaks something, such as "2026-12-31"; "" where it does so at once, or never."""
+        return str(self.values.get("from") or "") if CODES[self.code] == "breaking" else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +98,37 @@ class Verdict:
     level: Level
     effects: list[Effect]
 
+    @property
+    def breaks_from(self) -> str:
+        return first_day(self.effects)
+
     def of(self, item: str) -> Level:
         """The level of one item's change."""
         return highest(effect.level for effect in self.effects if effect.item == item)
 
+    def of_later(self, item: str) -> str:
+        """The day from which one item's change breaks something, where it does not at once."""
+        return first_day(effect for effect in self.effects if effect.item == item)
 
-def judge(before: Items, after: Items) -> Verdict:
-    """Every effect of going from one set of definitions to another, in the order of the items."""
+    def breaks(self, item: str) -> bool:
+        """Whether one item's change breaks something, now or later: nobody is asked again when the day comes."""
+        return self.of(item) == "breaking" or bool(self.of_later(item))
+
+
+def first_day(effects: Iterable[Effect]) -> str:
+    """The first day on which one of them begins to break something; "" where none does later."""
+    return min((effect.breaks_from for effect in effects if effect.breaks_from), default="")
+
+
+def judge(before: Items, after: Items, *, on: date) -> Verdict:
+    """Every effect of going from one set of definitions to another on a day, in the order of the items."""
     effects: list[Effect] = []
     used = {use["attribute"] for one in before.values() if one["kind"] == "tag" for use in one.get("attributes") or []}
     known = _known_names(before)
+    day = on.isoformat()
     judges: dict[str, Any] = {
-        "category": _category, "attribute": partial(_attribute, used=used), "tag": _tag, "source": _source, "rule": partial(_rule, known=known),
+        "category": _category, "attribute": partial(_attribute, used=used, on=day), "tag": partial(_tag, after=after, on=day),
+        "source": _source, "rule": partial(_rule, known=known),
     }  # fmt: skip
     for item in before | after:
         old, new = before.get(item), after.get(item)
@@ -139,7 +165,7 @@ def _category(item: str, old: Maybe, new: Maybe) -> Found:
         yield Effect(item, "category.renamed", {"before": old["code"], "after": new["code"]})
 
 
-def _tag(item: str, old: Maybe, new: Maybe) -> Found:
+def _tag(item: str, old: Maybe, new: Maybe, *, after: Items, on: str) -> Found:
     if old is None or new is None:
         received = (new or old or {}).get("status") != "draft"
         if received:
@@ -156,41 +182,47 @@ def _tag(item: str, old: Maybe, new: Maybe) -> Found:
         yield Effect(item, "tag.deprecated", {"successor": new.get("successor")})
     if old.get("category") != new.get("category"):
         yield Effect(item, "tag.moved")
-    yield from _uses(item, old, new)
-    yield from _one_of(item, old.get("one_of") or [], new.get("one_of") or [])
+    yield from _uses(item, old, new, after, on)
+    yield from _one_of(item, old.get("one_of") or [], new.get("one_of") or [], _since(on, new))
     patterns = [{one["pattern"] for one in tag.get("refinements") or []} for tag in (old, new)]
-    yield from _modes(item, old, new)
+    yield from _modes(item, old, new, on)
     yield from (Effect(item, "tag.refinement_removed", {"pattern": one}) for one in sorted(patterns[0] - patterns[1]))
     yield from (Effect(item, "tag.refinement_added", {"pattern": one}) for one in sorted(patterns[1] - patterns[0]))
 
 
-def _modes(item: str, old: Definition, new: Definition) -> Found:
+def _since(on: str, *watched: Definition) -> dict[str, str]:
+    """{"from": the day on which what watches something ends}, where that is still to come."""
+    last = max(one.get("watch_until") or "" for one in watched)
+    return {"from": last} if last > on else {}
+
+
+def _modes(item: str, old: Definition, new: Definition, on: str) -> Found:
     """What stands of a source that is not named is the mode of all others, else that events are held."""
     was, now = ({one["source"]: one["mode"] for one in tag.get("modes") or []} for tag in (old, new))
     for source in was | now:
         first, second = (one.get(source) or one.get("") or "quarantine" for one in (was, now))
         if first != second:
             code = "tag.stricter" if _STRICTNESS[second] > _STRICTNESS[first] else "tag.milder"
-            yield Effect(item, code, {"source": source, "before": first, "after": second})
-    yield from _watching(item, old, new, ("tag.milder", "tag.stricter"), {})
+            yield Effect(item, code, {"source": source, "before": first, "after": second, **_since(on, new)})
+    yield from _watching(item, old, new, ("tag.milder", "tag.stricter"), {}, on)
 
 
-def _watching(item: str, old: Definition, new: Definition, codes: tuple[str, str], values: dict[str, Any]) -> Found:
-    """A later day asks less, an earlier one or none more. `codes`: of less and of more."""
-    was, now = old.get("watch_until") or "", new.get("watch_until") or ""
+def _watching(item: str, old: Definition, new: Definition, codes: tuple[str, str], values: dict[str, Any], on: str) -> Found:
+    """A later day asks less, an earlier one or none more; a day that is over is none. `codes`: of less and of more."""
+    was, now = (_since(on, one).get("from", "") for one in (old, new))
     if was != now:
-        yield Effect(item, codes[now < was], {**values, "constraint": "watch_until", "before": was, "after": now})
+        since = {"from": now} if now else {}
+        yield Effect(item, codes[now < was], {**values, "constraint": "watch_until", "before": was, "after": now, **since})
 
 
-def _uses(item: str, old: Definition, new: Definition) -> Found:
+def _uses(item: str, old: Definition, new: Definition, after: Items, on: str) -> Found:
     was, now = ({use["attribute"]: use for use in tag.get("attributes") or []} for tag in (old, new))
     for attribute in was | now:
         values: dict[str, Any] = {"attribute": attribute}
         if attribute not in now:
             yield Effect(item, "tag.attribute_removed", values)
             continue
-        if now[attribute].get("watch_until"):
-            values["from"] = now[attribute]["watch_until"]
+        values |= _since(on, now[attribute], new, after.get(attribute, {}))
         required = bool(now[attribute].get("required"))
         if attribute not in was:
             yield Effect(item, "tag.attribute_required" if required else "tag.attribute_added", values)
@@ -198,20 +230,22 @@ def _uses(item: str, old: Definition, new: Definition) -> Found:
         if required != bool(was[attribute].get("required")):
             yield Effect(item, "tag.attribute_required" if required else "tag.attribute_optional", values)
         yield from _constraints(item, was[attribute].get("constraints") or {}, now[attribute].get("constraints") or {}, values)
-        yield from _watching(item, was[attribute], now[attribute], ("attribute.loosened", "attribute.tightened"), {"attribute": attribute})
+        yield from _watching(
+            item, was[attribute], now[attribute], ("attribute.loosened", "attribute.tightened"), {"attribute": attribute}, on
+        )
 
 
-def _one_of(item: str, old: list[list[str]], new: list[list[str]]) -> Found:
+def _one_of(item: str, old: list[list[str]], new: list[list[str]], since: dict[str, str]) -> Found:
     """A group asks more the fewer it names: one that stands, or holds one that stood, asks nothing new."""
     for group in new:
         if not any(set(other) <= set(group) for other in old):
-            yield Effect(item, "tag.one_of_tightened", {"codes": group})
+            yield Effect(item, "tag.one_of_tightened", {"codes": group, **since})
     for group in old:
         if not any(set(other) <= set(group) for other in new):
             yield Effect(item, "tag.one_of_loosened", {"codes": group})
 
 
-def _attribute(item: str, old: Maybe, new: Maybe, *, used: set[str]) -> Found:
+def _attribute(item: str, old: Maybe, new: Maybe, *, used: set[str], on: str) -> Found:
     if old is None or new is None:
         if old is None:
             yield Effect(item, "attribute.added")
@@ -224,18 +258,16 @@ def _attribute(item: str, old: Maybe, new: Maybe, *, used: set[str]) -> Found:
         return
     if old["code"] != new["code"]:
         yield Effect(item, "attribute.renamed", {"before": old["code"], "after": new["code"]})
-    yield from _shape(item, old, new)
-    yield from _watching(item, old, new, ("attribute.loosened", "attribute.tightened"), {})
+    yield from _shape(item, old, new, _since(on, new))
+    yield from _watching(item, old, new, ("attribute.loosened", "attribute.tightened"), {}, on)
     if old.get("unit") and old.get("unit") != new.get("unit"):
         yield Effect(item, "attribute.unit", {"before": old["unit"], "after": new.get("unit") or ""})
 
 
-def _shape(item: str, old: Definition, new: Definition, path: str = "") -> Found:
+def _shape(item: str, old: Definition, new: Definition, since: dict[str, str], path: str = "") -> Found:
     """Type, entries, fields and constraints of an attribute, or of a field at `path` within it."""
     types = ((old.get("type"), new.get("type")), (old.get("of") or None, new.get("of") or None))
-    values = {"path": path} if path else {}
-    if new.get("watch_until"):
-        values["from"] = new["watch_until"]
+    values = since | ({"path": path} if path else {})
     for was, now in types:
         if was != now:
             code = "attribute.type_widened" if (was, now) in _WIDER else "attribute.type_narrowed"
@@ -246,16 +278,15 @@ def _shape(item: str, old: Definition, new: Definition, path: str = "") -> Found
     for name in was | now:
         at = f"{path}.{name}".lstrip(".")
         if name not in now:
-            yield Effect(item, "attribute.tightened", {"path": at, "constraint": "fields"})
+            yield Effect(item, "attribute.tightened", {**since, "path": at, "constraint": "fields"})
         elif name not in was:
-            yield Effect(
-                item, "attribute.tightened" if now[name].get("required") else "attribute.loosened", {"path": at, "constraint": "fields"}
-            )
+            code = "attribute.tightened" if now[name].get("required") else "attribute.loosened"
+            yield Effect(item, code, {**since, "path": at, "constraint": "fields"})
         else:
             if bool(was[name].get("required")) != bool(now[name].get("required")):
                 code = "attribute.tightened" if now[name].get("required") else "attribute.loosened"
-                yield Effect(item, code, {"path": at, "constraint": "required"})
-            yield from _shape(item, was[name], now[name], at)
+                yield Effect(item, code, {**since, "path": at, "constraint": "required"})
+            yield from _shape(item, was[name], now[name], since, at)
 
 
 def _constraints(item: str, old: Definition, new: Definition, values: dict[str, Any]) -> Found:

@@ -1,13 +1,15 @@
 """What each effect of a change means, in the words of what a source must change."""
 
+from datetime import date
 from typing import Any
 
+from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from taxonomy.diff import CONSTRAINTS, FIELDS, shown, title
 from taxonomy.models import TagMode
-from taxonomy.verdict import Effect, Items
+from taxonomy.verdict import Effect, Items, Level
 
 LEVELS: dict[str, Promise | str] = {
     "none": _("no change"),
@@ -16,6 +18,8 @@ LEVELS: dict[str, Promise | str] = {
     "breaking": _("breaking"),
 }
 
+# How a change is marked that breaks something only later.
+LATER = "later"
 _MODES = dict(TagMode.Mode.choices)
 EFFECTS: dict[str, Promise | str] = {
     "wording": _("Only words change. No source has to do anything."),
@@ -74,12 +78,20 @@ WATCHING = {
 }
 
 
+def level_shown(level: Level, breaks_from: str) -> dict[str, str]:
+    """{"level", "level_label"}: a change that breaks something only later says from when."""
+    if level == "breaking" or not breaks_from:
+        return {"level": level, "level_label": str(LEVELS[level])}
+    day = date_format(date.fromisoformat(breaks_from), "DATE_FORMAT")
+    return {"level": LATER, "level_label": _("breaking from %(day)s") % {"day": day}}
+
+
 def effect_text(effect: Effect, names: Items) -> str:
     """One sentence; for a field within an attribute, or an attribute of a tag that is watched, led by it."""
     if effect.values.get("constraint") == "watch_until":
         sentence = str(WATCHING[bool(effect.values["after"])] % effect.values)
         attribute = effect.values.get("attribute")
-        return f"{title(names[attribute])}: {sentence}" if attribute in names else sentence
+        return f"{title(names[attribute], names)}: {sentence}" if attribute in names else sentence
     values: dict[str, Any] = {**dict.fromkeys(("before", "after", "constraint"), ""), "source": _("every source")}
     values |= {name: _value(name, value, names) for name, value in effect.values.items()}
     sentence = str(EFFECTS[effect.code]) % values
@@ -96,5 +108,5 @@ def _value(name: str, value: Any, names: Items) -> str:
     if name in ("constraint", "field"):
         return str(FIELDS.get(value) or CONSTRAINTS.get(value, value))
     if name in ("attribute", "successor") and value in names:
-        return title(names[value])
+        return title(names[value], names)
     return shown(value, names)

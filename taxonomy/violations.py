@@ -8,6 +8,7 @@ from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
 from taxonomy.expected import expected_text
+from taxonomy.rule_words import limits_words
 from taxonomy.standardize import Violation
 from taxonomy.standardize.codes import HELD
 
@@ -91,24 +92,42 @@ def title_for(code: str) -> str:
     return str(WORDS[code][0]) if code in WORDS else code
 
 
-def explain(code: str) -> Explanation:
-    return Explanation(code, *WORDS[code])
+def explain(code: str, values: dict[str, Any] | None = None) -> Explanation:
+    """What is said of a code; with a violation's values, of that violation."""
+    title, happened, expected, next_step = WORDS[code]
+    told = _unknown(values) if code == "event.unknown" and values else None
+    return Explanation(code, title, *(told or (happened, expected, next_step)))
 
 
 def message_for(one: Violation | dict[str, Any]) -> str:
     """What happened, where, the value seen, what was expected, and the next step."""
     found = one if isinstance(one, Violation) else Violation(**one)
-    _title, happened, expected, next_step = WORDS[found.code]
-    sentences: list[str] = [str(happened)]
+    told = explain(found.code, found.values)
+    sentences: list[str] = [str(told.happened)]
     if found.path:
         sentences.append(_where(found))
     if found.seen is not None:
         sentences.append(gettext("Seen: %(seen)s.") % {"seen": found.seen})
-    wanted = expected_text(found.expected) or str(expected)
+    wanted = expected_text(found.expected) or str(told.expected)
     if wanted:
         sentences.append(gettext("Expected: %(expected)s.") % {"expected": wanted.rstrip(".。")})
-    sentences.append(str(next_step))
+    sentences.append(str(told.next))
     return ("" if (get_language() or "").startswith("zh") else " ").join(sentence for sentence in sentences if sentence)
+
+
+def _unknown(values: dict[str, Any]) -> tuple[Text, Text, Text] | None:
+    """Of a name that rules have and none applies, and of one whose tag is a draft: what happened, was expected, comes next."""
+    if "draft" in values:
+        happened = gettext("The name means the tag %(tag)s, which is still a draft.") % {"tag": values["draft"]}
+        return happened, WORDS["event.unknown"][2], _("Make the tag active and release it, or map the name to another tag.")
+    if "limits" not in values:
+        return None
+    limits = gettext("; ").join(limits_words(one) for one in values["limits"])
+    happened = gettext("There is a rule for this name, but it applies only within limits: %(limits)s.") % {"limits": limits}
+    if "version" in values:
+        space = "" if (get_language() or "").startswith("zh") else " "
+        happened += space + gettext("The event came from version %(version)s.") % {"version": values["version"]}
+    return happened, WORDS["event.unknown"][2], _("Widen the limits of the rule, or add another rule for this name.")
 
 
 def _where(found: Violation) -> str:

@@ -43,7 +43,7 @@ class Winning:
 
 def winning(source: Source) -> Winning:
     """The draft's rules of a source, in their order, on the names it sent lately."""
-    rules = list(source.rules.select_related("tag").order_by("position", "id"))
+    rules = list(source.rules.select_related("source", "tag").order_by("position", "id"))
     keep = {str(source.pk), *(str(rule.pk) for rule in rules)}
     items, problems = sound_items(draft_items(), items_of(newest()), keep=keep)
     if problems:

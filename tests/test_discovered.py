@@ -2,7 +2,7 @@
 
 import json
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import Group
@@ -464,6 +464,24 @@ def test_adding_to_the_tag_by_function_tells_which_rules_changed(standard, stewa
     added = add_to_tag(row, Attribute.objects.get(code="product_id"), by=steward)
     assert [rule.name for rule in added.rules] == ["login"]
     assert Source.objects.get(pk=row.source_id).rules.filter(name="login").exists()
+
+
+@db
+def test_a_rule_within_limits_does_not_take_the_place_of_the_one_that_is_asked_for(steward):
+    row, login = unknown(), Tag.objects.get(code="login")
+    limits = {"below_version": "4.2"}, {"until": date(2026, 12, 31)}
+    for more in limits:
+        MappingRule.objects.create(source_id=row.source_id, name=row.name, tag=login, **more)
+    made, is_new = map_to_tag(row, login, by=steward)
+    assert is_new and not made.limits
+    assert map_to_tag(row, login, by=steward) == (made, False)
+
+
+@db
+def test_a_tag_or_attribute_must_be_chosen_before_it_is_sent(client_of):
+    client = client_of("marketer")
+    for row, name in ((unknown(), "tag"), (unplanned(), "attribute")):
+        assert f'<select class="tl-input" name="{name}" required>' in page(client, row).content.decode()
 
 
 @db

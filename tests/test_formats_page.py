@@ -4,18 +4,18 @@ import io
 import json
 import re
 import zipfile
-from argparse import ArgumentParser
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.urls import reverse
 
 from staff.models import User
 from taxonomy.definition import draft_items
 from taxonomy.exchange.formats import FORMATS, Choices
-from taxonomy.exchange.formats.command import add_arguments, handle
 from taxonomy.exchange.formats.propose import export_plan, look_at, propose_written
 from taxonomy.models import Category, MappingRule, Proposal, Source, Tag
 from taxonomy.propose import NothingChanged, submit
@@ -174,11 +174,9 @@ def test_what_is_there_already_is_nothing_to_propose(marketer):
 
 
 def run(*arguments):
-    parser = ArgumentParser()
-    add_arguments(parser.add_subparsers(dest="act", required=True))
-    said: list[str] = []
-    handle(vars(parser.parse_args(arguments)), said.append)
-    return "\n".join(said)
+    said = io.StringIO()
+    call_command("plan", *arguments, stdout=said)
+    return said.getvalue()
 
 
 def test_the_command_writes_a_folder_a_zip_or_a_file(standard, tmp_path):
@@ -213,7 +211,12 @@ def test_the_command_proposes_what_it_reads(marketer, tmp_path):
         with pytest.raises(CommandError):
             run("read", *rest, *missing)
     said = run("read", *rest, "--title", "Songs", "--why", "They play.", "--as", "MIA@example.com")
-    assert f"Proposal {Proposal.objects.get().pk}: 3 items" in said and "multipleOf" in said
+    made = Proposal.objects.get()
+    assert (
+        made.items.count() == 3
+        and f"Proposal {made.pk}: Songs, {settings.SITE_URL}{made.get_absolute_url()}" in said
+        and "multipleOf" in said
+    )
     with pytest.raises(CommandError, match=r"differs|holds one of these"):
         run("read", *rest, "--title", "Songs", "--as", "mia@example.com")
     with pytest.raises(CommandError, match="no such file"):

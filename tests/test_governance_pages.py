@@ -4,10 +4,11 @@ import pytest
 from django.contrib.auth.models import Group
 from django.urls import reverse
 
-from staff.models import User
+from staff.models import Department, User
 from taxonomy.definition import apply_definition, definition
 from taxonomy.models import Tag
-from taxonomy.propose import propose
+from taxonomy.propose import join, propose
+from taxonomy.publish import publish
 from taxonomy.review import emergency_release
 
 pytestmark = pytest.mark.django_db
@@ -54,3 +55,30 @@ def test_who_picks_what_is_proposed_elsewhere_is_told_which_item_it_is(client, s
     said = [str(message) for message in answer.context["messages"]]
     assert len(said) == 1 and "See a product (product_view)" in said[0] and "Clearer" in said[0]
     assert 'value="Both"' in answer.content.decode()
+
+
+def test_where_nobody_can_sign_the_page_says_why_and_who_can_help(client, stewards, renamed):
+    proposal, service = renamed[1], Department.objects.get(pk="service")
+    Tag.objects.filter(pk=renamed[0].pk).update(owner=service)
+    publish({str(renamed[0].pk)}, notes="n", by=None)
+    apply_definition(str(renamed[0].pk), definition(Tag.objects.get(pk=renamed[0].pk)) | {"label_en": "Look at a product"})
+    join(proposal, by=stewards[1])
+    helper = User.objects.create_user("ada@example.com", "x", name="Ada")
+    helper.groups.add(Group.objects.get(name="administrator"))
+    shown = page(client, stewards[0], proposal.get_absolute_url())
+    assert "Nobody can sign for Customer service." in shown and "It has no members." in shown
+    assert "Ada" in shown and "Add a member" not in shown
+    shown = page(client, helper, proposal.get_absolute_url())
+    for name, args in (("staff_department_change", ["service"]), ("staff_user_add", [])):
+        assert reverse(f"admin:{name}", args=args) in shown
+    sam = User.objects.create_user("sam@example.com", "x", department=service)
+    assert "None of its members has a role that signs." in page(client, helper, proposal.get_absolute_url())
+    sam.groups.add(Group.objects.get(name="service_agent"))
+    assert "Nobody can sign for Customer service." not in page(client, helper, proposal.get_absolute_url())
+    join(proposal, by=sam)
+    assert "Whoever of it could sign has written this proposal." in page(client, helper, proposal.get_absolute_url())
+    client.force_login(helper, "django.contrib.auth.backends.ModelBackend")
+    assert (
+        client.get(reverse("admin:staff_user_add"), {"department": "service"}).context["adminform"].form["department"].value() == "service"
+    )
+    assert client.get(reverse("admin:staff_user_changelist"), {"department__code__exact": "service"}).context["cl"].result_count == 1

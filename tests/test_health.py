@@ -1,25 +1,28 @@
 """Health: what has stopped, against its own rhythm; volume, attributes and violations by day, version and release."""
 
 import json
+import threading
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
 from ingestion.health import overview, source_health, tag_health
 from ingestion.jobs import judge_event_streams
-from ingestion.models import Stream
+from ingestion.models import Stopped, Stream
 from ingestion.pipeline import Incoming, receive
 from ingestion.rhythm import judge
 from ingestion.rollup import roll_up
-from ingestion.streams import judge_streams
-from staff.models import User
+from ingestion.streams import judge_streams, unjudged
+from staff.models import Notice, User
 from taxonomy.current import current, forget
 from taxonomy.definition import apply_definition, definition
-from taxonomy.models import Source, Tag
+from taxonomy.models import Grant, Source, Tag
 from taxonomy.publish import publish
+from taxonomy.remind import remind
 
 # A Monday, twelve thirty.
 NOW = datetime(2026, 3, 2, 12, 30)
@@ -252,3 +255,134 @@ def test_the_overview_costs_the_same_queries_for_many_streams(client_of, django_
     Stream.objects.bulk_create(made)
     with django_assert_max_num_queries(14):
         assert client.get(reverse("admin:ingestion_stream_changelist")).status_code == 200
+
+
+@pytest.fixture
+def owners(standard):
+    """{name: colleague} of the owner of the web shop, of the tags login and purchase, and of a department that owns neither."""
+    Source.objects.filter(code="website").update(owner="service")
+    Tag.objects.filter(code__in=("login", "product_view")).update(owner="sales")
+    found = {}
+    for name, department, role in (("sam", "service", "service_agent"), ("sue", "sales", "sales_rep"), ("dan", "data", "data_steward")):
+        found[name] = User.objects.create_user(f"{name}@example.com", department_id=department, name=name, language="en")
+        found[name].groups.add(Group.objects.get(name=role))
+    return found
+
+
+def told() -> list[tuple[str, str]]:
+    return sorted((notice.user.name, str(notice)) for notice in Notice.objects.select_related("user"))
+
+
+def daily(name: str, backs, attributes=None) -> None:
+    for back in backs:
+        event = {"id": f"{name}{back}", "event": name} | ({"attributes": attributes} if attributes else {})
+        send(event, at=TODAY - timedelta(days=back))
+
+
+@db
+def test_the_owners_of_source_and_tag_are_told_once_of_what_has_stopped_and_once_when_it_is_back(owners):
+    daily("login", range(8, 40))
+    daily("product_view", range(40), {"product_id": "p"})
+    for _again in range(2):
+        count()
+        day = today() - timedelta(days=8)
+        said = f"website does not send login any more; the last one came on {day}."
+        assert told() == [("sam", said), ("sue", said)]
+    Notice.objects.all().delete()
+    send({"id": "back", "event": "login"})
+    for _again in range(2):
+        count()
+        assert told() == [("sam", "website sends login again."), ("sue", "website sends login again.")]
+    row = Stopped.objects.get()
+    assert row.back_at == TODAY
+    later = TODAY + timedelta(days=12)
+    for back in range(1, 12):
+        send({"id": f"on{back}", "event": "product_view", "attributes": {"product_id": "p"}}, at=later - timedelta(days=back))
+    Notice.objects.all().delete()
+    roll_up(later)
+    judge_streams(later)
+    assert [who for who, _said in told()] == ["sam", "sue"]
+    assert Stopped.objects.count() == 2
+
+
+@db
+def test_of_a_source_that_is_silent_it_is_told_once_and_not_tag_by_tag(owners):
+    daily("login", range(8, 40))
+    daily("product_view", range(8, 40), {"product_id": "p"})
+    count()
+    day = today() - timedelta(days=8)
+    assert told() == [
+        ("sam", f"website sends nothing any more; the last event came on {day}."),
+        ("sue", f"login comes from nowhere any more; the last one came on {day}."),
+        ("sue", f"product_view comes from nowhere any more; the last one came on {day}."),
+    ]
+
+
+@db
+def test_that_a_deprecated_tag_comes_no_more_is_told_to_nobody(owners):
+    Tag.objects.filter(code="login").update(status="deprecated")
+    daily("login", range(8, 40))
+    daily("product_view", range(40), {"product_id": "p"})
+    count()
+    assert told() == []
+
+
+@db
+def test_nobody_is_told_of_what_they_may_not_see(owners):
+    Grant.objects.create(may=Grant.May.READ, department_id="service", sources_of_id="service")
+    owners["sue"].groups.clear()
+    daily("login", range(8, 40))
+    daily("product_view", range(40), {"product_id": "p"})
+    count()
+    assert [who for who, _said in told()] == ["sam"]
+    Notice.objects.all().delete()
+    Stopped.objects.all().delete()
+    owners["sue"].groups.add(Group.objects.get(name="sales_rep"))
+    count()
+    assert [who for who, _said in told()] == ["sam"]
+
+
+@db
+def test_a_letter_at_the_hour_that_people_chose_tells_it_too(owners, mailoutbox):
+    daily("login", range(8, 40))
+    daily("product_view", range(40), {"product_id": "p"})
+    count()
+    User.objects.exclude(pk=owners["sam"].pk).update(reminder_days=[])
+    User.objects.filter(pk=owners["sam"].pk).update(reminder_days=[1, 2, 3, 4, 5, 6, 7], reminder_hour=9)
+    hour = TODAY.replace(hour=1, minute=5) + timedelta(days=1)  # five past nine in Shanghai
+    for _again in range(2):
+        remind(hour)
+        assert [letter.to for letter in mailoutbox] == [["sam@example.com"]]
+    letter = mailoutbox[0]
+    assert "has stopped arriving" in letter.subject and "does not send login any more" in letter.body
+    assert f"/tag/{Tag.objects.get(code='login').pk}/?source=website" in letter.body
+    remind(hour + timedelta(days=1))
+    assert len(mailoutbox) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_judged_while_a_past_is_being_loaded(owners):
+    daily("login", range(8, 40))
+    roll_up(TODAY)
+    loading, loaded = threading.Event(), threading.Event()
+
+    def load():
+        with unjudged():
+            loading.set()
+            loaded.wait(20)
+        connection.close()
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    assert loading.wait(20)
+    assert judge_streams(TODAY) == 0
+    loaded.set()
+    thread.join()
+    assert judge_streams(TODAY) > 0
+
+
+def test_the_demo_has_a_stream_that_stopped():
+    from cdp.demo.shop import LOST, LOST_DAYS, days
+
+    sent = {received_at.date() for received_at, source, records in days(date(2026, 3, 1)) if source == "mini_program" and any(LOST in record.decode() for record in records)}  # fmt: skip
+    assert max(sent) == date(2026, 3, 1) - timedelta(days=LOST_DAYS + 1) and len(sent) > 60

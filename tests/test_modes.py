@@ -9,6 +9,7 @@ from plans import small_plan_items, uuid_of
 
 from taxonomy.standardize import compile_plan, encode_json, read, standardize
 from taxonomy.standardize.versions import is_below
+from taxonomy.violations import message_for
 
 ITEMS = small_plan_items()
 PURCHASE, WEBSITE, APP, QUANTITY = (
@@ -133,6 +134,31 @@ def test_a_rule_ends_with_its_last_day():
     assert old_version(None, until="2026-03-01") is not None
     assert old_version(None, until="2026-02-28") is None
     assert old_version("4.1", below_version="4.2", until="2026-02-28") is None
+
+
+def unknown(version: str | None, *rules: dict[str, Any]) -> str:
+    """What is said of an event whose name only these rules know."""
+    made = compile_plan(
+        ITEMS | {f"00000000-0000-4000-8000-00000000000{at}": RULE | {"name": "bought"} | rule for at, rule in enumerate(rules)}
+    )
+    record = {"id": "m", "event": "bought", "phone": "+8613800138000", "source_version": version, "attributes": {}}
+    (raw,) = read(record, made.sources["website"], made, received_at=RECEIVED_AT, original=encode_json(record))
+    return message_for(next(one for one in standardize(raw, made).violations if one.code == "event.unknown"))
+
+
+def test_an_unknown_name_tells_of_rules_that_have_it_within_limits():
+    paid = {"condition": {"path": "status", "operator": "eq", "value": "paid"}}
+    told = unknown("5.0", {"below_version": "4.2"}, paid | {"until": "2026-12-31"})
+    assert "it applies only within limits: below version 4.2; status is paid, until 31 Dec 2026." in told
+    assert "The event came from version 5.0." in told and "Widen the limits" in told
+    assert "version" not in unknown("5.0", paid)
+    assert "within limits: view" not in unknown(None, {"match": "pattern", "name": "view.*", "until": "2026-01-01"})
+    assert "below version 4.2" in unknown(None, {"below_version": "4.2", "match": "pattern", "name": "b.*"})
+
+
+def test_what_no_rule_has_is_told_as_before():
+    assert "No rule of the source" in unknown("5.0", {"name": "sold", "until": "2026-01-01"})
+    assert unknown(None, *({"until": f"2026-01-0{day}"} for day in range(1, 7))).count("until") == 3
 
 
 @pytest.mark.parametrize(

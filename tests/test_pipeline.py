@@ -13,6 +13,7 @@ from ingestion.pipeline import Incoming, Receipt, receive
 from profiles.jobs import settle_links
 from profiles.link import settle
 from profiles.models import Customer, Event, Link, Original, Tally, Tie
+from taxonomy import current as watching
 from taxonomy.current import current
 
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -190,3 +191,16 @@ def test_links_that_cannot_be_drawn_now_fail_nobody_and_are_drawn_later(standard
     settle_links(timestamp=0)
     assert not Tie.objects.filter(settled=False).exists()
     assert Link.objects.filter(evidence=Link.Evidence.TIE).count() == 1
+
+
+def test_the_watch_for_releases_is_quiet_about_a_database_that_restarts(caplog, monkeypatch):
+    watch = watching._Watch()
+    monkeypatch.setattr(watching, "_watch", watch)
+    monkeypatch.setattr(watching._log, "propagate", True)
+    for _failure in range(watching._FAILURES_TOLD - 1):
+        watching._failed(OSError())
+    assert caplog.records == []
+    watching._failed(OSError())
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    watching._failed(OSError())
+    assert len(caplog.records) == 1

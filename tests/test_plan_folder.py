@@ -2,18 +2,22 @@
 
 import json
 from io import StringIO
+from pathlib import Path
 from uuid import UUID, uuid5
 
 import pytest
+from django.conf import settings as site
 from django.core.management import CommandError, call_command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from staff.models import User
 from taxonomy.definition import draft_items
+from taxonomy.exchange.command import language_of
 from taxonomy.exchange.folder import Folder, NotAPlanFolder, export, file_name, in_order, read_folder, texts
 from taxonomy.exchange.written import DEFAULTS, KINDS, read
 from taxonomy.models import Attribute, Proposal, Tag
+from taxonomy.publish import newest
 from taxonomy.starter import starter_items
 
 DEPARTMENTS = {"marketing", "sales", "service", "product", "data", "compliance"}
@@ -249,7 +253,7 @@ def engineer(standard):
 
 @pytest.fixture
 def exported(standard, tmp_path):
-    assert run("export", tmp_path)[1] == 0
+    assert run("export", "--out", tmp_path)[1] == 0
     return tmp_path
 
 
@@ -279,15 +283,15 @@ def test_diff_ends_as_diff_does(exported):
 def test_diff_and_export_of_draft_and_release(exported, standard, tmp_path_factory):
     Tag.objects.filter(pk=Tag.objects.first().pk).update(label_en="Not released")
     assert run("diff", exported)[1] == 0
-    assert run("diff", exported, "--against", "draft")[1] == 1
+    assert run("diff", exported, "--draft")[1] == 1
     other = tmp_path_factory.mktemp("draft")
-    run("export", other, "--draft")
-    assert run("diff", other, "--against", "draft")[1] == 0
-    run("export", other, "--release", standard.version)
+    run("export", "--out", other, "--draft")
+    assert run("diff", other, "--draft")[1] == 0
+    run("export", "--out", other, "--release", standard.version)
     assert {path.name: path.read_bytes() for path in other.rglob("*.yaml")} == {
         path.name: path.read_bytes() for path in exported.rglob("*.yaml")
     }
-    assert run("export", other, "--release", "99.0.0")[1] == 2
+    assert run("export", "--out", other, "--release", "99.0.0")[1] == 2
 
 
 def test_propose_makes_a_proposal_and_writes_nothing_else(exported, engineer, standard):
@@ -296,7 +300,7 @@ def test_propose_makes_a_proposal_and_writes_nothing_else(exported, engineer, st
     told, code = run("propose", exported, "--title", "From git", "--why", "w", "--as", "eve@example.com", "--json")
     assert code == 0
     made = Proposal.objects.get()
-    assert json.loads(told)["proposal"]["id"] == made.pk
+    assert json.loads(told)["proposal"] == {"id": made.pk, "url": f"{site.SITE_URL}{made.get_absolute_url()}", "title": "From git"}
     assert (made.title, made.author, made.state, made.items.count()) == ("From git", engineer, "draft", 2)
     assert Attribute.objects.filter(code="brand_new").exists()
     _again, code = run("propose", exported, "--title", "t", "--why", "w", "--as", "eve@example.com")
@@ -364,3 +368,43 @@ def test_the_draft_is_as_it_was_when_nothing_could_be_proposed(exported, enginee
     run("propose", exported, "--title", "t", "--why", "w", "--as", "eve@example.com")
     assert draft_items() == before
     assert isinstance(read_folder(exported), Folder)
+
+
+def test_what_is_said_is_in_the_language_of_the_terminal_or_as_asked(exported, engineer, monkeypatch):
+    edit(a_tag(exported), "label_en: ", "label_en: New ")
+    english = run("diff", exported)[0]
+    assert "1 changed" in english
+    assert "已修改" in run("diff", exported, "--language", "zh-hans")[0]
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    assert run("diff", exported)[0] == run("diff", exported, "--language", "zh-hans")[0] != english
+    assert run("diff", exported, "--language", "en")[0] == english
+
+
+@pytest.mark.parametrize(("environment", "language"), [
+    ({"LANG": "zh_CN.UTF-8"}, "zh-hans"), ({"LANG": "en_US.UTF-8"}, "en"), ({"LANG": "C.UTF-8"}, "en"), ({}, "en"),
+    ({"LC_ALL": "", "LANG": "zh_TW"}, "zh-hans"), ({"LC_ALL": "C", "LANG": "zh_CN"}, "en"), ({"LC_MESSAGES": "zh", "LANG": "de"}, "zh-hans"),
+])  # fmt: skip
+def test_the_language_of_a_terminal(environment, language):
+    assert language_of(environment) == language
+
+
+def test_every_act_answers_in_json_and_takes_the_same_options(exported, engineer, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    files = {}
+    for act in (("codegen", "python"), ("write", "--format", "json-schema"), ("export",)):
+        told, code = run(*act, "--out", out / act[0], "--json")
+        answer = json.loads(told)
+        assert (code, answer["out"], answer["release"]) == (0, str(out / act[0]), newest().version)
+        files[act[0]] = answer
+        assert run(*act, "--out", out / act[0], "--release", "99.0.0")[1] == 2
+    assert all(Path(one).is_file() for act in ("codegen", "write") for one in files[act]["files"])
+    assert files["write"]["left_out"] and all(one["reason"] and one["places"] for one in files["write"]["left_out"])
+    told, code = run("read", "--format", "json-schema", out / "write", "--dry-run", "--json")
+    assert (code, json.loads(told)) == (0, {"changes": [], "left_out": [], "proposal": None})
+
+
+def test_what_is_not_carried_over_stands_a_line_each(standard, tmp_path):
+    told, _code = run("write", "--format", "segment", "--out", tmp_path / "plan.json")
+    lines = told.splitlines()
+    assert any(line.startswith("not carried over: ") for line in lines)
+    assert sum(line.startswith("    ") for line in lines) > 5 and not any("tag " in line and ", tag " in line for line in lines)

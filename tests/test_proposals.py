@@ -42,6 +42,7 @@ from taxonomy.review import (
     vote,
     waiting_for,
 )
+from taxonomy.verdict import next_version
 
 pytestmark = pytest.mark.django_db
 APPROVE, CHANGES = Vote.Choice.APPROVE, Vote.Choice.CHANGES
@@ -434,13 +435,18 @@ def test_sources_are_told_by_when_they_must_change(people):
     tag = Tag.objects.get(code="purchase")
     uses = definition(tag)["attributes"]
     CheckSetting.objects.create(pk="attribute.unfilled", severity="off")
-    strict = [{**use, "required": True, "watch_until": "2027-01-31"} for use in uses]
+    strict = [{**use, "required": True, "watch_until": "2099-01-31"} for use in uses]
     item = changed(tag, attributes=strict)
     proposal = propose([item], title="t", why="w", by=people["pat"])
-    for code in list(submit(proposal, by=people["pat"]).seats):
+    signed = submit(proposal, by=people["pat"])
+    # nobody is asked again on that day: whoever signs what breaks, signs now
+    assert item in signed.seats["data"].concern.changes["breaking"]
+    for code in list(signed.seats):
         for person in User.objects.filter(department=code).exclude(pk=people["pat"].pk)[:1]:
             vote(proposal, by=person, choice=APPROVE)
     proposal.refresh_from_db()
-    release_proposal(proposal, by=people["dan"])
+    before = newest().version
+    made = release_proposal(proposal, by=people["dan"])
+    assert made.version == next_version(before, "additive")
     told = {notice.values["day"] for notice in Notice.objects.filter(text__contains="must change what it sends by")}
-    assert told == {"2027-01-31"}
+    assert told == {"2099-01-31"}

@@ -1,7 +1,7 @@
 """Which rule wins is seen, a rule is tried before it is saved, and its order is changed with a line in its history."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from django.urls import reverse
@@ -9,7 +9,10 @@ from django.urls import reverse
 from ingestion.pipeline import Incoming, receive
 from staff.models import User
 from taxonomy.current import current
+from taxonomy.definition import draft_items
+from taxonomy.diff import title
 from taxonomy.models import MappingRule, Revision, Source, Tag
+from taxonomy.publish import publish
 from taxonomy.winning import winning
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -172,3 +175,33 @@ def test_what_may_not_be_read_is_not_offered(client, website):
     client.force_login(sales, "django.contrib.auth.backends.ModelBackend")
     offered = client.get(reverse("admin:taxonomy_mappingrule_choices"), {"tag": tag.pk, "source": website.pk}).json()
     assert offered["targets"] == []
+
+
+def test_a_rule_is_named_with_its_source_its_tag_and_its_limits(website):
+    plain = rule(website, "looked")
+    bounded = rule(
+        website, "looked", position=40, below_version="4.2", until=date(2026, 12, 31),
+        condition_path="kind", condition_operator="eq", condition_value="new",
+    )  # fmt: skip
+    named = {item: title(one, draft_items()) for item, one in draft_items().items() if one["kind"] == "rule"}
+    assert named[str(plain.pk)] == str(plain) == "website: looked → product_view"
+    assert named[str(bounded.pk)] == str(bounded)
+    assert str(bounded) == "website: looked → product_view (kind is new, below version 4.2, until 31 Dec 2026)"
+
+
+def test_of_a_rule_that_is_not_shown_nothing_is_named():
+    assert title({"kind": "rule", "name": "(not shown to you)"}, {}) == "(not shown to you)"
+    gone = {"kind": "rule", "name": "x", "source": "1", "tag": "2", "condition": None}
+    assert title(gone, {"1": {"kind": "rule", "name": "(not shown to you)"}}) == "(not shown to you): x → –"
+
+
+def test_the_limits_stand_in_the_order_of_rules_and_in_the_dictionary(client, steward, website):
+    made = rule(website, "looked", position=900, below_version="4.2", until=date(2026, 12, 31))
+    publish({str(made.pk)}, notes="limits", by=steward)
+    for page in (
+        reverse("admin:taxonomy_source_rules", args=[website.pk]),
+        reverse("admin:taxonomy_mappingrule_changelist") + "?q=looked",
+        reverse("dictionary_source", args=["website"]) + "?page=last",
+        reverse("dictionary_tag", args=["product_view"]),
+    ):
+        assert "below version 4.2, until 31 Dec 2026" in client.get(page).content.decode(), page

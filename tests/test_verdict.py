@@ -1,6 +1,7 @@
 """Every rule of compatibility, each with a near miss that must be left alone."""
 
 from copy import deepcopy
+from datetime import date
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxonomy.verdict import CODES, Effect, judge, next_version
-from taxonomy.verdict_words import EFFECTS, LEVELS, effect_text
+from taxonomy.verdict_words import EFFECTS, LEVELS, effect_text, level_shown
 
+TODAY = date(2026, 3, 1)
 LABELS = {"label_en": "L", "label_zh_hans": "名", "description_en": "", "description_zh_hans": ""}
 PLAN: dict[str, dict[str, Any]] = {
     "c": {"kind": "category", "code": "general", "parent": None, "position": 0, **LABELS},
@@ -158,7 +160,7 @@ def changed(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("path", "value", "codes"), CASES)
 def test_each_change_has_its_effect_and_no_other(path, value, codes):
-    verdict = judge(PLAN, changed(path, value))
+    verdict = judge(PLAN, changed(path, value), on=TODAY)
     assert {effect.code for effect in verdict.effects} == codes
     assert LEVELS[verdict.level]
 
@@ -175,9 +177,76 @@ def test_each_change_has_its_effect_and_no_other(path, value, codes):
 )
 def test_watching_is_told_by_its_day(path, value, said):
     plan = changed(path, value)
-    (effect,) = judge(PLAN, plan).effects
+    (effect,) = judge(PLAN, plan, on=TODAY).effects
     text = effect_text(effect, plan)
     assert said in text and "“" not in text
+
+
+def watched(until: str, *path: Any, item: str = "buy") -> dict[str, Any]:
+    """The plan where something is watched until a day; and what is asked beside it: `path`, the last being the value."""
+    plan = deepcopy(PLAN)
+    plan[item]["watch_until"] = until
+    at = plan
+    for step in path[:-2]:
+        at = at[step]
+    at[path[-2]] = path[-1]
+    return plan
+
+
+SPARE = {"attribute": "spare", "required": True, "constraints": {}}
+NEW_USE = ("buy", "attributes", [*PLAN["buy"]["attributes"], SPARE])
+# (the plan afterwards, level, from when it breaks)
+LATER: list[tuple[dict[str, Any], str, str]] = [
+    (changed(NEW_USE[:2], [*PLAN["buy"]["attributes"], SPARE | {"watch_until": "2026-06-01"}]), "additive", "2026-06-01"),
+    (watched("2026-06-01", *NEW_USE), "additive", "2026-06-01"),
+    (watched("2026-06-01", *NEW_USE, item="spare"), "additive", "2026-06-01"),
+    # a day that is over, or today, excuses nothing
+    (watched("2026-03-01", *NEW_USE), "breaking", ""),
+    (watched("2026-03-02", *NEW_USE), "additive", "2026-03-02"),
+    (watched("2026-01-01", *NEW_USE, item="spare"), "breaking", ""),
+    (watched("2026-06-01", "buy", "attributes", 1, "required", True), "additive", "2026-06-01"),
+    (watched("2026-06-01", "buy", "attributes", 0, "constraints", {"minimum": "1"}), "additive", "2026-06-01"),
+    (watched("2026-06-01", "buy", "one_of", [["price"]]), "additive", "2026-06-01"),
+    # what is asked of several attributes is excused by the tag's day alone
+    (watched("2026-06-01", "buy", "one_of", [["price"]], item="price"), "breaking", ""),
+    (watched("2026-06-01", "price", "type", "integer", item="price"), "additive", "2026-06-01"),
+    (watched("2026-06-01", "price", "constraints", {"minimum": "1"}, item="price"), "additive", "2026-06-01"),
+    (watched("2026-06-01", "place", "fields", "city", "required", True, item="place"), "additive", "2026-06-01"),
+    # no watching brings back a name, or a value's meaning
+    (watched("2026-06-01", "price", "code", "amount", item="price"), "breaking", ""),
+    (watched("2026-06-01", "price", "unit", "fen", item="price"), "breaking", ""),
+    (watched("2026-06-01", "buy", "code", "pay"), "breaking", ""),
+    (watched("2026-06-01", "buy", "refinements", []), "breaking", ""),
+    (watched("2026-06-01", "lax", "modes", [], item="lax"), "additive", "2026-06-01"),
+    (changed(("lax", "watch_until"), "2026-06-30"), "additive", "2026-06-30"),
+    (changed(("lax", "watch_until"), None), "breaking", ""),
+    (changed(("lax", "watch_until"), "2026-02-01"), "breaking", ""),
+    (changed(("buy", "watch_until"), "2026-02-01"), "wording", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("plan", "level", "day"), LATER)
+def test_what_is_only_watched_breaks_from_its_day(plan, level, day):
+    verdict = judge(PLAN, plan, on=TODAY)
+    assert (verdict.level, verdict.breaks_from) == (level, day)
+    item = next(one for one in plan if plan[one] != PLAN[one] and (verdict.of_later(one) or verdict.of(one) == level))
+    assert verdict.breaks(item) == bool(day or level == "breaking")
+
+
+def test_a_day_that_is_over_makes_no_difference_when_it_goes():
+    over = changed(("lax", "watch_until"), "2026-02-01")
+    gone = changed(("lax", "watch_until"), None)
+    assert judge(over, gone, on=TODAY).level == "wording"
+
+
+def test_what_breaks_now_is_not_told_as_breaking_later():
+    plan = watched("2026-06-01", *NEW_USE) | {"r3": None}
+    del plan["r3"]
+    verdict = judge(PLAN, plan, on=TODAY)
+    assert (verdict.level, verdict.breaks_from) == ("breaking", "2026-06-01")
+    assert level_shown(verdict.level, verdict.breaks_from)["level_label"] == "breaking"
+    assert level_shown("additive", "2026-06-01") == {"level": "later", "level_label": "breaking from 1 Jun 2026"}
+    assert level_shown("additive", "") == {"level": "additive", "level_label": "additive"}
 
 
 def test_every_effect_has_a_case():
@@ -185,7 +254,7 @@ def test_every_effect_has_a_case():
 
 
 def test_nothing_changed_is_no_effect():
-    assert judge(PLAN, deepcopy(PLAN)).level == "none"
+    assert judge(PLAN, deepcopy(PLAN), on=TODAY).level == "none"
 
 
 @given(st.lists(st.sampled_from(CASES), max_size=4))
@@ -194,7 +263,7 @@ def test_the_whole_is_never_judged_milder_than_a_part(cases):
     for path, value, _codes in cases:
         plan = {**plan, path[0]: changed(path, value).get(path[0])}
     plan = {item: definition for item, definition in plan.items() if definition is not None}
-    verdict = judge(PLAN, plan)
+    verdict = judge(PLAN, plan, on=TODAY)
     assert {effect.item for effect in verdict.effects} == {item for item in PLAN | plan if PLAN.get(item) != plan.get(item)}
 
 

@@ -7,7 +7,8 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
-from django.utils.translation import override
+from django.utils.formats import date_format
+from django.utils.translation import gettext, override
 from openpyxl import Workbook, load_workbook
 
 from staff.models import User
@@ -20,6 +21,7 @@ from taxonomy.exchange.workbook import about, around, read_sheets, sheets_of
 from taxonomy.exchange.written import KINDS, read
 from taxonomy.exchange.xlsx import ENCODINGS, save_csv, save_xlsx
 from taxonomy.models import Attribute, MappingRule, Proposal, Revision, Tag
+from taxonomy.publish import company_day
 from taxonomy.starter import starter_items
 
 DEPARTMENTS = ("marketing", "sales", "service", "product", "data", "compliance")
@@ -128,11 +130,86 @@ def test_a_workbook_helps_who_fills_it_in(items):
     assert made.sheetnames[0] == "Read me" and tags.freeze_panes == "B2"
     assert made["Lists"].sheet_state == "hidden"
     lists = {str(one.sqref): one for one in tags.data_validations.dataValidation}
-    assert any(one.type == "list" and one.formula1.startswith("Lists!") for one in lists.values())
+    assert any(one.type == "list" and one.formula1.startswith("'Lists'!") for one in lists.values())
     assert any(one.formula1 == "'Categories'!$A$2:$A$5000" for one in lists.values())
     assert any("Leave it empty" in (one.prompt or "") for one in lists.values())
     assert tags.column_dimensions["A"].width > 20
     assert all(cell.number_format == "@" for cell in tags[2] if cell.value)
+
+
+@pytest.fixture(scope="module")
+def strict(items):
+    """The starter's plan with modes and days of all kinds."""
+    tag, website, app = (next(item for item, one in items.items() if one.get("code") == code) for code in ("login", "website", "app"))
+    uses = [{**use, "watch_until": "2099-06-30"} for use in items[tag]["attributes"]]
+    modes = [{"source": "", "mode": "note"}, {"source": website, "mode": "set_aside"}, {"source": app, "mode": "quarantine"}]
+    price = next(item for item, one in items.items() if one.get("code") == "price")
+    return items | {
+        tag: {**items[tag], "modes": modes, "attributes": uses, "watch_until": "2099-12-31"},
+        price: {**items[price], "watch_until": "2099-01-31"},
+    }
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_how_strict_a_tag_is_goes_out_and_comes_in(items, strict, language):
+    content = workbook_of(strict, language=language)
+    assert changes(content, strict) == {}
+    assert {key: entry.after for key, entry in changes(content, items).items()} == {
+        (one["kind"], one["code"]): one for item, one in strict.items() if one != items[item]
+    }
+    with override(language):
+        csv = save_csv(sheets_of(strict, strict, WORDS), about(base="", is_selection=False, told=""), encoding="utf-8")
+    assert changes(csv, strict, "plan.zip") == {}
+
+
+def test_modes_are_changed_added_and_removed_by_their_rows(strict):
+    def edit(made):
+        sheet = made["How strict, by source"]
+        assert [[cell.value for cell in row] for row in sheet] == [
+            ["tag", "source", "when an attribute breaks a rule"],
+            ["login", None, "accept and note"],
+            ["login", "website", "accept, set the attribute aside"],
+            ["login", "app", "hold the event"],
+        ]
+        put(sheet, 3, "when an attribute breaks a rule", "hold the event")
+        sheet.delete_rows(4)
+        sheet.append(["purchase", "", "accept and note"])
+
+    found = changes(edited(workbook_of(strict), edit), strict)
+    assert set(found) == {("tag", "login"), ("tag", "purchase")}
+    assert [one["mode"] for one in found["tag", "login"].after["modes"]] == ["note", "quarantine"]
+    assert found["tag", "purchase"].after["modes"] == [{"source": "", "mode": "note"}]
+
+
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        (["login", "nowhere", "accept and note"], "written.no_such"),
+        (["login", "till", "be nice"], "mode.invalid"),
+        (["login", "till", ""], "written.wrong_type"),
+        (["login", "website", "accept and note"], "mode.invalid"),
+    ],
+)
+def test_a_mode_that_cannot_be_is_told(strict, row, code):
+    entry = changes(edited(workbook_of(strict), lambda made: made["How strict, by source"].append(row)), strict)["tag", "login"]
+    assert entry.status == "wrong" and {one.code for one in entry.troubles} == {code}
+
+
+def test_a_source_that_is_not_shown_keeps_its_mode(strict):
+    shown = {item: one for item, one in strict.items() if one.get("code") != "website" and one.get("source") not in {item for item, one in strict.items() if one.get("code") == "website"}}  # fmt: skip
+    with override("en"):
+        content = save_xlsx(sheets_of(shown, shown, WORDS), about(base="", is_selection=True, told=""), WORDS)
+    assert changes(content, strict) == {}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_choices_stand_on_a_hidden_sheet_in_the_readers_language(items, language):
+    with override(language):
+        title = gettext("Lists")
+    made = load_workbook(io.BytesIO(workbook_of(items, language=language)))
+    assert [sheet.title for sheet in made if sheet.sheet_state == "hidden"] == [title]
+    used = {one.formula1 for sheet in made for one in sheet.data_validations.dataValidation if one.formula1}
+    assert any(one.startswith(f"'{title}'!") for one in used)
 
 
 def test_nothing_written_is_a_formula(items):
@@ -499,6 +576,14 @@ def test_adding_updating_and_removing_are_chosen_apart(marketer, client):
     client.post(page, {"remove": "1", "title": "t", "why": "w"})
     assert [one.kind for one in Proposal.objects.get().items.all()] == ["rule"]
     assert not Attribute.objects.filter(code="brand_new").exists()
+
+
+def test_the_title_is_offered_from_the_files_name_and_the_day(marketer, client):
+    page = client.get(post(client, book(attributes=[["code", "name in English"], ["price", "Cost"]]), "autumn plan.xlsx").url)
+    told = date_format(company_day(), "DATE_FORMAT")
+    assert f'value="autumn plan, {told}"' in page.content.decode()
+    long = client.get(post(client, book(attributes=[["code", "name in English"], ["price", "Cost"]]), f"{'x' * 200}.xlsx").url)
+    assert len(long.context["form"]["title"].value()) <= 160
 
 
 def test_nothing_chosen_and_no_reason_are_told(marketer, client):

@@ -29,6 +29,8 @@ PRODUCTS = {
     "SKU-6001": ("绘本 Picture book", "图书", 3900),
 }
 WORDS = ("大衣", "耳机", "咖啡", "coffee", "running shoes", "面霜", "礼物", "air fryer", "手表", "新品")
+# What the mini program does not send any more, and for how many days: health shows it.
+LOST, LOST_DAYS = "收藏商品", 9
 # A mistake every so many events.
 MISTAKE_EVERY = 45
 
@@ -36,7 +38,10 @@ Record = dict[str, Any]
 
 
 def days(today: date) -> Iterator[tuple[datetime, str, list[bytes]]]:
-    """(received_at, source, its records of that day), oldest first; the same for the same `today`."""
+    """(received_at, source, its records of that day), oldest first; the same for the same `today`.
+
+    Each source delivers its day late in the evening. The mini program has lost one of its events in its last days.
+    """
     random = Random(20260301)
     crowd = people(CUSTOMERS, random)
     for back in range(DAYS, 0, -1):
@@ -47,16 +52,18 @@ def days(today: date) -> Iterator[tuple[datetime, str, list[bytes]]]:
         for person in crowd:
             if random.random() < person.loyalty / 30 * (0.7 + 0.6 * ((day.weekday() + 1) % 7 >= 5)):
                 _visit(person, day, random, made)
+        if back <= LOST_DAYS:
+            made["mini_program"] = [record for record in made["mini_program"] if record["event"] != LOST]
         for position, source in enumerate(SOURCES):
             if made[source]:
                 records = [json.dumps(_with_mistake(source, record, random), ensure_ascii=False).encode() for record in made[source]]
                 if random.random() < 0.3:
                     records += records[:2]  # a retry whose answer got lost
-                yield day + timedelta(hours=16, seconds=position), source, records
+                yield day + timedelta(hours=15, minutes=40 + 3 * position), source, records
 
 
 def _visit(person: Person, day: datetime, random: Random, made: dict[str, list[Record]]) -> None:
-    at = day + timedelta(hours=random.triangular(0.5, 15.5, 12), seconds=random.random() * 3000)
+    at = day + timedelta(hours=random.triangular(0.5, 14.5, 12), seconds=random.random() * 3000)
     source = random.choices(("website", "app", "mini_program", "till", "call_centre"), (25, 26, 24, 18, 7))[0]
     sku = random.choice(list(PRODUCTS))
     tell = {"website": _website, "app": _app, "mini_program": _mini_program, "till": _till, "call_centre": _call_centre}[source]

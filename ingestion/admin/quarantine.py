@@ -149,7 +149,7 @@ def _reasons(event: Event, shown: Any) -> list[dict[str, Any]]:
     found = (event.report or {}).get("violations", [])
     return [
         {
-            "explained": explain(one["code"]),
+            "explained": explain(one["code"], one.get("values")),
             "holds": is_blocking(one),
             "path": one.get("path", ""),
             "seen": _seen(one, shown),

@@ -1,6 +1,7 @@
 """Reading the released standard, for sources that check before they send: the plan, a tag, the releases, and what differs."""
 
 import hashlib
+from datetime import date
 from typing import Any
 
 from django.http import HttpResponse
@@ -27,6 +28,7 @@ from taxonomy.verdict_words import effect_text
 SCOPE = "plan"
 RELEASES_AT_ONCE = 100
 _LEVELS = f"One of {', '.join(LEVELS)}."
+_BREAKS_FROM = "The day from which it breaks something, where it is only watched until then."
 _AUTH: Any = [{"write key": []}, {"read token": []}]
 _PARAMETERS = [
     OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="The ETag of what you have: 304 while it stands."),
@@ -57,6 +59,7 @@ class EffectSchema(serializers.Serializer[Any]):
     item = serializers.UUIDField()
     code = serializers.CharField(help_text="Such as tag.attribute_required.")
     level = serializers.CharField(help_text=_LEVELS)
+    breaks_from = serializers.DateField(allow_null=True, help_text=_BREAKS_FROM)
     message = serializers.CharField(help_text="What a source must change, in your language.")
 
 
@@ -73,6 +76,7 @@ class DiffSchema(serializers.Serializer[Any]):
     before = serializers.CharField()
     after = serializers.CharField()
     verdict = serializers.CharField(help_text=_LEVELS)
+    breaks_from = serializers.DateField(allow_null=True, help_text=_BREAKS_FROM)
     effects = EffectSchema(many=True)
     changes = ItemChangeSchema(many=True)
     sources = serializers.DictField(
@@ -196,7 +200,7 @@ class DiffView(APIView):
         etag = f'"{Plan.content_hash(old)[:32]}-{Plan.content_hash(new)[:32]}-{get_language() or "en"}"'
         if _is_known(request, etag):
             return _unchanged(etag)
-        return _answer(etag, {"before": first.version, "after": second.version, **_diff(old, new)})
+        return _answer(etag, {"before": first.version, "after": second.version, **_diff(old, new, on=second.day)})
 
 
 def _shown_to(reader: User | None, release: Release) -> tuple[Items | None, str]:
@@ -215,12 +219,13 @@ def _items_for(reader: User | None, release: Release) -> Items:
     return items_of(release) if shown is None else shown
 
 
-def _diff(old: Items, new: Items) -> dict[str, Any]:
-    verdict, names = judge(old, new), old | new
+def _diff(old: Items, new: Items, *, on: date) -> dict[str, Any]:
+    verdict, names = judge(old, new, on=on), old | new
     number = {id(effect): index for index, effect in enumerate(verdict.effects)}
     concerned = effects_by_source(verdict, old, new)
     return {
         "verdict": verdict.level,
+        "breaks_from": verdict.breaks_from or None,
         "effects": [_effect(effect, names) for effect in verdict.effects],
         "changes": [_change(change.item, change.before, change.after, verdict, names) for change in changes_between(old, new)],
         "sources": {names[source]["code"]: [number[id(effect)] for effect in effects] for source, effects in concerned.items()},
@@ -228,7 +233,13 @@ def _diff(old: Items, new: Items) -> dict[str, Any]:
 
 
 def _effect(effect: Effect, names: Items) -> dict[str, Any]:
-    return {"item": effect.item, "code": effect.code, "level": effect.level, "message": effect_text(effect, names)}
+    return {
+        "item": effect.item,
+        "code": effect.code,
+        "level": effect.level,
+        "breaks_from": effect.breaks_from or None,
+        "message": effect_text(effect, names),
+    }
 
 
 def _change(item: str, before: dict[str, Any] | None, after: dict[str, Any] | None, verdict: Verdict, names: Items) -> dict[str, Any]:
@@ -237,7 +248,7 @@ def _change(item: str, before: dict[str, Any] | None, after: dict[str, Any] | No
     return {
         "item": item,
         "kind": stands["kind"],
-        "title": title(stands),
+        "title": title(stands, names),
         "change": "changed" if before and after else "added" if after else "removed",
         "level": verdict.of(item),
         "lines": [{"field": line.field, "before": line.before, "after": line.after} for line in lines],

@@ -1,4 +1,4 @@
-from ingestion.models.arrived import AttributeDay, Discovered, Ignored, ReadingDay, Sighting, Stream, ViolationDay
+from ingestion.models.arrived import AttributeDay, Discovered, Ignored, ReadingDay, Sighting, Stopped, Stream, ViolationDay
 from ingestion.models.imports import ImportChunk, ImportRun, TrialKey
 from ingestion.models.keys import FailedRequest, KeyLease, WriteKey
 from ingestion.models.outgoing import Attempt, Dispatch, Subscriber
@@ -22,6 +22,7 @@ __all__ = [
     "ReplayOffer",
     "Replayed",
     "Sighting",
+    "Stopped",
     "Stream",
     "Subscriber",
     "TakeBack",

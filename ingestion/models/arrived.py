@@ -198,3 +198,23 @@ class Stream(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source_id} {self.tag_id} {self.state}"
+
+
+class Stopped(models.Model):
+    """A stream that has stopped and of which its owners were told, until it is back. Over, it stays as history."""
+
+    id = models.BigAutoField(primary_key=True)
+    source = models.ForeignKey(Source, models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+")
+    tag = models.ForeignKey(Tag, models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+")
+    last_at = models.DateTimeField(help_text="When the last event came before it stopped")
+    stopped_at = models.DateTimeField(help_text="When it was judged to have stopped")
+    back_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["source", "tag"], condition=models.Q(back_at=None), name="stopped_once", nulls_distinct=False)
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source_id} {self.tag_id} {self.stopped_at}"

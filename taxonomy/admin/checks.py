@@ -67,7 +67,7 @@ class CheckSettingAdmin(ModelAdmin):
                 "form": form,
                 "has_words": bool(CHECKS[name][1].words) or name == "naming.allowed_word",
                 "count": len(found[name]),
-                "findings": [(title(items[one.item]), finding_text(one, names)) for one in found[name][:_SHOWN]],
+                "findings": [(title(items[one.item], items), finding_text(one, names)) for one in found[name][:_SHOWN]],
             }
             for name, form in forms_by_check.items()
         ]

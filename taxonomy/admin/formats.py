@@ -26,9 +26,9 @@ from taxonomy.exchange.formats import FORMATS, Choices
 from taxonomy.exchange.formats.documents import MAX_BYTES
 from taxonomy.exchange.formats.propose import Looked, export_plan, look_at, propose_written
 from taxonomy.exchange.formats.words import told
-from taxonomy.exchange.words import STATUSES, trouble_text
+from taxonomy.exchange.words import STATUSES, title_of, trouble_text
 from taxonomy.models import Category, Source
-from taxonomy.publish import newest
+from taxonomy.publish import company_day, newest
 from taxonomy.rights import among
 
 # Between looking and proposing, what was read waits in the page itself, signed for this person.
@@ -218,7 +218,7 @@ def _by_status(looked: Looked, hidden: set[str]) -> list[dict[str, Any]]:
         rows = [
             {
                 "kind": entry.kind,
-                "title": title(entry.after) if entry.after else entry.key,
+                "title": title(entry.after, names) if entry.after else entry.key,
                 "troubles": [trouble_text(one, names) for one in entry.troubles],
             }
             for entry in entries[:_SHOWN]
@@ -230,7 +230,10 @@ def _by_status(looked: Looked, hidden: set[str]) -> list[dict[str, Any]]:
 
 
 def _suggested(cleaned: dict[str, Any]) -> str:
-    return _("From %(format)s") % {"format": FORMATS[cleaned["format"]].label}
+    """The file's name, of several the format's; and the day."""
+    names = [one.name for one in cleaned["uploads"] if one.name]
+    of_format = _("From %(format)s") % {"format": FORMATS[cleaned["format"]].label}
+    return title_of(names[0] if len(names) == 1 else of_format, company_day())
 
 
 def _salt(request: HttpRequest) -> str:

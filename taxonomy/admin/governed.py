@@ -280,7 +280,7 @@ class GovernedAdmin(ModelAdmin):
             names = names_shown(names, hidden_in(request, names))
             context = {
                 **self.admin_site.each_context(request),
-                "title": _("Somebody else saved %(item)s meanwhile") % {"item": title(theirs)},
+                "title": _("Somebody else saved %(item)s meanwhile") % {"item": title(theirs, names)},
                 "opts": self.opts,
                 "item": object_id,
                 "saved": newest_save,
@@ -341,7 +341,7 @@ class GovernedAdmin(ModelAdmin):
         ]
         context = {
             **self.admin_site.each_context(request),
-            "title": _("History of %(item)s") % {"item": item or title(last or {})},
+            "title": _("History of %(item)s") % {"item": item or title(last or {}, names)},
             "opts": self.opts,
             "item": item,
             "item_id": object_id,

@@ -44,13 +44,14 @@ from taxonomy.propose import (
     submit,
     withdraw,
 )
-from taxonomy.publish import ItemChange, NothingToPublish, NotPublishable, changes_between, items_of, newest, unreleased
+from taxonomy.publish import ItemChange, NothingToPublish, NotPublishable, changes_between, company_day, items_of, newest, unreleased
 from taxonomy.review import NotAllowed, NotReady, Overtaken, emergency_release, release_proposal, standing, vote, waiting_for
 from taxonomy.rights import May, On, OutsideGrant
 from taxonomy.standardize import check_plan
+from taxonomy.stuck import ADD_MEMBER, NAME_DEPUTY, stuck_seats
 from taxonomy.tell import follow
 from taxonomy.verdict import judge, next_version
-from taxonomy.verdict_words import LEVELS
+from taxonomy.verdict_words import level_shown
 from taxonomy.weigh import weigh_change
 
 _STATES = {
@@ -136,12 +137,12 @@ class ProposalAdmin(ModelAdmin):
         released, draft = items_of(current), draft_items()
         hidden = hidden_in(request, released, draft)
         changes = [change for change in changes_between(released, draft) if change.item not in hidden]
-        page = page_of(changes, request.GET.get("page"))
+        names = names_shown(released | draft, hidden)
+        page = page_of(changes, names, request.GET.get("page"))
         items = [change.item for change in page]
         in_proposals = open_proposals(items)
         mine_to_change = self._theirs(request, items, released, draft)
         outside = {item: item not in mine_to_change for item in items}
-        names = names_shown(released | draft, hidden)
         mine = Proposal.objects.open().filter(author=_person(request), state__in=("draft", "changes_requested"))
         context = {
             **self.admin_site.each_context(request),
@@ -151,7 +152,7 @@ class ProposalAdmin(ModelAdmin):
             "groups": shown_changes(
                 page,
                 names,
-                judge(released, draft),
+                judge(released, draft, on=company_day()),
                 last=last_saves(items),
                 proposal=in_proposals,
                 outside=outside,
@@ -221,8 +222,9 @@ class ProposalAdmin(ModelAdmin):
         comments: dict[str, list[Any]] = {}
         for one in proposal.comments.select_related("by"):
             comments.setdefault(str(one.item) if one.item else "", []).append(one)
-        verdict = judge(before, after)
-        page = page_of(changes, request.GET.get("page"))
+        on = Release.objects.get(pk=proposal.release_id).day if proposal.release_id else company_day()
+        verdict = judge(before, after, on=on)
+        page = page_of(changes, names, request.GET.get("page"))
         context = {
             **self.admin_site.each_context(request),
             "title": proposal.title,
@@ -230,8 +232,7 @@ class ProposalAdmin(ModelAdmin):
             "proposal": proposal,
             "authors": authors,
             "is_author": person in authors,
-            "level": verdict.level,
-            "level_label": LEVELS[verdict.level],
+            **level_shown(verdict.level, verdict.breaks_from),
             "version": next_version(current.version if current else None, verdict.level) if proposal.is_open else "",
             "groups": shown_changes(page, names, verdict, comments=comments),
             "page": page,
@@ -239,6 +240,8 @@ class ProposalAdmin(ModelAdmin):
             "comments": comments.get("", []),
             "votes": proposal.votes.select_related("by", "department"),
             "seats": signed.seats.values() if proposal.is_open else [],
+            "stuck": stuck_seats(signed.stuck, proposal.author_ids()) if proposal.is_open else [],
+            "may_help": {"member": request.user.has_perms(ADD_MEMBER), "deputy": request.user.has_perm(NAME_DEPUTY)},
             "my_seats": signed.may_vote(person) if proposal.is_locked else [],
             "affected": shown_effects(verdict, before, after, hidden=hidden),
             "problems": _problems(proposal, before, after, names),
@@ -260,7 +263,7 @@ class ProposalAdmin(ModelAdmin):
         hidden = hidden_in(request, before, after)
         names = names_shown(before | after, hidden)
         findings = [] if check_plan(after) else [one for one in weigh_change(before, after) if one.item not in hidden]
-        told = [{"severity": one.severity, "check": one.check, "item": one.item, "title": title(names[one.item]), "text": finding_text(one, names)} for one in findings]  # fmt: skip
+        told = [{"severity": one.severity, "check": one.check, "item": one.item, "title": title(names[one.item], names), "text": finding_text(one, names)} for one in findings]  # fmt: skip
         return TemplateResponse(request, "taxonomy/_findings.html", {"findings": told})
 
     @method_decorator(require_POST)
@@ -327,7 +330,7 @@ def said_of(error: Exception, hidden: Callable[..., set[str]] | None = None) -> 
             names = _names(hidden)
             item, proposal = next(iter(error.found.items()))
             said = _("“%(title)s” by %(who)s holds %(item)s already. Leave that out, or open the proposal and join as a co-author.")
-            return said % {"title": proposal.title, "who": proposal.author, "item": title(names[item])}
+            return said % {"title": proposal.title, "who": proposal.author, "item": title(names[item], names)}
         case ItemLocked():
             return _("“%(title)s” is under review and holds one of these items.") % {"title": error.proposal.title}
         case ItemInUse():
@@ -348,7 +351,7 @@ def said_of(error: Exception, hidden: Callable[..., set[str]] | None = None) -> 
             return _("It cannot be released as it is: %(problems)s") % {"problems": " ".join(why_not(error, _names(hidden))[:5])}
         case StillArrives():
             names = _names(hidden)
-            tags = ", ".join(title(names[item]) for item in error.tags)
+            tags = ", ".join(title(names[item], names) for item in error.tags)
             return _("Sources still send %(tags)s. Say in the proposal why it shall be retired all the same, or deprecate it.") % {
                 "tags": tags
             }
@@ -374,7 +377,7 @@ def _submit(proposal: Proposal, request: HttpRequest) -> str:
     signed = submit(proposal, by=_person(request))
     if signed.stuck:
         names = ", ".join(str(seat.department) for seat in signed.stuck)
-        return _("Submitted. Nobody of %(departments)s can sign: give the department a deputy.") % {"departments": names}
+        return _("Submitted. Nobody can sign for %(departments)s; this page says who can help.") % {"departments": names}
     return _("Submitted. The departments concerned were told.")
 
 

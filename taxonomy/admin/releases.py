@@ -25,7 +25,7 @@ from taxonomy.publish import changes_between, items_of, newest
 from taxonomy.review import NotAllowed, is_own, review_release
 from taxonomy.rights import OutsideGrant
 from taxonomy.verdict import judge
-from taxonomy.verdict_words import LEVELS
+from taxonomy.verdict_words import level_shown
 
 
 @admin.register(Release)
@@ -90,11 +90,11 @@ class ReleaseAdmin(ModelAdmin):
         chosen = request.GET.get("with", "")
         other = get_object_or_404(Release, pk=chosen) if chosen.isdigit() else previous
         before, after = items_of(other), items_of(release)
-        verdict = judge(before, after)
+        verdict = judge(before, after, on=release.day)
         hidden = hidden_in(request, before, after)
         changes = changes_between(before, after)
         readable = [change for change in changes if change.item not in hidden]
-        page = page_of(readable, request.GET.get("page"))
+        page = page_of(readable, before | after, request.GET.get("page"))
         current = newest()
         context = {
             **self.admin_site.each_context(request),
@@ -104,8 +104,7 @@ class ReleaseAdmin(ModelAdmin):
             "other": other,
             "is_compared": other != previous,
             "releases": Release.objects.defer("snapshot").exclude(pk=release.pk)[:200],
-            "level": verdict.level,
-            "level_label": LEVELS[verdict.level],
+            **level_shown(verdict.level, verdict.breaks_from),
             "groups": shown_changes(page, names_shown(before | after, hidden), verdict),
             "page": page,
             "hidden": len(changes) - len(readable),

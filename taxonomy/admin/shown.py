@@ -17,16 +17,16 @@ from taxonomy.problems import plan_problem
 from taxonomy.publish import ItemChange, NotPublishable
 from taxonomy.rights import May, On
 from taxonomy.verdict import Verdict
-from taxonomy.verdict_words import LEVELS, effect_text
+from taxonomy.verdict_words import effect_text, level_shown
 
 PAGE = 100
 DELETED_SHOWN = 30
 
 
-def page_of(changes: Iterable[ItemChange], number: Any) -> Page:
+def page_of(changes: Iterable[ItemChange], names: Items, number: Any) -> Page:
     """Changes by kind and name, a page of them: few enough to draw at once, however large the release."""
     order = list(MODELS)
-    ordered = sorted(changes, key=lambda one: (order.index(one.kind), title(one.after or one.before or {})))
+    ordered = sorted(changes, key=lambda one: (order.index(one.kind), title(one.after or one.before or {}, names)))
     return Paginator(ordered, PAGE).get_page(number)
 
 
@@ -43,11 +43,10 @@ def shown_changes(changes: Iterable[ItemChange], names: Items, verdict: Verdict,
         row = {
             "item": change.item,
             "kind": change.kind,
-            "title": title(change.after or change.before or {}),
+            "title": title(change.after or change.before or {}, names),
             "action": "new" if change.before is None else "gone" if change.after is None else "changed",
             "lines": diff(change.before, change.after, names),
-            "level": (level := verdict.of(change.item)),
-            "level_label": LEVELS[level],
+            **level_shown(verdict.of(change.item), verdict.of_later(change.item)),
             "effects": [effect_text(effect, names) for effect in effects.get(change.item, []) if effect.level != "wording"],
         }
         by_kind[change.kind].append(row | {name: values.get(change.item) for name, values in about.items()})
@@ -65,11 +64,11 @@ def shown_effects(verdict: Verdict, before: Items, after: Items, *, hidden: Coll
     return [
         {
             "source": source,
-            "title": title(names[source]),
+            "title": title(names[source], names),
             "count": len(effects),
             "effects": [
-                {"level": effect.level, "level_label": LEVELS[effect.level], "where": title(names[effect.item]), "text": effect_text(effect, names)}
-                for effect in sorted(effects, key=lambda one: one.level != "breaking")[:PAGE]
+                {**level_shown(effect.level, effect.breaks_from), "where": title(names[effect.item], names), "text": effect_text(effect, names)}
+                for effect in sorted(effects, key=lambda one: (one.level != "breaking", not one.breaks_from))[:PAGE]
             ],
         }
         for source, effects in found.items()
@@ -92,7 +91,7 @@ def deleted_lately(request: HttpRequest, released: Items, draft: Items) -> list[
         last.setdefault(str(one.item), one)
     readable = On(rights_in(request), released | draft | {item: one.definition or {} for item, one in last.items()})
     return [
-        {"title": title(one.definition or {}), "label": MODELS[one.kind]._meta.verbose_name, "last": one, "history": address}
+        {"title": title(one.definition or {}, released | draft), "label": MODELS[one.kind]._meta.verbose_name, "last": one, "history": address}
         for item, one in last.items()
         if readable.may(May.READ, item) and (address := _history(request, one.kind, item))
     ]
@@ -111,5 +110,5 @@ def last_saves(items: Iterable[str]) -> dict[str, Revision]:
 
 def why_not(error: NotPublishable, names: Items) -> list[str]:
     """The sentences of why a plan cannot be released."""
-    findings = [f"{title(names[one.item])}: {finding_text(one, names)}" for one in error.findings]
+    findings = [f"{title(names[one.item], names)}: {finding_text(one, names)}" for one in error.findings]
     return [plan_problem(problem, names) for problem in error.problems] + findings

@@ -14,7 +14,6 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
@@ -390,14 +389,7 @@ class MappingRuleAdmin(Trying):
 
     @display(description=gettext_lazy("condition"))
     def condition(self, rule: MappingRule) -> str:
-        told = []
-        if rule.condition_path:
-            told.append(f"{rule.condition_path} {rule.get_condition_operator_display()} {rule.condition_value}".strip())
-        if rule.below_version:
-            told.append(_("below version %(version)s") % {"version": rule.below_version})
-        if rule.until:
-            told.append(_("until %(day)s") % {"day": date_format(rule.until, "DATE_FORMAT")})
-        return ", ".join(told) or _("always")
+        return rule.limits or _("always")
 
     def use_of(self, item: MappingRule) -> dict[str, Any]:
         return {"rule_use": rule_use([item.pk]).get(item.pk), "is_rule": True}

@@ -10,7 +10,6 @@ from taxonomy.definition import Definition
 from taxonomy.dictionary.examples import as_csv, as_curl, as_track, examples_of
 from taxonomy.dictionary.standard import Standard
 from taxonomy.dictionary.words import (
-    condition_words,
     constraint_words,
     description,
     envelope_words,
@@ -23,6 +22,7 @@ from taxonomy.dictionary.words import (
     type_words,
 )
 from taxonomy.models import Source, Tag
+from taxonomy.rule_words import limits_words
 from taxonomy.standardize.names import parse_refinement
 
 Departments = dict[str, str]
@@ -108,7 +108,7 @@ def rule_sheets(rules: list[str], standard: Standard) -> list[dict[str, Any]]:
         {
             "name": rule["name"],
             "is_pattern": rule.get("match") == "pattern",
-            "condition": condition_words(rule),
+            "limits": limits_words(rule),
             "tag": named(rule["tag"], standard.items[rule["tag"]]),
             "rows": [row_words(row) for row in rule.get("rows") or []],
             "keeps": rule.get("keep_unmapped", True),
@@ -162,6 +162,6 @@ def _rule_to(rule: str, standard: Standard) -> dict[str, Any]:
         "source": named(one["source"], source),
         "name": one["name"],
         "is_pattern": one.get("match") == "pattern",
-        "condition": condition_words(one),
+        "limits": limits_words(one),
         "rows": [row_words(row) for row in one.get("rows") or []],
     }

@@ -25,7 +25,7 @@ from taxonomy.dictionary.sheets import attribute_sheet, named, rule_sheets, sour
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.dictionary.words import description, label
 from taxonomy.models import Attribute, Category, Release, Source, Tag
-from taxonomy.publish import ItemChange
+from taxonomy.publish import ItemChange, company_day
 from taxonomy.recent import tag_use
 from taxonomy.similar import similar
 from taxonomy.tell import follow, is_following
@@ -99,12 +99,12 @@ def changes(request: HttpRequest) -> HttpResponse:
         messages.success(request, _("Noted. You are shown what changes from now on."))
         return HttpResponseRedirect(reverse("dictionary"))
     found, hidden = _news(request, known)
-    told = page_of(found.changes if found else [], request.GET.get("page"))
+    names = names_shown(found.before | known.plan.items, hidden) if found else known.plan.items
+    told = page_of(found.changes if found else [], names, request.GET.get("page"))
     groups: list[dict[str, Any]] = []
     if found is not None:
         links = {change.item: _link(change, known) for change in told}
-        names = names_shown(found.before | known.plan.items, hidden)
-        groups = shown_changes(told, names, judge(found.before, known.plan.items), link=links)
+        groups = shown_changes(told, names, judge(found.before, known.plan.items, on=company_day()), link=links)
     return _page(request, "changes", known, title=_("What changed"), news=found, groups=groups, page=told)
 
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 from staff.models import in_reader_language
 from taxonomy.definition import Definition
 from taxonomy.expected import expected_text
-from taxonomy.models import Attribute, MappingRule
+from taxonomy.models import Attribute
 from taxonomy.standardize.transforms import TransformError, parse_transforms
 
 TRANSFORMS: dict[str, Promise] = {
@@ -113,15 +113,6 @@ def personal_words(definition: Definition) -> str:
     """The class of personal data; "" for what is none."""
     personal = definition.get("personal") or "none"
     return "" if personal == "none" else str(Attribute.Personal(personal).label)
-
-
-def condition_words(rule: Definition) -> str:
-    """Such as: status is paid; "" for a rule without a condition."""
-    condition = rule.get("condition")
-    if not condition:
-        return ""
-    operator = MappingRule.Operator(condition["operator"]).label
-    return f"{condition['path']} {operator} {condition.get('value') or ''}".strip()
 
 
 def row_words(row: Definition) -> dict[str, str]:

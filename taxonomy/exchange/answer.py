@@ -96,7 +96,9 @@ class _Teller:
     def _parts(self, one: Definition | None, known: Sheet) -> dict[str, Definition]:
         key = PARTS[known.name][1]
         rows = (one or {}).get(known.within) or []
-        return {(self.names[row[key]]["code"] if key == "attribute" and row[key] in self.names else row[key]): row for row in rows}
+        return {
+            (self.names[row[key]]["code"] if key in ("attribute", "source") and row[key] in self.names else row[key]): row for row in rows
+        }
 
     def _missing(self, known: Sheet) -> Iterator[tuple[str, list[str], dict[str, Any]]]:
         """What goes: items of the sheet, and parts of items that stay. (status, reasons, values by column)."""

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import override
 
 from taxonomy.diff import FIELDS
-from taxonomy.models import Attribute, MappingRule, Source, Tag
+from taxonomy.models import Attribute, MappingRule, Source, Tag, TagMode
 
 LANGUAGES = ("en", "zh-hans")
 Text = str | Promise
@@ -78,6 +78,11 @@ SHEETS: dict[str, Sheet] = {
             Column("tag", FIELDS["tag"], "code", 26, "tags"),
             Column("pattern", _("pattern"), "text", 40, about=_("Such as {tag}_{product_id} or {tag}_category_{category}.")),
         ), "refinements"),
+        Sheet("modes", _("How strict, by source"), "tag", (
+            Column("tag", FIELDS["tag"], "code", 26, "tags"),
+            Column("source", FIELDS["source"], "code", 22, "sources", _("Empty: every source that is not named here.")),
+            _field("mode", "choice", 34, TagMode.Mode),
+        ), "modes"),
         Sheet("attributes", _("Attributes"), "attribute", (
             _code(_("Such as order_id.")), *_NAMES, _field("type", "choice", 16, Attribute.Type),
             _field("of", "choice", 16, Attribute.Type, _("For a list: the type of each entry.")), _field("unit", width=12, about=_("Such as seconds or kg.")),

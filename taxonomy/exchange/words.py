@@ -1,7 +1,9 @@
 """The words of what came of something written: for whoever uploads it, or reads the answer of a command."""
 
+from datetime import date
 from typing import Any
 
+from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -123,4 +125,9 @@ def book_text(code: str, values: dict[str, Any]) -> str:
 
 
 def _told(value: Any, names: dict[str, Any]) -> str:
-    return title(names[value]) if value in names else _(str(value)) if str(value) else ""
+    return title(names[value], names) if value in names else _(str(value)) if str(value) else ""
+
+
+def title_of(name: str, day: date) -> str:
+    """What the proposal of an upload is called until somebody says it better: the name of its file, and the day."""
+    return _("%(name)s, %(day)s") % {"name": (name.rpartition(".")[0] or name)[:120], "day": date_format(day, "DATE_FORMAT")}

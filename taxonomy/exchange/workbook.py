@@ -17,8 +17,15 @@ from taxonomy.exchange.written import KINDS, Definition, Entry, Items, Written, 
 from taxonomy.exchange.xlsx import SheetOut
 
 # Rows of these belong to an item of another sheet: {sheet: (the item's column, what a row is known by)}
-PARTS = {"tag_attributes": ("tag", "attribute"), "refinements": ("tag", "pattern"), "rule_rows": ("rule", "target")}
+PARTS = {
+    "tag_attributes": ("tag", "attribute"),
+    "refinements": ("tag", "pattern"),
+    "modes": ("tag", "source"),
+    "rule_rows": ("rule", "target"),
+}
 _CONDITION = ("path", "operator", "value")
+# A mode without a source is that of every other.
+_MAY_BE_EMPTY = ("source",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,7 @@ def around(items: Items, tags: Collection[str]) -> Items:
     for item in list(found):
         one = items[item]
         found |= {use["attribute"] for use in one["attributes"]} | {one["successor"]} - {None}
+        found |= {mode["source"] for mode in one.get("modes") or []} - {""}
         above = one["category"]
         while above in items and above not in found:
             found.add(above)
@@ -237,7 +245,7 @@ class _Reader:
             row.pop(outer, None)
             self.reading.places[at, place] = Where(known.kind, key, part_key)
             unread = [one for one in row.values() if isinstance(one, Trouble)]
-            if not part_key:
+            if not part_key and part not in _MAY_BE_EMPTY:
                 unread.append(Trouble("written.missing", part))
             self.reading.troubles[at, place] += unread
             fields = of_kind.setdefault(key, {})
@@ -340,7 +348,7 @@ def _lines(sheet: Sheet, fields: Definition) -> list[Definition]:
         return [fields]
     name = PARTS[sheet.name][0]
     outer = fields["rule"] if name == "rule" else fields["code"]
-    return [{**({"pattern": one} if isinstance(one, str) else one), name: outer} for one in fields[sheet.within]]
+    return [{**({"pattern": one} if isinstance(one, str) else one), name: outer} for one in fields.get(sheet.within) or []]
 
 
 def _condition_cells(fields: Definition) -> Definition:

@@ -298,10 +298,15 @@ class _Reader:
     def _modes(self, value: Any, troubles: list[Trouble]) -> list[Definition]:
         modes = []
         for one in value if isinstance(value, list) else self._wrong("modes", "a list", troubles):
-            if not isinstance(one, dict) or one.keys() != {"source", "mode"}:
+            if isinstance(one, Trouble):
+                troubles.append(one)
+            elif not isinstance(one, dict) or one.keys() != {"source", "mode"}:
                 self._wrong("modes", "a source and a mode", troubles)
             else:
-                modes.append({"source": self._refer("source", "modes", one["source"], troubles) or "", "mode": one["mode"]})
+                # a source that the writer could not read stands by its uuid
+                known = self.base.get(_text(one["source"]), {}).get("kind") == "source"
+                source = one["source"] if known else self._refer("source", "modes", one["source"], troubles)
+                modes.append({"source": source or "", "mode": one["mode"]})
         return modes
 
     def _wrong(self, name: str, expected: str, troubles: list[Trouble]) -> list[Any]:

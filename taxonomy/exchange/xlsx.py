@@ -20,7 +20,6 @@ from taxonomy.exchange.book import escaped
 from taxonomy.exchange.cells import CELL_LONGEST, Words
 from taxonomy.exchange.columns import SHEETS, Column
 
-LISTS = "Lists"
 # Rows that a list to choose from is offered in and taken from: room for what is added by hand.
 _ROOM = 5_000
 # Excel's own way to hold a control character, and to hold a text that looks like one.
@@ -46,10 +45,10 @@ def save_xlsx(sheets: Sequence[SheetOut], about: list[list[str]], words: Words) 
     book = Workbook(write_only=True)
     styles = _Styles(book)
     _write_about(book, about, styles)
-    taken = {styles.sheet.title.lower(), LISTS.lower()}
+    taken = {styles.sheet.title.lower()}
+    lists = _Lists(_title(_("Lists"), taken), sheets, words)
     for sheet in sheets:
         sheet.title = _title(sheet.title, taken)
-    lists = _Lists(sheets, words)
     for sheet in sheets:
         _write_sheet(book, sheet, styles, lists)
     lists.write(book)
@@ -141,7 +140,8 @@ def _title(title: str, taken: set[str]) -> str:
 class _Lists:
     """What each column may be chosen from: a hidden sheet of words, and the columns of codes on the sheets themselves."""
 
-    def __init__(self, sheets: Sequence[SheetOut], words: Words) -> None:
+    def __init__(self, title: str, sheets: Sequence[SheetOut], words: Words) -> None:
+        self.title = title
         self.columns: list[list[str]] = []
         self.places: dict[str, str] = {}
         self.sheets = {sheet.name: sheet for sheet in sheets}
@@ -174,7 +174,7 @@ class _Lists:
                 choices = self._choices(column)
                 self.columns.append(choices)
                 letter = get_column_letter(len(self.columns))
-                self.places[key] = f"{LISTS}!${letter}$1:${letter}${len(choices)}"
+                self.places[key] = f"{quote_sheetname(self.title)}!${letter}$1:${letter}${len(choices)}"
             return self.places[key]
         target = self.sheets.get(column.of) if isinstance(column.of, str) else None
         if target is None:
@@ -193,7 +193,7 @@ class _Lists:
     def write(self, book: Any) -> None:
         if not self.columns:
             return
-        sheet = book.create_sheet(LISTS)
+        sheet = book.create_sheet(self.title)
         sheet.sheet_state = "hidden"
         for at in range(max(map(len, self.columns))):
             sheet.append([one[at] if at < len(one) else None for one in self.columns])

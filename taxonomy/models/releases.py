@@ -1,3 +1,5 @@
+from datetime import date
+
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
@@ -32,6 +34,11 @@ class Release(models.Model):
 
     def __str__(self) -> str:
         return self.version
+
+    @property
+    def day(self) -> date:
+        """The company's day on which it was published."""
+        return timezone.localdate(self.published_at, timezone.get_default_timezone())
 
     @property
     def awaits_review(self) -> bool:

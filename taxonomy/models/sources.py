@@ -134,7 +134,18 @@ class MappingRule(models.Model):
         ]  # fmt: skip
 
     def __str__(self) -> str:
-        return f"{self.name} → {self.tag.code}"
+        from taxonomy.rule_words import rule_name
+
+        return rule_name(self.source.code, self.name, self.tag.code, self.limits)
+
+    @property
+    def limits(self) -> str:
+        """Its condition, version and last day in words; "" when it always applies."""
+        from taxonomy.rule_words import limits_words
+
+        condition = {"path": self.condition_path, "operator": self.condition_operator, "value": self.condition_value}
+        told = {"condition": condition if self.condition_path else None, "below_version": self.below_version, "until": self.until}
+        return limits_words(told)
 
 
 class MappingRow(models.Model):

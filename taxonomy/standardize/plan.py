@@ -30,6 +30,8 @@ Finder = Callable[[dict[str, Any], RawEvent], Any]
 # Distinct event names remembered per source; names by refinement may be as many as there are products.
 _MAX_NAMES = 20_000
 _MAX_NAME_CHARACTERS = 200
+# A rule is told by what limits it, and a few rules are enough to see why none applies.
+_LIMITS, _LIMITS_TOLD = ("condition", "below_version", "until"), 3
 
 RAW_FIELDS = (
     "name", "phone", "region", "identifiers", "occurred_at", "sent_at", "message_id", "source_version", "attributes", "context",
@@ -243,6 +245,12 @@ class SourcePlan:
                 self.known_meanings.clear()
             self.known_meanings[name] = found
         return found
+
+    def limits_of(self, name: str) -> list[dict[str, Any]]:
+        """Within what the first few rules with this name apply: {"condition", "below_version", "until"}, those that are set."""
+        rules = sorted([*self._exact.get(name, ()), *self._matching(name)], key=lambda rule: rule.index)
+        told = ({key: rule.definition[key] for key in _LIMITS if rule.definition.get(key)} for rule in rules)
+        return [one for one in told if one][:_LIMITS_TOLD]
 
     def _find_meanings(self, name: str) -> list[Meaning]:
         rules = sorted([*self._exact.get(name, ()), *self._matching(name)], key=lambda rule: rule.index)

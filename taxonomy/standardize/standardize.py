@@ -133,7 +133,7 @@ def _find_reading(
         if meaning.condition is None or meaning.condition(raw.attributes, raw):
             break
     else:
-        violations.append(Violation("event.unknown", "event", shorten(name)))
+        violations.append(Violation("event.unknown", "event", shorten(name), None, _why_not(raw, source.limits_of(name))))
         return None, None
     _, reading, change, refined = meaning
     tag = reading.tag
@@ -145,6 +145,14 @@ def _find_reading(
     if change is not None:
         changes.append(change)
     return reading, refined
+
+
+def _why_not(raw: RawEvent, limits: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the sentence needs where rules have the name and none applies: their limits, and the version that came."""
+    if not limits:
+        return {}
+    version = raw.source_version if any("below_version" in one for one in limits) else None
+    return {"limits": limits} | ({"version": shorten(version)} if version else {})
 
 
 def _mapped_envelope(reading: Reading, raw: RawEvent, violations: list[Violation]) -> tuple[str | None, str | None, Any, dict[str, str]]:

@@ -4,27 +4,30 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from taxonomy.exchange.codegen import LANGUAGES, generate
-from taxonomy.models import Release
-from taxonomy.publish import items_of
+from taxonomy.exchange.command import Say, add_plan, plan_of, say_json
 
-ABOUT = "Write typed code: a function per tag of a release, calling the Segment client of a language."
+ABOUT = gettext_lazy("Write typed code: a function per tag of a release, calling the Segment client of a language.")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("language", choices=sorted(LANGUAGES))
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write to; made where it is not there")
-    parser.add_argument("--release", default="", metavar="VERSION", help="this release; default: the current one")
+    parser.add_argument("code", choices=sorted(LANGUAGES), help=_("the language of the code"))
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help=_("the folder to write to; made where it is not there"))
+    add_plan(parser, draft=False)
 
 
-def run(command: BaseCommand, *, language: str, out: Path, release: str, **_options: Any) -> None:
-    releases = Release.objects.filter(version=release) if release else Release.objects.all()
-    found = releases.order_by("-id").first()
-    if found is None:
-        raise CommandError(f"There is no release {release}." if release else "Nothing was released yet.")
-    for path, text in generate(language, items_of(found), found.version).items():
+def run(say: Say, *, code: str, out: Path, release: str, json: bool, **_options: Any) -> None:
+    items, version = plan_of(release)
+    written = []
+    for path, text in generate(code, items, version).items():
         out.mkdir(parents=True, exist_ok=True)
         (out / path).write_text(text, encoding="utf-8")
-        command.stdout.write(f"{out / path}: release {found.version}")
+        written.append(str(out / path))
+    if json:
+        say_json({"out": str(out), "release": version, "files": written}, say)
+        return
+    for one in written:
+        say(_("%(file)s: release %(version)s") % {"file": one, "version": version})

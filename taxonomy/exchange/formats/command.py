@@ -5,53 +5,53 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
-from staff.models import User
-from taxonomy.exchange.formats import FORMATS, Choices, Exported, unpack
+from taxonomy.exchange.command import TROUBLE, Say, add_plan, add_proposal, colleague, plan_of, refused, say_json, say_proposal, told
+from taxonomy.exchange.formats import FORMATS, Choices, Exported, export_as, part_of, unpack
 from taxonomy.exchange.formats.found import LeftOut
-from taxonomy.exchange.formats.propose import export_plan, look_at, propose_written
-from taxonomy.exchange.formats.words import told
+from taxonomy.exchange.formats.propose import Looked, look_at, propose_written
+from taxonomy.exchange.formats.words import KINDS
+from taxonomy.exchange.formats.words import told as told_left_out
 from taxonomy.exchange.words import STATUSES, trouble_text
-from taxonomy.propose import ElsewhereProposed, NothingChanged
+
+WRITE = gettext_lazy("Write the plan in a format of another tool.")
+READ = gettext_lazy("Propose what files of another tool's format say.")
 
 
-def add_arguments(acts: Any) -> None:
-    """Add `write` and `read` to what argparse's add_subparsers gave."""
-    write = acts.add_parser("write", help="write the current release in another format")
-    _add_format(write, [one.name for one in FORMATS.values() if one.write])
-    write.add_argument("--out", required=True, help="a file, a .zip, or a folder for formats of several files")
-    write.add_argument("--category", default="", metavar="CODE", help="only the tags of this category and those below it")
-    write.add_argument("--draft", action="store_true", help="the draft instead of the current release")
-    read = acts.add_parser("read", help="propose what files of another format say")
-    _add_format(read, list(FORMATS))
-    read.add_argument("paths", nargs="+", metavar="PATH", help="files, zips or folders")
-    read.add_argument("--title", help="of the proposal")
-    read.add_argument("--why", default="", help="of the proposal")
-    read.add_argument("--as", dest="author", metavar="EMAIL", help="whose proposal it is")
-    read.add_argument("--category", default="", metavar="CODE", help="of new tags that the files put into none")
-    read.add_argument("--owner", default="", metavar="DEPARTMENT", help="of new tags that the files give none")
-    read.add_argument("--source", default="", metavar="CODE", help="the source that says it so: names become its mapping rules")
-    read.add_argument("--dry-run", action="store_true", help="say what would be proposed, and store nothing")
+def write_arguments(parser: ArgumentParser) -> None:
+    _add_format(parser, [one.name for one in FORMATS.values() if one.write])
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="PATH", help=_("a file, a .zip, or a folder for formats of several files")
+    )
+    parser.add_argument("--category", default="", metavar="CODE", help=_("only the tags of this category and those below it"))
+    add_plan(parser)
 
 
-def handle(options: dict[str, Any], say: Any) -> None:
-    """Do `write` or `read`, by options["act"]; `say` writes a line."""
-    if options["act"] == "write":
-        _write(options, say)
-    else:
-        _read(options, say)
+def read_arguments(parser: ArgumentParser) -> None:
+    _add_format(parser, list(FORMATS))
+    parser.add_argument("paths", nargs="+", metavar="PATH", help=_("files, zips or folders"))
+    add_proposal(parser, required=False)
+    parser.add_argument("--category", default="", metavar="CODE", help=_("of new tags that the files put into none"))
+    parser.add_argument("--owner", default="", metavar="DEPARTMENT", help=_("of new tags that the files give none"))
+    parser.add_argument("--source", default="", metavar="CODE", help=_("the source that says it so: names become its mapping rules"))
+    parser.add_argument("--dry-run", action="store_true", help=_("say what would be proposed, and store nothing"))
 
 
 def _add_format(parser: ArgumentParser, names: list[str]) -> None:
-    parser.add_argument("--format", required=True, choices=names, help="such as json-schema or segment")
+    parser.add_argument("--format", required=True, choices=names, help=_("such as json-schema or segment"))
 
 
-def _write(options: dict[str, Any], say: Any) -> None:
-    exported = export_plan(options["format"], category=options["category"], draft=options["draft"])
-    out = Path(options["out"])
+def write(say: Say, *, format: str, out: Path, category: str, release: str, draft: bool, json: bool, **_options: Any) -> None:
+    items, version = plan_of(release, draft=draft)
+    exported = export_as(format, part_of(items, category) if category else items, version)
     paths = _save(exported, out)
-    say(f"{len(paths)} files: {out}")
-    _tell(exported.left_out, say)
+    if json:
+        say_json({"out": str(out), "release": version, "files": [str(one) for one in paths], "left_out": _left_out(exported.left_out)}, say)
+        return
+    say(ngettext("%(number)s file: %(out)s", "%(number)s files: %(out)s", len(paths)) % {"number": len(paths), "out": out})
+    _say_left_out(exported.left_out, say)
 
 
 def _save(exported: Exported, out: Path) -> list[Path]:
@@ -67,28 +67,33 @@ def _save(exported: Exported, out: Path) -> list[Path]:
     return [out / name for name in files]
 
 
-def _read(options: dict[str, Any], say: Any) -> None:
-    choices = Choices(options["category"], options["owner"], options["source"])
-    looked = look_at(options["format"], _uploads(options["paths"]), choices)
-    for entry in looked.entries:
-        if entry.status != "unchanged":
-            say(f"{STATUSES[entry.status]}  {entry.kind} {entry.key}")
-            for trouble in entry.troubles:
-                say(f"    {trouble_text(trouble, looked.base)}")
-    _tell(looked.left_out, say)
-    if options["dry_run"]:
-        return
-    author = User.objects.filter(email__iexact=options["author"] or "", is_active=True).first()
-    if author is None or not options["title"]:
-        raise CommandError("Give --title, and --as with the e-mail address of a colleague; or --dry-run.")
+def read(
+    say: Say, *, format: str, paths: list[str], category: str, owner: str, source: str, title: str, why: str, email: str, dry_run: bool,
+    json: bool, **_options: Any,
+) -> None:  # fmt: skip
+    looked = look_at(format, _uploads(paths), Choices(category, owner, source))
+    if not json:
+        _say_looked(looked, say)
+    proposal = None if dry_run else _propose(looked, title=title, why=why, email=email)
+    if json:
+        changes = [
+            {"status": entry.status, "kind": entry.kind, "code": entry.key, "reasons": [trouble_text(one, looked.base) for one in entry.troubles]}
+            for entry in looked.entries
+            if entry.status != "unchanged"
+        ]  # fmt: skip
+        say_json({"changes": changes, "left_out": _left_out(looked.left_out), "proposal": proposal}, say)
+    elif proposal:
+        say_proposal(proposal, say)
+
+
+def _propose(looked: Looked, *, title: str, why: str, email: str) -> dict[str, Any]:
+    if not email or not title:
+        raise CommandError(_("Give --title, and --as with the e-mail address of a colleague; or --dry-run."), returncode=TROUBLE)
+    by = colleague(email)
     try:
-        proposal = propose_written(looked.written, title=options["title"], why=options["why"], by=author)
-    except NothingChanged as error:
-        raise CommandError("Nothing of it differs from the current release.") from error
-    except ElsewhereProposed as error:
-        held = next(iter(error.found.values()))
-        raise CommandError(f"Proposal {held.pk}, {held.title}, holds one of these items already.") from error
-    say(f"Proposal {proposal.pk}: {proposal.items.count()} items. {proposal.get_absolute_url()}")
+        return told(propose_written(looked.written, title=title, why=why, by=by))
+    except Exception as error:
+        raise refused(error) from error
 
 
 def _uploads(paths: list[str]) -> list[tuple[str, bytes]]:
@@ -105,12 +110,26 @@ def _uploads(paths: list[str]) -> list[tuple[str, bytes]]:
         elif path.is_file():
             uploads.append((path.name, path.read_bytes()))
         else:
-            raise CommandError(f"{given}: no such file or folder.")
+            raise CommandError(_("%(path)s: no such file or folder.") % {"path": given}, returncode=TROUBLE)
     return uploads
 
 
-def _tell(left_out: list[LeftOut], say: Any) -> None:
-    """Everything that was not carried over, whole: here nobody has to scroll a page."""
-    for one in told(left_out, shown=len(left_out)):
-        say(f"not carried: {one.what + ': ' if one.what else ''}{one.reason}")
-        say(f"    {', '.join(one.places)}")
+def _say_looked(looked: Looked, say: Say) -> None:
+    for entry in looked.entries:
+        if entry.status != "unchanged":
+            say(f"{STATUSES[entry.status]}  {KINDS[entry.kind]} {entry.key}")
+            for trouble in entry.troubles:
+                say(f"    {trouble_text(trouble, looked.base)}")
+    _say_left_out(looked.left_out, say)
+
+
+def _say_left_out(left_out: list[LeftOut], say: Say) -> None:
+    """Everything that was not carried over, whole, a line for each place: here nobody has to scroll a page."""
+    for one in _left_out(left_out):
+        say(_("not carried over: %(what)s") % {"what": f"{one['what']}: {one['reason']}" if one["what"] else one["reason"]})
+        for place in one["places"]:
+            say(f"    {place}")
+
+
+def _left_out(left_out: list[LeftOut]) -> list[dict[str, Any]]:
+    return [{"what": one.what, "reason": one.reason, "places": one.places} for one in told_left_out(left_out, shown=len(left_out))]

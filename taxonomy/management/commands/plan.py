@@ -1,6 +1,6 @@
-"""The plan as code: manage.py plan export|diff|propose."""
+"""The plan as code: manage.py plan export|diff|propose|codegen|write|read."""
 
-import json as jsonlib
+import os
 import sys
 from argparse import ArgumentParser
 from collections import Counter
@@ -8,79 +8,93 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, override
 
-from staff.models import Department, User
-from taxonomy.admin.proposals import said_of
+from staff.models import Department
 from taxonomy.definition import draft_items
 from taxonomy.diff import diff, title
 from taxonomy.exchange import folder as folders
 from taxonomy.exchange.codegen import command as codegen
+from taxonomy.exchange.command import (
+    DIFFERENT,
+    TROUBLE,
+    Say,
+    add_plan,
+    add_proposal,
+    colleague,
+    language_of,
+    plan_of,
+    refused,
+    say_json,
+    say_proposal,
+    told,
+)  # fmt: skip
 from taxonomy.exchange.formats import command as formats
+from taxonomy.exchange.formats.words import KINDS
 from taxonomy.exchange.take import NotTogether, base_of, compare, propose_entries
-from taxonomy.exchange.words import FILES, trouble_text
-from taxonomy.exchange.written import Entry, Items, read
-from taxonomy.models import Release
+from taxonomy.exchange.words import FILES, STATUSES, trouble_text
+from taxonomy.exchange.written import Entry, Items, Status, read
 from taxonomy.problems import plan_problem
-from taxonomy.publish import items_of, newest
 
 _SIGNS = {"added": "+", "changed": "~", "removed": "-", "wrong": "!"}
-# As diff(1): 0 is the same, 1 is different, 2 is trouble.
-DIFFERENT, TROUBLE = 1, 2
+_COUNTED: tuple[Status, ...] = ("added", "changed", "removed", "unchanged", "wrong")
 
 
 class Command(BaseCommand):
-    help = "The plan as code: write it to a folder of YAML, compare a folder with it, propose what a folder says; typed code."
+    help = "The plan as code: to a folder of YAML and back as a proposal, to and from the formats of others, and as typed code."
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        with override(language_of(os.environ)):
+            return super().create_parser(prog_name, subcommand, **kwargs)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
         for name, (about, arguments, _run) in _ACTIONS.items():
-            action = actions.add_parser(name, help=about, description=about)
+            action = actions.add_parser(name, help=str(about), description=str(about))
             arguments(action)
-            if arguments is not codegen.add_arguments:
-                action.add_argument("--json", action="store_true", help="print the answer as JSON")
-        formats.add_arguments(actions)
+            action.add_argument("--json", action="store_true", help=_("print the answer as JSON"))
+            action.add_argument("--language", choices=["en", "zh-hans"], help=_("of what is said; default: as LANG says"))
 
-    def handle(self, *args: object, action: str, **options: Any) -> None:
-        if action not in _ACTIONS:
-            formats.handle({**options, "act": action}, self.stdout.write)
-            return
-        _about, _arguments, run = _ACTIONS[action]
-        run(self, **options)
+    def handle(self, *args: object, action: str, language: str | None, **options: Any) -> None:
+        with override(language or language_of(os.environ)):
+            _ACTIONS[action][2](self.stdout.write, **options)
 
 
 def _export_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path)
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--release", default="", metavar="VERSION", help="this release; default: the current one")
-    which.add_argument("--draft", action="store_true", help="the draft, with what is not released")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help=_("the folder to write to; made where it is not there"))
+    add_plan(parser)
 
 
-def _export(command: BaseCommand, *, folder: Path, release: str, draft: bool, json: bool, **_options: Any) -> None:
-    items, version = (draft_items(), "") if draft else _released(release)
+def _export(say: Say, *, out: Path, release: str, draft: bool, json: bool, **_options: Any) -> None:
+    items, version = plan_of(release, draft=draft)
     try:
-        changed = folders.export(items, folder, release=version)
+        changed = folders.export(items, out, release=version)
     except folders.NotAPlanFolder as error:
-        raise CommandError(FILES[error.code] % {"path": error.path}, returncode=TROUBLE) from error
+        raise CommandError(str(FILES[error.code]) % {"path": error.path}, returncode=TROUBLE) from error
     if json:
-        command.stdout.write(jsonlib.dumps({"folder": str(folder), "release": version, "items": len(items), "changed": changed}))
-    else:
-        command.stdout.write(f"{folder}: {len(items)} items of {version or 'the draft'}, {len(changed)} files changed.")
+        say_json({"out": str(out), "release": version, "items": len(items), "changed": changed}, say)
+        return
+    of = _("release %(version)s") % {"version": version} if version else _("the draft")
+    values = {"folder": out, "items": len(items), "of": of, "changed": len(changed)}
+    say(_("%(folder)s: %(items)s items of %(of)s, %(changed)s files changed.") % values)
 
 
 def _diff_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--against", choices=["release", "draft"], default="release", help="default: the current release")
+    parser.add_argument("folder", type=Path, help=_("a folder that was exported"))
+    add_plan(parser)
 
 
-def _diff(command: BaseCommand, *, folder: Path, against: str, json: bool, **_options: Any) -> None:
+def _diff(say: Say, *, folder: Path, release: str, draft: bool, json: bool, **_options: Any) -> None:
     """What the folder would change. Ends with 0 where nothing does, 1 where it differs, 2 where something is wrong."""
     found = _read(folder)
-    base = draft_items() if against == "draft" else _released("")[0]
+    base, _version = plan_of(release, draft=draft)
     departments = set(Department.objects.values_list("pk", flat=True))
     entries = read(found.written, base, departments=departments, whole=found.whole, full=True)
     folders.in_order(entries, found.written)
-    _tell(command, found, entries, base, json=json)
+    _tell(say, found, entries, base, json=json)
     if _is_wrong(found, entries):
         sys.exit(TROUBLE)
     if any(entry.status != "unchanged" for entry in entries):
@@ -88,18 +102,16 @@ def _diff(command: BaseCommand, *, folder: Path, against: str, json: bool, **_op
 
 
 def _propose_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--title", required=True, help="what changes, in a few words")
-    parser.add_argument("--why", required=True, help="what is better with it")
-    parser.add_argument("--as", required=True, dest="email", metavar="EMAIL", help="the colleague whose proposal it is")
-    parser.add_argument("--no-add", action="store_true", help="leave out what is new")
-    parser.add_argument("--no-update", action="store_true", help="leave out what differs")
-    parser.add_argument("--remove", action="store_true", help="propose that what is missing in the folder goes")
-    parser.add_argument("--leave-out-wrong", action="store_true", help="propose the rest where something is wrong")
+    parser.add_argument("folder", type=Path, help=_("a folder that was exported"))
+    add_proposal(parser, required=True)
+    parser.add_argument("--no-add", action="store_true", help=_("leave out what is new"))
+    parser.add_argument("--no-update", action="store_true", help=_("leave out what differs"))
+    parser.add_argument("--remove", action="store_true", help=_("propose that what is missing in the folder goes"))
+    parser.add_argument("--leave-out-wrong", action="store_true", help=_("propose the rest where something is wrong"))
 
 
 def _propose(
-    command: BaseCommand,
+    say: Say,
     *,
     folder: Path,
     title: str,
@@ -112,7 +124,7 @@ def _propose(
     json: bool,
     **_options: Any,
 ) -> None:
-    by = _colleague(email)
+    by = colleague(email)
     found = _read(folder)
     draft = draft_items()
     entries = compare(
@@ -124,51 +136,34 @@ def _propose(
         settle=lambda entries: folders.in_order(entries, found.written),
     )
     if _is_wrong(found, entries) and not leave_out_wrong:
-        _tell(command, found, entries, draft_items(), json=json)
-        raise CommandError("Nothing was proposed. Correct what is wrong, or say --leave-out-wrong.", returncode=TROUBLE)
+        _tell(say, found, entries, draft_items(), json=json)
+        raise CommandError(_("Nothing was proposed. Correct what is wrong, or say --leave-out-wrong."), returncode=TROUBLE)
     try:
         made = propose_entries(entries, title=title, why=why, by=by, add=not no_add, update=not no_update, remove=remove)
     except NotTogether as error:
         problems = [plan_problem(problem, error.names) for problem in error.problems]
-        raise CommandError("\n".join(["What was chosen does not hold together.", *problems]), returncode=TROUBLE) from error
+        raise CommandError("\n".join([_("What was chosen does not hold together."), *problems]), returncode=TROUBLE) from error
     except Exception as error:
-        if (said := said_of(error)) is None:
-            raise
-        raise CommandError(said, returncode=TROUBLE) from error
-    _tell(command, found, entries, draft_items(), json=json, proposal={"id": made.pk, "url": made.get_absolute_url(), "title": made.title})
+        raise refused(error) from error
+    _tell(say, found, entries, draft_items(), json=json, proposal=told(made))
 
 
 # name: (what it does, its arguments, what runs)
-_ACTIONS: dict[str, tuple[str, Callable[[ArgumentParser], None], Callable[..., None]]] = {
-    "export": ("Write the plan to a folder of YAML files.", _export_arguments, _export),
-    "diff": ("Show what a folder would change.", _diff_arguments, _diff),
-    "propose": ("Make a proposal of what a folder changes.", _propose_arguments, _propose),
+_ACTIONS: dict[str, tuple[Promise | str, Callable[[ArgumentParser], None], Callable[..., None]]] = {
+    "export": (gettext_lazy("Write the plan to a folder of YAML files."), _export_arguments, _export),
+    "diff": (gettext_lazy("Show what a folder would change."), _diff_arguments, _diff),
+    "propose": (gettext_lazy("Make a proposal of what a folder changes."), _propose_arguments, _propose),
     "codegen": (codegen.ABOUT, codegen.add_arguments, codegen.run),
+    "write": (formats.WRITE, formats.write_arguments, formats.write),
+    "read": (formats.READ, formats.read_arguments, formats.read),
 }
-
-
-def _released(version: str) -> tuple[Items, str]:
-    release = Release.objects.filter(version=version).first() if version else newest()
-    if release is None:
-        known = ", ".join(Release.objects.values_list("version", flat=True)[:10])
-        raise CommandError(f"There is no release {version}. The newest: {known}." if known else "Nothing was released yet. Say --draft.", returncode=TROUBLE)  # fmt: skip
-    return items_of(release), release.version
-
-
-def _colleague(email: str) -> User:
-    by = User.objects.filter(email__iexact=email, is_active=True).first()
-    if by is None:
-        raise CommandError(f"There is no colleague {email}.", returncode=TROUBLE)
-    if not by.has_perm("taxonomy.add_proposal"):
-        raise CommandError(f"{email} may not propose. An administrator can give the right to a role.", returncode=TROUBLE)
-    return by
 
 
 def _read(folder: Path) -> folders.Folder:
     try:
         return folders.read_folder(folder)
     except folders.NotAPlanFolder as error:
-        raise CommandError(FILES[error.code] % {"path": error.path}, returncode=TROUBLE) from error
+        raise CommandError(str(FILES[error.code]) % {"path": error.path}, returncode=TROUBLE) from error
 
 
 def _is_wrong(found: folders.Folder, entries: list[Entry]) -> bool:
@@ -176,7 +171,7 @@ def _is_wrong(found: folders.Folder, entries: list[Entry]) -> bool:
 
 
 def _tell(
-    command: BaseCommand, found: folders.Folder, entries: list[Entry], base: Items, *, json: bool, proposal: dict[str, Any] | None = None
+    say: Say, found: folders.Folder, entries: list[Entry], base: Items, *, json: bool, proposal: dict[str, Any] | None = None
 ) -> None:
     """What the folder changes, item by item with file and line, and how many of each."""
     names = base | {entry.item: entry.after for entry in entries if entry.after is not None}
@@ -184,17 +179,17 @@ def _tell(
     mistakes = [{"file": one.file, "line": one.line, "text": str(FILES[one.code]) % one.values} for one in found.mistakes]
     changes = [_told(found, entry, names) for entry in entries if entry.status != "unchanged"]
     if json:
-        command.stdout.write(jsonlib.dumps({"counts": counts, "mistakes": mistakes, "changes": changes, "proposal": proposal}))
+        say_json({"counts": counts, "mistakes": mistakes, "changes": changes, "proposal": proposal}, say)
         return
     for one in mistakes:
-        command.stdout.write(f"! {one['file']}:{one['line']}: {one['text']}")
+        say(f"! {one['file']}:{one['line']}: {one['text']}")
     for change in changes:
-        command.stdout.write(f"{_SIGNS[change['status']]} {change['kind']} {change['title']}")
+        say(f"{_SIGNS[change['status']]} {KINDS[change['kind']]} {change['title']}")
         for text in (*change["lines"], *change["reasons"]):
-            command.stdout.write(f"    {text}")
-    command.stdout.write(", ".join(f"{counts[status]} {status}" for status in ("added", "changed", "removed", "unchanged", "wrong")))
+            say(f"    {text}")
+    say(_(", ").join(f"{counts[status]} {STATUSES[status]}" for status in _COUNTED))
     if proposal:
-        command.stdout.write(f"Proposal {proposal['id']}: {proposal['title']}, {proposal['url']}")
+        say_proposal(proposal, say)
 
 
 def _told(found: folders.Folder, entry: Entry, names: Items) -> dict[str, Any]:
@@ -204,7 +199,7 @@ def _told(found: folders.Folder, entry: Entry, names: Items) -> dict[str, Any]:
         "status": entry.status,
         "kind": entry.kind,
         "item": entry.item,
-        "title": title(entry.after or entry.before or {"kind": "rule", "name": entry.key}),
+        "title": title(entry.after or entry.before or {"kind": "rule", "name": entry.key}, names),
         "file": place.of("") if place else "",
         "lines": [f"{line.field}: {line.before or '-'} → {line.after or '-'}" for line in lines],
         "reasons": [f"{place.of(one.field)}: {trouble_text(one, names)}" if place else trouble_text(one, names) for one in entry.troubles]

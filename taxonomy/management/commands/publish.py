@@ -36,7 +36,7 @@ class Command(BaseCommand):
         except NotPublishable as error:
             names = items_of(newest()) | draft_items()
             lines = [plan_problem(problem, names) for problem in error.problems]
-            lines += [f"{title(names[finding.item])}: {finding_text(finding, names)}" for finding in error.findings]
+            lines += [f"{title(names[finding.item], names)}: {finding_text(finding, names)}" for finding in error.findings]
             raise CommandError("Nothing was published:\n" + "\n".join(lines)) from error
         else:
             self.stdout.write(f"Published {release.version}: {len(release.changed_items)} items.")
