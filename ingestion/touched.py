@@ -17,8 +17,8 @@ def selection(take_back: TakeBack) -> tuple[str, dict[str, Any]]:
 
     The time received is always among the conditions: it has an index, which the batch has not.
     """
-    where, values = ["event.source_id = %(source)s", "event.received_at < %(received_until)s"], {"source": take_back.source_id}
-    values["received_until"] = take_back.received_until
+    where = ["event.source_id = %(source)s", "event.received_at < %(received_until)s"]
+    values: dict[str, Any] = {"source": take_back.source_id, "received_until": take_back.received_until}
     if take_back.batch_id:
         sent = Tally.objects.filter(batch_id=take_back.batch_id).aggregate(first=Min("received_at"), last=Max("received_at"))
         where += ["event.batch_id = %(batch)s", "event.received_at BETWEEN %(first)s AND %(last)s"]

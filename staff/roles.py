@@ -24,7 +24,8 @@ EDIT_STANDARD = (
 )
 OWN_TOKENS = _each("staff", "view add change", "readtoken")
 READ_CUSTOMERS = _each("profiles", "view", "customer subject event")
-READ_INCOMING = _each("ingestion", "view", "quarantinereason importrun failedrequest writekey") | _each("profiles", "view", "batch")
+READ_INCOMING = _each("ingestion", "view", "quarantinereason importrun failedrequest takeback writekey") | {"profiles.view_batch"}
+TAKE_BACK = {"ingestion.take_back"}
 IMPORT = _each("ingestion", "view add change", "importrun")
 OUTGOING = _each("ingestion", "view add change delete", "subscriber") | _each("ingestion", "view", "dispatch")
 SEE_DEPARTMENTS = {"staff.view_department"}
@@ -41,6 +42,7 @@ ROLES: dict[str, set[str]] = {
     | _each("taxonomy", "delete", _ITEMS)
     | READ_CUSTOMERS
     | READ_INCOMING
+    | TAKE_BACK
     | IMPORT
     | OUTGOING,
     "product_manager": READ_STANDARD | SIGN | READ_INCOMING,
@@ -54,6 +56,7 @@ ROLES: dict[str, set[str]] = {
     | _each("taxonomy", "add change delete", "reviewpolicy")
     | _each("taxonomy", "view add change delete", "grant")
     | READ_INCOMING
+    | TAKE_BACK
     | _each("ingestion", "add change", "writekey")
     | _each("staff", "view add change", "user department"),
 }  # fmt: skip

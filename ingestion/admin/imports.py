@@ -22,7 +22,7 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, 
 from ingestion.doors.files import UnreadableFile
 from ingestion.imports import failed_rows, is_idle, outcome, take_file
 from ingestion.jobs import import_file
-from ingestion.models import ImportRun
+from ingestion.models import ImportRun, TakeBack
 from ingestion.words import file_problem
 from staff.access import log_access
 from staff.masking import may_see_personal
@@ -105,6 +105,8 @@ class ImportRunAdmin(ModelAdmin):
             **self.admin_site.each_context(request),
             "title": run.file_name,
             "opts": self.opts,
+            "may_take_back": _may_take_back(request, run),
+            "acts": TakeBack.objects.done().filter(batch_id=run.pk).select_related("decided_by"),
             "may_go_on": self.has_add_permission(request) and _may_go_on(run),
             **_shown(run),
         }
@@ -151,6 +153,11 @@ def _take(cleaned: dict[str, Any], request: HttpRequest) -> ImportRun:
 def _may_go_on(run: ImportRun) -> bool:
     """A run that failed, or that began and nobody is at work on: its worker was killed for good, or its job ended."""
     return run.status == ImportRun.Status.FAILED or (run.status == ImportRun.Status.RUNNING and is_idle(run))
+
+
+def _may_take_back(request: HttpRequest, run: ImportRun) -> bool:
+    may = request.user.has_perms(["ingestion.take_back", "ingestion.view_takeback"])
+    return may and not run.dry_run and run.status in (ImportRun.Status.FINISHED, ImportRun.Status.FAILED)
 
 
 def _shown(run: ImportRun) -> dict[str, Any]:

@@ -52,7 +52,9 @@ class Event(models.Model):
     name = models.TextField(_("event name as sent"), null=True)
     received_at = models.DateTimeField(_("received"))
     standing = models.SmallIntegerField(_("standing"), choices=Standing)
-    take_back_id = models.BigIntegerField(null=True, help_text="The act that took it back; null again when another sending took its key over")
+    take_back_id = models.BigIntegerField(
+        null=True, help_text="The act that took it back; null again when another sending took its key over"
+    )
     corrected_by_id = models.BigIntegerField(null=True, help_text="The event that corrected it while it was held")
     # the reading; null while held
     occurred_at = models.DateTimeField(_("occurred"), null=True)

@@ -1,6 +1,6 @@
-// Refresh the progress of an import every second until it is done.
+// Refresh the progress of what runs in the background every second until it is done.
 (() => {
-  const box = document.getElementById("import");
+  const box = document.querySelector("[data-progress]");
   if (!box || "done" in box.dataset) return;
   const refresh = async () => {
     try {
