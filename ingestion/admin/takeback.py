@@ -104,7 +104,9 @@ class TakeBackAdmin(ModelAdmin):
     def chosen(self, one: TakeBack) -> str:
         if one.batch_id:
             return str(one.run or _("one delivery"))
-        return str(_("%(source)s by time, key or tag") % {"source": one.source.label})
+        by = [_("key")] * bool(one.key_id) + [_("tag")] * bool(one.tag_id)
+        by += [_("time received")] * bool(one.received_since) + [_("time occurred")] * bool(one.occurred_since or one.occurred_until)
+        return " · ".join(map(str, by)) or str(_("time received"))
 
     @display(
         description=_("state"),
