@@ -372,3 +372,19 @@ def test_it_takes_a_reason_and_the_right_moment(steward):
         decide(act, reason="  ", by=steward, now=NOW)
     assert error.value.code == "reason"
     assert Event.objects.get().standing == Event.Standing.COUNTED
+
+
+@pytest.mark.parametrize("minute", [1, 5])
+def test_a_process_that_remembers_a_tie_writes_it_again_after_it_was_taken_back(steward, minute):
+    """The tie is gone, or stands only from minute 3 on, unknown to the process that wrote it before."""
+    sent, never = World(), World()
+    pair = (1, {"user_id": "x"})
+    mistake = sent.send([sent.event("wrong", (*pair, 0, "product_view"))])
+    if minute == 1:
+        for world in (sent, never):
+            world.send([world.event("later", (*pair, 3, "product_view"))], 1)
+    taken_back(mistake, steward)
+    for world in (sent, never):
+        world.send([world.event("right", (*pair, minute, "product_view"))])
+    assert sent.shows() == never.shows()
+    assert [at for _weaker, _stronger, at in sent.shows()["ties"]] == [NOW - timedelta(days=1) + timedelta(minutes=minute)]
