@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ingestion.held import held_groups
-from ingestion.models import ImportRun, WriteKey
+from ingestion.models import ImportRun, Withdrawal, WriteKey
 from profiles.charts import StackedBars, stacked_bars
 from profiles.models import Tally
 from staff.masking import shown_to
@@ -66,6 +66,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             ),
             "verdicts": _verdicts(tallies),
             "changed": sum(row["changed"] for row in tallies),
+            "withdrawn": _withdrawn_since(today - timedelta(days=DAYS - 1)),
         }
     else:
         context["steps"] = _first_steps(user, context["release"])
@@ -86,6 +87,12 @@ def _tallies_since(first_day: date) -> list[Any]:
         .values("day", "source_id")
         .annotate(**{name: Sum(name) for name in (*VERDICTS, "changed")})
     )
+
+
+def _withdrawn_since(first_day: date) -> int:
+    """Of the events received since then: those that are taken back now. The verdicts beside it are the first ones, and stay."""
+    found = Withdrawal.objects.filter(day__gte=first_day).aggregate(counted=Sum("counted"), held=Sum("held"))
+    return (found["counted"] or 0) + (found["held"] or 0)
 
 
 def _chart(tallies: list[dict[str, Any]], today: date, sources: QuerySet[Source], *, unnamed: str) -> StackedBars:

@@ -19,6 +19,7 @@ WORDS: dict[str, tuple[Text, Text, Text, Text]] = {
     "request.not_gzip": (_("Broken gzip"), _("The body is said to be gzip and is not, or is cut off (400)."), _("A whole gzip stream."), _("Send it again.")),
     "request.length": (_("Length missing"), _("The request came in pieces, without the length of its body (411)."), _("Content-Length"), _("Send the body whole.")),
     "request.dry_run": (_("Dry run or not"), _("dry_run is neither true nor false (400)."), "dry_run=true", _("Correct it, then send again; nothing was stored.")),
+    "receipt.unknown": (_("No such event"), _("The key's source has no event of this id (404)."), _("A message id that was answered, or an event_id of the answer."), _("Check the id. What is refused, or sent with a test key or dry_run, is not kept.")),
     "segment.batch": (_("No list of messages"), _("“batch” is missing, or is not a list (400)."), _("A list of Segment messages."), _("Send one message to /v1/track and the like, or many as {\"batch\": […]} to /v1/batch.")),
     "segment.too_many": (_("Too many messages"), _("The request holds more than 2,500 messages (400)."), _("At most 2,500."), _("Send the rest in another request.")),
     "segment.too_large": (_("Batch too large"), _("The request is larger than 500 KB unpacked, or its context repeated in each message comes to more than 5 MB (400)."), _("At most 500 KB."), _("Send fewer messages at once.")),

@@ -130,18 +130,17 @@ def _take_stretch(take_back_id: int) -> bool:
         after = max(take_back.done_until, first - 1)
         if after >= last:
             return False
-        events, values = selection(take_back)
+        meant, values = selection(take_back)
         until = min(after + EVENTS_AT_ONCE, last)
         cursor.execute(
             f"""
-            SELECT event.id FROM {events} AND event.standing IN {STANDINGS} AND event.id > %(after)s AND event.id <= %(until)s
-            ORDER BY event.id FOR UPDATE OF event
+            UPDATE profiles_event AS event SET standing = 3, take_back_id = %(act)s
+            WHERE {meant} AND event.standing IN {STANDINGS} AND event.id > %(after)s AND event.id <= %(until)s RETURNING event.id
             """,
-            {**values, "after": after, "until": until},
+            {**values, "act": take_back_id, "after": after, "until": until},
         )
         if ids := [event_id for (event_id,) in cursor.fetchall()]:
             counts = _count(cursor, take_back, ids)
-            cursor.execute("UPDATE profiles_event SET standing = 3, take_back_id = %s WHERE id = ANY(%s)", [take_back_id, ids])
             cursor.execute("UPDATE ingestion_quarantinereason SET open = false WHERE open AND event_id = ANY(%s)", [ids])
             _settle_corrections(cursor, ids)
             queue_untied(cursor, ids)
@@ -188,12 +187,12 @@ def _put_stretch(take_back_id: int) -> bool:
 
 
 def _count(cursor: CursorWrapper, take_back: TakeBack, ids: list[int], *, sign: int = 1) -> tuple[int, int]:
-    """Write these events, as they stand, into the ledger: (counted, held). A corrected one is among the held: that was its verdict."""
+    """Write these events into the ledger by their first verdict: (counted, held). A held event has no attributes."""
     cursor.execute(
         """
         WITH stretch AS (
             SELECT source_id, (received_at AT TIME ZONE %(zone)s)::date AS day,
-                count(*) FILTER (WHERE standing = 1) AS counted, count(*) FILTER (WHERE standing <> 1) AS held
+                count(*) FILTER (WHERE attributes IS NOT NULL) AS counted, count(*) FILTER (WHERE attributes IS NULL) AS held
             FROM profiles_event WHERE id = ANY(%(ids)s) GROUP BY 1, 2
         ), written AS (
             INSERT INTO ingestion_withdrawal (take_back_id, source_id, day, counted, held, at)

@@ -13,12 +13,12 @@ STANDINGS = "(1, 2, 4)"
 
 
 def selection(take_back: TakeBack) -> tuple[str, dict[str, Any]]:
-    """The events meant, as the end of a statement from FROM on, and its values. They are called `event`.
+    """Which events are meant: conditions on `event`, and their values.
 
     The time received is always among the conditions: it has an index, which the batch has not.
     """
-    where, values = ["event.source_id = %(source)s", "event.received_at < %(received_until)s"], {"source": take_back.source_id}
-    values["received_until"] = take_back.received_until
+    where = ["event.source_id = %(source)s", "event.received_at < %(received_until)s"]
+    values: dict[str, Any] = {"source": take_back.source_id, "received_until": take_back.received_until}
     if take_back.batch_id:
         sent = Tally.objects.filter(batch_id=take_back.batch_id).aggregate(first=Min("received_at"), last=Max("received_at"))
         where += ["event.batch_id = %(batch)s", "event.received_at BETWEEN %(first)s AND %(last)s"]
@@ -37,7 +37,7 @@ def selection(take_back: TakeBack) -> tuple[str, dict[str, Any]]:
         if getattr(take_back, name) is not None:
             where.append(condition)
             values[name] = getattr(take_back, name)
-    return f"profiles_event AS event WHERE {' AND '.join(where)}", values
+    return " AND ".join(where), values
 
 
 def touched(take_back: TakeBack) -> dict[str, Any]:
@@ -46,7 +46,8 @@ def touched(take_back: TakeBack) -> dict[str, Any]:
     {"counted", "held", "corrected", "customers": numbers; "tags": [[tag's uuid or null, counted, held]], most first;
     "money": [[currency, purchases less refunds, as text]]; "first_at", "last_at": when they occurred; "first_id", "last_id"}
     """
-    events, values = selection(take_back)
+    meant, values = selection(take_back)
+    events = f"profiles_event AS event WHERE {meant}"
     found: dict[str, Any] = {"counted": 0, "held": 0, "corrected": 0, "tags": []}
     with connection.cursor() as cursor:
         cursor.execute(

@@ -3,10 +3,12 @@ from django.urls import path, re_path
 from ingestion.doors import segment
 from ingestion.doors.api import EventsView
 from ingestion.doors.plan import DiffView, PlanView, ReleasesView, ReleaseView, TagView
+from ingestion.doors.receipts import ReceiptView
 from ingestion.trial_page import trial
 
 urlpatterns = [
     path("api/v1/events", EventsView.as_view(), name="events"),
+    path("api/v1/receipts/<path:message_id>", ReceiptView.as_view(), name="receipt"),
     path("api/v1/plan", PlanView.as_view(), name="plan"),
     path("api/v1/plan/tags/<str:code>", TagView.as_view(), name="plan_tag"),
     path("api/v1/releases", ReleasesView.as_view(), name="releases"),

@@ -45,16 +45,18 @@ def tie_anew() -> int:
 def _tie_anew_once() -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         lock_links(cursor)
+        # An array: as a subquery it was run again for every row of the queue.
         cursor.execute(
             """
-            DELETE FROM profiles_untied WHERE id IN (SELECT id FROM profiles_untied ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
-            RETURNING subject_id
+            DELETE FROM profiles_untied WHERE subject_id = ANY(ARRAY(
+                SELECT DISTINCT subject_id FROM profiles_untied ORDER BY subject_id LIMIT %s
+            )) RETURNING subject_id
             """,
             [_SUBJECTS_AT_ONCE],
         )
-        waiting = [subject_id for (subject_id,) in cursor.fetchall()]
+        waiting = {subject_id for (subject_id,) in cursor.fetchall()}
         if waiting:
-            relink(_write_ties(cursor, sorted(set(waiting))))
+            relink(_write_ties(cursor, sorted(waiting)))
     return len(waiting)
 
 

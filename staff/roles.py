@@ -24,7 +24,10 @@ EDIT_STANDARD = (
 )
 OWN_TOKENS = _each("staff", "view add change", "readtoken")
 READ_CUSTOMERS = _each("profiles", "view", "customer subject event")
-READ_INCOMING = _each("ingestion", "view", "quarantinereason replay importrun failedrequest writekey") | _each("profiles", "view", "batch")
+READ_INCOMING = _each("ingestion", "view", "quarantinereason replay importrun failedrequest takeback writekey") | _each(
+    "profiles", "view", "batch"
+)
+TAKE_BACK = {"ingestion.take_back"}
 IMPORT = _each("ingestion", "view add change", "importrun")
 # held events: read again, put right, let go of
 MEND = _each("ingestion", "view add", "replay")
@@ -43,6 +46,7 @@ ROLES: dict[str, set[str]] = {
     | _each("taxonomy", "delete", _ITEMS)
     | READ_CUSTOMERS
     | READ_INCOMING
+    | TAKE_BACK
     | IMPORT
     | MEND
     | OUTGOING,
@@ -57,6 +61,7 @@ ROLES: dict[str, set[str]] = {
     | _each("taxonomy", "add change delete", "reviewpolicy")
     | _each("taxonomy", "view add change delete", "grant")
     | READ_INCOMING
+    | TAKE_BACK
     | _each("ingestion", "add change", "writekey")
     | _each("staff", "view add change", "user department"),
 }  # fmt: skip

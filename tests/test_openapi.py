@@ -27,7 +27,7 @@ PHONE = "+8613800138000"
 @pytest.fixture
 def customer(client, write_key):
     """Somebody who did something."""
-    sent = {"event": "login", "phone": PHONE, "occurred_at": "2026-03-01T10:00:00Z"}
+    sent = {"id": "m 1/2", "event": "login", "phone": PHONE, "occurred_at": "2026-03-01T10:00:00Z"}
     answer = client.post("/api/v1/events", sent, content_type="application/json", headers={"Authorization": f"Bearer {write_key[0]}"})
     assert answer.json()["accepted"] == 1, answer.json()
     found = find_customer(PHONE, "")
@@ -81,6 +81,7 @@ def test_no_request_of_the_description_ends_in_a_5xx(standard, write_key, custom
         "read_timeline": {"path": {"public_id": str(customer.public_id)}, "query": {}},
         "lookup_customer": {"body": {"phone": PHONE, "region": "CN"}},
         "send_events": {"query": {}, "body": {"event": "login", "phone": PHONE}},
+        "read_receipt": {"path": {"message_id": "m 1/2"}},
         "read_tag": {"path": {"code": "login"}},
         "read_release": {"path": {"version": standard.version}},
         "list_releases": {"query": {}},

@@ -31,7 +31,7 @@ def make_world() -> dict[str, Any]:
     """One of everything: an event accepted, one held, an import, a proposal, a release and what administers them."""
 
     from ingestion.jobs import import_file
-    from ingestion.models import Discovered, Dispatch, FailedRequest, ImportRun, QuarantineReason, Subscriber
+    from ingestion.models import Discovered, Dispatch, FailedRequest, ImportRun, QuarantineReason, Replay, Subscriber, TakeBack
     from ingestion.pipeline import Incoming, receive
     from profiles.models import Customer, Event
     from taxonomy.current import current
@@ -81,7 +81,7 @@ def make_world() -> dict[str, Any]:
     common = {
         "public_id": Customer.objects.get().public_id, "event_id": accepted.public_id, "proposal_id": proposal.pk, "item": tag.pk,
         "reason_id": QuarantineReason.objects.first().pk, "run_id": run.pk, "uidb64": "MQ", "token": "x-y", "content_type_id": "1",
-        "object_id": "1", "revision_id": 1,
+        "object_id": "1", "revision_id": 1, "batch_id": accepted.batch_id, "message_id": accepted.public_id,
     }  # fmt: skip
     # the table says what is seen of a name; the rollup that finds names is tested elsewhere
     now = timezone.now()
@@ -94,6 +94,9 @@ def make_world() -> dict[str, Any]:
     special["admin:source_health", "item_id"] = source.pk
     subscriber = Subscriber.objects.create(name="s", url="https://example.com/hook", events=["release"])
     Dispatch.objects.create(subscriber=subscriber, event="release", body="{}")
+    take_back = TakeBack.objects.create(source=source, batch_id=accepted.batch_id, received_until=now, looked_by=writer, state="ready")
+    replay = Replay.objects.create(source=source, last_event_id=held.pk, status="finished", in_all=1)
+    common |= {"take_back_id": take_back.pk, "replay_id": replay.pk}
     assert Release.objects.exists()
     return {"secret": secret, "samples": Samples(special, common), "tag": tag, "source": source}
 

@@ -23,7 +23,7 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, 
 from ingestion.doors.files import BOM, UnreadableFile
 from ingestion.imports import STANDINGS, failed_rows, outcome, outcomes, standing_of, take_file
 from ingestion.jobs import import_file
-from ingestion.models import ImportRun
+from ingestion.models import ImportRun, TakeBack
 from ingestion.sample import sample_of
 from ingestion.words import file_problem
 from staff.access import log_access
@@ -154,6 +154,8 @@ class ImportRunAdmin(ModelAdmin):
             **self.admin_site.each_context(request),
             "title": run.file_name,
             "opts": self.opts,
+            "may_take_back": _may_take_back(request, run),
+            "acts": TakeBack.objects.done().filter(batch_id=run.pk).select_related("decided_by"),
             "may_go_on": self.has_add_permission(request) and shown["standing"] in ("stopped", "failed"),
             **shown,
         }
@@ -236,6 +238,11 @@ def _take(cleaned: dict[str, Any], request: HttpRequest) -> ImportRun:
 
 def _count(run: Any, verdict: str) -> str:
     return intcomma(run.outcome.counts[verdict])
+
+
+def _may_take_back(request: HttpRequest, run: ImportRun) -> bool:
+    may = request.user.has_perms(["ingestion.take_back", "ingestion.view_takeback"])
+    return may and not run.dry_run and run.status in (ImportRun.Status.FINISHED, ImportRun.Status.FAILED)
 
 
 def _shown(run: ImportRun) -> dict[str, Any]:

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
             name='Untied',
             fields=[
                 ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('subject_id', models.BigIntegerField()),
+                ('subject_id', models.BigIntegerField(db_index=True)),
             ],
             options={
                 'default_permissions': (),

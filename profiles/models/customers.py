@@ -63,7 +63,7 @@ class Untied(models.Model):
     """
 
     id = models.BigAutoField(primary_key=True)
-    subject_id = models.BigIntegerField()
+    subject_id = models.BigIntegerField(db_index=True)
 
     class Meta:
         default_permissions = ()

@@ -91,7 +91,12 @@ def deleted_lately(request: HttpRequest, released: Items, draft: Items) -> list[
         last.setdefault(str(one.item), one)
     readable = On(rights_in(request), released | draft | {item: one.definition or {} for item, one in last.items()})
     return [
-        {"title": title(one.definition or {}, released | draft), "label": MODELS[one.kind]._meta.verbose_name, "last": one, "history": address}
+        {
+            "title": title(one.definition or {}, released | draft),
+            "label": MODELS[one.kind]._meta.verbose_name,
+            "last": one,
+            "history": address,
+        }
         for item, one in last.items()
         if readable.may(May.READ, item) and (address := _history(request, one.kind, item))
     ]

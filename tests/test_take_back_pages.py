@@ -1,0 +1,210 @@
+"""The pages of taking back: chosen, looked at, decided with a reason, watched, put back; by whom it is allowed and whom it concerns."""
+
+import json
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import Group
+from django.urls import reverse
+from django.utils import timezone
+
+from ingestion.models import ImportRun, TakeBack, WriteKey
+from ingestion.pipeline import Incoming, receive
+from ingestion.takeback import work_on
+from profiles.models import Event
+from staff.models import User
+from taxonomy.current import current
+from taxonomy.models import Grant, Source, Tag
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def log_in_as(client, standard):
+    def log_in(role):
+        person = User.objects.create_user(f"{role}@example.com", language="en", department_id="marketing")
+        person.groups.add(Group.objects.get(name=role))
+        client.force_login(person)
+        return person
+
+    return log_in
+
+
+@pytest.fixture
+def batch(standard):
+    """The delivery of a look and of something unknown."""
+    events = [
+        {"id": "a", "event": "product_view", "phone": "+8613800138000", "attributes": {"product_id": "p"}},
+        {"id": "b", "event": "nonsense", "phone": "+8613800138000"},
+    ]
+    made = [Incoming(json.dumps(one).encode()) for one in events]
+    at = timezone.now() - timedelta(hours=1)
+    return receive(made, source_code="website", door="api", received_at=at, current=current()).batch_id
+
+
+def standings() -> list[int]:
+    return sorted(Event.objects.values_list("standing", flat=True))
+
+
+def of_batch(client, batch_id):
+    return client.post(reverse("admin:take_back_batch", args=[batch_id]))
+
+
+def worked_on() -> TakeBack:
+    """The newest act, after its job."""
+    work_on(TakeBack.objects.latest("pk").pk)
+    return TakeBack.objects.latest("pk")
+
+
+def test_from_the_choice_to_putting_back(client, log_in_as, batch):
+    steward = log_in_as("data_steward")
+    answer = client.post(
+        reverse("admin:ingestion_takeback_add"), {"source": Source.objects.get(code="website").pk, "received_since": "2020-01-01T00:00"}
+    )
+    one = TakeBack.objects.get()
+    assert answer.headers["Location"] == one.get_absolute_url()
+    page = client.get(one.get_absolute_url())
+    assert not page.context["done"] and 'name="reason"' not in page.content.decode()
+
+    one = worked_on()
+    page = client.get(one.get_absolute_url())
+    assert page.context["done"] and (
+        page.context["touches"]["counted"],
+        page.context["touches"]["held"],
+        page.context["touches"]["customers"],
+    ) == (1, 1, 1)
+    assert Tag.objects.get(code="product_view") in [tag for tag, *_ in page.context["tags"]]
+    assert standings() == [1, 2]
+    client.post(one.get_absolute_url(), {"act": "take", "reason": " "})
+    assert TakeBack.objects.get().state == "ready"
+
+    client.post(one.get_absolute_url(), {"act": "take", "reason": "a test that went live"})
+    assert TakeBack.objects.get().state == "taking" and standings() == [1, 2]
+    one = worked_on()
+    assert (one.state, one.reason, one.decided_by, standings()) == ("taken", "a test that went live", steward, [3, 3])
+    progress = client.get(reverse("admin:ingestion_takeback_progress", args=[one.pk])).json()
+    assert progress["done"] and "Taken back" in progress["html"]
+    listed = client.get(reverse("admin:ingestion_takeback_changelist")).content.decode()
+    assert "a test that went live" in listed
+    dashboard = client.get(reverse("admin:index"))
+    assert dashboard.context["withdrawn"] == 2 and sum(verdict.count for verdict in dashboard.context["verdicts"]) == 2
+
+    client.post(one.get_absolute_url(), {"act": "put", "reason": "it was no test"})
+    one = worked_on()
+    assert (one.state, one.put_by, standings()) == ("put", steward, [1, 2])
+    assert client.get(reverse("admin:index")).context["withdrawn"] == 0
+    assert "it was no test" in client.get(one.get_absolute_url()).content.decode()
+
+
+def test_each_step_is_taken_once(client, log_in_as, batch):
+    log_in_as("data_steward")
+    of_batch(client, batch)
+    one = worked_on()
+    for act in ("put", "nonsense", ""):
+        client.post(one.get_absolute_url(), {"act": act, "reason": "why"})
+        assert TakeBack.objects.get().state == "ready"
+    for _twice in range(2):
+        client.post(one.get_absolute_url(), {"act": "take", "reason": "why"})
+    work_on(one.pk)
+    work_on(one.pk)
+    assert TakeBack.objects.get().taken == 2
+
+
+def test_what_was_only_looked_at_is_not_listed(client, log_in_as, batch):
+    log_in_as("data_steward")
+    of_batch(client, batch)
+    assert client.get(reverse("admin:ingestion_takeback_changelist")).context["cl"].result_count == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({}, "__all__"),
+        ({"received_since": "2026-03-02T00:00", "received_until": "2026-03-01T00:00"}, "received_until"),
+        ({"occurred_since": "soon"}, "occurred_since"),
+        ({"source": ""}, "source"),
+        ({"tag": uuid4()}, "tag"),
+    ],
+)
+def test_a_choice_that_means_nothing_is_said_to(client, log_in_as, asked, field):
+    log_in_as("data_steward")
+    answer = client.post(reverse("admin:ingestion_takeback_add"), {"source": Source.objects.get(code="website").pk, **asked})
+    assert field in answer.context["form"].errors and not TakeBack.objects.exists()
+
+
+def test_a_key_of_another_source_is_said_to_be_one(client, log_in_as, write_key):
+    log_in_as("data_steward")
+    other = Source.objects.exclude(code="website").first()
+    answer = client.post(reverse("admin:ingestion_takeback_add"), {"source": other.pk, "key": write_key[1].pk})
+    assert "key" in answer.context["form"].errors
+    assert (
+        client.post(reverse("admin:ingestion_takeback_add"), {"source": write_key[1].source_id, "key": write_key[1].pk}).status_code == 302
+    )
+    assert TakeBack.objects.get().key == WriteKey.objects.get()
+
+
+@pytest.mark.parametrize("role", ["marketer", "engineer", "compliance_officer"])
+def test_only_stewards_and_administrators_take_back(client, log_in_as, batch, role):
+    log_in_as("data_steward")
+    of_batch(client, batch)
+    one = worked_on()
+    log_in_as(role)
+    assert of_batch(client, batch).status_code == 403
+    assert client.get(reverse("admin:ingestion_takeback_add")).status_code == 403
+    assert client.post(one.get_absolute_url(), {"act": "take", "reason": "why"}).status_code == 403
+    assert TakeBack.objects.get().state == "ready"
+    seen = client.get(one.get_absolute_url())
+    assert seen.status_code == (403 if role == "compliance_officer" else 200)
+    assert 'name="reason"' not in seen.content.decode()
+
+
+def test_an_import_is_taken_back_from_its_page_once_it_has_ended(client, log_in_as, batch):
+    log_in_as("data_steward")
+    run = ImportRun.objects.create(id=batch, source=Source.objects.get(code="website"), file_name="wrong.csv", path="/nowhere", status="running", format={"kind": "csv", "columns": []})  # fmt: skip
+    page = reverse("admin:ingestion_importrun_change", args=[run.pk])
+    button = reverse("admin:take_back_batch", args=[run.pk])
+    assert button not in client.get(page).content.decode()
+    assert of_batch(client, run.pk).headers["Location"] == page and not TakeBack.objects.exists()
+    ImportRun.objects.update(status="finished")
+    assert button in client.get(page).content.decode()
+    of_batch(client, run.pk)
+    one = worked_on()
+    client.post(one.get_absolute_url(), {"act": "take", "reason": "the wrong file"})
+    assert worked_on().taken == 2
+    assert one.get_absolute_url() in client.get(page).content.decode()
+    assert "wrong.csv" in client.get(reverse("admin:ingestion_takeback_changelist")).content.decode()
+
+
+def test_an_event_says_how_it_was_taken_back(client, log_in_as, batch):
+    log_in_as("data_steward")
+    held = Event.objects.get(standing=Event.Standing.HELD)
+    page = reverse("admin:quarantine_event", args=[held.public_id])
+    assert reverse("admin:take_back_batch", args=[batch]) in client.get(page).content.decode()
+    of_batch(client, batch)
+    client.post(worked_on().get_absolute_url(), {"act": "take", "reason": "why"})
+    one = worked_on()
+    shown = client.get(page).content.decode()
+    assert one.get_absolute_url() in shown and reverse("admin:take_back_batch", args=[batch]) not in shown
+
+
+def test_of_sources_that_somebody_may_not_read_nothing_is_taken_or_shown(client, log_in_as, batch):
+    """And a tag they may not read is not named."""
+    log_in_as("administrator")
+    of_batch(client, batch)
+    one = worked_on()
+    tag = Tag.objects.get(code="product_view")
+    Tag.objects.filter(pk=tag.pk).update(owner_id="service")
+    Grant.objects.create(department_id="service", may="read", category=tag.category)
+    shown = client.get(one.get_absolute_url()).content.decode()
+    assert "(not shown to you)" in shown and "product_view" not in shown
+    assert str(tag.pk) not in client.get(reverse("admin:ingestion_takeback_add")).content.decode()
+    Source.objects.update(owner_id="service")
+    Grant.objects.create(department_id="service", may="read", sources_of_id="service")
+    assert client.get(one.get_absolute_url()).status_code == 404
+    assert client.post(one.get_absolute_url(), {"act": "take", "reason": "why"}).status_code == 404
+    assert of_batch(client, batch).status_code == 404
+    source = Source.objects.get(code="website")
+    asked = client.post(reverse("admin:ingestion_takeback_add"), {"source": source.pk, "received_since": "2020-01-01T00:00"})
+    assert "source" in asked.context["form"].errors
+    assert standings() == [1, 2]
