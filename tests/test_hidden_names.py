@@ -21,6 +21,7 @@ from ingestion.models import (
     ImportRun,
     QuarantineReason,
     ReadingDay,
+    Replay,
     Stream,
     ViolationDay,
     WriteKey,
@@ -80,6 +81,7 @@ def _area(world) -> dict:
     key = WriteKey(source=source)
     key.set_secret()
     key.save()
+    Replay.objects.create(source=source, last_event_id=0, status="finished")
     ImportRun.objects.create(source=source, file_name="y.csv", path="/nowhere", status="finished", format={"kind": "csv", "columns": []})
     file = settings.UPLOAD_DIR / "x.csv"
     file.write_text("event\n", encoding="utf-8")
@@ -136,7 +138,9 @@ def values_of(one: Address, parameter: str, samples: Samples) -> list:
         "event_id": [event.public_id for event in Event.objects.all()],
     }.get(parameter, [])
     if parameter == "object_id" and model:
-        secret = [row.pk for row in model._default_manager.all() if MARK in str(row).lower() or model is Release]
+        secret = [
+            row.pk for row in model._default_manager.all() if model is Release or MARK in f"{row} {getattr(row, 'source', '')}".lower()
+        ]
     return [samples.value(one.name, parameter), *secret]
 
 

@@ -71,12 +71,15 @@ class ReplayAdmin(ModelAdmin):
         if not request.user.has_perm("ingestion.view_quarantinereason"):
             raise PermissionDenied
         may = request.user.has_perm("ingestion.add_replay")
+        if request.POST.get("act") and not may:
+            raise PermissionDenied
+        if rights_in(request).limited and not request.GET.get("cause") and not request.GET.get("source"):
+            messages.info(request, _("Choose a source first."))
+            return HttpResponseRedirect(reverse("admin:ingestion_quarantinereason_changelist"))
         replay, back = self._asked(request)
         values = values_seen(replay) if (replay.path and can_be_given(replay.path)) or replay.path == "attributes" else []
         act = request.POST.get("act", "")
         problem = ""
-        if act and not may:
-            raise PermissionDenied
         try:
             replay.mends = mends_of(replay.path, values, request.POST) if act in ("try", "read") else []
         except ValueError as error:
@@ -121,15 +124,14 @@ class ReplayAdmin(ModelAdmin):
 
     def _asked(self, request: HttpRequest) -> tuple[Replay, str]:
         """The unsaved replay that the address asks for, and the page it came from."""
-        limited = rights_in(request).limited
         if request.GET.get("cause", "").isdecimal():
             reasons = of_sources_in(QuarantineReason.objects.select_related("source"), request)
             cause = get_object_or_404(reasons, pk=request.GET["cause"])
             replay = Replay(source_id=cause.source_id, code=cause.code, path=cause.path, name=cause.name)
             return replay, reverse("admin:quarantine_cause", args=[cause.pk])
         back = reverse("admin:ingestion_quarantinereason_changelist")
-        if request.GET.get("source") or limited:
-            source = get_object_or_404(sources_in(request), code__iexact=request.GET.get("source", ""))
+        if code := request.GET.get("source"):
+            source = get_object_or_404(sources_in(request), code__iexact=code)
             return Replay(source=source, code=request.GET.get("code", "")), back
         return Replay(code=request.GET.get("code", "")), back
 
