@@ -86,7 +86,7 @@ def world(write_key):
     unknown = Discovered.objects.create(source=source, kind="name", name="nobodyKnows", count=1, first_at=now, last_at=now, written_at=now)
     common |= {
         "discovered_id": unknown.pk, "code": "product_view", "kind": "tag", "upload_id": UUID(int=0),
-        "item_id": tag.pk, "version": "1.0.0", "before": "1.0.0", "after": "1.0.0", "key": secret, "call": "track",
+        "item_id": tag.pk, "source_id": source.pk, "version": "1.0.0", "before": "1.0.0", "after": "1.0.0", "key": secret, "call": "track",
     }  # fmt: skip
     special["dictionary_attribute", "code"], special["dictionary_source", "code"] = "product_id", "website"
     special["admin:source_health", "item_id"] = source.pk
@@ -260,7 +260,17 @@ def secret_area(world):
     return {"area": area, "tag": tag, "attribute": attribute, "source": source}
 
 
-STANDARD = ("admin:taxonomy_", "admin:ingestion_", "admin:quarantine_cause", "admin:autocomplete", "admin:index", "plan")
+STANDARD = (
+    "admin:taxonomy_",
+    "admin:ingestion_",
+    "admin:quarantine_cause",
+    "admin:autocomplete",
+    "admin:index",
+    "plan",
+    "send",
+    "how_to_send",
+    "latest",
+)
 
 
 def _rows(model) -> list:

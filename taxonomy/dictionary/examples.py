@@ -19,6 +19,8 @@ Items = dict[str, Definition]
 # More optional attributes than these make an example longer than anybody reads.
 _SHOWN = 8
 PHONE = "+86 138 0013 8000"
+# What stands in code where its reader puts a write key.
+KEY = "WRITE_KEY"
 _WHEN = "2026-03-01T10:00:00+08:00"
 _RECEIVED_AT = datetime(2026, 3, 2, tzinfo=UTC)
 # Where Segment's own clients put things in a track call.
@@ -65,7 +67,9 @@ def examples_of(tag: str, items: Items, *, currency: str = "") -> Examples:
 def as_curl(event: Definition, address: str) -> str:
     """A command for a shell that sends the event."""
     body = _json(event).replace("'", "'\\''")
-    return f"curl {address}/api/v1/events \\\n  -H 'Authorization: Bearer WRITE_KEY' \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'"
+    return (
+        f"curl {address}/api/v1/events \\\n  -H 'Authorization: Bearer {KEY}' \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'"
+    )
 
 
 def as_csv(row: dict[str, str]) -> str:

@@ -1,0 +1,18 @@
+from django.contrib.postgres.fields import ArrayField
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("profiles", "0006_segment_door")]
+
+    operations = [
+        migrations.AddField(
+            "tally",
+            "newest",
+            ArrayField(
+                models.BigIntegerField(),
+                help_text="Some of its events: held ones first, at most twenty",
+                null=True,
+            ),
+        ),
+    ]
