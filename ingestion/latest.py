@@ -18,7 +18,8 @@ from taxonomy.models import Source
 from taxonomy.violations import is_blocking, message_for, title_for
 
 VERDICTS = ("accepted", "quarantined", "duplicate", "refused")
-SHOWN = 50
+# On the page of the latest events, and below the code of one source.
+SHOWN, FEW = 50, 10
 # Deliveries looked through for a verdict: enough for days of most sources, few enough to answer every two seconds.
 LOOKED_THROUGH = 2_000
 _FAILED_HOURS = timedelta(hours=2)
@@ -59,7 +60,7 @@ class Reader:
     may_open_held: bool = True
 
 
-def latest(sources: QuerySet[Source] | None, verdict: str, reader: Reader, *, limit: int = SHOWN) -> list[Line]:
+def latest(sources: QuerySet[Source] | None, verdict: str, reader: Reader, limit: int = SHOWN) -> list[Line]:
     """The newest lines first. `sources`: only theirs, None: all; `verdict`: only of this, "": any. Two queries."""
     deliveries = _deliveries(sources, verdict, limit)
     wanted = [one for delivery in deliveries for one in delivery.newest or ()]
@@ -68,7 +69,7 @@ def latest(sources: QuerySet[Source] | None, verdict: str, reader: Reader, *, li
     for delivery in deliveries:
         if len(lines) >= limit:
             break
-        of_it = [events[one] for one in sorted(delivery.newest or (), reverse=True) if one in events]
+        of_it = [events[one] for one in reversed(delivery.newest or ()) if one in events]
         told = [_event_line(one, delivery.source, reader) for one in of_it]
         told = [one for one in told if verdict in ("", one.verdict)]
         lines += [*told, *_counted(delivery, verdict, [_first_verdict(one) for one in of_it])]
@@ -101,7 +102,7 @@ def _event_line(event: Event, source: Source, reader: Reader) -> Line:
     return Line(
         event.received_at, source, verdict, event, reader.shown(event.name or ""), event.tag, state, bool(report.get("changes")),
         [(title_for(one["code"]), reader.shown(message_for(one))) for one in violations if is_blocking(one)],
-        [title_for(one["code"]) for one in violations if not is_blocking(one)], url,
+        list(dict.fromkeys(title_for(one["code"]) for one in violations if not is_blocking(one))), url,
     )  # fmt: skip
 
 

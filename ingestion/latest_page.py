@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from ingestion.latest import LOOKED_THROUGH, SHOWN, VERDICTS, Reader, failed_lately, latest
+from ingestion.latest import FEW, LOOKED_THROUGH, SHOWN, VERDICTS, Reader, failed_lately, latest
 from staff.masking import shown_to
 from taxonomy.admin.limits import rights_in, sources_in
 from taxonomy.models import Tag
@@ -36,7 +36,7 @@ def latest_view(request: HttpRequest) -> HttpResponse:
     """The page, or with X-Fragment its lines alone."""
     source, verdict = storable(request.GET.get("source", "")), request.GET.get("verdict", "")
     verdict = verdict if verdict in VERDICTS else ""
-    context = live(request, source, verdict)
+    context = live(request, source, verdict, few="few" in request.GET)
     if request.headers.get("X-Fragment"):
         return TemplateResponse(request, "ingestion/_latest.html", context)
     context |= {
@@ -46,7 +46,7 @@ def latest_view(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "ingestion/latest.html", {**admin.site.each_context(request), **context})
 
 
-def live(request: HttpRequest, source: str = "", verdict: str = "") -> dict[str, Any]:
+def live(request: HttpRequest, source: str = "", verdict: str = "", *, few: bool = False) -> dict[str, Any]:
     """What the lines need, of one source by its code or of all that may be read; {} for those who may not see what arrives."""
     person = request.user
     if not person.has_perm(PERMISSION):
@@ -57,9 +57,9 @@ def live(request: HttpRequest, source: str = "", verdict: str = "") -> dict[str,
         sources = sources.filter(code__iexact=source)
     hidden = Tag.objects.exclude(pk__in=among(Tag.objects.all(), rights).values("pk")) if rights.limited else Tag.objects.none()
     reader = Reader(shown_to(person), frozenset(hidden.values_list("pk", flat=True)), person.has_perm("profiles.view_customer"))
-    asked = urlencode({name: value for name, value in (("source", source), ("verdict", verdict)) if value})
+    asked = urlencode({name: value for name, value in (("source", source), ("verdict", verdict), ("few", "1" if few else "")) if value})
     return {
-        "lines": latest(sources, verdict, reader),
+        "lines": latest(sources, verdict, reader, FEW if few else SHOWN),
         "failed": failed_lately(sources, timezone.now()) if not verdict else [],
         "of_one": bool(source),
         "live_url": f"{reverse('latest')}?{asked}",

@@ -85,7 +85,7 @@ def how_to_send(request: HttpRequest, source_id: UUID) -> HttpResponse:
         "key": KEY,
         "prefixes": {"live": WriteKey.PREFIX, "test": WriteKey.TEST_PREFIX},
         "language": language,
-        **live(request, source.code),
+        **live(request, source.code, few=True),
     }
     plan = next((one for one in known.plan.sources.values() if one.uuid == str(source_id)), None) if known else None
     if known is not None and plan is not None:

@@ -414,13 +414,16 @@ def _refused_causes(delivery: Delivery) -> str | None:
 
 
 def _newest(delivery: Delivery) -> str | None:
-    """Ids of some of its events as PostgreSQL writes an array: what a page of the latest events shows of it, held ones first.
+    """Ids of some of its events as PostgreSQL writes an array: what a page of the latest events shows of it, in the order sent.
 
     Ids say nothing of when they were used, and events have no index by source: this is how the newest of one are found.
     """
     stored = [entry for entry in delivery.entries if entry.event_id is not None]
     if len(stored) > _NEWEST:
-        stored = sorted(stored[-_LOOKED_AT:], key=lambda entry: entry.status != "quarantined")[:_NEWEST]
+        last = stored[-_LOOKED_AT:]
+        # The sort leaves what is alike in its order, so of each kind the last stand last.
+        kept = {entry.event_id for entry in sorted(last, key=lambda entry: entry.status == "quarantined")[-_NEWEST:]}
+        stored = [entry for entry in last if entry.event_id in kept]
     return "{" + ",".join(str(entry.event_id) for entry in stored) + "}" if stored else None
 
 

@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
             "newest",
             ArrayField(
                 models.BigIntegerField(),
-                help_text="Some of its events: held ones first, at most twenty",
+                help_text="The last of its events, held ones before others; at most twenty",
                 null=True,
             ),
         ),
