@@ -30,8 +30,8 @@ from taxonomy.standardize import SourcePlan
 from taxonomy.standardize.plan import TagPlan
 
 LANGUAGES = {
-    "curl": "curl", "web": gettext_lazy("web page"), "node": "Node.js", "python": "Python", "java": "Java", "kotlin": "Kotlin",
-    "swift": "Swift", "php": "PHP", "file": gettext_lazy("file"),
+    "curl": "curl", "web": gettext_lazy("Web page"), "node": "Node.js", "python": "Python", "java": "Java", "kotlin": "Kotlin",
+    "swift": "Swift", "php": "PHP", "file": gettext_lazy("File"),
 }  # fmt: skip
 _DOORS = {"api": gettext_lazy("By HTTP"), "segment": gettext_lazy("By Segment's client"), "file": gettext_lazy("In a file")}
 

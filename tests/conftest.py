@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,15 +14,18 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 PARTS = {
     "chromium": lambda: shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome"),
+    "curl": lambda: shutil.which("curl"),
     "gettext": lambda: shutil.which("xgettext") and shutil.which("msgmerge"),
+    "java": lambda: shutil.which("javac"),
     "node": lambda: shutil.which("node"),
     "npm": lambda: shutil.which("node") and shutil.which("npm"),
+    "php": lambda: shutil.which("php") and "curl" in subprocess.run(["php", "-m"], capture_output=True, text=True, check=False).stdout,
     "postgresql-15": lambda: Path("/usr/lib/postgresql/15/bin/postgres").exists(),
     "root": lambda: os.geteuid() == 0,
     "shared-data": SHARED.exists,
 }
 # Never there for most people: its absence is told, and no failure even where all parts are required.
-OPTIONAL = {"shared-data"}
+OPTIONAL = {"java", "php", "shared-data"}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
