@@ -66,6 +66,12 @@ def some_example(source: SourcePlan, plan: Plan, *, at: datetime, message_id: st
     return None
 
 
+def is_accepted(record: Record, tag: TagPlan | None, source: SourcePlan, plan: Plan, *, at: datetime, door: str) -> bool:
+    """Whether the core takes a record as this tag; None: as any."""
+    original = json.dumps(record, ensure_ascii=False).encode()
+    return _culprits(decode_json(original), original, tag, source, plan, at, door) is None
+
+
 def _by(rule: RulePlan | None, tag: TagPlan, source: SourcePlan, plan: Plan, at: datetime, message_id: str, door: str) -> Example | None:
     known = values_of(tag, plan.items, source.currency)
     wanted = _wanted(rule, tag, known)
@@ -106,12 +112,14 @@ def _judged(record: Record, tag: TagPlan, source: SourcePlan, plan: Plan, at: da
     return _culprits(decode_json(original), original, tag, source, plan, at, door), False
 
 
-def _culprits(decoded: Any, original: bytes, tag: TagPlan, source: SourcePlan, plan: Plan, at: datetime, door: str) -> set[str] | None:
+def _culprits(
+    decoded: Any, original: bytes, tag: TagPlan | None, source: SourcePlan, plan: Plan, at: datetime, door: str
+) -> set[str] | None:
     events = read_as(decoded, source, plan, door=door, received_at=at, original=original)
     if len(events) != 1 or isinstance(events[0], Refusal):
         return set()
     result = standardize(events[0], plan)
-    if result.verdict == "accepted" and result.tag == tag.uuid:
+    if result.verdict == "accepted" and (tag is None or result.tag == tag.uuid):
         return None
     paths = [one.path for one in result.violations if one.blocking and one.path.startswith("attributes.")]
     return {path.removeprefix("attributes.").partition(".")[0].partition("[")[0] for path in paths}

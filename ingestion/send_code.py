@@ -27,10 +27,26 @@ class Code:
     note: Any = ""
 
 
+def doors_of(language: str) -> list[str]:
+    """Those for which there is code in a language; "file" is taken for one."""
+    return ["file"] if language == "file" else [door for door, known in (("api", _BY_HTTP), ("segment", _CLIENTS)) if language in known]
+
+
 def api_code(language: str, record: Record, address: str) -> Code | None:
     """A program, or a command, that posts the record; None for a language whose clients all speak Segment's protocol."""
     write = _BY_HTTP.get(language)
     return Code("api", write(record, address)) if write else None
+
+
+# Their clients send who somebody is in a message of its own, and no context that a caller makes.
+APART = frozenset({"kotlin", "swift"})
+
+
+def parted(track: Record) -> tuple[Record, Record]:
+    """The two messages that such a client makes of one: who it is, and what they do."""
+    identify = {"type": "identify", "userId": track["userId"], "traits": track["context"]["traits"]}
+    same = {name: track[name] for name in ("messageId", "timestamp")}
+    return identify | same, {name: value for name, value in track.items() if name != "context"}
 
 
 def segment_code(language: str, track: Record, address: str) -> Code | None:

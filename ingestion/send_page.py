@@ -17,10 +17,10 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from ingestion.example import cells_of, example_of
+from ingestion.example import cells_of, example_of, is_accepted
 from ingestion.latest_page import live
 from ingestion.models import WriteKey
-from ingestion.send_code import Code, api_code, in_one_line, segment_code
+from ingestion.send_code import APART, Code, api_code, doors_of, in_one_line, parted, segment_code
 from taxonomy.admin.limits import hidden_in, sources_in
 from taxonomy.dictionary.examples import KEY, values_of
 from taxonomy.dictionary.standard import Standard, standard
@@ -125,8 +125,7 @@ def _choice(tag: TagPlan, chosen: TagPlan) -> Choice:
 
 
 def _blocks(tag: TagPlan, source: SourcePlan, known: Standard, hidden: set[str], language: str, address: str) -> list[Block]:
-    doors = ("file",) if language == "file" else ("api", "segment")
-    codes = [_code(door, tag, source, known, hidden, language, address) for door in doors]
+    codes = [_code(door, tag, source, known, hidden, language, address) for door in doors_of(language)]
     return [Block(_DOORS[code.door], code.text.split(KEY), code) for code in codes if code is not None]
 
 
@@ -136,6 +135,10 @@ def _code(door: str, tag: TagPlan, source: SourcePlan, known: Standard, hidden: 
     found = example_of(tag, source, known.plan, at=timezone.now(), message_id=message_id, door=door, hidden=hidden)
     if found is None:
         return None
+    if door == "segment" and language in APART:
+        who, what = parted(found.record)
+        if not all(is_accepted(one, as_, source, known.plan, at=timezone.now(), door=door) for one, as_ in ((who, None), (what, tag))):
+            return None
     if door == "file":
         return Code(door, cells_of(found.record) if found.is_row else in_one_line(found.record))
     return (segment_code if door == "segment" else api_code)(language, found.record, address)
