@@ -100,7 +100,7 @@ def _event_line(event: Event, source: Source, reader: Reader) -> Line:
     elif verdict == "accepted" and event.subject_id and reader.may_open_accepted:
         url = reverse("event", args=[event.public_id])
     return Line(
-        event.received_at, source, verdict, event, reader.shown(event.name or ""), event.tag, state, bool(report.get("changes")),
+        event.received_at, source, verdict, event, reader.shown(event.name or ""), event.tag, state, verdict == "accepted" and bool(report.get("changes")),
         [(title_for(one["code"]), reader.shown(message_for(one))) for one in violations if is_blocking(one)],
         list(dict.fromkeys(title_for(one["code"]) for one in violations if not is_blocking(one))), url,
     )  # fmt: skip
