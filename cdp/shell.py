@@ -37,6 +37,8 @@ AREAS: list[tuple[Any, list[tuple[Any, str, str, str | None]]]] = [
     (
         _("Incoming"),
         [
+            (_("How to send"), "send", "send", "taxonomy.view_source"),
+            (_("Latest events"), "stream", "latest", "ingestion.view_quarantinereason"),
             (_("Quarantine"), "front_hand", "admin:ingestion_quarantinereason_changelist", "ingestion.view_quarantinereason"),
             (_("Replays"), "replay", "admin:ingestion_replay_changelist", "ingestion.view_replay"),
             (_("Discovered"), "travel_explore", "admin:ingestion_discovered_changelist", "ingestion.view_quarantinereason"),

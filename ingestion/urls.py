@@ -4,6 +4,8 @@ from ingestion.doors import segment
 from ingestion.doors.api import EventsView
 from ingestion.doors.plan import DiffView, PlanView, ReleasesView, ReleaseView, TagView
 from ingestion.doors.receipts import ReceiptView
+from ingestion.latest_page import latest_view
+from ingestion.send_page import how_to_send, send_sources
 from ingestion.trial_page import trial
 
 urlpatterns = [
@@ -16,5 +18,8 @@ urlpatterns = [
     path("api/v1/releases/<str:before>/diff/<str:after>", DiffView.as_view(), name="release_diff"),
     re_path(r"^v1/projects/(?P<key>[^/]+)/settings/?$", segment.settings, name="segment_settings"),
     re_path(r"^v1/(?P<call>.*?)/?$", segment.calls, name="segment"),
+    path("send/", send_sources, name="send"),
+    path("send/<uuid:source_id>/", how_to_send, name="how_to_send"),
+    path("latest/", latest_view, name="latest"),
     path("proposals/<int:proposal_id>/trial/", trial, name="trial"),
 ]

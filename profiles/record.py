@@ -33,6 +33,8 @@ _ATTEMPTS = 6
 # From here on a delivery is believed to be new, and its keys looked up only when one of them violates.
 _MANY_EVENTS = 1_000
 _IDS_AT_ONCE = 1_000
+# A delivery's events that its tally names, of so many looked at.
+_NEWEST, _LOOKED_AT = 20, 1_000
 
 
 @dataclass(slots=True)
@@ -401,7 +403,7 @@ def _write_batches(cursor: CursorWrapper, deliveries: list[Delivery]) -> None:
     rows = [
         (
             one.batch_id, one.source_id, one.received_at, one.door, one.key_id, encode_json(one.format).decode() if one.format else None,
-            one.release_id, *counts(one.entries).values(), _refused_causes(one),
+            one.release_id, *counts(one.entries).values(), _refused_causes(one), _newest(one),
         )
         for one in deliveries
     ]  # fmt: skip
@@ -410,9 +412,9 @@ def _write_batches(cursor: CursorWrapper, deliveries: list[Delivery]) -> None:
         WITH given AS (
             SELECT * FROM unnest(
                 %s::uuid[], %s::uuid[], %s::timestamptz[], %s::text[], %s::bigint[], %s::jsonb[],
-                %s::bigint[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[], %s::jsonb[]
+                %s::bigint[], %s::int[], %s::int[], %s::int[], %s::int[], %s::int[], %s::jsonb[], %s::text[]
             ) AS given (batch_id, source_id, received_at, door, key_id, format,
-                release_id, accepted, changed, duplicate, quarantined, refused, refused_causes)
+                release_id, accepted, changed, duplicate, quarantined, refused, refused_causes, newest)
         ), batches AS (
             INSERT INTO profiles_batch (id, source_id, door, key_id, format, received_at)
             SELECT batch_id, source_id, door, key_id, format, received_at FROM given ON CONFLICT (id) DO NOTHING
@@ -420,8 +422,10 @@ def _write_batches(cursor: CursorWrapper, deliveries: list[Delivery]) -> None:
             INSERT INTO profiles_arrival (first_id, last_id) SELECT * FROM unnest(%s::bigint[], %s::bigint[])
         )
         INSERT INTO profiles_tally
-            (batch_id, source_id, received_at, release_id, accepted, changed, duplicate, quarantined, refused, refused_causes)
-        SELECT batch_id, source_id, received_at, release_id, accepted, changed, duplicate, quarantined, refused, refused_causes FROM given
+            (batch_id, source_id, received_at, release_id, accepted, changed, duplicate, quarantined, refused, refused_causes, newest)
+        SELECT batch_id, source_id, received_at, release_id, accepted, changed, duplicate, quarantined, refused, refused_causes,
+            newest::bigint[]
+        FROM given
         """,
         [*(list(column) for column in zip(*rows, strict=True)), [first for first, _ in arrived], [last for _, last in arrived]],
     )
@@ -444,6 +448,20 @@ def _refused_causes(delivery: Delivery) -> str | None:
         if entry.refusal is not None:
             causes[entry.refusal.code] = causes.get(entry.refusal.code, 0) + 1
     return encode_json(causes).decode() if causes else None
+
+
+def _newest(delivery: Delivery) -> str | None:
+    """Ids of some of its events as PostgreSQL writes an array: what a page of the latest events shows of it, in the order sent.
+
+    Ids say nothing of when they were used, and events have no index by source: this is how the newest of one are found.
+    """
+    stored = [entry for entry in delivery.entries if entry.event_id is not None]
+    if len(stored) > _NEWEST:
+        last = stored[-_LOOKED_AT:]
+        # The sort leaves what is alike in its order, so of each kind the last stand last.
+        kept = {entry.event_id for entry in sorted(last, key=lambda entry: entry.status == "quarantined")[-_NEWEST:]}
+        stored = [entry for entry in last if entry.event_id in kept]
+    return "{" + ",".join(str(entry.event_id) for entry in stored) + "}" if stored else None
 
 
 _ids_lock = threading.Lock()

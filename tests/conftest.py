@@ -29,17 +29,20 @@ PARTS = {
     "fonts": lambda: (
         shutil.which("fc-list") and subprocess.run(["fc-list", ":lang=zh-cn", "file"], capture_output=True, check=False).stdout
     ),
+    "curl": lambda: shutil.which("curl"),
     "gettext": lambda: shutil.which("xgettext") and shutil.which("msgmerge"),
+    "java": lambda: shutil.which("javac"),
     "node": lambda: shutil.which("node"),
     "npm": lambda: shutil.which("node") and shutil.which("npm"),
     "make": lambda: shutil.which("make"),
+    "php": lambda: shutil.which("php") and "curl" in subprocess.run(["php", "-m"], capture_output=True, text=True, check=False).stdout,
     "postgresql-15": lambda: Path("/usr/lib/postgresql/15/bin/postgres").exists(),
     "python-for-all": lambda: python_for_all(),
     "root": lambda: os.geteuid() == 0,
     "shared-data": SHARED.exists,
 }
 # Never there for most people: its absence is told, and no failure even where all parts are required.
-OPTIONAL = {"shared-data"}
+OPTIONAL = {"java", "php", "shared-data"}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -1,3 +1,4 @@
+import secrets
 from datetime import timedelta
 
 from django import forms
@@ -6,14 +7,18 @@ from django.core.exceptions import PermissionDenied
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from ingestion.example import some_example
 from ingestion.models import WriteKey
 from staff.admin.pages import OneButton, confirm_page, secret_page
-from taxonomy.admin.limits import of_sources_in, sources_in
+from taxonomy.admin.limits import hidden_in, of_sources_in, sources_in
+from taxonomy.dictionary.examples import KEY, as_curl
+from taxonomy.dictionary.standard import standard
 
 OVERLAPS = [(0, _("not at all")), (1, _("one hour")), (24, _("a day")), (168, _("a week")), (720, _("30 days"))]
 
@@ -23,6 +28,17 @@ class RotateForm(forms.Form):
         label=_("The old key works on for"), choices=OVERLAPS, coerce=int, initial=24, widget=UnfoldAdminSelectWidget,
         help_text=_("Time to put the new one in everywhere."),
     )  # fmt: skip
+
+
+def _first_command(request, source):
+    """A command that sends an event which is accepted from this source; "" where there is none, or the source is not released."""
+    known = standard()
+    plan = next((one for one in known.plan.sources.values() if one.uuid == str(source.pk)), None) if known else None
+    if known is None or plan is None:
+        return ""
+    hidden = hidden_in(request, known.items)
+    found = some_example(plan, known.plan, at=timezone.now(), message_id=f"example-{secrets.token_hex(4)}", hidden=hidden)
+    return as_curl(found.record, request.build_absolute_uri("/").rstrip("/")) if found else ""
 
 
 @admin.register(WriteKey)
@@ -38,6 +54,7 @@ class WriteKeyAdmin(OneButton):
         "name",
         "test",
         "per_second",
+        "use",
         "hint",
         "created_at",
         "created_by",
@@ -75,16 +92,13 @@ class WriteKeyAdmin(OneButton):
         return self._show(request, obj, request.new_secret)
 
     def _show(self, request, key, secret):
-        host = request.build_absolute_uri("/").rstrip("/")
         return secret_page(
             request,
             secret,
             title=_("The key of %(source)s") % {"source": key.source},
-            use=f"curl {host}/api/v1/events \\\n"
-            f'  -H "Authorization: Bearer {secret}" \\\n'
-            '  -H "Content-Type: application/json" \\\n'
-            '  -d \'{"event": "view_page", "phone": "+86 138 0013 8000", "attributes": {"page": "/"}}\'',
+            use=_first_command(request, key.source).replace(KEY, secret),
             back_url=reverse("admin:ingestion_writekey_changelist"),
+            more=(_("How to send, in eight languages"), reverse("how_to_send", args=[key.source_id])),
         )
 
     @action(description=_("Rotate"), permissions=["change"], icon="autorenew")
@@ -142,6 +156,14 @@ class WriteKeyAdmin(OneButton):
     def get_actions_detail(self, request, object_id):
         key = self.get_object(request, str(object_id))
         return super().get_actions_detail(request, object_id) if key and not key.revoked_at else []
+
+    @admin.display(description=_("how to send"))
+    def use(self, key):
+        return format_html(
+            '<a class="tl-link" href="{}">{}</a>',
+            reverse("how_to_send", args=[key.source_id]),
+            gettext("Code to copy, and watch it arrive"),
+        )
 
     @admin.display(description=_("begins with"))
     def hint_shown(self, key):

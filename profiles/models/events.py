@@ -163,6 +163,7 @@ class Tally(models.Model):
     quarantined = models.IntegerField(default=0)
     refused = models.IntegerField(default=0)
     refused_causes = models.JSONField(null=True, help_text="{code: count}")
+    newest = ArrayField(models.BigIntegerField(), null=True, help_text="The last of its events, held ones before others; at most twenty")
 
     class Meta:
         default_permissions = ()

@@ -40,14 +40,20 @@ def confirm_page(
     return TemplateResponse(request, "staff/confirm.html", context)
 
 
-def secret_page(request: HttpRequest, secret: str, *, title: Any, use: str, back_url: str, sentence: Any = "") -> HttpResponse:
-    """The only time a secret is shown: it is in this answer and nowhere else. `sentence`: what to do with it, if not the usual."""
+def secret_page(
+    request: HttpRequest, secret: str, *, title: Any, use: str, back_url: str, sentence: Any = "", more: tuple[Any, str] | None = None
+) -> HttpResponse:
+    """The only time a secret is shown: it is in this answer and nowhere else.
+
+    `sentence`: what to do with it, if not the usual. `more`: text and address of a page that tells more of its use.
+    """
     context = {
         **admin.site.each_context(request),
         "title": title,
         "secret": secret,
         "secret_use": use,
         "secret_sentence": sentence,
+        "secret_more": more,
         "back_url": back_url,
     }
     return TemplateResponse(request, "staff/secret.html", context, headers={"Cache-Control": "no-store"})

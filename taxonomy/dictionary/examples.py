@@ -18,7 +18,9 @@ Items = dict[str, Definition]
 
 # More optional attributes than these make an example longer than anybody reads.
 _SHOWN = 8
-_PHONE = "+86 138 0013 8000"
+PHONE = "+86 138 0013 8000"
+# What stands in code where its reader puts a write key.
+KEY = "WRITE_KEY"
 _WHEN = "2026-03-01T10:00:00+08:00"
 _RECEIVED_AT = datetime(2026, 3, 2, tzinfo=UTC)
 # Where Segment's own clients put things in a track call.
@@ -43,17 +45,17 @@ def examples_of(tag: str, items: Items, *, currency: str = "") -> Examples:
     """Accepted by the core as they stand, from a source without rules whose default currency this is. A draft's are those it will have."""
     plan = _plan_of(tag, items, currency)
     tag_plan = plan.tags[tag]
-    known = {code: value for code in tag_plan.slots if (value := _value(code, tag_plan, items, currency)) is not None}
-    values = _chosen(known, tag_plan)
+    known = values_of(tag_plan, items, currency)
+    values = chosen(known, tag_plan)
     code = tag_plan.code
-    event = {"event": code, "phone": _PHONE, "id": f"{code}-0001", "occurred_at": _WHEN}
+    event = {"event": code, "phone": PHONE, "id": f"{code}-0001", "occurred_at": _WHEN}
     track = {
-        "event": code, "userId": "10086", "messageId": f"{code}-0001", "timestamp": _WHEN, "context": {"traits": {"phone": _PHONE}},
+        "event": code, "userId": "10086", "messageId": f"{code}-0001", "timestamp": _WHEN, "context": {"traits": {"phone": PHONE}},
     }  # fmt: skip
     if not tag_plan.slots:
         event["identifiers"] = {"crm_id": "C10086"}  # type: ignore[assignment]
-    row = {"event": code, "phone": _PHONE, "id": f"{code}-0001", "occurred_at": _WHEN}
-    cells = {name: _cell(value) for name, value in values.items() if not isinstance(value, list | dict)}
+    row = {"event": code, "phone": PHONE, "id": f"{code}-0001", "occurred_at": _WHEN}
+    cells = {name: as_cell(value) for name, value in values.items() if not isinstance(value, list | dict)}
     return Examples(
         _accepted(event | ({"attributes": values} if values else {}), "api", plan),
         _accepted(row | cells, "file", plan),
@@ -65,7 +67,9 @@ def examples_of(tag: str, items: Items, *, currency: str = "") -> Examples:
 def as_curl(event: Definition, address: str) -> str:
     """A command for a shell that sends the event."""
     body = _json(event).replace("'", "'\\''")
-    return f"curl {address}/api/v1/events \\\n  -H 'Authorization: Bearer WRITE_KEY' \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'"
+    return (
+        f"curl {address}/api/v1/events \\\n  -H 'Authorization: Bearer {KEY}' \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'"
+    )
 
 
 def as_csv(row: dict[str, str]) -> str:
@@ -93,7 +97,12 @@ def _plan_of(tag: str, items: Items, currency: str) -> Plan:
     return compile_plan({tag: one, **needed, **sources})
 
 
-def _chosen(known: Definition, tag: TagPlan) -> Definition:
+def values_of(tag: TagPlan, items: Items, currency: str = "") -> Definition:
+    """A value for each attribute of the tag for which one is known, as a source may send it whose default currency this is."""
+    return {code: value for code in tag.slots if (value := _value(code, tag, items, currency)) is not None}
+
+
+def chosen(known: Definition, tag: TagPlan) -> Definition:
     """The required ones, one of each group of which one must be there, then others while there is room."""
     wanted = [code for code, slot in tag.slots.items() if slot.required]
     wanted += [next((code for code in group if code in known), "") for group in tag.one_of]
@@ -146,7 +155,8 @@ def _typed(written: str, kind: str) -> Any:
     return written
 
 
-def _cell(value: Any) -> str:
+def as_cell(value: Any) -> str:
+    """A value as a cell of a CSV file has it."""
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
 
 

@@ -1,0 +1,159 @@
+"""What arrived last, of one source or of all: each event with its verdict and reasons, as one reader may see it."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from ingestion.models import FailedRequest
+from ingestion.request_codes import WORDS
+from profiles.models import Event, Tally
+from taxonomy.models import Source
+from taxonomy.violations import is_blocking, message_for, title_for
+
+VERDICTS = ("accepted", "quarantined", "duplicate", "refused")
+# On the page of the latest events, and below the code of one source.
+SHOWN, FEW = 50, 10
+# Deliveries looked through for a verdict: enough for days of most sources, few enough to answer every two seconds.
+LOOKED_THROUGH = 2_000
+_FAILED_HOURS = timedelta(hours=2)
+_EVENT_OF = {"accepted": Event.Standing.COUNTED, "quarantined": Event.Standing.HELD}
+_VERDICT_OF = {standing: verdict for verdict, standing in _EVENT_OF.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event, or (`count`) several of a delivery that are told together: duplicates, refused ones, the rest of many.
+
+    `state`: said instead of the verdict when the event has been mended, taken back or the like. `holding`: (title, sentence) of
+    each reason that holds it; `notes`: titles of the rest.
+    """
+
+    received_at: datetime
+    source: Source | None
+    verdict: str
+    event: Event | None = None
+    name: str = ""
+    tag: Any = None
+    state: str = ""
+    changed: bool = False
+    holding: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    url: str = ""
+    count: int = 0
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What somebody may see: how texts are shown to them, the tags hidden from them, and which pages they may open."""
+
+    shown: Callable[[str], str] = str
+    hidden_tags: Collection[UUID] = frozenset()
+    may_open_accepted: bool = True
+    may_open_held: bool = True
+
+
+def latest(sources: QuerySet[Source] | None, verdict: str, reader: Reader, limit: int = SHOWN) -> list[Line]:
+    """The newest lines first. `sources`: only theirs, None: all; `verdict`: only of this, "": any. Two queries."""
+    deliveries = _deliveries(sources, verdict, limit)
+    wanted = [one for delivery in deliveries for one in delivery.newest or ()]
+    events = Event.objects.filter(pk__in=wanted).select_related("tag").in_bulk()
+    lines: list[Line] = []
+    for delivery in deliveries:
+        if len(lines) >= limit:
+            break
+        of_it = [events[one] for one in reversed(delivery.newest or ()) if one in events]
+        told = [_event_line(one, delivery.source, reader) for one in of_it]
+        told = [one for one in told if verdict in ("", one.verdict)]
+        lines += [*told, *_counted(delivery, verdict, [_first_verdict(one) for one in of_it])]
+    return lines[:limit]
+
+
+def _deliveries(sources: QuerySet[Source] | None, verdict: str, limit: int) -> list[Tally]:
+    found = Tally.objects.order_by("-received_at", "-id")
+    if sources is not None:
+        found = found.filter(source__in=sources)
+    if verdict:
+        newest = found.values("pk")[:LOOKED_THROUGH]
+        found = found.filter(pk__in=newest, **{f"{verdict}__gt": 0})
+    return list(found.select_related("source")[:limit])
+
+
+def _event_line(event: Event, source: Source, reader: Reader) -> Line:
+    verdict = _VERDICT_OF.get(event.standing, "")  # type: ignore[call-overload]
+    state = "" if verdict else event.get_standing_display()
+    if event.tag_id in reader.hidden_tags:
+        return Line(event.received_at, source, verdict, name=_("(not shown to you)"), state=state)
+    report = event.report or {}
+    violations = report.get("violations", [])
+    held = verdict == "quarantined"
+    url = ""
+    if held and reader.may_open_held:
+        url = reverse("admin:quarantine_event", args=[event.public_id])
+    elif verdict == "accepted" and event.subject_id and reader.may_open_accepted:
+        url = reverse("event", args=[event.public_id])
+    return Line(
+        event.received_at, source, verdict, event, reader.shown(event.name or ""), event.tag, state, verdict == "accepted" and bool(report.get("changes")),
+        [(title_for(one["code"]), reader.shown(message_for(one))) for one in violations if is_blocking(one)],
+        list(dict.fromkeys(title_for(one["code"]) for one in violations if not is_blocking(one))), url,
+    )  # fmt: skip
+
+
+def _first_verdict(event: Event) -> str:
+    return "quarantined" if any(is_blocking(one) for one in (event.report or {}).get("violations", [])) else "accepted"
+
+
+def _counted(delivery: Tally, verdict: str, told: list[str]) -> list[Line]:
+    """What a delivery held besides the events that are told of, whose first verdicts these are."""
+    lines = []
+    rest = sum(getattr(delivery, one) - told.count(one) for one in _EVENT_OF if verdict in ("", one))
+    if rest > 0:
+        sentence = ngettext("and %(count)s more event of this delivery", "and %(count)s more events of this delivery", rest) % {
+            "count": rest
+        }
+        lines.append(Line(delivery.received_at, delivery.source, "", count=rest, sentence=sentence))
+    if delivery.duplicate and verdict in ("", "duplicate"):
+        sentence = ngettext("Sent before: its id is known, nothing was stored again.", "Sent before: their ids are known, nothing was stored again.", delivery.duplicate)  # fmt: skip
+        lines.append(Line(delivery.received_at, delivery.source, "duplicate", count=delivery.duplicate, sentence=sentence))
+    if delivery.refused and verdict in ("", "refused"):
+        causes = [(title_for(code), message_for({"code": code})) for code in delivery.refused_causes or {}]
+        lines.append(Line(delivery.received_at, delivery.source, "refused", count=delivery.refused, holding=causes))
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Requests of an hour that failed as a whole. `source` None: their key was none of ours, so nobody knows whose they were."""
+
+    source: Source | None
+    cause: str
+    title: str
+    sentence: str
+    count: int
+    hour: datetime
+
+
+def failed_lately(sources: QuerySet[Source] | None, now: datetime) -> list[Failed]:
+    """Of the last two hours, the newest first, with those of nobody's. One query."""
+    found = FailedRequest.objects.filter(hour__gte=now - _FAILED_HOURS).select_related("source").order_by("-hour", "cause")
+    if sources is not None:
+        found = found.filter(Q(source__in=sources) | Q(source=None))
+    return [
+        Failed(one.source, one.cause, *_words(one.cause), one.count, one.hour)
+        for one in found[:20]
+    ]  # fmt: skip
+
+
+def _words(cause: str) -> tuple[str, str]:
+    """Title and what to do next."""
+    if cause not in WORDS:
+        return cause, ""
+    title, happened, _expected, next_step = WORDS[cause]
+    return str(title), f"{happened} {next_step}"

@@ -1,0 +1,159 @@
+"""How to send, a page per source: an accepted event of each tag as code to copy, and the place where it is seen to arrive."""
+
+import secrets
+from datetime import datetime
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.contrib import admin
+from django.contrib.auth.decorators import login_required, permission_required
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from ingestion.example import Example, cells_of, example_of, is_accepted
+from ingestion.latest_page import live
+from ingestion.models import WriteKey
+from ingestion.send_code import APART, Code, api_code, doors_of, in_one_line, parted, segment_code
+from taxonomy.admin.limits import hidden_in, sources_in
+from taxonomy.dictionary.examples import KEY, values_of
+from taxonomy.dictionary.standard import Standard, standard
+from taxonomy.dictionary.words import label
+from taxonomy.models import Source
+from taxonomy.standardize import SourcePlan
+from taxonomy.standardize.plan import TagPlan
+
+LANGUAGES = {
+    "curl": "curl", "web": gettext_lazy("Web page"), "node": "Node.js", "python": "Python", "java": "Java", "kotlin": "Kotlin",
+    "swift": "Swift", "php": "PHP", "file": gettext_lazy("File"),
+}  # fmt: skip
+_DOORS = {"api": gettext_lazy("By HTTP"), "segment": gettext_lazy("By Segment's client"), "file": gettext_lazy("In a file")}
+
+
+class Block(NamedTuple):
+    """Code of one door. `parts`: the text, parted where the write key belongs."""
+
+    title: Any
+    parts: list[str]
+    code: Code
+
+
+class Choice(NamedTuple):
+    """A tag that can be chosen."""
+
+    code: str
+    label: str
+    chosen: bool
+
+
+@login_required(login_url="admin:login")
+@permission_required("taxonomy.view_source", raise_exception=True)
+@require_safe
+def send_sources(request: HttpRequest) -> HttpResponse:
+    """The sources, each with its page of how to send."""
+    context = {"title": _("How to send"), "sources": sources_in(request).select_related("owner").order_by("code")}
+    return TemplateResponse(request, "ingestion/send_sources.html", {**admin.site.each_context(request), **context})
+
+
+@never_cache
+@login_required(login_url="admin:login")
+@permission_required("taxonomy.view_source", raise_exception=True)
+@require_http_methods(["GET", "HEAD", "POST"])
+def how_to_send(request: HttpRequest, source_id: UUID) -> HttpResponse:
+    """One source's page. Posted: a key is made, and shown in this answer alone."""
+    source = get_object_or_404(sources_in(request), pk=source_id)
+    known = standard()
+    hidden = hidden_in(request, known.items) if known else set()
+    if str(source_id) in hidden:
+        raise Http404
+    may_make = request.user.has_perm("ingestion.add_writekey")
+    if request.method == "POST" and not may_make:
+        raise PermissionDenied
+    secret = _made_key(request, source) if request.method == "POST" else ""
+    language = request.GET.get("code") if request.GET.get("code") in LANGUAGES else "curl"
+    context: dict[str, Any] = {
+        "title": _("How to send: %(source)s") % {"source": source.label},
+        "source": source,
+        "secret": secret,
+        "may_make": may_make,
+        "key": KEY,
+        "prefixes": {"live": WriteKey.PREFIX, "test": WriteKey.TEST_PREFIX},
+        "language": language,
+        **live(request, source.code, few=True),
+    }
+    plan = next((one for one in known.plan.sources.values() if one.uuid == str(source_id)), None) if known else None
+    if known is not None and plan is not None:
+        context |= _shown(request, known, plan, hidden, str(language))
+    return TemplateResponse(request, "ingestion/how_to_send.html", {**admin.site.each_context(request), **context})
+
+
+def _made_key(request: HttpRequest, source: Source) -> str:
+    key = WriteKey(source=source, name=_("made on How to send"), test=request.POST.get("make") != "live", created_by=request.user)  # type: ignore[misc]
+    secret = key.set_secret()
+    key.save()
+    return secret
+
+
+def _shown(request: HttpRequest, known: Standard, source: SourcePlan, hidden: set[str], language: str) -> dict[str, Any]:
+    """The tags to choose from, and the code for the chosen one."""
+    open_tags = {tag.uuid: tag for tag in known.plan.tags.values() if tag.status == "active" and tag.uuid not in hidden}
+    own = list(dict.fromkeys(rule.tag for rule in source.rules if rule.uuid not in hidden and rule.tag.uuid in open_tags))
+    others = sorted((tag for tag in open_tags.values() if tag not in own), key=lambda tag: tag.code)
+    chosen = next((tag for tag in open_tags.values() if tag.code == request.GET.get("tag")), None) or next(iter([*own, *others]), None)
+    if chosen is None:
+        return {"released": True}
+    blocks = _blocks(chosen, source, known, hidden, language, request.build_absolute_uri("/").rstrip("/"))
+    return {
+        "released": True,
+        "own": [_choice(tag, chosen) for tag in own],
+        "others": [_choice(tag, chosen) for tag in others],
+        "tag": chosen,
+        "tabs": [(name, told, urlencode({"tag": chosen.code, "code": name})) for name, told in LANGUAGES.items()],
+        "blocks": blocks,
+        "problem": "" if blocks else _problem(chosen, source, known, language),
+    }
+
+
+def _choice(tag: TagPlan, chosen: TagPlan) -> Choice:
+    return Choice(tag.code, label(tag.definition), tag is chosen)
+
+
+def _blocks(tag: TagPlan, source: SourcePlan, known: Standard, hidden: set[str], language: str, address: str) -> list[Block]:
+    codes = [_code(door, tag, source, known, hidden, language, address) for door in doors_of(language)]
+    return [Block(_DOORS[code.door], code.text.split(KEY), code) for code in codes if code is not None]
+
+
+def _code(door: str, tag: TagPlan, source: SourcePlan, known: Standard, hidden: set[str], language: str, address: str) -> Code | None:
+    # Each look at the page has an id of its own: the same one again is a duplicate.
+    message_id, at = f"example-{secrets.token_hex(4)}", timezone.now()
+    found = example_of(tag, source, known.plan, at=at, message_id=message_id, door=door, hidden=hidden)
+    if door == "segment" and language in APART and found is not None and not _works_apart(found, tag, source, known, at):
+        # A rule that reads the context reads nothing of such a client: the tag's own code is left.
+        rules = {rule.uuid for rule in source.rules}
+        found = example_of(tag, source, known.plan, at=at, message_id=message_id, door=door, hidden=rules)
+        found = found if found is not None and _works_apart(found, tag, source, known, at) else None
+    if found is None:
+        return None
+    if door == "file":
+        return Code(door, cells_of(found.record) if found.is_row else in_one_line(found.record))
+    return (segment_code if door == "segment" else api_code)(language, found.record, address)
+
+
+def _works_apart(found: Example, tag: TagPlan, source: SourcePlan, known: Standard, at: datetime) -> bool:
+    who, what = parted(found.record)
+    return all(is_accepted(one, as_, source, known.plan, at=at, door="segment") for one, as_ in ((who, None), (what, tag)))
+
+
+def _problem(tag: TagPlan, source: SourcePlan, known: Standard, language: str) -> str:
+    lacking = [code for code, slot in tag.slots.items() if slot.required and code not in values_of(tag, known.plan.items, source.currency)]
+    if lacking:
+        told = {"names": ", ".join(lacking)}
+        return _("No event can be made up: no value is known for %(names)s. Give each of these attributes an example.") % told
+    return _("No event of this tag could be found that is accepted from this source this way. Try a record of your own on the source's page, or choose another tag.")  # fmt: skip
