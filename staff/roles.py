@@ -24,7 +24,7 @@ EDIT_STANDARD = (
 )
 OWN_TOKENS = _each("staff", "view add change", "readtoken")
 READ_CUSTOMERS = _each("profiles", "view", "customer subject event")
-READ_INCOMING = _each("ingestion", "view", "quarantinereason importrun failedrequest writekey") | _each("profiles", "view", "batch")
+READ_INCOMING = _each("ingestion", "view", "quarantinereason importrun failedrequest writekey hook") | _each("profiles", "view", "batch")
 IMPORT = _each("ingestion", "view add change", "importrun")
 OUTGOING = _each("ingestion", "view add change delete", "subscriber") | _each("ingestion", "view", "dispatch")
 SEE_DEPARTMENTS = {"staff.view_department"}
@@ -44,7 +44,7 @@ ROLES: dict[str, set[str]] = {
     | IMPORT
     | OUTGOING,
     "product_manager": READ_STANDARD | SIGN | READ_INCOMING,
-    "engineer": EDIT_STANDARD | READ_INCOMING | IMPORT | OUTGOING | _each("ingestion", "add change", "writekey"),
+    "engineer": EDIT_STANDARD | READ_INCOMING | IMPORT | OUTGOING | _each("ingestion", "add change", "writekey hook"),
     "compliance_officer": READ_STANDARD
     | SIGN
     | READ_CUSTOMERS
@@ -54,7 +54,7 @@ ROLES: dict[str, set[str]] = {
     | _each("taxonomy", "add change delete", "reviewpolicy")
     | _each("taxonomy", "view add change delete", "grant")
     | READ_INCOMING
-    | _each("ingestion", "add change", "writekey")
+    | _each("ingestion", "add change", "writekey hook")
     | _each("staff", "view add change", "user department"),
 }  # fmt: skip
 

@@ -31,7 +31,7 @@ def world(write_key):
     """One of everything: an event accepted, one held, an import, a proposal, a release and what administers them."""
 
     from ingestion.jobs import import_file
-    from ingestion.models import Discovered, Dispatch, FailedRequest, ImportRun, QuarantineReason, Subscriber
+    from ingestion.models import Discovered, Dispatch, FailedRequest, Hook, ImportRun, QuarantineReason, Subscriber
     from ingestion.pipeline import Incoming, receive
     from profiles.models import Customer, Event
     from taxonomy.current import current
@@ -86,12 +86,13 @@ def world(write_key):
     unknown = Discovered.objects.create(source=source, kind="name", name="nobodyKnows", count=1, first_at=now, last_at=now, written_at=now)
     common |= {
         "discovered_id": unknown.pk, "code": "product_view", "kind": "tag", "upload_id": UUID(int=0),
-        "item_id": tag.pk, "version": "1.0.0", "before": "1.0.0", "after": "1.0.0", "key": secret, "call": "track",
+        "item_id": tag.pk, "version": "1.0.0", "before": "1.0.0", "after": "1.0.0", "key": secret, "call": "track", "source": "website",
     }  # fmt: skip
     special["dictionary_attribute", "code"], special["dictionary_source", "code"] = "product_id", "website"
     special["admin:source_health", "item_id"] = source.pk
     subscriber = Subscriber.objects.create(name="s", url="https://example.com/hook", events=["release"])
     Dispatch.objects.create(subscriber=subscriber, event="release", body="{}")
+    Hook.objects.create(source=source).add_secret("a secret of sixteen or more")
     assert Release.objects.exists()
     return {"secret": secret, "samples": Samples(special, common), "tag": tag, "source": source}
 
@@ -147,7 +148,7 @@ class Visitor:
             posted = {"mine": signing.dumps({"mine": definition(row), "seen": 0, "theirs": 0}, compress=True)}
         if name == "admin:taxonomy_source_move":
             posted = {"rule": str(self.world["source"].rules.first().pk), "to": "up"}
-        is_api = "/api/v1/" in url
+        is_api = "/api/v1/" in url or url == "/cloudevents"
         headers = {"HTTP_AUTHORIZATION": f"Bearer {self.secret}"} if self.secret and (is_api or not self.person) else {}
         # a browser of its own each time: one of the acts logs out
         client = Client()

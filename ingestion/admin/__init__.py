@@ -1,1 +1,1 @@
-from ingestion.admin import discovered, health, imports, keys, outgoing, quarantine, requests  # noqa: F401
+from ingestion.admin import discovered, health, hooks, imports, keys, outgoing, quarantine, requests  # noqa: F401

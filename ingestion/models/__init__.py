@@ -1,4 +1,5 @@
 from ingestion.models.arrived import AttributeDay, Discovered, Ignored, ReadingDay, Sighting, Stream, ViolationDay
+from ingestion.models.hooks import Hook, HookSecret
 from ingestion.models.imports import ImportChunk, ImportRun, TrialKey
 from ingestion.models.keys import FailedRequest, KeyLease, WriteKey
 from ingestion.models.outgoing import Attempt, Dispatch, Subscriber
@@ -10,6 +11,8 @@ __all__ = [
     "Discovered",
     "Dispatch",
     "FailedRequest",
+    "Hook",
+    "HookSecret",
     "Ignored",
     "ImportChunk",
     "ImportRun",

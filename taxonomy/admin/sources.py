@@ -54,6 +54,7 @@ PRESETS = [
     ("tagline", gettext_lazy("Tagline JSON")),
     ("flat", gettext_lazy("flat rows")),
     ("segment", gettext_lazy("Segment messages")),
+    ("cloudevents", "CloudEvents"),
     ("custom", gettext_lazy("its own format, found by the paths below")),
 ]
 _NO_PATHS = frozenset({"event_constant", "time_format"})
@@ -120,7 +121,7 @@ class TryForm(forms.Form):
     record = forms.CharField(
         label=gettext_lazy("A record as the source sends it"),
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 10, "spellcheck": "false"}), max_length=300_000,
-        help_text=gettext_lazy("JSON. For flat rows: an object with a key for each column. Nothing is stored."),
+        help_text=gettext_lazy("JSON; for flat rows an object with a key for each column. What comes by webhook may be a form or XML. Nothing is stored."),
     )  # fmt: skip
 
 
