@@ -1,4 +1,5 @@
 from datetime import timedelta
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
@@ -20,6 +21,8 @@ from ingestion.sealing import unseal
 from ingestion.signing import key_of
 from staff.admin.pages import OneButton, confirm_page, secret_page
 from taxonomy.admin.limits import of_sources_in, sources_in
+from taxonomy.packs import packs
+from taxonomy.packs.load import pack_choices
 
 _MAX_CHARACTERS = 300
 
@@ -81,6 +84,14 @@ class NewSecretForm(forms.Form):
         return self.cleaned_data["secret"]
 
 
+class VendorForm(forms.Form):
+    pack = forms.ChoiceField(label=_("Vendor"), widget=UnfoldAdminSelectWidget)
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["pack"].choices = pack_choices(by_webhook=True)  # type: ignore[attr-defined]
+
+
 @admin.register(Hook)
 class HookAdmin(OneButton):
     """The systems that send by webhook. A secret is shown once, when it is made here; one given to us never."""
@@ -90,6 +101,7 @@ class HookAdmin(OneButton):
     list_filter = [("source", admin.RelatedOnlyFieldListFilter), "scheme"]
     list_select_related = ["source"]
     actions = None
+    actions_list = ["of_vendor"]
     actions_detail = ["new_secret"]
 
     def get_fields(self, request, obj=None):
@@ -107,6 +119,24 @@ class HookAdmin(OneButton):
 
     def get_queryset(self, request):
         return of_sources_in(super().get_queryset(request).prefetch_related("secrets"), request)
+
+    def get_changeform_initial_data(self, request):
+        """With ?pack=<name>: what that vendor's webhook is set to."""
+        given = super().get_changeform_initial_data(request)
+        pack = packs().get(given.pop("pack", ""))
+        return {**(pack.hook if pack else {}), **({"name": pack.source["label_en"]} if pack else {}), **given}
+
+    @action(description=_("Add one of a vendor"), permissions=["add"], icon="inventory_2", url_path="of-vendor")
+    def of_vendor(self, request):
+        """Choose whose webhook it is: how it proves itself, and what of it is read, is then filled in."""
+        form = VendorForm(request.POST or None)
+        add = reverse("admin:ingestion_hook_add")
+        if request.method == "POST" and form.is_valid():
+            return redirect(f"{add}?{urlencode({'pack': form.cleaned_data['pack']})}")
+        return confirm_page(
+            request, title=_("Add the webhook of a vendor"), sentences=[_("The fields are filled in as this vendor signs and sends; look them through.")],
+            button=_("Go on"), back_url=reverse("admin:ingestion_hook_changelist"), form=form,
+        )  # fmt: skip
 
     def formfield_for_foreignkey(self, db_field, request, **kwargs):
         if db_field.name == "source":
