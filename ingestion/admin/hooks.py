@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
@@ -216,7 +217,7 @@ class HookAdmin(OneButton):
             (one.hint, date_format(timezone.localtime(one.created_at), "SHORT_DATETIME_FORMAT"), _state_of(one))
             for one in hook.secrets.all()
         ]
-        return format_html_join(format_html("<br>"), "<code>{}</code> {} · {}", rows) if rows else "-"
+        return format_html_join(mark_safe("<br>"), "<code>{}</code> {} · {}", rows) if rows else "-"
 
     @display(description=_("state"), label={"active": "success", "off": "danger", "none": "danger"})
     def state(self, hook):
