@@ -10,6 +10,7 @@ import time
 from urllib.parse import urlencode
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import connection
 from django.utils import timezone
 
@@ -20,8 +21,10 @@ from ingestion.models import FailedRequest, Hook, HookSecret
 from ingestion.reread import decode, reread
 from ingestion.sealing import seal, unseal
 from profiles.models import Batch, Event, Original
-from taxonomy.current import current
+from taxonomy.current import current, forget
+from taxonomy.definition import apply_definition, definition
 from taxonomy.models import Source
+from taxonomy.publish import publish
 from taxonomy.standardize import RawEvent, Refusal, decode_body
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -266,6 +269,26 @@ def test_too_much_is_413(hook, post):
     assert post([LOGIN] * 1_001).status_code == 413
 
 
+def test_a_record_may_hold_many_events_where_the_envelope_says(hook, post):
+    source = Source.objects.get(code="website")
+    apply_definition(
+        source.pk, definition(source) | {"envelope": {"preset": "custom", "events": "list", "event": "what", "phone": "$.who"}}
+    )
+    publish({str(source.pk): definition(Source.objects.get(pk=source.pk))}, notes="t", by=None)
+    forget()
+    hook()
+    answer = post({"who": "+8613800138000", "list": [{"what": "login"}, {"what": "login", "n": 2}, 5]}).json()
+    assert (answer["received"], answer["accepted"], answer["refused"]) == (3, 2, 1)
+    assert Original.objects.exclude(record=None).count() == 1
+
+
+def test_no_secret_is_kept_with_what_it_brought(hook):
+    for more in ({"kept_headers": "X-A, authorization"}, {"kept_headers": "x-token", "header": "X-Token"}):
+        with pytest.raises(ValidationError):
+            hook("plain", TOKEN, **more).full_clean()
+    hook("plain", TOKEN, kept_headers="X-Topic").full_clean()
+
+
 def test_other_methods_are_405(hook, client):
     hook()
     assert client.put("/hooks/website").status_code == 405
@@ -308,6 +331,7 @@ def test_a_form_is_read_by_no_other_door():
     ("body", "decoded"),
     [
         (b"a=1&b=%E5%95%86&a=2&c=", {"a": ["1", "2"], "b": "商", "c": ""}),
+        (b"a=1+2&b&&c=x%3Dy&", {"a": "1 2", "b": "", "c": "x=y"}),
         (b"<x><a>1</a><b><c>2</c></b></x>", {"a": "1", "b": {"c": "2"}}),
         (b"<x><a>1</a><a>2</a><a/></x>", {"a": ["1", "2", ""]}),
         (b"<x><![CDATA[text & more]]></x>", "text & more"),

@@ -50,12 +50,11 @@ Reader = Callable[[Sent], Claim | None]
 
 
 class Scheme(NamedTuple):
-    """`given_to_us`: the vendor makes the secret. `header`: the one that is read where the hook names none; "": it is fixed."""
+    """`given_to_us`: the vendor makes the secret."""
 
     label: Any
     read: Reader
     given_to_us: bool = False
-    header: str = ""
 
 
 def problem_of(scheme: str, sent: Sent, secrets: Iterable[str], *, now: float) -> str:
@@ -205,8 +204,8 @@ def _plain(sent: Sent) -> Claim | None:
 
 SCHEMES: dict[str, Scheme] = {
     "standard": Scheme("Standard Webhooks", _standard),
-    "plain": Scheme(_("A token, as it is"), _plain, header="Authorization"),
-    "hmac": Scheme(_("HMAC of the body, as GitHub signs"), _github, header="X-Hub-Signature-256"),
+    "plain": Scheme(_("A token, as it is"), _plain),
+    "hmac": Scheme(_("HMAC of the body, as GitHub signs"), _github),
     "shopify": Scheme("Shopify", _of_body("X-Shopify-Hmac-Sha256", "sha256", encode=base64.b64encode), given_to_us=True),
     "woocommerce": Scheme("WooCommerce", _of_body("X-WC-Webhook-Signature", "sha256", encode=base64.b64encode)),
     "stripe": Scheme("Stripe", _stripe, given_to_us=True),

@@ -2,6 +2,7 @@ import secrets
 from datetime import datetime
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -51,7 +52,13 @@ class Hook(models.Model):
         verbose_name_plural = _("webhooks in")
 
     def __str__(self) -> str:
-        return self.name or f"{self.source.code}, {self.get_scheme_display()}"
+        return self.name or f"{self.source.code} ({self.get_scheme_display()})"
+
+    def clean(self) -> None:
+        """What is read of a request is kept with its events, and no secret may be."""
+        kept = {name.strip().lower() for name in self.kept_headers.split(",")}
+        if kept & {"authorization", "cookie", "proxy-authorization", self.header.strip().lower() or "authorization"}:
+            raise ValidationError({"kept_headers": _("A header that proves who sends is a secret: leave it out here.")})
 
     def add_secret(self, text: str, *, by: User | None = None, former_until: datetime | None = None) -> "HookSecret":
         """Keep a secret. Those there are before it work until `former_until`; None: as long as they would."""

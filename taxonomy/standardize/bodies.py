@@ -29,10 +29,10 @@ def decode_body(body: bytes) -> Any:
 
 
 def _decode_form(body: bytes) -> Any:
+    if b"=" not in body:
+        return Refusal("record.not_form")
     try:
-        pairs = parse_qsl(
-            body.decode().strip(), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=LIMITS.attributes
-        )
+        pairs = parse_qsl(body.decode().strip(), keep_blank_values=True, errors="strict", max_num_fields=LIMITS.attributes)
     except ValueError:
         return Refusal("record.not_form")
     fields: dict[str, Any] = {}
