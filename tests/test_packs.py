@@ -1,12 +1,16 @@
 """Vendors' packs: whole as a plan, and what they make of what vendors really send."""
 
+import base64
+import hmac
 import io
 import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import zstandard
@@ -15,10 +19,15 @@ from django.urls import reverse
 
 from ingestion.doors.signatures import SCHEMES
 from ingestion.models import Hook
+from profiles.models import Event
+from staff.models import User
+from taxonomy import current as releases
+from taxonomy.definition import definition
 from taxonomy.models import MappingRule, Release, Revision, Source
 from taxonomy.packs import packs, row_of
+from taxonomy.packs.load import load_pack
 from taxonomy.packs.page import page
-from taxonomy.publish import unreleased
+from taxonomy.publish import publish, unreleased
 from taxonomy.standardize import Refusal, check_plan, compile_plan, decode_body, encode_json, read, standardize
 from taxonomy.starter import starter_items
 from taxonomy.starter.load import load_starter
@@ -314,3 +323,56 @@ def test_a_secret_made_here_is_shown_once_and_can_be_exchanged(starter, admin_cl
     now = datetime.now(UTC)
     hook = Hook.objects.get()
     assert len(hook.working_secrets(now)) == 2 and len(hook.working_secrets(now.replace(year=now.year + 1))) == 1
+
+
+# ── whole: a pack drafted, released, and its vendor's requests through the door
+
+
+@pytest.fixture
+def vendor(starter, client):
+    """Release a vendor's pack with a webhook of one secret; answers how its requests are posted."""
+
+    def make(name: str):
+        by = User.objects.create_superuser("steward@example.com", "x")
+        source, _missing = load_pack(packs()[name], code=name, owner="marketing", currency="USD", by=by)
+        items = {str(one.pk): definition(one) for one in (source, *source.rules.all())}
+        publish(items, notes="t", by=None)
+        releases.forget()
+        Hook.objects.create(source=source, **packs()[name].hook).add_secret("the-secret-of-both")
+        return partial(client.post, f"/hooks/{name}")
+
+    return make
+
+
+def _signed(digest: str, text: bytes) -> str:
+    return base64.b64encode(hmac.digest(b"the-secret-of-both", text, digest)).decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_shopify_is_taken_from_its_signature_to_the_purchase(vendor):
+    post, body = vendor("shopify"), json.dumps(ORDER | {"updated_at": "2026-01-01T00:00:00Z"}).encode()
+    headers = {"X-Shopify-Topic": "orders/paid", "X-Shopify-Webhook-Id": "w-1", "X-Shopify-Hmac-Sha256": _signed("sha256", body)}
+    assert post(body, content_type="application/json", headers=headers).json()["accepted"] == 1
+    assert post(body, content_type="application/json", headers=headers).json()["duplicate"] == 1
+    assert post(body + b" ", content_type="application/json", headers=headers).status_code == 401
+    event = Event.objects.get()
+    assert (event.tag.code, event.message_id, event.attributes["order_id"]) == ("purchase", "w-1", "5")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_mandrill_is_taken_from_its_form(vendor):
+    events = json.dumps([{"event": "open", "_id": "m", "ts": 1700000000, "msg": {"email": "kim@example.com"}}])
+    headers = {"X-Mandrill-Signature": _signed("sha1", f"http://testserver/hooks/mandrillmandrill_events{events}".encode())}
+    answer = vendor("mandrill")(urlencode({"mandrill_events": events}), content_type="application/x-www-form-urlencoded", headers=headers)
+    assert answer.json()["accepted"] == 1 and Event.objects.get().tag.code == "email_open"
+
+
+@pytest.mark.needs("shared-data")
+@pytest.mark.django_db(transaction=True)
+def test_sensors_is_taken_as_its_sdks_pack_it(vendor):
+    post = vendor("sensors")
+    for packed, events in (("wire-gzip0-data_list", 3), ("wire-gzip1-data_list", 3)):
+        body = (SHARED / f"b10-cn-and-sms-callbacks/sensors/{packed}.form.txt").read_bytes().strip()
+        headers = {"Authorization": "Bearer the-secret-of-both"}
+        answer = post(body, content_type="application/x-www-form-urlencoded", headers=headers).json()
+        assert (answer["received"], answer["refused"]) == (events, 0), packed
