@@ -46,6 +46,7 @@ AREAS: list[tuple[Any, list[tuple[Any, str, str, str | None]]]] = [
             (_("Imports"), "upload_file", "admin:ingestion_importrun_changelist", "ingestion.view_importrun"),
             (_("Taken back"), "undo", "admin:ingestion_takeback_changelist", "ingestion.view_takeback"),
             (_("Write keys"), "key", "admin:ingestion_writekey_changelist", "ingestion.view_writekey"),
+            (_("Webhooks in"), "login", "admin:ingestion_hook_changelist", "ingestion.view_hook"),
             (_("Failed requests"), "report", "admin:ingestion_failedrequest_changelist", "ingestion.view_failedrequest"),
             (_("Webhooks"), "webhook", "admin:ingestion_subscriber_changelist", "ingestion.view_subscriber"),
         ],

@@ -8,13 +8,14 @@ from typing import Any
 from django.db import connection
 
 from ingestion.discover import masked_example
-from ingestion.doors.files import FileFormat, decode_row
+from ingestion.doors.files import FileFormat
 from ingestion.models import Discovered
+from ingestion.reread import reread
 from ingestion.values import kind_of
 from staff.masking import STARS, mask_in_text
 from taxonomy.current import NoRelease, current
 from taxonomy.models import Attribute
-from taxonomy.standardize import Plan, Refusal, SourcePlan, decode_json, encode_json, read
+from taxonomy.standardize import Plan, Refusal, SourcePlan, decode_json, encode_json
 
 # Enough to see what is always there and what now and then; read while somebody waits.
 SAMPLE = 50
@@ -63,21 +64,23 @@ def _attributes_of(row: Discovered, source: SourcePlan, plan: Plan) -> Iterator[
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT original.record, original.item, batch.format::text, event.received_at
+            SELECT coalesce(original.record, held.record), original.item, batch.format::text, batch.door, event.received_at
             FROM (
                 SELECT event_id FROM ingestion_quarantinereason
                 WHERE open AND source_id = %s AND code = 'event.unknown' AND path = 'event' AND name = %s ORDER BY id DESC LIMIT %s
             ) AS reason JOIN profiles_event AS event ON event.id = reason.event_id
-            JOIN profiles_original AS original ON original.event_id = event.id LEFT JOIN profiles_batch AS batch ON batch.id = event.batch_id
+            JOIN profiles_original AS original ON original.event_id = event.id
+            LEFT JOIN profiles_original AS held ON held.event_id = original.holder_id LEFT JOIN profiles_batch AS batch ON batch.id = event.batch_id
             """,
             [row.source_id, row.name, SAMPLE],
         )
         stored = cursor.fetchall()
-    for record, item, written_format, received_at in stored:
+    for record, item, written_format, door, received_at in stored:
         original = bytes(record)
         file_format = decode_json(written_format.encode()) if written_format else None
-        decoded = decode_row(original, FileFormat(**file_format)) if file_format else decode_json(original)
-        events = read(decoded, source, plan, received_at=received_at, original=original)
+        events = reread(
+            original, source, plan, door=door or "", received_at=received_at, file_format=FileFormat(**file_format) if file_format else None
+        )
         at = item or 0
         if at < len(events) and not isinstance(raw := events[at], Refusal):
             yield raw.attributes

@@ -19,9 +19,9 @@ _MOST_KEPT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A key that may send now. `per_second`: events, over all processes; 0: no limit."""
+    """Who may send now, by a write key, or (`key_id` None) by a webhook. `per_second`: events, over all processes; 0: no limit."""
 
-    key_id: int
+    key_id: int | None
     source_code: str
     source_id: str
     test: bool
@@ -72,7 +72,7 @@ class Allowance:
 
     def take(self, one: Sender, events: int) -> bool:
         """Whether so many events may be sent in this second."""
-        if not one.per_second:
+        if not one.per_second or one.key_id is None:
             return True
         second = int(time.time())
         needed = min(events, one.per_second)  # a larger request takes a whole second's worth; it could never be sent otherwise

@@ -12,7 +12,7 @@ from django.db.backends.utils import CursorWrapper
 
 from ingestion.doors.files import FileFormat
 from ingestion.quarantine import write_reasons
-from ingestion.reread import read_as, reread
+from ingestion.reread import decode, read_as, reread
 from profiles.link import settle_soon
 from profiles.record import Delivery, Entry, InCommit, counts, find_duplicates, record
 from taxonomy.current import Current
@@ -22,7 +22,6 @@ from taxonomy.standardize import (
     Refusal,
     Result,
     Subject,
-    decode_json,
     message_key_of,
     standardize,
 )  # fmt: skip
@@ -32,7 +31,7 @@ _PUBLIC_ID = re.compile("[0-9a-fA-F]{32}")
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """One record as a door cut it. `decoded`: None lets the pipeline decode JSON; a Refusal is refused as it stands.
+    """One record as a door cut it. `decoded`: None lets the pipeline decode it as its door's; a Refusal is refused as it stands.
 
     `closes` are the public ids of held events this record mends, parted by spaces; `row` its number in a file.
     """
@@ -109,7 +108,7 @@ def evaluate(
     namespace = source.definition.get("namespace") or ""
     entries: list[Entry] = []
     for one in incoming:
-        decoded = one.decoded if one.decoded is not None else decode_json(one.original)
+        decoded = one.decoded if one.decoded is not None else decode(one.original, door=door)
         for raw in read_as(decoded, source, plan, door=door, received_at=received_at, original=one.original):
             if isinstance(raw, Refusal):
                 entries.append(Entry(one.original, refusal=raw, row=one.row))

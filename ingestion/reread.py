@@ -4,10 +4,17 @@ from datetime import datetime
 from typing import Any
 
 from ingestion.doors.files import FileFormat, decode_row
-from taxonomy.standardize import Plan, RawEvent, Refusal, SourcePlan, decode_json, read
+from taxonomy.standardize import Plan, RawEvent, Refusal, SourcePlan, decode_body, decode_json, read
 
 # Doors whose protocol fixes the envelope, whatever the source's own is.
-_PRESETS = {"segment": "segment"}
+_PRESETS = {"segment": "segment", "cloudevents": "cloudevents"}
+
+
+def decode(original: bytes, *, door: str, file_format: FileFormat | None = None) -> Any:
+    """One record from its exact bytes. `file_format`: how the rows of its file are read."""
+    if file_format:
+        return decode_row(original, file_format)
+    return decode_body(original) if door == "hook" else decode_json(original)
 
 
 def read_as(decoded: Any, source: SourcePlan, plan: Plan, *, door: str, received_at: datetime, original: bytes) -> list[RawEvent | Refusal]:
@@ -24,6 +31,6 @@ def read_as(decoded: Any, source: SourcePlan, plan: Plan, *, door: str, received
 def reread(
     original: bytes, source: SourcePlan, plan: Plan, *, door: str, received_at: datetime, file_format: FileFormat | None = None
 ) -> list[RawEvent | Refusal]:
-    """Read a stored record again. `file_format`: how the rows of its file are read."""
-    decoded = decode_row(original, file_format) if file_format else decode_json(original)
+    """Read a stored record again."""
+    decoded = decode(original, door=door, file_format=file_format)
     return read_as(decoded, source, plan, door=door, received_at=received_at, original=original)

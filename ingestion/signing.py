@@ -13,6 +13,12 @@ def secret_text(key: bytes) -> str:
     return SECRET_PREFIX + base64.b64encode(key).decode()
 
 
+def key_of(text: str) -> bytes:
+    """A key from how people pass it on: base64, with or without prefix and padding. Raises ValueError when it is neither."""
+    written = text.strip().removeprefix(SECRET_PREFIX).rstrip("=")
+    return base64.b64decode(written + "=" * (-len(written) % 4), validate=True)
+
+
 def sign(keys: Iterable[bytes], message_id: str, timestamp: int, body: bytes) -> str:
     """The header webhook-signature: "v1,<base64>", one for each key, with spaces between. `timestamp`: seconds since 1970."""
     signed = b"%b.%d.%b" % (message_id.encode(), timestamp, body)

@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from ingestion.doors import segment
+from ingestion.doors import cloudevents, hooks, segment
 from ingestion.doors.api import EventsView
 from ingestion.doors.plan import DiffView, PlanView, ReleasesView, ReleaseView, TagView
 from ingestion.doors.receipts import ReceiptView
@@ -16,6 +16,9 @@ urlpatterns = [
     path("api/v1/releases", ReleasesView.as_view(), name="releases"),
     path("api/v1/releases/<str:version>", ReleaseView.as_view(), name="release"),
     path("api/v1/releases/<str:before>/diff/<str:after>", DiffView.as_view(), name="release_diff"),
+    path("cloudevents", cloudevents.receive_events, name="cloudevents"),
+    path("hooks/<str:source>", hooks.hook, name="hook"),
+    path("hooks/<str:source>/<str:token>", hooks.hook, name="hook_with_token"),
     re_path(r"^v1/projects/(?P<key>[^/]+)/settings/?$", segment.settings, name="segment_settings"),
     re_path(r"^v1/(?P<call>.*?)/?$", segment.calls, name="segment"),
     path("send/", send_sources, name="send"),

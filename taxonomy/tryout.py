@@ -12,7 +12,7 @@ from taxonomy.diff import title
 from taxonomy.problems import plan_problem
 from taxonomy.publish import items_of, newest
 from taxonomy.sound import sound_items
-from taxonomy.standardize import Refusal, Violation, compile_plan, decode_json, read, standardize
+from taxonomy.standardize import Refusal, Violation, compile_plan, decode_body, read, standardize
 from taxonomy.violations import message_for, title_for
 
 
@@ -46,7 +46,7 @@ def try_record(record: bytes, source_code: str, *, received_at: datetime, unsave
     plan = compile_plan(items)
     source = plan.sources[source_code]
     tried = []
-    for raw in read(decode_json(record), source, plan, received_at=received_at, original=record):
+    for raw in read(decode_body(record), source, plan, received_at=received_at, original=record):
         if isinstance(raw, Refusal):
             refused = Violation(raw.code, raw.path, values=raw.values)
             tried.append(Tried("refused", "", "", "", [], [(title_for(raw.code), message_for(refused))]))

@@ -30,6 +30,9 @@ class Explanation:
 WORDS: dict[str, tuple[Text, Text, Text, Text]] = {
     "record.not_json": (_("Not JSON"), _("The record could not be decoded as JSON."), _("One JSON object."), _("Send the record as JSON, in UTF-8.")),
     "record.not_utf8": (_("Not UTF-8"), _("The record holds bytes that are no UTF-8 text."), _("UTF-8."), _("Save or send the text as UTF-8.")),
+    "record.not_form": (_("Not a form"), _("The record is no JSON and no XML, and cannot be read as the fields of a form."), _("name=value&name=value, in UTF-8."), _("Send JSON, a form or XML.")),
+    "record.not_xml": (_("Not XML"), _("The record could not be read as XML, or brings a document type with it."), _("XML without a document type, nested 32 levels at the most."), _("Send the record as XML in UTF-8.")),
+    "record.not_cloudevent": (_("Not a CloudEvent"), _("The record lacks what a CloudEvent must say, or says it in another version."), _("specversion 1.0, id, source and type as texts; data or data_base64, not both."), _("Add or correct the attribute that the path names.")),
     "record.not_object": (_("Not an object"), _("The record is JSON, but no object with named fields."), _('An object such as {"event": "login"}.'), _("Send each event as an object.")),
     "record.empty": (_("Empty record"), _("The record holds no event."), _("At least one event."), _("Check the envelope of the source, or leave such records out.")),
     "record.columns": (_("Row of another width"), _("The row has more or fewer cells than the header."), _("As many cells as the header has columns."), _("Look for a separator or a quotation mark inside a cell, mend the row and send it again.")),

@@ -16,8 +16,10 @@ PLAN = compile_plan(small_plan_items())
 
 # What every case of our own JSON has, unless it says otherwise; null takes it away.
 USUAL = {"id": "m1", "phone": "13800138000", "occurred_at": "2026-02-01T10:00:00+08:00"}
-# Of files' cells, which the core does not see, of what decoding JSON repairs before, and of what is stored already.
-NOT_OF_JSON = {"record.columns", "attribute.unstorable", "message_id.reused"}
+# Of files' cells, webhooks' bodies and CloudEvents, of what decoding JSON repairs before, and of what is stored already.
+NOT_OF_JSON = {
+    "record.columns", "record.not_form", "record.not_xml", "record.not_cloudevent", "attribute.unstorable", "message_id.reused",
+}  # fmt: skip
 
 
 def load(name: str) -> list[dict[str, Any]]:

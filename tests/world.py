@@ -31,7 +31,7 @@ def make_world() -> dict[str, Any]:
     """One of everything: an event accepted, one held, an import, a proposal, a release and what administers them."""
 
     from ingestion.jobs import import_file
-    from ingestion.models import Discovered, Dispatch, FailedRequest, ImportRun, QuarantineReason, Replay, Subscriber, TakeBack
+    from ingestion.models import Discovered, Dispatch, FailedRequest, Hook, ImportRun, QuarantineReason, Replay, Subscriber, TakeBack
     from ingestion.pipeline import Incoming, receive
     from profiles.models import Customer, Event
     from taxonomy.current import current
@@ -88,13 +88,14 @@ def make_world() -> dict[str, Any]:
     unknown = Discovered.objects.create(source=source, kind="name", name="nobodyKnows", count=1, first_at=now, last_at=now, written_at=now)
     common |= {
         "discovered_id": unknown.pk, "code": "product_view", "kind": "tag", "upload_id": UUID(int=0),
-        "item_id": tag.pk, "source_id": source.pk, "version": "1.0.0", "before": "1.0.0", "after": "1.0.0", "key": secret, "call": "track",
+        "item_id": tag.pk, "source_id": source.pk, "version": "1.0.0", "before": "1.0.0", "after": "1.0.0", "key": secret, "call": "track", "source": "website",
     }  # fmt: skip
     special["dictionary_attribute", "code"], special["dictionary_source", "code"] = "product_id", "website"
     special["admin:source_health", "item_id"] = source.pk
     subscriber = Subscriber.objects.create(name="s", url="https://example.com/hook", events=["release"])
     Dispatch.objects.create(subscriber=subscriber, event="release", body="{}")
     take_back = TakeBack.objects.create(source=source, batch_id=accepted.batch_id, received_until=now, looked_by=writer, state="ready")
+    Hook.objects.create(source=source).add_secret("a secret of sixteen or more")
     replay = Replay.objects.create(source=source, last_event_id=held.pk, status="finished", in_all=1)
     common |= {"take_back_id": take_back.pk, "replay_id": replay.pk}
     assert Release.objects.exists()
@@ -161,7 +162,7 @@ class Visitor:
             posted = {"mine": signing.dumps({"mine": definition(row), "seen": 0, "theirs": 0}, compress=True)}
         if name == "admin:taxonomy_source_move":
             posted = {"rule": str(self.world["source"].rules.first().pk), "to": "up"}
-        is_api = "/api/v1/" in url
+        is_api = "/api/v1/" in url or url == "/cloudevents"
         headers = {"HTTP_AUTHORIZATION": f"Bearer {self.secret}"} if self.secret and (is_api or not self.person) else {}
         client, drawn = self.browser(logged_in=not is_api), self.name in DRAWN
         if is_api and method == "POST":

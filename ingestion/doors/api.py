@@ -13,14 +13,12 @@ from rest_framework.views import APIView
 
 from ingestion import keys
 from ingestion.answers import ANSWER_EXAMPLE, EVENT_EXAMPLE, REQUEST_SCHEMA, AnswerSchema, ErrorSchema, answer
-from ingestion.doors.deliver import deliver, sender_of, unpack_gzip
+from ingestion.doors.deliver import REQUEST_BYTES, REQUEST_EVENTS, body_of, deliver, sender_of, too_large, too_many, unpack_gzip
 from ingestion.doors.errors import ApiError
 from ingestion.pipeline import Incoming
 from taxonomy.standardize import decode_json, encode_json
 
 TRUE, FALSE = frozenset({"1", "true", "yes", "on", ""}), frozenset({"0", "false", "no", "off"})
-REQUEST_EVENTS = 1_000
-REQUEST_BYTES = 5 * 1024 * 1024
 
 _split = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _split_list = msgspec.json.Decoder(list[msgspec.Raw])
@@ -79,24 +77,15 @@ def _body(request: Request) -> bytes:
     content_type = request.content_type.partition(";")[0].strip().lower()
     if content_type not in ("application/json", "text/json", ""):
         raise ApiError(415, "request.media_type", _("Send JSON, with the header Content-Type: application/json."))
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if request.headers.get("Transfer-Encoding") or not length.isdecimal():
-        raise ApiError(411, "request.length", _("Send the body whole, with the header Content-Length."))
-    if int(length) > REQUEST_BYTES:
-        raise _too_large()
-    body = request._request.read(REQUEST_BYTES + 1)
+    body = body_of(request._request)
     encoding = request.headers.get("Content-Encoding", "").lower()
     if encoding == "gzip":
         body = unpack_gzip(body, REQUEST_BYTES)
     elif encoding not in ("", "identity"):
         raise ApiError(415, "request.encoding", _("Pack the request with gzip, or not at all."))
     if len(body) > REQUEST_BYTES:
-        raise _too_large()
+        raise too_large()
     return body
-
-
-def _too_large() -> ApiError:
-    return ApiError(413, "request.too_large", _("The request is larger than 5 MB unpacked. Send fewer events at once."))
 
 
 def _cut(body: bytes) -> list[Incoming]:
@@ -116,7 +105,7 @@ def _cut(body: bytes) -> list[Incoming]:
     if not events:
         raise ApiError(400, "request.events", _('"events" is empty. Send at least one event.'))
     if len(events) > REQUEST_EVENTS:
-        raise ApiError(413, "request.too_many", _("A request may hold 1,000 events. Send the rest in another one."))
+        raise too_many()
     return [Incoming(bytes(event)) for event in events]
 
 

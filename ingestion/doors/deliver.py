@@ -3,6 +3,7 @@
 import zlib
 from datetime import datetime
 
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from ingestion import keys
@@ -10,6 +11,30 @@ from ingestion.commit import coming, store_together
 from ingestion.doors.errors import ApiError
 from ingestion.pipeline import Incoming, Receipt, UnknownSource, receive
 from taxonomy.current import NoRelease, current
+
+REQUEST_EVENTS = 1_000
+REQUEST_BYTES = 5 * 1024 * 1024
+
+
+def body_of(request: HttpRequest) -> bytes:
+    """The exact bytes of the body, as sent. Raises ApiError 411 or 413."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if request.headers.get("Transfer-Encoding") or not length.isdecimal():
+        raise ApiError(411, "request.length", _("Send the body whole, with the header Content-Length."))
+    if int(length) > REQUEST_BYTES:
+        raise too_large()
+    body = request.read(REQUEST_BYTES + 1)
+    if len(body) > REQUEST_BYTES:
+        raise too_large()
+    return body
+
+
+def too_large() -> ApiError:
+    return ApiError(413, "request.too_large", _("The request is larger than 5 MB unpacked. Send fewer events at once."))
+
+
+def too_many() -> ApiError:
+    return ApiError(413, "request.too_many", _("A request may hold 1,000 events. Send the rest in another one."))
 
 
 def sender_of(secret: str) -> keys.Sender:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, InterfaceError
-from django.http import Http404
+from django.http import Http404, JsonResponse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions, status
@@ -31,6 +31,20 @@ def unavailable() -> ApiError:
     )  # fmt: skip
 
 
+def error_response(error: ApiError) -> JsonResponse:
+    """The same shape, for views that are not DRF's."""
+    response = JsonResponse(_body(error.code, str(error.detail)), status=error.status_code)
+    if error.retry_after_seconds:
+        response["Retry-After"] = str(error.retry_after_seconds)
+    if error.status_code == 405:
+        response["Allow"] = "POST"
+    return response
+
+
+def _body(code: str, message: str) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message, "docs": f"/docs/codes#{code}"}}
+
+
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, (DatabaseError, InterfaceError)):
         _log.error("database error in %s: %s", type(context.get("view")).__name__, type(error).__name__)
@@ -46,11 +60,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         headers["Retry-After"] = str(int(retry))
     if error.status_code == status.HTTP_401_UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    return Response(
-        {"error": {"code": _code(error), "message": _message(error), "docs": f"/docs/codes#{_code(error)}"}},
-        status=error.status_code,
-        headers=headers,
-    )
+    return Response(_body(_code(error), _message(error)), status=error.status_code, headers=headers)
 
 
 def _code(error: exceptions.APIException) -> str:

@@ -1,4 +1,5 @@
 from ingestion.models.arrived import AttributeDay, Discovered, Ignored, ReadingDay, Sighting, Stopped, Stream, ViolationDay
+from ingestion.models.hooks import Hook, HookSecret
 from ingestion.models.imports import ImportChunk, ImportRun, TrialKey
 from ingestion.models.keys import FailedRequest, KeyLease, WriteKey
 from ingestion.models.outgoing import Attempt, Dispatch, Subscriber
@@ -12,6 +13,8 @@ __all__ = [
     "Discovered",
     "Dispatch",
     "FailedRequest",
+    "Hook",
+    "HookSecret",
     "Ignored",
     "ImportChunk",
     "ImportRun",

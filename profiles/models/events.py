@@ -15,10 +15,12 @@ class Batch(models.Model):
         API = "api", _("API")
         FILE = "file", _("file")
         SEGMENT = "segment", "Segment"
+        HOOK = "hook", _("webhook")
+        CLOUDEVENTS = "cloudevents", "CloudEvents"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     source = models.ForeignKey(Source, models.PROTECT, db_constraint=False, db_index=False, related_name="+")
-    door = models.CharField(_("door"), max_length=8, choices=Door)
+    door = models.CharField(_("door"), max_length=12, choices=Door)
     key_id = models.BigIntegerField(_("write key"), null=True)
     format = models.JSONField(null=True, help_text="For a file: how its rows are read, e.g. columns and delimiter")
     received_at = models.DateTimeField(_("received"))

@@ -5,8 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.validators import RegexValidator
 from django.db.models import Count, Max, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404
@@ -18,16 +19,21 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 from unfold.admin import TabularInline
-from unfold.decorators import display
+from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from staff.admin.pages import confirm_page
+from staff.models import Department
 from taxonomy.admin.governed import GovernedAdmin, WhyForm
 from taxonomy.admin.limits import rights_in, sources_in, tags_in
 from taxonomy.definition import Items, definition, unsaved_rule
 from taxonomy.dictionary.words import TARGETS
 from taxonomy.draft import ItemLocked
 from taxonomy.models import Attribute, MappingRow, MappingRule, Source, Tag
+from taxonomy.models.items import snake_case
 from taxonomy.move import move_rule
+from taxonomy.packs import packs
+from taxonomy.packs.load import load_pack, pack_choices
 from taxonomy.recent import names_seen, rule_use
 from taxonomy.rights import OutsideGrant, among
 from taxonomy.standardize.check import ENVELOPE_TARGETS
@@ -56,6 +62,7 @@ PRESETS = [
     ("tagline", gettext_lazy("Tagline JSON")),
     ("flat", gettext_lazy("flat rows")),
     ("segment", gettext_lazy("Segment messages")),
+    ("cloudevents", "CloudEvents"),
     ("custom", gettext_lazy("its own format, found by the paths below")),
 ]
 _NO_PATHS = frozenset({"event_constant", "time_format"})
@@ -118,11 +125,42 @@ SourceForm.declared_fields = {
 }
 
 
+class PackForm(forms.Form):
+    """Which vendor's pack, and what the new source is called."""
+
+    pack = forms.ChoiceField(label=gettext_lazy("Vendor"), widget=UnfoldAdminSelectWidget)
+    code = forms.CharField(
+        label=gettext_lazy("Code"), required=False, max_length=80, validators=[snake_case], widget=UnfoldAdminTextInputWidget,
+        help_text=gettext_lazy("Empty: the pack's, such as shopify. It stands in the address of its webhook."),
+    )  # fmt: skip
+    owner = forms.ModelChoiceField(label=gettext_lazy("Owner"), queryset=Department.objects.all(), widget=UnfoldAdminSelectWidget)
+    region = forms.CharField(
+        label=gettext_lazy("Default region"), required=False, max_length=2, validators=[RegexValidator("^[A-Z]{2}$")],
+        widget=UnfoldAdminTextInputWidget, help_text=gettext_lazy("Two letters, such as CN: where a number without + is dialled. Empty: the pack's."),
+    )  # fmt: skip
+    currency = forms.CharField(
+        label=gettext_lazy("Currency"), required=False, max_length=3, validators=[RegexValidator("^[A-Z]{3}$")],
+        widget=UnfoldAdminTextInputWidget, help_text=gettext_lazy("Of amounts sent without one, such as CNY. Empty: the pack's."),
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["pack"].choices = pack_choices()  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if "pack" in cleaned and "code" in cleaned:
+            cleaned["code"] = cleaned["code"] or packs()[cleaned["pack"]].source["code"]
+            if Source.objects.filter(code__iexact=cleaned["code"]).exists():
+                self.add_error("code", _("There is a source “%(code)s” already. Give this one another code.") % {"code": cleaned["code"]})
+        return cleaned
+
+
 class TryForm(forms.Form):
     record = forms.CharField(
         label=gettext_lazy("A record as the source sends it"),
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 10, "spellcheck": "false"}), max_length=300_000,
-        help_text=gettext_lazy("JSON. For flat rows: an object with a key for each column. Nothing is stored."),
+        help_text=gettext_lazy("JSON; for flat rows an object with a key for each column. What comes by webhook may be a form or XML. Nothing is stored."),
     )  # fmt: skip
 
 
@@ -218,6 +256,7 @@ class SourceAdmin(Trying):
         "Sources are the systems that send events, such as a web shop or a till. Add the first one, then create a write key for it."
     )
     form = SourceForm
+    actions_list = ["from_pack"]
     list_display = ["label", "code", "source_kind", "owner", "region", "rule_count", "released_state"]
     list_filter = ["source_kind", "owner"]
     list_select_related = ["owner"]
@@ -241,6 +280,38 @@ class SourceAdmin(Trying):
             path("<uuid:object_id>/rules/move/", self.admin_site.admin_view(self.move_view), name="taxonomy_source_move"),
             *super().get_urls(),
         ]
+
+    def has_from_pack_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perms(["taxonomy.add_source", "taxonomy.add_mappingrule"])
+
+    @action(description=gettext_lazy("Add from a vendor's pack"), permissions=["from_pack"], icon="inventory_2", url_path="from-pack")
+    def from_pack(self, request: HttpRequest) -> HttpResponse:
+        """A source as its vendor sends, with rules to the standard: a draft, to be proposed."""
+        form = PackForm(request.POST or None, initial={"owner": request.user.department_id})  # type: ignore[union-attr]
+        if request.method == "POST" and form.is_valid():
+            chosen = form.cleaned_data
+            try:
+                source, missing = load_pack(
+                    packs()[chosen["pack"]], code=chosen["code"], owner=chosen["owner"].pk, region=chosen["region"],
+                    currency=chosen["currency"], by=request.user,  # type: ignore[arg-type]
+                )  # fmt: skip
+            except OutsideGrant as error:
+                return self._outside(request, error)
+            messages.success(request, _("%(source)s is drafted with its rules. Propose it under Unreleased changes; nothing arrives before it is released.") % {"source": source})  # fmt: skip
+            if missing:
+                messages.warning(request, _("The standard has no tags with these codes, so their rules are left out: %(codes)s.") % {"codes": ", ".join(missing)})  # fmt: skip
+            return HttpResponseRedirect(reverse("admin:taxonomy_source_rules", args=[source.pk]))
+        return confirm_page(
+            request,
+            title=_("Add a source from a vendor's pack"),
+            sentences=[
+                _("A pack knows where a vendor's records say what happened, when and about whom, and which tags of the starter standard its events become."),
+                _("It makes a draft: look its rules through, then propose it."),
+            ],
+            button=_("Make the draft"),
+            back_url=reverse("admin:taxonomy_source_changelist"),
+            form=form,
+        )  # fmt: skip
 
     def rules_view(self, request: HttpRequest, object_id: Any) -> HttpResponse:
         """The source's rules in their order, each with what it does on the names that came lately."""

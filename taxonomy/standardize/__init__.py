@@ -1,5 +1,6 @@
 """The pure core: what a record means under a plan. No Django, no database, no clock, no randomness."""
 
+from taxonomy.standardize.bodies import decode_body
 from taxonomy.standardize.check import check_plan
 from taxonomy.standardize.codes import CODES
 from taxonomy.standardize.decode import decode_json, encode_json, storable
@@ -29,6 +30,7 @@ __all__ = [
     "check_plan",
     "compile_plan",
     "content_hash",
+    "decode_body",
     "decode_json",
     "encode_json",
     "message_key",

@@ -23,6 +23,9 @@ _BY_EFFECT: dict[Effect, tuple[str, ...]] = {
     "refused": (
         "record.not_json",
         "record.not_utf8",
+        "record.not_form",
+        "record.not_xml",
+        "record.not_cloudevent",
         "record.not_object",
         "record.empty",
         "record.columns",

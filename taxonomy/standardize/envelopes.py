@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from taxonomy.standardize.cloudevents import cloudevents_reader
 from taxonomy.standardize.paths import Getter, compile_path
 from taxonomy.standardize.read import ItemReader, compile_outer, custom_reader, flat_reader, tagline_reader
 from taxonomy.standardize.segment import OUTER_FIELDS, segment_reader
@@ -28,6 +29,7 @@ _READERS: dict[str, Callable[[str, dict[str, Any]], ItemReader]] = {
     "flat": lambda source_code, envelope: flat_reader(source_code),
     "custom": custom_reader,
     "segment": lambda source_code, envelope: segment_reader(source_code),
+    "cloudevents": cloudevents_reader,
 }
 PRESETS = tuple(_READERS)
 _BATCH = "batch"
@@ -47,6 +49,8 @@ def compile_envelope(source_code: str, envelope: dict[str, Any], timezone: str) 
     if envelope.get("preset") == "segment":
         outer = [(field, compile_path(field)) for field in OUTER_FIELDS]
         return Envelope(read_item, outer, _BATCH, compile_path(_BATCH), True, compile_time("", timezone))
+    if envelope.get("preset") == "cloudevents":
+        return Envelope(read_item, [], "", None, False, compile_time("", timezone))
     events = (envelope.get("events") or "") if envelope.get("preset") == "custom" else ""
     return Envelope(
         read_item,

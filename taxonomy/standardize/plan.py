@@ -234,7 +234,7 @@ class SourcePlan:
         """An envelope that a door's protocol fixes, whatever the source's own is: compiled when first needed."""
         found = self._protocol_envelopes.get(preset)
         if found is None:
-            found = self._protocol_envelopes[preset] = compile_envelope(self.code, {"preset": preset}, self.timezone)
+            found = self._protocol_envelopes[preset] = compile_envelope(self.code, {**self.envelope, "preset": preset}, self.timezone)
         return found
 
     def meanings(self, name: str) -> list[Meaning]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from taxonomy.standardize.plan import Plan, SourcePlan
 
 # (item, what the whole record says of every item, received_at, original, notes, position of the item) -> the event
-ItemReader = Callable[[dict[str, Any], dict[str, Any], datetime, bytes, list[Violation], int | None], RawEvent]
+ItemReader = Callable[[dict[str, Any], dict[str, Any], datetime, bytes, list[Violation], int | None], RawEvent | Refusal]
 
 # Columns of a failed-rows file: they say which held event a mended row closes, and are never attributes.
 RESERVED = frozenset({"_tagline_id", "_reason"})
@@ -100,6 +100,9 @@ def _read_item(
         if size > _MAX_BYTES:
             return Refusal("limit.size", where, {"seen": size, "limit": _MAX_BYTES})
     raw = envelope.read_item(item, outer, received_at, original, notes, position)
+    if isinstance(raw, Refusal):
+        raw.path = f"{where}.{raw.path}".strip(".")
+        return raw
     message_id = raw.message_id
     if message_id is not None and len(message_id) > _MAX_ID_CHARACTERS:
         return Refusal("limit.message_id", where, {"seen": len(message_id), "limit": _MAX_ID_CHARACTERS})

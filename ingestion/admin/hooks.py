@@ -1,0 +1,239 @@
+from datetime import timedelta
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
+
+from ingestion.admin.keys import OVERLAPS
+from ingestion.doors.signatures import SCHEMES
+from ingestion.models import Hook
+from ingestion.sealing import unseal
+from ingestion.signing import key_of
+from staff.admin.pages import OneButton, confirm_page, secret_page
+from taxonomy.admin.limits import of_sources_in, sources_in
+from taxonomy.packs import packs
+from taxonomy.packs.load import pack_choices
+
+_MAX_CHARACTERS = 300
+
+
+def secret_field(**more):
+    return forms.CharField(
+        label=_("Secret"), required=False, max_length=_MAX_CHARACTERS, widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
+        help_text=_("The signing secret that the sender shows you. Empty: one is made, to be entered at the sender. It is not shown again."),
+        **more,
+    )  # fmt: skip
+
+
+def check_secret(scheme, secret):
+    """Raise ValidationError for what cannot be a secret of this scheme."""
+    if not secret:
+        if SCHEMES[scheme].given_to_us:
+            raise ValidationError(_("Enter the signing secret that the sender shows you."))
+        return
+    if scheme == "standard":
+        try:
+            if not key_of(secret):
+                raise ValueError
+        except ValueError as error:
+            raise ValidationError(_("Such a secret is base64, often after whsec_. Copy it whole.")) from error
+    elif scheme == "plain" and len(secret) < 16:
+        raise ValidationError(_("A token of fewer than 16 characters can be guessed. Leave this empty to have one made."))
+
+
+class HookForm(forms.ModelForm):
+    secret = secret_field()
+
+    class Meta:
+        model = Hook
+        fields = ["source", "name", "scheme", "header", "kept_headers", "packed_in", "answer"]
+
+    def clean(self):
+        cleaned = super().clean() or {}
+        if not self.instance.pk and "scheme" in cleaned:
+            try:
+                check_secret(cleaned["scheme"], cleaned.get("secret", ""))
+            except ValidationError as error:
+                self.add_error("secret", error)
+        return cleaned
+
+
+class NewSecretForm(forms.Form):
+    secret = secret_field()
+    hours = forms.TypedChoiceField(
+        label=_("The old secret works on for"), choices=OVERLAPS, coerce=int, initial=24, widget=UnfoldAdminSelectWidget,
+        help_text=_("Time to put the new one in everywhere."),
+    )  # fmt: skip
+
+    def __init__(self, scheme, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.scheme = scheme
+
+    def clean_secret(self):
+        check_secret(self.scheme, self.cleaned_data["secret"])
+        return self.cleaned_data["secret"]
+
+
+class VendorForm(forms.Form):
+    pack = forms.ChoiceField(label=_("Vendor"), widget=UnfoldAdminSelectWidget)
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["pack"].choices = pack_choices(by_webhook=True)  # type: ignore[attr-defined]
+
+
+@admin.register(Hook)
+class HookAdmin(OneButton):
+    """The systems that send by webhook. A secret is shown once, when it is made here; one given to us never."""
+
+    form = HookForm
+    list_display = ["source", "name", "scheme", "state", "last_used_at"]
+    list_filter = [("source", admin.RelatedOnlyFieldListFilter), "scheme"]
+    list_select_related = ["source"]
+    actions = None
+    actions_list = ["of_vendor"]
+    actions_detail = ["new_secret"]
+
+    def get_fields(self, request, obj=None):
+        read = ["header", "kept_headers", "packed_in", "answer"]
+        if obj is None:
+            return ["source", "name", "scheme", "secret", *read]
+        return ["source", "address", "scheme", "name", "active", *read, "secrets_kept", "last_used_at", "created_at", "created_by"]
+
+    def get_readonly_fields(self, request, obj=None):
+        return ["source", "address", "scheme", "secrets_kept", "last_used_at", "created_at", "created_by"] if obj else []
+
+    def get_form(self, request, obj=None, change=False, **kwargs):
+        # Its own form has the field that only a new one asks for.
+        return super().get_form(request, obj, change, **(kwargs | ({"form": forms.ModelForm} if obj else {})))
+
+    def get_queryset(self, request):
+        return of_sources_in(super().get_queryset(request).prefetch_related("secrets"), request)
+
+    def get_changeform_initial_data(self, request):
+        """With ?pack=<name>: what that vendor's webhook is set to."""
+        given = super().get_changeform_initial_data(request)
+        pack = packs().get(given.pop("pack", ""))
+        return {**(pack.hook if pack else {}), **({"name": pack.source["label_en"]} if pack else {}), **given}
+
+    @action(description=_("Add one of a vendor"), permissions=["add"], icon="inventory_2", url_path="of-vendor")
+    def of_vendor(self, request):
+        """Choose whose webhook it is: how it proves itself, and what of it is read, is then filled in."""
+        form = VendorForm(request.POST or None)
+        add = reverse("admin:ingestion_hook_add")
+        if request.method == "POST" and form.is_valid():
+            return redirect(f"{add}?{urlencode({'pack': form.cleaned_data['pack']})}")
+        return confirm_page(
+            request, title=_("Add the webhook of a vendor"), sentences=[_("The fields are filled in as this vendor signs and sends; look them through.")],
+            button=_("Go on"), back_url=reverse("admin:ingestion_hook_changelist"), form=form,
+        )  # fmt: skip
+
+    def formfield_for_foreignkey(self, db_field, request, **kwargs):
+        if db_field.name == "source":
+            kwargs["queryset"] = sources_in(request)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def has_delete_permission(self, request, obj=None):
+        return False
+
+    def save_model(self, request, obj, form, change):
+        if not change:
+            obj.created_by = request.user
+        super().save_model(request, obj, form, change)
+        if not change:
+            given = form.cleaned_data["secret"]
+            request.new_secret = "" if given else obj.new_secret()
+            obj.add_secret(given or request.new_secret, by=request.user)
+
+    def response_add(self, request, obj, post_url_continue=None):
+        return self._made(request, obj, request.new_secret)
+
+    def _made(self, request, hook, secret):
+        """A secret made here is shown; one that was given is not."""
+        back = reverse("admin:ingestion_hook_change", args=[hook.pk])
+        if not secret:
+            messages.success(request, gettext("The secret is kept. Enter the address below at the sender."))
+            return redirect(back)
+        return secret_page(
+            request,
+            secret,
+            title=_("The secret of %(name)s") % {"name": hook},
+            use=self._use(request, hook, secret),
+            back_url=back,
+            sentence=_("Enter it at the sender with the address below: it is shown this once. If it gets lost, make a new one."),
+        )
+
+    def _use(self, request, hook, secret):
+        url = address_of(request, hook)
+        if hook.scheme != "plain":
+            return url
+        header = hook.header or "Authorization"
+        return f"{url}\n{header}: {'Bearer ' if header == 'Authorization' else ''}{secret}\n\n{url}/{secret}"
+
+    @action(description=_("New secret"), permissions=["change"], icon="autorenew")
+    def new_secret(self, request, object_id):
+        hook = self.get_object(request, object_id)
+        if hook is None:
+            raise PermissionDenied
+        form = NewSecretForm(hook.scheme, request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            made = "" if form.cleaned_data["secret"] else hook.new_secret()
+            until = timezone.now() + timedelta(hours=form.cleaned_data["hours"])
+            hook.add_secret(form.cleaned_data["secret"] or made, by=request.user, former_until=until)
+            return self._made(request, hook, made)
+        return confirm_page(
+            request,
+            title=_("A new secret for %(name)s") % {"name": hook},
+            sentences=[_("Both secrets are taken until the old one ends, so that nothing is refused while you exchange it.")],
+            button=_("Keep the new secret"),
+            back_url=reverse("admin:ingestion_hook_change", args=[hook.pk]),
+            form=form,
+        )
+
+    @admin.display(description=_("address"))
+    def address(self, hook):
+        return format_html("<code>{}</code>", hook.url)
+
+    def get_object(self, request, object_id, from_field=None):
+        found = super().get_object(request, object_id, from_field)
+        if found is not None:
+            found.url = address_of(request, found)
+        return found
+
+    @admin.display(description=_("secrets"))
+    def secrets_kept(self, hook):
+        rows = [
+            (one.hint, date_format(timezone.localtime(one.created_at), "SHORT_DATETIME_FORMAT"), _state_of(one))
+            for one in hook.secrets.all()
+        ]
+        return format_html_join(mark_safe("<br>"), "<code>{}</code> {} · {}", rows) if rows else "-"
+
+    @display(description=_("state"), label={"active": "success", "off": "danger", "none": "danger"})
+    def state(self, hook):
+        if not hook.active:
+            return "off", gettext("switched off")
+        return ("active", gettext("active")) if hook.working_secrets(timezone.now()) else ("none", gettext("has no secret that works"))
+
+
+def address_of(request, hook):
+    return request.build_absolute_uri(reverse("hook", args=[hook.source.code]))
+
+
+def _state_of(secret):
+    if unseal(secret.sealed) is None:
+        return gettext("lost: the SECRET_KEY of this installation has changed")
+    if secret.expires_at is None:
+        return gettext("works")
+    until = date_format(timezone.localtime(secret.expires_at), "SHORT_DATETIME_FORMAT")
+    return (gettext("works until %(time)s") if secret.expires_at > timezone.now() else gettext("ended %(time)s")) % {"time": until}

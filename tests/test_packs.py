@@ -1,0 +1,378 @@
+"""Vendors' packs: whole as a plan, and what they make of what vendors really send."""
+
+import base64
+import hmac
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import zstandard
+from conftest import SHARED
+from django.urls import reverse
+
+from ingestion.doors.signatures import SCHEMES
+from ingestion.models import Hook
+from profiles.models import Event
+from staff.models import User
+from taxonomy import current as releases
+from taxonomy.definition import definition
+from taxonomy.models import MappingRule, Release, Revision, Source
+from taxonomy.packs import packs, row_of
+from taxonomy.packs.load import load_pack
+from taxonomy.packs.page import page
+from taxonomy.publish import publish, unreleased
+from taxonomy.standardize import Refusal, check_plan, compile_plan, decode_body, encode_json, read, standardize
+from taxonomy.starter import starter_items
+from taxonomy.starter.load import load_starter
+
+RECEIVED_AT = datetime(2026, 11, 1, tzinfo=UTC)
+ITEMS = starter_items()
+TAGS = {item["code"]: uuid for uuid, item in ITEMS.items() if item["kind"] == "tag"}
+for _name, _pack in packs().items():
+    _made, _missing = _pack.items(code=_name, owner="marketing", tags=TAGS)
+    assert not _missing, _name
+    # As a company in the United States would set the shop that names neither.
+    next(iter(_made.values()))["currency"] = next(iter(_made.values()))["currency"] or "USD"
+    ITEMS |= _made
+PLAN = compile_plan(ITEMS)
+
+
+def results(vendor: str, record: Any) -> Iterator[tuple[str | None, Any]]:
+    """(the name as sent, its result or refusal) of each event in a record."""
+    original = record if isinstance(record, bytes) else encode_json(record)
+    for raw in read(decode_body(original), PLAN.sources[vendor], PLAN, received_at=RECEIVED_AT, original=original):
+        yield (None, raw) if isinstance(raw, Refusal) else (raw.name, standardize(raw, PLAN))
+
+
+def only(vendor: str, record: Any) -> Any:
+    ((_name, result),) = results(vendor, record)
+    return result
+
+
+def test_every_pack_is_whole_and_holds_together():
+    assert check_plan(ITEMS) == []
+    for pack in packs().values():
+        assert pack.hook.get("scheme", "plain") in SCHEMES and pack.hook.keys() <= {"scheme", "kept_headers", "packed_in", "answer"}
+        assert pack.hook.get("answer", "counts") in Hook.Answer
+        for label in ("label_en", "label_zh_hans", "description_en", "description_zh_hans"):
+            assert pack.source[label]
+
+
+def test_the_page_is_written_from_the_packs():
+    written = (Path(__file__).resolve().parent.parent / "docs" / "vendors.md").read_text(encoding="utf-8")
+    assert written == page(), "run: manage.py packs --write"
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "transforms"),
+    [("a", "a", ""), ("a || b", "a || b", ""), ("a || b | upper", "a || b", "upper"), ("| constant(x)", "", "constant(x)"), ("a | b | c", "a", "b | c")],
+)  # fmt: skip
+def test_a_row_is_a_path_and_transforms(text, path, transforms):
+    assert row_of("t", text) == {"target": "t", "path": path, "transforms": transforms}
+
+
+def shopify(topic: str, **body) -> dict:
+    return {"_request": {"x-shopify-topic": topic, "x-shopify-webhook-id": "w1"}, "updated_at": "2026-01-01T00:00:00Z", **body}
+
+
+CUSTOMER = {"id": 7, "email": "kim@example.com", "phone": "+12025550123"}
+ORDER = {
+    "id": 5, "total_price": "59.90", "currency": "USD", "financial_status": "paid", "customer": CUSTOMER, "line_items": [{"product_id": 9, "quantity": 2}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("vendor", "record", "tag", "attributes"),
+    [
+        ("shopify", shopify("orders/paid", **ORDER), "purchase", {"order_id": "5", "quantity": 2}),
+        ("shopify", shopify("orders/create", **ORDER), "purchase", {"order_id": "5"}),
+        ("shopify", shopify("orders/create", **{**ORDER, "financial_status": "pending"}), "checkout_start", {"product_ids": ["9"]}),
+        ("shopify", shopify("checkouts/update", **ORDER), "checkout_start", {"item_count": 1}),
+        ("shopify", shopify("orders/cancelled", **ORDER, cancel_reason="fraud"), "order_cancel", {"cancelled_by": "merchant"}),
+        ("stripe", {"id": "evt", "type": "charge.succeeded", "created": 1700000000, "data": {"object": {"id": "ch", "payment_intent": "pi", "amount": 1099, "currency": "usd", "billing_details": {"email": "kim@example.com"}}}}, "purchase", {"order_id": "pi", "currency": "USD"}),
+        ("stripe", {"id": "evt", "type": "charge.refunded", "created": 1700000000, "data": {"object": {"id": "ch", "amount": 1000, "amount_refunded": 500, "currency": "jpy", "receipt_email": "kim@example.com"}}}, "refund", {"order_id": "ch"}),
+        ("vonage", b"msisdn=12025550123&to=1&messageId=m&text=+STOP&type=text&message-timestamp=2026-01-01+00:00:00", "unsubscribe", {"message_channel": "sms", "reason": "STOP"}),
+        ("wechat", b"<xml><FromUserName>o6_bmjrPTlm6_2sgVt7hMZOPfL2M</FromUserName><CreateTime>1700000000</CreateTime><MsgType>event</MsgType><Event>subscribe</Event><EventKey>qrscene_spring</EventKey></xml>", "ad_click", {"campaign": "spring"}),
+        ("wechat", "<xml><FromUserName>o6_bmjrPTlm6_2sgVt7hMZOPfL2M</FromUserName><CreateTime>1700000000</CreateTime><MsgType>text</MsgType><Content>退订</Content><MsgId>1</MsgId></xml>".encode(), "unsubscribe", {"message_channel": "wechat"}),
+        ("aliyun_sms", {"phone_number": "13800138000", "content": "TD", "send_time": "2026-01-01 00:00:00", "sequence_id": 12}, "unsubscribe", {"reason": "TD"}),
+        ("aliyun_sms", {"phone_number": "13800138000", "success": False, "err_code": "MOBILE_NOT_ON_SERVICE", "report_time": "20260101000000", "biz_id": "b"}, "sms_failed", {"error_code": "MOBILE_NOT_ON_SERVICE"}),
+        ("woocommerce", {"_request": {"x-wc-webhook-topic": "order.updated"}, "id": 5, "status": "cancelled", "total": "1.00", "currency": "USD", "date_modified_gmt": "2026-01-01T00:00:00", "billing": {"email": "kim@example.com"}}, "order_cancel", {"order_id": "5"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_what_a_vendor_sends_is_what_it_means(vendor, record, tag, attributes):
+    result = only(vendor, record)
+    assert (result.verdict, result.tag_code) == ("accepted", tag), result.violations
+    assert {key: result.attributes[key] for key in attributes} == attributes
+
+
+def test_an_amount_in_the_smallest_unit_is_divided_where_there_is_one():
+    def amount(currency):
+        charge = {"id": "ch", "amount": 1099, "currency": currency, "receipt_email": "kim@example.com"}
+        return only("stripe", {"id": "e", "type": "charge.succeeded", "created": 1700000000, "data": {"object": charge}}).attributes[
+            "amount"
+        ]
+
+    assert str(amount("usd")["amount"]) == "10.99" and amount("jpy")["amount"] == 1099
+
+
+def test_a_phone_typed_at_a_checkout_does_not_hold_the_order():
+    order = {**ORDER, "customer": {**CUSTOMER, "phone": "call me"}}
+    result = only("shopify", shopify("orders/paid", **order))
+    assert result.verdict == "accepted" and result.subject.kind == "user_id" and result.phone is None
+    assert "phone.unreadable" in {one.code for one in result.violations}
+
+
+# ── what vendors really send
+
+
+def _json(path: str) -> Any:
+    return json.loads((SHARED / path).read_text(encoding="utf-8"))
+
+
+def _each(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _mails(vendor: str) -> Iterator[Any]:
+    for case in _json(f"b07-email-webhooks/{vendor}_webhooks.json"):
+        yield from _each(case["body"])
+
+
+def _shopify() -> Iterator[Any]:
+    topics = {"order": ("orders/paid", "orders/create", "orders/cancelled"), "customer": ("customers/create", "customers/update")}
+    for kind, named in topics.items():
+        for topic in named:
+            yield {
+                "_request": {"x-shopify-topic": topic, "x-shopify-webhook-id": topic},
+                **_json(f"b04-shopify/fixtures/{kind}.json")[kind],
+            }
+
+
+def _woocommerce() -> Iterator[Any]:
+    for folder, topic in (("orders", "order.updated"), ("customers", "customer.updated")):
+        for path in sorted((SHARED / "b05-woocommerce" / folder).glob("*.json")):
+            for one in _each(json.loads(path.read_text())):
+                if isinstance(one, dict) and "billing" in one:
+                    yield {"_request": {"x-wc-webhook-topic": topic}, **one}
+
+
+def _stripe() -> Iterator[Any]:
+    objects = _json("b06-stripe/fixtures3.json")["resources"]
+    known = ("checkout.session", "charge", "payment_intent", "customer")
+    for path in sorted((SHARED / "b06-stripe/triggers").glob("*.json")):
+        kind = next((one for one in known if path.stem.rpartition(".")[0] == one), "")
+        if kind:
+            # Each a customer of theirs: the samples name none.
+            yield {"id": path.stem, "type": path.stem, "created": 1700000000, "data": {"object": {"customer": "cus_1", **{key: value for key, value in objects[kind].items() if value is not None}}}}  # fmt: skip
+
+
+def _vonage() -> Iterator[bytes]:
+    for path in sorted((SHARED / "b08-vonage-sms-voice").rglob("*.txt")):
+        head, _gap, body = path.read_text().replace("\r\n", "\n").partition("\n\n")
+        yield (body.strip() or head.split()[1].partition("?")[2]).encode()
+
+
+def _wechat() -> Iterator[bytes]:
+    for path in sorted((SHARED / "b09-wechat-events").rglob("*.xml")):
+        yield path.read_bytes()
+
+
+def _cn(folder: str) -> Iterator[Any]:
+    for path in sorted((SHARED / "b10-cn-and-sms-callbacks" / folder).glob("*.json")):
+        yield from _each(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _segment_spec() -> Iterator[Any]:
+    for line in (SHARED / "b03-segment-spec/json-payloads.ndjson").read_text().splitlines():
+        yield json.loads(line)["payload"]
+    for line in (SHARED / "b03-segment-spec/js-calls.ndjson").read_text().splitlines():
+        call = json.loads(line)
+        if call["call"] == "track" and call["args"] and isinstance(call["args"][0], str):
+            properties = call["args"][1] if len(call["args"]) > 1 and isinstance(call["args"][1], dict) else {}
+            yield {"type": "track", "userId": "u", "event": call["args"][0], "properties": properties}
+
+
+def _rudder() -> Iterator[Any]:
+    with (SHARED / "b02-rudder-events/events.dev.ndjson.zst").open("rb") as packed:
+        for line in io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(packed), encoding="utf-8"):
+            yield json.loads(line)["message"]
+
+
+SENT = {
+    "shopify": _shopify, "woocommerce": _woocommerce, "stripe": _stripe, "vonage": _vonage, "wechat": _wechat,
+    "sendgrid": lambda: _mails("sendgrid"), "mailgun": lambda: _mails("mailgun"), "postmark": lambda: _mails("postmark"),
+    "ses": lambda: _mails("amazon_ses"), "mandrill": lambda: _mails("mandrill"),
+    "sensors": lambda: _cn("sensors"), "aliyun_sms": lambda: _cn("aliyun"), "ga4": lambda: _cn("ga4"),
+    "segment_ecommerce": _segment_spec, "segment_ecommerce (rudder)": _rudder,
+}  # fmt: skip
+# By their first reason. Names without a tag are the most of what is held: what a company does not need, it switches off at the vendor.
+EXPECTED: dict[str, dict[str, Any]] = {
+    "shopify": {"accepted": {"checkout_start": 1, "order_cancel": 1, "profile_update": 1, "purchase": 1, "register": 1}, "held": {}},
+    "woocommerce": {"accepted": {"profile_update": 6, "purchase": 6}, "held": {}},
+    "stripe": {"accepted": {"order_cancel": 2, "profile_update": 2, "purchase": 2, "refund": 1}, "held": {"attribute.missing": 2, "event.unknown": 10}},
+    "vonage": {"accepted": {"customer_service_call": 2, "feedback_submit": 4, "sms_delivered": 3}, "held": {"event.name_missing": 7, "event.unknown": 8, "record.not_form": 1}},
+    "wechat": {"accepted": {"customer_service_chat": 1, "feedback_submit": 1}, "held": {"event.unknown": 42, "time.impossible": 7}},
+    "sendgrid": {"accepted": {"email_bounce": 3, "email_click": 1, "email_delivered": 2, "email_open": 1}, "held": {"event.unknown": 2, "phone.missing": 1}},
+    "mailgun": {"accepted": {"email_bounce": 3, "email_click": 1, "email_delivered": 1, "email_open": 1, "unsubscribe": 2}, "held": {"event.name_missing": 11, "event.unknown": 2}},
+    "postmark": {"accepted": {"email_bounce": 1, "email_click": 1, "email_delivered": 1, "email_open": 1, "unsubscribe": 3}, "held": {"event.unknown": 1, "phone.missing": 1}},
+    "ses": {"accepted": {"email_bounce": 3, "email_click": 1, "email_delivered": 1, "email_open": 1, "unsubscribe": 1}, "held": {"event.unknown": 13}},
+    "mandrill": {"accepted": {"email_bounce": 1, "email_click": 1, "email_delivered": 2}, "held": {"event.unknown": 1}},
+    "sensors": {"accepted": {"identity_link": 2, "product_view": 1, "profile_update": 2}, "held": {"event.unknown": 7}},
+    "aliyun_sms": {"accepted": {"sms_delivered": 2}, "held": {}},
+    "ga4": {"accepted": {"purchase": 1}, "held": {}},
+    "segment_ecommerce": {"accepted": {"ad_click": 2, "add_to_cart": 2, "category_view": 2, "checkout_start": 2, "favorite_add": 2, "login": 1, "order_cancel": 2, "product_view": 4, "profile_update": 1, "purchase": 2, "refund": 2, "register": 2, "remove_from_cart": 2, "review_submit": 4, "search": 2, "share": 2, "view_page": 2}, "held": {"attribute.pattern": 1, "event.unknown": 81, "phone.missing": 3}},
+    "segment_ecommerce (rudder)": {"accepted": {"add_to_cart": 5, "category_view": 3, "checkout_start": 7, "identity_link": 89, "order_cancel": 2, "product_view": 12, "profile_update": 187, "purchase": 27, "refund": 3, "register": 1, "remove_from_cart": 1, "review_submit": 11, "view_page": 78}, "held": {"attribute.missing": 83, "attribute.not_allowed": 7, "attribute.pattern": 17, "attribute.wrong_type": 29, "envelope.wrong_type": 4, "event.name_missing": 40, "event.unknown": 622, "phone.invalid": 31, "phone.missing": 40, "phone.region_unknown": 88, "time.impossible": 32, "time.invalid": 12}},
+}  # fmt: skip
+
+
+@pytest.mark.needs("shared-data")
+@pytest.mark.parametrize("sent", SENT)
+def test_what_vendors_really_send_is_accepted_or_held_for_a_reason(sent):
+    tags, held = Counter[str](), Counter[str]()
+    for record in SENT[sent]():
+        for _name, result in results(sent.partition(" ")[0], record):
+            if isinstance(result, Refusal):
+                held[result.code] += 1
+            elif result.verdict == "accepted":
+                tags[result.tag_code] += 1
+            else:
+                held[next(one.code for one in result.violations if one.blocking)] += 1
+    assert {"accepted": dict(sorted(tags.items())), "held": dict(sorted(held.items()))} == EXPECTED[sent]
+
+
+# ── in the admin
+
+
+@pytest.fixture
+def starter(departments):
+    load_starter()
+
+
+@pytest.mark.django_db
+def test_a_pack_becomes_a_draft_and_never_a_release(starter, admin_client):
+    before = Release.objects.count()
+    url = reverse("admin:taxonomy_source_from_pack")
+    assert admin_client.get(url).status_code == 200
+    answer = admin_client.post(url, {"pack": "shopify", "code": "", "owner": "marketing", "region": "US", "currency": "USD"})
+    source = Source.objects.get(code="shopify")
+    assert answer["Location"] == reverse("admin:taxonomy_source_rules", args=[source.pk])
+    assert (source.region, source.currency, source.owner_id) == ("US", "USD", "marketing")
+    rules = MappingRule.objects.filter(source=source)
+    assert rules.count() == len(packs()["shopify"].rules) and [one.position for one in rules] == list(range(rules.count()))
+    assert {str(source.pk), *map(str, rules.values_list("pk", flat=True))} <= {str(change.item) for change in unreleased()}
+    assert Revision.objects.filter(item=source.pk).count() == 1
+    assert Release.objects.count() == before
+    again = admin_client.post(url, {"pack": "shopify", "code": "", "owner": "marketing"})
+    assert again.status_code == 200 and Source.objects.filter(code="shopify").count() == 1
+    assert admin_client.post(url, {"pack": "shopify", "code": "shopify_two", "owner": "marketing"}).status_code == 302
+
+
+@pytest.mark.django_db
+def test_a_rule_to_a_tag_that_the_company_does_not_have_is_left_out(standard, admin_client):
+    admin_client.post(reverse("admin:taxonomy_source_from_pack"), {"pack": "sendgrid", "owner": "marketing"})
+    tags = {one.tag.code for one in MappingRule.objects.filter(source__code="sendgrid")}
+    assert tags < {rule["tag"] for rule in packs()["sendgrid"].rules}
+
+
+@pytest.mark.django_db
+def test_a_vendors_webhook_is_filled_in_and_its_secret_not_shown_again(starter, admin_client):
+    source = Source.objects.get(code="website")
+    chosen = admin_client.post(reverse("admin:ingestion_hook_of_vendor"), {"pack": "shopify"})
+    form = admin_client.get(chosen["Location"]).context["adminform"].form
+    assert form.initial["scheme"] == "shopify" and "X-Shopify-Topic" in form.initial["kept_headers"]
+    sent = {
+        "source": str(source.pk),
+        "name": "",
+        "scheme": "shopify",
+        "secret": "",
+        "kept_headers": "",
+        "packed_in": "",
+        "answer": "counts",
+        "header": "",
+    }
+    add = reverse("admin:ingestion_hook_add")
+    assert "secret" in admin_client.post(add, sent).context["adminform"].form.errors
+    answer = admin_client.post(add, {**sent, "secret": "the-secret-of-shopify"}, follow=True)
+    hook = Hook.objects.get()
+    assert hook.working_secrets(RECEIVED_AT.replace(year=2030)) == ["the-secret-of-shopify"]
+    page = answer.content.decode()
+    assert "/hooks/website" in page and "the-secret-of-shopify" not in page and "…pify" in page
+
+
+@pytest.mark.django_db
+def test_a_secret_made_here_is_shown_once_and_can_be_exchanged(starter, admin_client):
+    source = Source.objects.get(code="website")
+    sent = {"source": str(source.pk), "scheme": "standard", "secret": "", "answer": "counts"}
+    shown = admin_client.post(reverse("admin:ingestion_hook_add"), sent)
+    (secret,) = (hook := Hook.objects.get()).working_secrets(RECEIVED_AT)
+    assert secret.startswith("whsec_") and secret in shown.content.decode() and "no-store" in shown["Cache-Control"]
+    assert secret not in admin_client.get(reverse("admin:ingestion_hook_change", args=[hook.pk])).content.decode()
+    url = reverse("admin:ingestion_hook_new_secret", args=[hook.pk])
+    assert admin_client.get(url).status_code == 200
+    assert admin_client.post(url, {"secret": "not base64!", "hours": "24"}).status_code == 200
+    assert hook.secrets.count() == 1
+    admin_client.post(url, {"secret": "", "hours": "24"})
+    now = datetime.now(UTC)
+    hook = Hook.objects.get()
+    assert len(hook.working_secrets(now)) == 2 and len(hook.working_secrets(now.replace(year=now.year + 1))) == 1
+
+
+# ── whole: a pack drafted, released, and its vendor's requests through the door
+
+
+@pytest.fixture
+def vendor(starter, client):
+    """Release a vendor's pack with a webhook of one secret; answers how its requests are posted."""
+
+    def make(name: str):
+        by = User.objects.create_superuser("steward@example.com", "x")
+        source, _missing = load_pack(packs()[name], code=name, owner="marketing", currency="USD", by=by)
+        items = {str(one.pk): definition(one) for one in (source, *source.rules.all())}
+        publish(items, notes="t", by=None)
+        releases.forget()
+        Hook.objects.create(source=source, **packs()[name].hook).add_secret("the-secret-of-both")
+        return partial(client.post, f"/hooks/{name}")
+
+    return make
+
+
+def _signed(digest: str, text: bytes) -> str:
+    return base64.b64encode(hmac.digest(b"the-secret-of-both", text, digest)).decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_shopify_is_taken_from_its_signature_to_the_purchase(vendor):
+    post, body = vendor("shopify"), json.dumps(ORDER | {"updated_at": "2026-01-01T00:00:00Z"}).encode()
+    headers = {"X-Shopify-Topic": "orders/paid", "X-Shopify-Webhook-Id": "w-1", "X-Shopify-Hmac-Sha256": _signed("sha256", body)}
+    assert post(body, content_type="application/json", headers=headers).json()["accepted"] == 1
+    assert post(body, content_type="application/json", headers=headers).json()["duplicate"] == 1
+    assert post(body + b" ", content_type="application/json", headers=headers).status_code == 401
+    event = Event.objects.get()
+    assert (event.tag.code, event.message_id, event.attributes["order_id"]) == ("purchase", "w-1", "5")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_mandrill_is_taken_from_its_form(vendor):
+    events = json.dumps([{"event": "open", "_id": "m", "ts": 1700000000, "msg": {"email": "kim@example.com"}}])
+    headers = {"X-Mandrill-Signature": _signed("sha1", f"http://testserver/hooks/mandrillmandrill_events{events}".encode())}
+    answer = vendor("mandrill")(urlencode({"mandrill_events": events}), content_type="application/x-www-form-urlencoded", headers=headers)
+    assert answer.json()["accepted"] == 1 and Event.objects.get().tag.code == "email_open"
+
+
+@pytest.mark.needs("shared-data")
+@pytest.mark.django_db(transaction=True)
+def test_sensors_is_taken_as_its_sdks_pack_it(vendor):
+    post = vendor("sensors")
+    for packed, events in (("wire-gzip0-data_list", 3), ("wire-gzip1-data_list", 3)):
+        body = (SHARED / f"b10-cn-and-sms-callbacks/sensors/{packed}.form.txt").read_bytes().strip()
+        headers = {"Authorization": "Bearer the-secret-of-both"}
+        answer = post(body, content_type="application/x-www-form-urlencoded", headers=headers).json()
+        assert (answer["received"], answer["refused"]) == (events, 0), packed
