@@ -82,7 +82,7 @@ def _received(request: HttpRequest, source_code: str, token: str) -> HttpRespons
 
 def _hooks(source: Source | None) -> list[Hook]:
     """The hooks of a source that are active. Raises ApiError 404 where there is none."""
-    found = list(source.hooks.filter(active=True).prefetch_related("secrets").order_by("id")) if source else []
+    found = list(Hook.objects.filter(source=source, active=True).prefetch_related("secrets").order_by("id")) if source else []
     if not found:
         raise ApiError(404, "hook.unknown", _("No webhook is taken at this address. Add one for the source under Webhooks in."))
     return found
