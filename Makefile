@@ -12,7 +12,7 @@ run:
 	@$(ENTER) manage.py run
 
 test:
-	@$(ENTER) --dev -m pytest
+	@$(ENTER) --dev -m pytest -n auto --dist loadfile
 
 proof:
 	@$(ENTER) --dev -m tests.proof

@@ -86,6 +86,7 @@ class LookForm(forms.Form):
 
 @admin.register(TakeBack)
 class TakeBackAdmin(ModelAdmin):
+    when_empty = _("Here stands what was taken back of wrong events, by whom and why. Begin with the form above, or on an import’s page.")
     list_display = ["chosen", "source", "shown_state", "taken", "reason", "decided_by", "decided_at"]
     list_filter = ["state", ("source", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["source", "decided_by"]
