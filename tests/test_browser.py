@@ -15,8 +15,10 @@ from django.test import Client
 from playwright.sync_api import Locator, Page, TimeoutError
 
 from ingestion.models import ImportRun, WriteKey
+from ingestion.pipeline import Incoming, receive
 from profiles.models import Event
 from staff.models import AccessLog, User
+from taxonomy.current import current
 from taxonomy.models import Source, Tag
 from taxonomy.starter.load import load_starter
 
@@ -135,6 +137,36 @@ def test_failed_rows_are_downloaded_mended_and_sent_again(page: Page, live_serve
     assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == number
     assert Event.objects.filter(standing=Event.Standing.CORRECTED).count() == 3
     assert not Event.objects.filter(standing=Event.Standing.HELD).exists()
+
+
+def test_held_events_are_put_right_let_in_and_held_again(page: Page, live_server, worker):
+    till = Source.objects.get(code="till")
+    sold = {"event": "SALE", "phone": "13800138000", "receipt_no": "R", "sku": "S1", "price_fen": "990", "total_fen": "990"}
+    records = [{**sold, "id": f"h{n}", "receipt_no": f"R{n}", "qty": "two" if n < 3 else "some"} for n in range(4)]
+    receive(
+        [Incoming(json.dumps(one).encode()) for one in records],
+        source_code=till.code, door="api", received_at=datetime.now(UTC), current=current(),
+    )  # fmt: skip
+    worker()
+    page.goto(live_server.url + "/admin/ingestion/quarantinereason/")
+    page.click("table a strong")
+    page.click("a.tl-button[href*='/desk/']")
+    page.wait_for_url("**/desk/?cause=*")
+    figures = page.locator("#outcome .tl-figure")
+    assert figures.all_inner_texts() == ["0", "4"]
+    page.locator("tr", has_text="two").locator("input").fill("2")
+    page.click("[value=try]")
+    page.wait_for_function("document.querySelector('#outcome .tl-figure').textContent === '3'")
+    assert figures.all_inner_texts() == ["3", "1"]
+    assert Event.objects.filter(standing=Event.Standing.HELD).count() == 4
+    page.click("[value=read]")
+    page.wait_for_url("**/replay/*/change/")
+    page.locator("[data-progress][data-done]").wait_for(timeout=60_000)
+    assert page.locator(".tl-figures dd").all_inner_texts() == ["4", "3", "1", "0"]
+    assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == 3
+    page.click("[value=undo]")
+    page.wait_for_load_state()
+    assert Event.objects.filter(standing=Event.Standing.HELD).count() == 4
 
 
 def upload(page: Page, url: str, path: Path) -> ImportRun:
