@@ -166,7 +166,7 @@ def test_a_test_key_answers_and_stores_nothing(post, write_key):
         (b'{"events": []}', {}, 400, "request.events"),
         (b'{"events": 7}', {}, 400, "request.events"),
         (b"not gzip", {"Content_Encoding": "gzip"}, 400, "request.not_gzip"),
-        (gzip.compress(b'{"event": "login"}')[:-9], {"Content_Encoding": "gzip"}, 400, "request.not_gzip"),
+        (gzip.compress(b'{"event": "login"}', mtime=0)[:-9], {"Content_Encoding": "gzip"}, 400, "request.not_gzip"),
         (zlib.compress(b"{}"), {"Content_Encoding": "br"}, 415, "request.encoding"),
         (b" " * (5 * 1024 * 1024 + 1), {}, 413, "request.too_large"),
         (gzip.compress(b" " * 200_000_000), {"Content_Encoding": "gzip"}, 413, "request.too_large"),
