@@ -1,15 +1,17 @@
 """What waits in quarantine, grouped by cause: one source's events held for the same code, place and name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Count, Max, Min, QuerySet
 
 from ingestion.models import QuarantineReason
+from profiles.models import Event
 from taxonomy.models import Source
 from taxonomy.violations import title_for
 
+_AT_ONCE = 1_000
 CAUSE = ("source_id", "code", "path", "name")
 
 
@@ -66,3 +68,15 @@ def held_groups(
 def reasons_like(reason: QuarantineReason) -> QuerySet[QuarantineReason]:
     """The open reasons of the same group."""
     return QuarantineReason.objects.filter(open=True, source_id=reason.source_id, code=reason.code, path=reason.path, name=reason.name)
+
+
+def held_events(*, source: str = "", code: str = "", sources: QuerySet[Source] | None = None) -> Iterator[Event]:
+    """The events that are held, oldest first, with source, batch and original; a thousand at a time."""
+    reasons = open_reasons(source=source, code=code, sources=sources)
+    after = 0
+    while True:
+        ids = list(reasons.filter(event_id__gt=after).order_by("event_id").values_list("event_id", flat=True).distinct()[:_AT_ONCE])
+        if not ids:
+            return
+        yield from Event.objects.filter(pk__in=ids).select_related("source", "batch", "original__holder").order_by("pk")
+        after = ids[-1]

@@ -287,3 +287,23 @@ def test_who_only_reads_keys_cannot_rotate_or_revoke(client, log_in_as, key):
     assert client.get(reverse("admin:ingestion_writekey_change", args=[key.pk])).status_code == 200
     assert client.post(reverse("admin:ingestion_writekey_rotate", args=[key.pk]), {"hours": "24"}).status_code == 403
     assert client.post(reverse("admin:ingestion_writekey_revoke", args=[key.pk])).status_code == 403
+
+
+@pytest.mark.parametrize(("role", "told"), [("marketer", False), ("compliance", True)])
+def test_what_is_held_is_taken_home_with_all_reasons_masked_as_on_the_page(client, log_in_as, shop, till, hold, role, told):
+    log_in_as("superuser", is_superuser=True, is_staff=True) if told else log_in_as(role)
+    held = hold(shop, ("phone.invalid", "phone"), ("attribute.missing", "attributes.price"))
+    hold(till, ("event.unknown", "event"), name="=HYPERLINK(1)")
+    url = reverse("admin:quarantine_export")
+    rows = [json.loads(line) for line in client.get(url).getvalue().splitlines()]
+    assert [(row["source"], [one["code"] for one in row["reasons"]]) for row in rows] == [
+        ("test_shop", ["phone.invalid", "attribute.missing"]),
+        ("test_till", ["event.unknown"]),
+    ]
+    assert rows[0]["_tagline_id"] == held.public_id
+    assert ("139 1234 5678" in json.dumps(rows)) == told
+    written = client.get(url, {"format": "csv", "source": "test_till"}).getvalue().decode("utf-8-sig")
+    assert written.count("\n") >= 2
+    assert "test_shop" not in written
+    assert ",=HYPERLINK" not in written
+    assert AccessLog.objects.filter(action="export").count() == 2

@@ -31,7 +31,9 @@ _RUNNING = (Replay.Status.WAITING, Replay.Status.RUNNING)
 
 @admin.register(Replay)
 class ReplayAdmin(ModelAdmin):
-    when_empty = gettext_lazy("Here stands each time that held events were read again or discarded. Open a cause under Quarantine to begin.")
+    when_empty = gettext_lazy(
+        "Here stands each time that held events were read again or discarded. Open a cause under Quarantine to begin."
+    )
     list_display = ["what", "shown_status", "in_all", "fixed", "held", "discarded", "started_by", "created_at"]
     list_select_related = ["source", "started_by"]
     list_filter = ["status", ("source", admin.RelatedOnlyFieldListFilter)]

@@ -98,7 +98,9 @@ class HookAdmin(OneButton):
     """The systems that send by webhook. A secret is shown once, when it is made here; one given to us never."""
 
     form = HookForm
-    when_empty = _("Shops, payment and mail services report what happened here, each signed in its own way. Add a webhook for a source, then give its address to the sender.")
+    when_empty = _(
+        "Shops, payment and mail services report what happened here, each signed in its own way. Add a webhook for a source, then give its address to the sender."
+    )
     list_display = ["source", "name", "scheme", "state", "last_used_at"]
     list_filter = [("source", admin.RelatedOnlyFieldListFilter), "scheme"]
     list_select_related = ["source"]

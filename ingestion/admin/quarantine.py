@@ -1,21 +1,22 @@
 """The quarantine pages: causes, the events of one cause, and one event beside its reasons."""
 
 from binascii import unhexlify
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Exists, OuterRef, Q
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
-from ingestion.held import held_groups, open_reasons, reasons_like
+from ingestion.doors.files import BOM, write_row
+from ingestion.held import held_events, held_groups, open_reasons, reasons_like
 from ingestion.models import QuarantineReason, ReplayOffer
 from profiles.models import Event, Original
 from profiles.original import shown_original
@@ -23,7 +24,9 @@ from staff.access import log_access
 from staff.masking import is_time, may_see_personal, shown_to
 from staff.models import AccessLog
 from taxonomy.admin.limits import of_sources_in, rights_in, sources_in
+from taxonomy.exchange.book import escaped
 from taxonomy.models import Release
+from taxonomy.standardize import encode_json
 from taxonomy.violations import expected_text, explain, is_blocking, title_for
 
 PAGE = 50
@@ -52,6 +55,7 @@ class QuarantineAdmin(ModelAdmin):
 
         return [
             path("", page(self.causes_view), name="ingestion_quarantinereason_changelist"),
+            path("export/", page(self.export_view), name="quarantine_export"),
             path("cause/<int:reason_id>/", page(self.cause_view), name="quarantine_cause"),
             path("event/<str:public_id>/", page(self.event_view), name="quarantine_event"),
         ]
@@ -81,6 +85,19 @@ class QuarantineAdmin(ModelAdmin):
             "next_page": number + 1 if len(groups) > PAGE else 0,
         }
         return self._render(request, "ingestion/quarantine_causes.html", context)
+
+    def export_view(self, request: HttpRequest) -> StreamingHttpResponse:
+        """All that is held, or of one source or code, each event with all its reasons and its record; masked as on the page."""
+        as_csv = request.GET.get("format") == "csv"
+        sources = sources_in(request) if rights_in(request).limited else None
+        events = held_events(source=request.GET.get("source", ""), code=request.GET.get("code", ""), sources=sources)
+        log_access(request.user, AccessLog.Action.EXPORT, reason="held events")
+        unmasked, shown = may_see_personal(request.user), shown_to(request.user)
+        rows = (_exported(event, shown, unmasked=unmasked) for event in events)
+        answer = StreamingHttpResponse(_as_csv(rows) if as_csv else (encode_json(row) + b"\n" for row in rows))
+        answer["Content-Type"] = "text/csv; charset=utf-8" if as_csv else "application/x-ndjson"
+        answer["Content-Disposition"] = f'attachment; filename="held.{"csv" if as_csv else "ndjson"}"'
+        return answer
 
     def cause_view(self, request: HttpRequest, reason_id: int) -> HttpResponse:
         """The newest events of one cause; `before` is the reason to go on from."""
@@ -157,6 +174,34 @@ def _reasons(event: Event, shown: Any) -> list[dict[str, Any]]:
         }
         for one in sorted(found, key=lambda one: not is_blocking(one))
     ]
+
+
+def _exported(event: Event, shown: Callable[[str], str], *, unmasked: bool) -> dict[str, Any]:
+    original = shown_original(event.original, event, unmasked=unmasked)
+    held = [one for one in (event.report or {}).get("violations", []) if is_blocking(one)]
+    return {
+        "_tagline_id": event.public_id,
+        "source": event.source.code,
+        "received_at": event.received_at.isoformat(),
+        "message_id": shown(event.message_id or ""),
+        "event": shown(event.name or ""),
+        "reasons": [
+            {"code": one["code"], "path": one.get("path", ""), "seen": _seen(one, shown), "expected": expected_text(one.get("expected"))}
+            for one in held
+        ],
+        "record": dict(original.cells) if original.cells else original.text,
+    }
+
+
+def _as_csv(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+    """For a spreadsheet: with a byte order mark, and nothing that it would take for a formula."""
+    yield BOM
+    yield write_row(["_tagline_id", "source", "received_at", "message_id", "event", "_reason", "record"], ",")
+    for row in rows:
+        reasons = " ".join(f"{title_for(one['code'])}: {one['path']} {one['seen']}".strip() for one in row["reasons"])
+        record = row["record"] if isinstance(row["record"], str) else encode_json(row["record"]).decode()
+        cells = [row["_tagline_id"], row["source"], row["received_at"], row["message_id"], row["event"], reasons, record]
+        yield write_row([escaped(cell) for cell in cells], ",")
 
 
 def _seen(violation: dict[str, Any], shown: Callable[[str], str]) -> str:
