@@ -15,8 +15,8 @@ from ingestion.reread import reread
 from profiles.models import Event, Tally
 from taxonomy.standardize import Plan, Refusal, Result, SourcePlan, decode_json, standardize
 
-Outcome = Literal["held", "let_in", "otherwise"]
-OUTCOMES: tuple[Outcome, ...] = ("held", "let_in", "otherwise")
+Outcome = Literal["held", "let_in", "watched", "held_otherwise", "otherwise"]
+OUTCOMES: tuple[Outcome, ...] = ("held", "let_in", "watched", "held_otherwise", "otherwise")
 # Of each standing; what a person waits for while looking at the page.
 SAMPLE = 20_000
 _EXAMPLES = 3
@@ -62,13 +62,13 @@ class Trial:
 
 
 def try_plan(before: Plan, after: Plan, *, since: datetime, sources: Collection[UUID] = (), sample: int = SAMPLE) -> Trial:
-    """Read the newest events since then, accepted and held, under both plans. `sources`: only theirs; none: all."""
+    """Read the newest events under both plans: accepted ones since then, and whatever is held. `sources`: only theirs; none: all."""
     old, new = ({source.uuid: source for source in plan.sources.values()} for plan in (before, after))
     found: dict[tuple[Outcome, str, str, str], Difference] = {}
     tags: set[str] = set()
     tried = {Event.Standing.COUNTED: 0, Event.Standing.HELD: 0}
     for standing in tried:
-        for event in _sample(standing, since, sources, sample):
+        for event in _sample(standing, since if standing == Event.Standing.COUNTED else None, sources, sample):
             tried[standing] += 1
             first = _read(event, old.get(str(event.source)), before)
             second = _read(event, new.get(str(event.source)), after)
@@ -77,7 +77,7 @@ def try_plan(before: Plan, after: Plan, *, since: datetime, sources: Collection[
                 _note(found, outcome, event, first, second, is_held=standing == Event.Standing.HELD)
     tallies = Tally.objects.filter(received_at__gte=since)
     tallies = tallies.filter(source__in=sources) if sources else tallies
-    held = Event.objects.filter(standing=Event.Standing.HELD, received_at__gte=since)
+    held = Event.objects.filter(standing=Event.Standing.HELD)
     held = held.filter(source__in=sources) if sources else held
     return Trial(
         tried[Event.Standing.COUNTED],
@@ -99,19 +99,19 @@ class _Arrived(NamedTuple):
     item: int | None
 
 
-def _sample(standing: int, since: datetime, sources: Collection[UUID], sample: int) -> Iterator[_Arrived]:
+def _sample(standing: int, since: datetime | None, sources: Collection[UUID], sample: int) -> Iterator[_Arrived]:
     """The newest events of a standing with their original records. One query."""
-    chosen = "AND e.source_id = ANY(%s)" if sources else ""
+    chosen = ("AND received_at >= %s " if since else "") + ("AND e.source_id = ANY(%s)" if sources else "")
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             SELECT e.key, e.source_id, e.received_at, coalesce(b.door, ''), b.format, coalesce(o.record, h.record), o.item
             FROM (
-                SELECT * FROM profiles_event e WHERE standing = %s AND received_at >= %s {chosen} ORDER BY id DESC LIMIT %s
+                SELECT * FROM profiles_event e WHERE standing = %s {chosen} ORDER BY id DESC LIMIT %s
             ) AS e
             JOIN profiles_original o ON o.event_id = e.id LEFT JOIN profiles_original h ON h.event_id = o.holder_id LEFT JOIN profiles_batch b ON b.id = e.batch_id
             """,
-            [standing, since, *([list(sources)] if sources else []), sample],
+            [standing, *([since] if since else []), *([list(sources)] if sources else []), sample],
         )
         for key, source, received_at, door, file_format, record, item in cursor:
             read_as = decode_json(file_format.encode()) if isinstance(file_format, str) else file_format
@@ -135,7 +135,20 @@ def _outcome(first: Result | None, second: Result | None) -> Outcome | None:
     was, stays = (one is not None and one.verdict == "accepted" for one in (first, second))
     if was != stays:
         return "let_in" if stays else "held"
-    return "otherwise" if was and _differs(first, second) else None
+    if not was:
+        return "held_otherwise" if _holding(first) != _holding(second) else None
+    if _watched(second) - _watched(first):
+        return "watched"
+    return "otherwise" if _differs(first, second) else None
+
+
+def _holding(one: Result | None) -> set[tuple[str, str]]:
+    return {(found.code, found.path) for found in one.violations if found.blocking} if one else set()
+
+
+def _watched(one: Result | None) -> set[tuple[str, str]]:
+    """What would hold it once its day comes."""
+    return {(found.code, found.path) for found in one.violations if found.mode == "watch"} if one else set()
 
 
 _COMPARED = ("tag", "attributes", "extra", "refinements", "subject", "occurred_at", "identifiers")
@@ -155,8 +168,7 @@ def _note(
     if outcome == "otherwise":
         reasons = [(name, "") for name in _differs(first, second)]
     else:
-        failing = second if outcome == "held" else first
-        reasons = [(violation.code, violation.path) for violation in failing.violations if violation.blocking] if failing else []
+        reasons = sorted(_watched(second) if outcome == "watched" else _holding(first if outcome == "let_in" else second))
     one.reasons.update({f"{code} {path}".strip() for code, path in reasons})
     if len(one.examples) < _EXAMPLES:
         one.examples.append(Example(event.key.hex(), is_held, reasons))

@@ -25,6 +25,8 @@ DAYS = (1, 7, 30, 90)
 _OUTCOMES = {
     "held": (_("newly held"), _("Accepted now; this would hold them.")),
     "let_in": (_("newly accepted"), _("Held now; this would let them in.")),
+    "watched": (_("held from its day on"), _("Only watched so far; from the day it is enforced this would hold them.")),
+    "held_otherwise": (_("still held, otherwise"), _("Held before and after, for other reasons.")),
     "otherwise": (_("read otherwise"), _("Accepted before and after, with another tag or other values.")),
 }
 _COMPARED = {

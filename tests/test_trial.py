@@ -107,10 +107,38 @@ def test_its_page_tells_and_stores_nothing(items, client):
     before = Event.objects.count()
     page = client.post(reverse("trial", args=[proposal.pk]), {"days": "7", "sources": ""})
     assert page.status_code == 200
-    assert [group["count"] for group in page.context["groups"]] == [3, 0, 0]
+    assert [group["count"] for group in page.context["groups"]] == [3, 0, 0, 0, 0]
     example = page.context["groups"][0]["rows"][0]["examples"][0]
     assert client.get(reverse("event", args=[example.event]), follow=True).status_code == 200
     assert Event.objects.count() == before
     assert "+86138" not in page.content.decode()
     client.force_login(User.objects.create_user("nobody@example.com", "x"))
     assert client.post(reverse("trial", args=[proposal.pk])).status_code == 403
+
+
+def test_what_stays_held_for_another_reason_and_what_is_held_from_its_day_on(items):
+    send([{"id": f"u{n}", "event": "look_at", "attributes": {}} for n in range(4)])
+    send([{"id": "v", "event": "product_view", "attributes": {"product_id": "p"}}])
+    view = uuid_of(items, "tag", "product_view")
+    website = uuid_of(items, "source", "website")
+    rule = {"kind": "rule", "source": website, "position": 0, "match": "exact", "name": "look_at", "condition": None, "tag": view, "rows": [], "keep_unmapped": True}  # fmt: skip
+    done = tried(items, items | {"99999999-0000-4000-8000-000000000000": rule})
+    assert [(one.outcome, one.count, list(one.reasons)) for one in done.differences] == [
+        ("held_otherwise", 4, ["attribute.missing attributes.product_id"])
+    ]
+
+    price = uuid_of(items, "attribute", "price")
+    uses = [
+        use | ({"required": True, "watch_until": "2099-12-31"} if use["attribute"] == price else {}) for use in items[view]["attributes"]
+    ]
+    done = tried(items, items | {view: items[view] | {"attributes": uses}})
+    assert [(one.outcome, one.count, list(one.reasons)) for one in done.differences] == [
+        ("watched", 1, ["attribute.missing attributes.price"])
+    ]
+
+
+def test_held_events_are_tried_whatever_the_days(items):
+    send([{"id": "old", "event": "sign_me_in"}])
+    Event.objects.update(received_at=Event.objects.get().received_at - timedelta(days=400))
+    done = tried(items, items)
+    assert (done.held, done.held_in_all) == (1, 1)

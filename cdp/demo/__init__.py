@@ -29,6 +29,7 @@ PEOPLE = {
     "marketer": ("marketing@demo.example", "周敏", "marketing", "zh-hans"),
     "sales_rep": ("sales@demo.example", "陈磊", "sales", "zh-hans"),
     "product_manager": ("product@demo.example", "Maya Brown", "product", "en"),
+    "engineer": ("engineer@demo.example", "Tom Becker", "data", "en"),
     "compliance_officer": ("compliance@demo.example", "何静", "compliance", "zh-hans"),
     "service_agent": ("service@demo.example", "Sam Carter", "service", "en"),
 }
