@@ -12,6 +12,7 @@
   const REQUEST_BYTES = 60_000; // browsers let 64 KB outlive the page that sends them
   const LONGEST_WAIT = 60_000; // ms between two tries of our own accord
   const ANSWER_WITHIN = 30_000; // ms
+  const SEEN_WITHIN = 100; // ms: what one tab takes out of localStorage the others see a moment later
   const script = document.currentScript;
   const early = []; // calls made before load()
   const memory = new Map(); // what is not in localStorage: it has no consent yet, or localStorage takes nothing
@@ -124,18 +125,21 @@
     const messages = names.map(get).filter(Boolean);
     const said = JSON.stringify({ writeKey: settings.key, sentAt: new Date().toISOString() });
     const body = `${said.slice(0, -1)},"batch":[${messages.join()}]}`; // sent as text/plain, which needs no preflight
+    const heard = () => names.forEach((name) => sending.delete(name));
+    names.forEach((name) => sending.add(name));
+    if (leaving && !("keepalive" in Request.prototype)) {
+      navigator.sendBeacon(settings.url, body); // its answer cannot be heard, so what it takes stays queued
+      setTimeout(heard, ANSWER_WITHIN);
+      return false;
+    }
     const request = new AbortController();
     const timeout = setTimeout(() => request.abort(), ANSWER_WITHIN);
     requests.add(request);
-    names.forEach((name) => sending.add(name));
     try {
-      if (leaving && !("keepalive" in Request.prototype)) {
-        navigator.sendBeacon(settings.url, body); // its answer cannot be heard, so what it takes stays queued
-        return false;
-      }
       const answer = await fetch(settings.url, { method: "POST", body, keepalive: leaving || !failures, credentials: "omit", signal: request.signal });
-      if (consent !== true) return false;
       const { status } = answer;
+      const told = await answer.text(); // unread it would count against what may outlive the page
+      if (consent !== true) return false;
       if (status === 429 || status === 408 || status >= 500) {
         const asked = answer.headers.get("Retry-After");
         const wait = asked ? (isNaN(asked) ? Date.parse(asked) - Date.now() : asked * 1_000) : 0;
@@ -153,8 +157,8 @@
         remove(name);
         own.delete(name);
       }
-      if (!answer.ok) warn(`${names.length} messages were dropped: the server answered ${status}.`, await answer.text().catch(String));
-      else if (settings.debug) console.info("Tagline:", await answer.text().catch(String));
+      if (!answer.ok) warn(`${names.length} messages were dropped: the server answered ${status}.`, told);
+      else if (settings.debug) console.info("Tagline:", told);
       return true;
     } catch {
       if (consent === true) laterAfterFailure();
@@ -162,7 +166,7 @@
     } finally {
       clearTimeout(timeout);
       requests.delete(request);
-      names.forEach((name) => sending.delete(name));
+      heard();
     }
   };
 
@@ -172,7 +176,15 @@
   };
 
   // One tab at a time where the browser has locks. Where it has none two tabs may send the same, which counts once.
-  const inTurn = (work) => (navigator.locks ? navigator.locks.request(settings.name + "send", work).catch(work) : work());
+  const inTurn = (work) =>
+    new Promise((resolve) => {
+      const turn = async () => {
+        resolve(await work());
+        await new Promise((done) => setTimeout(done, SEEN_WITHIN));
+      };
+      if (navigator.locks) navigator.locks.request(settings.name + "send", turn).catch(() => resolve(work()));
+      else resolve(work());
+    });
 
   function flush() {
     if (!settings || consent !== true || stopped) return Promise.resolve();
