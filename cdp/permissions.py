@@ -221,6 +221,7 @@ LINES: tuple[Line, ...] = (
     line("API", "read receipts of the own source's events", NOBODY, "GET receipt", key=True),
     line("API", "send as Segment's clients do: the key is in the request, whoever sends it", ANYONE,
          "POST segment", "GET segment_settings", "POST segment_settings", key=True),
+    line("API", "take the browser snippet, for pages of any site", ANYONE, "GET snippet", "GET snippet_newest", key=True),
     line("API", "send CloudEvents", NOBODY, "POST cloudevents", key=True),
     line("API", "send by webhook: its signature is in the request, whoever sends it", NOBODY,
          "GET hook", "POST hook", "GET hook_with_token", "POST hook_with_token"),

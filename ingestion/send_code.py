@@ -1,4 +1,4 @@
-"""Code to copy that sends one record: by HTTP in six languages, and by Segment's own clients with their host set to ours. Pure.
+"""Code to copy that sends one record: by HTTP, by our snippet, and by Segment's own clients with their host set to ours. Pure.
 
 Every text holds KEY where the write key belongs; pages put the reader's own there.
 """
@@ -19,7 +19,7 @@ _ONE_LINE = 80
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """`door`: "api", "segment" or "file". `needs`: what is to be installed, "" for nothing. `note`: what else to know."""
+    """`door`: "api", "snippet", "segment" or "file". `needs`: what is to be installed, "" for nothing. `note`: what else to know."""
 
     door: str
     text: str
@@ -29,7 +29,8 @@ class Code:
 
 def doors_of(language: str) -> list[str]:
     """Those for which there is code in a language; "file" is taken for one."""
-    return ["file"] if language == "file" else [door for door, known in (("api", _BY_HTTP), ("segment", _CLIENTS)) if language in known]
+    known = (("api", _BY_HTTP), ("snippet", ("web",)), ("segment", _CLIENTS))
+    return ["file"] if language == "file" else [door for door, languages in known if language in languages]
 
 
 def api_code(language: str, record: Record, address: str) -> Code | None:
@@ -38,8 +39,9 @@ def api_code(language: str, record: Record, address: str) -> Code | None:
     return Code("api", write(record, address)) if write else None
 
 
-# Their clients send who somebody is in a message of its own, and no context that a caller makes.
-APART = frozenset({"kotlin", "swift"})
+def sends_apart(door: str, language: str) -> bool:
+    """Whether the client sends who somebody is in a message of its own, and no context that a caller makes."""
+    return door == "snippet" or (door == "segment" and language in ("kotlin", "swift"))
 
 
 def parted(track: Record) -> tuple[Record, Record]:
@@ -185,6 +187,40 @@ echo curl_exec($request), PHP_EOL;
 
 
 _BY_HTTP: dict[str, Callable[[Record, str], str]] = {"curl": as_curl, "node": _node, "python": _python, "java": _java, "php": _php}
+
+
+# by our own snippet
+
+CALLS = ("load", "track", "page", "identify", "consent", "reset", "flush")
+
+
+def loader(address: str) -> str:
+    """What a page has in its head: calls may be made at once, and are carried out when the snippet is there."""
+    return f"""<script>
+  window.tagline?.load || (window.tagline = []);
+  for (const call of {json.dumps(CALLS)}) tagline[call] ??= (...given) => tagline.push([call, ...given]);
+</script>
+<script async src="{address}/js/v1/tagline.js"></script>
+"""
+
+
+def snippet_code(track: Record, address: str) -> Code:
+    """A page that sends the same by our own snippet. `track`: a message as Segment's door takes it."""
+    traits = {name: value for name, value in track["context"]["traits"].items() if name != "phone"} | {"userId": track["userId"]}
+    phone = track["context"]["traits"].get("phone")
+    text = f"""{loader(address)}<script>
+  tagline.load("{KEY}");
+  tagline.identify({literal(phone, IN_PAGE)}, {_at(traits, IN_PAGE)});
+  tagline.track({literal(track["event"], IN_PAGE)}, {_at(track["properties"], IN_PAGE)});
+</script>
+"""
+    return Code("snippet", text, note=_IN_EVERY_PAGE)
+
+
+_IN_EVERY_PAGE = _(
+    "Put the first two elements and load into every page, identify where somebody logs in, track where something happens. What cannot be sent "
+    'waits in the browser, also offline. With load("…", {consent: "ask"}) nothing is stored or sent before tagline.consent(true).'
+)
 
 
 # by Segment's clients

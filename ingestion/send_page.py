@@ -21,7 +21,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from ingestion.example import Example, cells_of, example_of, is_accepted
 from ingestion.latest_page import live
 from ingestion.models import WriteKey
-from ingestion.send_code import APART, Code, api_code, doors_of, in_one_line, parted, segment_code
+from ingestion.send_code import Code, api_code, doors_of, in_one_line, parted, segment_code, sends_apart, snippet_code
 from taxonomy.admin.limits import hidden_in, sources_in
 from taxonomy.dictionary.examples import KEY, values_of
 from taxonomy.dictionary.standard import Standard, standard
@@ -34,7 +34,10 @@ LANGUAGES = {
     "curl": "curl", "web": gettext_lazy("Web page"), "node": "Node.js", "python": "Python", "java": "Java", "kotlin": "Kotlin",
     "swift": "Swift", "php": "PHP", "file": gettext_lazy("File"),
 }  # fmt: skip
-_DOORS = {"api": gettext_lazy("By HTTP"), "segment": gettext_lazy("By Segment's client"), "file": gettext_lazy("In a file")}
+_DOORS = {
+    "api": gettext_lazy("By HTTP"), "snippet": gettext_lazy("By our own snippet"), "segment": gettext_lazy("By Segment's client"),
+    "file": gettext_lazy("In a file"),
+}  # fmt: skip
 
 
 class Block(NamedTuple):
@@ -133,16 +136,19 @@ def _blocks(tag: TagPlan, source: SourcePlan, known: Standard, hidden: set[str],
 def _code(door: str, tag: TagPlan, source: SourcePlan, known: Standard, hidden: set[str], language: str, address: str) -> Code | None:
     # Each look at the page has an id of its own: the same one again is a duplicate.
     message_id, at = f"example-{secrets.token_hex(4)}", timezone.now()
-    found = example_of(tag, source, known.plan, at=at, message_id=message_id, door=door, hidden=hidden)
-    if door == "segment" and language in APART and found is not None and not _works_apart(found, tag, source, known, at):
+    envelope = "segment" if door == "snippet" else door
+    found = example_of(tag, source, known.plan, at=at, message_id=message_id, door=envelope, hidden=hidden)
+    if sends_apart(door, language) and found is not None and not _works_apart(found, tag, source, known, at):
         # A rule that reads the context reads nothing of such a client: the tag's own code is left.
         rules = {rule.uuid for rule in source.rules}
-        found = example_of(tag, source, known.plan, at=at, message_id=message_id, door=door, hidden=rules)
+        found = example_of(tag, source, known.plan, at=at, message_id=message_id, door=envelope, hidden=rules)
         found = found if found is not None and _works_apart(found, tag, source, known, at) else None
     if found is None:
         return None
     if door == "file":
         return Code(door, cells_of(found.record) if found.is_row else in_one_line(found.record))
+    if door == "snippet":
+        return snippet_code(found.record, address)
     return (segment_code if door == "segment" else api_code)(language, found.record, address)
 
 

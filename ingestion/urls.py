@@ -6,6 +6,7 @@ from ingestion.doors.plan import DiffView, PlanView, ReleasesView, ReleaseView, 
 from ingestion.doors.receipts import ReceiptView
 from ingestion.latest_page import latest_view
 from ingestion.send_page import how_to_send, send_sources
+from ingestion.snippet import snippet
 from ingestion.trial_page import trial
 
 urlpatterns = [
@@ -21,6 +22,8 @@ urlpatterns = [
     path("hooks/<str:source>/<str:token>", hooks.hook, name="hook_with_token"),
     re_path(r"^v1/projects/(?P<key>[^/]+)/settings/?$", segment.settings, name="segment_settings"),
     re_path(r"^v1/(?P<call>.*?)/?$", segment.calls, name="segment"),
+    path("js/tagline.js", snippet, name="snippet_newest"),
+    path("js/v1/tagline.js", snippet, {"version": "v1"}, name="snippet"),
     path("send/", send_sources, name="send"),
     path("send/<uuid:source_id>/", how_to_send, name="how_to_send"),
     path("latest/", latest_view, name="latest"),

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from installed import node_with, python_with, run
 from test_segment_clients import BROWSER, NODE, PYTHON, a_shop
+from test_snippet import a_site, until
 
 from ingestion.imports import run_import, take_file
 from ingestion.models import WriteKey
@@ -86,7 +87,7 @@ class TestPage:
     @pytest.mark.parametrize("language", ["web", "node", "python", "java", "kotlin", "swift", "php"])
     def test_each_language_has_code_with_the_host_and_a_place_for_the_key(self, client, engineer, language):
         page = page_of(client, code=language)
-        codes = [code for code in (code_on(page), code_on(page, "segment")) if code]
+        codes = [code for door in ("api", "snippet", "segment") if (code := code_on(page, door))]
         assert codes and all("testserver" in code and KEY in code for code in codes)
         assert (code_on(page) is None) == (language in ("web", "kotlin", "swift"))
 
@@ -244,6 +245,22 @@ class TestReallyRun:
         done = run("node", tmp_path / "send.cjs", NODE_PATH=str(node_with(NODE["segment_node"]) / "node_modules"))
         assert done.returncode == 0, done.stderr
         check_it_arrived()
+
+    @pytest.mark.needs("chromium")
+    @pytest.mark.parametrize("tag", ["purchase", "product_view"])
+    def test_the_code_with_our_own_snippet(self, live_server, client, secret, chromium, tag):
+        log_in(client, "engineer")
+        code = shown(client, live_server, secret, "snippet", code="web", tag=tag)
+        context = chromium.new_context()
+        with a_site({"/": f"<!doctype html><title>Shop</title>{code}"}) as shop:
+            page = context.new_page()
+            page.goto(shop)
+            until(page, lambda: Event.objects.count() == 2)
+        context.close()
+        events = {event.tag.code: event for event in Event.objects.select_related("tag")}
+        who, what = events["profile_update"], events[tag]
+        assert who.standing == what.standing == Event.Standing.COUNTED and who.subject.kind == "phone"
+        assert what.identifiers["anonymous_id"] == who.identifiers["anonymous_id"]
 
     @pytest.mark.needs("npm")
     @pytest.mark.needs("chromium")
