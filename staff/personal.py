@@ -16,9 +16,10 @@ _PHONE = re.compile(
     re.IGNORECASE,
 )
 _IDENTITY_CARD = re.compile(rf"{_BEFORE}[1-9]\d{{5}}(?:19|20)\d{{2}}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{{3}}[\dXx]{_AFTER}")
-# In groups, the groups are of four; American Express writes 4-6-5.
+# In groups, the groups are of four; American Express writes 4-6-5. More groups than a card has are another number.
 _BANK_CARD = re.compile(
-    rf"{_BEFORE}(?<!\d[ -])(?:\d{{13,19}}|\d{{4}}([ -])\d{{4}}\1\d{{4}}\1\d{{1,4}}(?:\1\d{{1,3}})?|\d{{4}}([ -])\d{{6}}\2\d{{5}}){_AFTER}(?![ -]\d)"
+    rf"{_BEFORE}(?:\d{{13,19}}|(?<![ -]\d{{4}}[ -])(?:\d{{4}}([ -])\d{{4}}\1\d{{4}}\1\d{{1,4}}(?:\1\d{{1,3}})?"
+    rf"|\d{{4}}([ -])\d{{6}}\2\d{{5}})(?![ -]\d{{1,4}}(?!\d))){_AFTER}"
 )
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 # The first two digits of every region. Source: GB/T 2260.
