@@ -1,4 +1,4 @@
-"""The short way in for single events: Segment's calls are answered before Django makes a request of them.
+"""The short way in for single events: Segment's calls are answered before Django makes a request of them, and so is the API's 429.
 
 Reading the headers, the address and the answer the long way costs more than reading and storing the event. What is not a
 plain POST to one of the calls takes the long way, and is answered the same: tests/test_segment_door.py sends both.
@@ -15,6 +15,9 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.utils import translation
 
+from ingestion import keys
+from ingestion.doors.deliver import too_fast
+from ingestion.doors.errors import error_response
 from ingestion.doors.segment import CALLS, Answer, Asked, answer
 
 Environ = dict[str, Any]
@@ -31,6 +34,9 @@ def answer_calls_early(django: WsgiApplication) -> WsgiApplication:
 
     def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         call = _PATHS.get(environ["PATH_INFO"])
+        if environ["PATH_INFO"] == "/api/v1/events" and (refused := _refused(environ)):
+            start_response(_LINES[refused.status], refused.headers)
+            return [refused.body]
         if call is None or environ["REQUEST_METHOD"] != "POST" or not _is_secure_enough(environ):
             return django(environ, start_response)
         made = _answered(environ, call)
@@ -38,6 +44,20 @@ def answer_calls_early(django: WsgiApplication) -> WsgiApplication:
         return [made.body]
 
     return application
+
+
+def _refused(environ: Environ) -> Answer | None:
+    """The API's 429, where the key's second is known to be used up: what a flood costs beside the events of others."""
+    scheme, _space, secret = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if scheme.lower() != "bearer" or environ["REQUEST_METHOD"] != "POST" or not _is_secure_enough(environ):
+        return None
+    sender = keys.known(secret.strip())
+    if sender is None or not keys.allowance.is_used_up(sender):
+        return None
+    keys.count_failure(keys.RATE_LIMITED, sender.source_id)
+    with translation.override(_language(environ)):
+        response = error_response(too_fast())
+    return Answer(429, response.content, [*response.headers.items(), ("Content-Length", str(len(response.content)))])
 
 
 def _answered(environ: Environ, call: str) -> Answer:

@@ -17,6 +17,7 @@ UPLOAD_DIR = HOME / "uploads"
 PRODUCTION = environment.flag("PRODUCTION", default=False)
 DEBUG = environment.flag("DEBUG", default=False)
 SECRET_KEY = environment.text("SECRET_KEY")
+SECRET_KEY_FALLBACKS = environment.words("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS")
 if PRODUCTION:
     if not SECRET_KEY:

@@ -58,6 +58,7 @@ AREAS: list[tuple[Any, list[tuple[Any, str, str, str | None]]]] = [
             (_("Departments"), "domain", "admin:staff_department_changelist", "staff.view_department"),
             (_("Who may what"), "lock_person", "admin:taxonomy_grant_changelist", "taxonomy.view_grant"),
             (_("Roles"), "badge", "admin:auth_group_changelist", "auth.view_group"),
+            (_("Leaks"), "gpp_maybe", "admin:ingestion_leak_changelist", "ingestion.view_leak"),
             (_("Access log"), "policy", "admin:staff_accesslog_changelist", "staff.view_accesslog"),
             (_("My read tokens"), "vpn_key", "admin:staff_readtoken_changelist", "staff.view_readtoken"),
         ],

@@ -1,13 +1,14 @@
 """Who sends: a write key proves its source. Checked in memory, so that a request costs no query; revoked within a second."""
 
 import hashlib
+import logging
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db import connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.db.models import Q
 from django.utils import timezone
 
@@ -15,6 +16,7 @@ from ingestion.models import FailedRequest, WriteKey
 
 _SECONDS_KEPT = 1.0
 _MOST_KEPT = 10_000
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,13 @@ def sender(secret: str) -> Sender | None:
     return found
 
 
+def known(secret: str) -> Sender | None:
+    """The sender, where it was looked up within the last second. No query."""
+    hashed = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+    found = _senders.get(hashed)
+    return found[1] if found is not None and found[0] > time.monotonic() else None
+
+
 def _look_up(hashed: bytes) -> Sender | None:
     now = timezone.now()
     key = WriteKey.objects.select_related("source").filter(Q(expires_at=None) | Q(expires_at__gt=now), hash=hashed, revoked_at=None).first()
@@ -63,33 +72,53 @@ def _note_use(key: WriteKey, now: datetime) -> None:
         WriteKey.objects.filter(pk=key.pk).update(last_used_at=minute)
 
 
+@dataclass(slots=True)
+class _Share:
+    """What this process may still send of one second of a key. `used_up`: no more of it is to be had."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    second: int = 0
+    left: int = 0
+    used_up: bool = False
+
+
 class Allowance:
-    """A key's events per second, shared by all processes: each takes a tenth of a second's worth at a time from one row."""
+    """A key's events per second, shared by all processes: each takes a tenth of a second's worth at a time from one row.
+
+    Once a second is used up, no process asks for more of it: what a flood is refused costs no query. Keys do not wait for each other.
+    """
 
     def __init__(self) -> None:
-        self._left: Counter[tuple[int, int]] = Counter()
-        self._lock = threading.Lock()
+        self._shares: dict[int, _Share] = {}
 
     def take(self, one: Sender, events: int) -> bool:
         """Whether so many events may be sent in this second."""
         if not one.per_second or one.key_id is None:
             return True
-        second = int(time.time())
         needed = min(events, one.per_second)  # a larger request takes a whole second's worth; it could never be sent otherwise
-        with self._lock:
-            if self._left[one.key_id, second] < needed:
-                share = max(needed, one.per_second // 10)
-                self._left[one.key_id, second] += _lease(one, second, share)
-            if self._left[one.key_id, second] < needed:
+        share = self._shares.setdefault(one.key_id, _Share())
+        with share.lock:
+            # Not before the lock: who waited for it would ask for a second that is over.
+            second = int(time.time())
+            if share.second != second:
+                share.second, share.left, share.used_up = second, 0, False
+            if share.left < needed and not share.used_up:
+                wanted = max(needed, one.per_second // 10)
+                granted = _lease(one, second, wanted)
+                share.left, share.used_up = share.left + granted, granted < wanted
+            if share.left < needed:
                 return False
-            self._left[one.key_id, second] -= needed
-            for stale in [kept for kept in self._left if kept[1] < second]:
-                del self._left[stale]
+            share.left -= needed
             return True
+
+    def is_used_up(self, one: Sender) -> bool:
+        """Whether even one event more is known to be too many in this second. No query."""
+        share = self._shares.get(one.key_id) if one.key_id is not None and one.per_second else None
+        return share is not None and share.used_up and share.left == 0 and share.second == int(time.time())
 
 
 def _lease(one: Sender, second: int, share: int) -> int:
-    """Take up to `share` of what is left of this second: the events granted."""
+    """Take up to `share` of what is left of this second: the events granted. Nothing of a second before one that was asked for."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -99,33 +128,89 @@ def _lease(one: Sender, second: int, share: int) -> int:
                 taken = CASE WHEN lease.second = excluded.second THEN least(lease.taken + %(share)s, %(limit)s)
                              ELSE excluded.taken END,
                 before = CASE WHEN lease.second = excluded.second THEN lease.taken ELSE 0 END
+            WHERE lease.second <= excluded.second
             RETURNING taken - before
             """,
             {"key": one.key_id, "second": second, "share": share, "limit": one.per_second},
         )
-        return int(cursor.fetchone()[0])
+        found = cursor.fetchone()
+        return int(found[0]) if found else 0
 
 
 allowance = Allowance()
 
 
+RATE_LIMITED = "rate_limited"
+
+
+class _Refused:
+    """How often each source was refused for its pace, written once a second: a write for each would be what a flood costs others.
+
+    A process that is killed loses the last second of it; every other failure is written at once.
+    """
+
+    def __init__(self) -> None:
+        self._counts: Counter[str | None] = Counter()
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+
+    def add(self, source_id: str | None) -> None:
+        with self._lock:
+            self._counts[source_id] += 1
+            if self._timer is None:
+                self._timer = threading.Timer(1.0, self._write_and_close)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def write(self) -> None:
+        with self._lock:
+            counts, self._counts, self._timer = self._counts, Counter(), None
+        for source_id, count in counts.items():
+            _count(RATE_LIMITED, source_id, count)
+
+    def forget(self) -> None:
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._counts, self._timer = Counter(), None
+
+    def _write_and_close(self) -> None:
+        try:
+            self.write()
+        except (DatabaseError, InterfaceError) as error:
+            _log.warning("refused requests were not counted: %s", type(error).__name__)
+        finally:
+            connection.close()
+
+
+refused = _Refused()
+
+
 def count_failure(cause: str, source_id: str | None = None) -> None:
-    """Count a request that failed as a whole, by hour. Never lets the answer fail."""
+    """Count a request that failed as a whole, by hour."""
+    if cause == RATE_LIMITED:
+        refused.add(source_id)
+    else:
+        _count(cause, source_id, 1)
+
+
+def _count(cause: str, source_id: str | None, count: int) -> None:
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            INSERT INTO {FailedRequest._meta.db_table} AS failed (source_id, cause, hour, count) VALUES (%s, %s, %s, 1)
-            ON CONFLICT (source_id, cause, hour) DO UPDATE SET count = failed.count + 1
+            INSERT INTO {FailedRequest._meta.db_table} AS failed (source_id, cause, hour, count) VALUES (%s, %s, %s, %s)
+            ON CONFLICT (source_id, cause, hour) DO UPDATE SET count = failed.count + excluded.count
             """,
-            [source_id, cause, hour],
+            [source_id, cause, hour, count],
         )
 
 
 def forget() -> None:
-    """Forget the senders known, as tests need between databases."""
+    """Forget the senders known, and what was refused and not written yet, as tests need between databases."""
     with _lock:
         _senders.clear()
+    refused.forget()
 
 
 def rotate(key: WriteKey, *, overlap: timedelta) -> tuple[WriteKey, str]:

@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from ingestion.discover import EVENTS, MOST_VIOLATIONS, VIOLATIONS, discover, fold, forget_rare
+from ingestion.leaks import look_for_leaks
 from taxonomy.standardize.codes import HELD
 
 # One rollup at a time, in whatever process.
@@ -58,6 +59,7 @@ def roll_up_once(now: datetime) -> bool:
         for statement in (_READINGS, _VIOLATIONS, _ATTRIBUTES):
             cursor.execute(statement, values)
         discover(cursor, firsts, lasts)
+        look_for_leaks(cursor, firsts, lasts, now)
         fold(now)
     return True
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from taxonomy.personal import looks_personal
+from staff.personal import looks_personal
 
 # Kinds that are never numbers, whatever else was seen of the attribute.
 _PERSONAL = {"phone": "contact", "email": "contact", "identity_card": "identity", "bank_card": "sensitive"}

@@ -24,7 +24,7 @@ from profiles.readable import readable_to
 from profiles.summary import summary
 from profiles.timeline import PAGE, Cursor, timeline
 from staff.access import log_access
-from staff.masking import mask_identifier, mask_in_record, may_see_personal
+from staff.masking import mask_identifier, mask_in_record, mask_in_text, may_see_personal
 from staff.models import AccessLog, ReadToken, User
 from taxonomy.models import Attribute, Source, Tag
 from taxonomy.standardize.faults import Fault
@@ -181,6 +181,7 @@ class CustomerView(CustomerAPI):
         readable = readable_to(request.user)  # type: ignore[arg-type]
         unread = readable.unread_attributes if readable else frozenset()
         hidden = set(Attribute.objects.exclude(personal="none").filter(code__in=found.traits).values_list("code", flat=True))
+        traits = {code: value for code, value in found.traits.items() if code not in unread and (unmasked or code not in hidden)}
         return Response(
             {
                 "id": str(one.public_id),
@@ -193,7 +194,7 @@ class CustomerView(CustomerAPI):
                 "last_seen": found.last_at,
                 "purchases": found.purchases,
                 "sums": {currency: str(total) for currency, total in found.sums.items()},
-                "traits": {code: value for code, value in found.traits.items() if code not in unread and (unmasked or code not in hidden)},
+                "traits": traits if unmasked else mask_in_record(traits),
             }
         )
 
@@ -269,7 +270,7 @@ def _event(event: Event, *, hidden: frozenset[str], unmasked: bool) -> dict[str,
         "occurred_at": event.occurred_at,
         "received_at": event.received_at,
         "tag": event.tag.code if event.tag else "",
-        "refinements": event.refinements or [],
+        "refinements": [one if unmasked else mask_in_text(one) for one in event.refinements or []],
         "source": event.source.code,
         "attributes": attributes if unmasked else mask_in_record(attributes),
     }

@@ -140,7 +140,7 @@ def traits_shown(found: Summary, *, unmasked: bool, readable: Readable | None = 
         attribute = attributes.get(code)
         hidden = attribute is not None and attribute.personal in ("contact", "identity", "sensitive") and not unmasked
         text = money(**value) if is_money(value) else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        shown.append((attribute.label if attribute else code, _hidden(code, text) if hidden else text))
+        shown.append((attribute.label if attribute else code, _hidden(code, text) if hidden else text if unmasked else mask_in_text(text)))
     return shown
 
 

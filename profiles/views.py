@@ -156,6 +156,7 @@ def event(request: HttpRequest, public_id: UUID, event_id: str) -> HttpResponse:
         "original": shown_original(original, found, unmasked=unmasked) if original else None,
         "attributes": _attributes(found.attributes or {}, unmasked=unmasked),
         "extra": _attributes(found.extra or {}, unmasked=unmasked, readable=readable),
+        "refinements": [_shown(one, unmasked=unmasked) for one in found.refinements or []],
         "changes": [_change(change, unmasked=unmasked) for change in report.get("changes", [])],
         "notes": [_shown(message_for(one), unmasked=unmasked) for one in report.get("violations", [])],
         "rule": _rule(found),
@@ -187,7 +188,7 @@ def _rule(event: Event) -> str:
 
 def _change(change: dict[str, Any], *, unmasked: bool) -> dict[str, str]:
     before, after = (_shown(change.get(side), unmasked=unmasked) for side in ("from", "to"))
-    return {"title": title_for(change["code"]), "path": change["path"], "before": before, "after": after}
+    return {"title": title_for(change["code"]), "path": _shown(change["path"], unmasked=unmasked), "before": before, "after": after}
 
 
 def _attributes(values: dict[str, Any], *, unmasked: bool, readable: Readable | None = None) -> list[tuple[str, str]]:
@@ -198,7 +199,7 @@ def _attributes(values: dict[str, Any], *, unmasked: bool, readable: Readable | 
         attribute = known.get(code)
         text = _shown(value, unmasked=unmasked)
         hidden = attribute is not None and attribute.personal != "none" and not unmasked
-        rows.append((attribute.label if attribute else code, text[:1] + "***" if hidden else text))
+        rows.append((attribute.label if attribute else _shown(code, unmasked=unmasked), text[:1] + "***" if hidden else text))
     return rows
 
 

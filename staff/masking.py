@@ -6,6 +6,8 @@ from typing import Any
 
 import phonenumbers
 
+from staff.personal import KINDS, is_bank_card
+
 STARS = "****"
 
 # A run of 7 to 15 digits as people write phones; not inside a code (SKU1234567), a longer number or a decimal.
@@ -22,8 +24,6 @@ _MILLISECONDS = re.compile(r"1[4-9]\d{11}")
 _SECONDS = re.compile(r"1[4-9]\d{8}(?:\.\d+)?")
 _TIME_KEY = re.compile(r"(?:\A|_)(?:ts|at|on|t|time|times?tamp|date|epoch)\Z|(?:Time|Date|At|Ts|Timestamp)\Z|\A(?:time|date)")
 _EMAIL = re.compile(r"[^\s@\"'<>,;:]+@[\w\-]+(?:\.[\w\-]+)+")
-# China's resident identity numbers: region, date of birth, order, check sign.
-_IDENTITY = re.compile(r"(?<!\w)[1-9]\d{5}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx](?!\w)")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NO_PHONE = re.compile(r"\A\d{4}([-/.])\d{1,2}\1\d{1,2}|\A(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\Z|\A\d{1,6}\.\d+\Z")
 
@@ -67,9 +67,11 @@ def mask_identifier(kind: str, value: str) -> str:
 
 
 def mask_in_text(text: str) -> str:
-    """Mask every e-mail address, identity number and whatever may be a phone number in a text. Rather too much than too little."""
+    """Mask every e-mail address, identity number, bank card and whatever may be a phone number in a text. Rather too much than too little."""
     masked = _EMAIL.sub(lambda found: mask_email(found[0]), text)
-    masked = _IDENTITY.sub(lambda found: f"{found[0][:2]}{STARS}{found[0][-2:]}", masked)
+    # an identity number by its shape, right or mistyped; of what may be a card only what is one, as orders are numbered so too
+    masked = KINDS["identity_card"].shape.sub(lambda found: f"{found[0][:2]}{STARS}{found[0][-2:]}", masked)
+    masked = KINDS["bank_card"].shape.sub(lambda found: f"{STARS}{found[0][-4:]}" if is_bank_card(found[0]) else found[0], masked)
     between, ids = _UUID.split(masked), _UUID.findall(masked)
     phone = _SURE_PHONE if _PARTED_ID.fullmatch(text) else _PHONE
     between = [phone.sub(_mask_match, part) for part in between]
@@ -105,7 +107,7 @@ def mask_in_record(value: Any, *, hidden_keys: frozenset[str] = frozenset(), hid
     if isinstance(value, str):
         masked = mask_identifier("", value) if value in hidden_values else mask_in_text(value)
         return value if masked == value else masked
-    if isinstance(value, int) and not isinstance(value, bool) and 7 <= len(str(abs(value))) <= 15:
+    if isinstance(value, int) and not isinstance(value, bool) and 7 <= len(str(abs(value))) <= 19:
         return mask_in_text(str(value))
     return value
 

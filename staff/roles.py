@@ -27,6 +27,7 @@ READ_CUSTOMERS = _each("profiles", "view", "customer subject event")
 READ_INCOMING = _each("ingestion", "view", "quarantinereason replay importrun failedrequest takeback writekey hook") | _each(
     "profiles", "view", "batch"
 )
+LEAKS = _each("ingestion", "view change", "leak")
 TAKE_BACK = {"ingestion.take_back"}
 IMPORT = _each("ingestion", "view add change", "importrun")
 # held events: read again, put right, let go of
@@ -47,15 +48,17 @@ ROLES: dict[str, set[str]] = {
     | READ_CUSTOMERS
     | READ_INCOMING
     | TAKE_BACK
+    | LEAKS
     | IMPORT
     | MEND
     | OUTGOING,
     "product_manager": READ_STANDARD | SIGN | READ_INCOMING,
-    "engineer": EDIT_STANDARD | READ_INCOMING | IMPORT | MEND | OUTGOING | _each("ingestion", "add change", "writekey hook"),
+    "engineer": EDIT_STANDARD | READ_INCOMING | _each("ingestion", "view", "leak") | IMPORT | MEND | OUTGOING | _each("ingestion", "add change", "writekey hook"),
     "compliance_officer": READ_STANDARD
     | SIGN
     | READ_CUSTOMERS
     | _each("profiles", "view", "batch")
+    | LEAKS
     | {"staff.see_personal_data", "staff.view_accesslog", "staff.view_user", "taxonomy.view_grant"},
     "administrator": READ_STANDARD
     | _each("taxonomy", "add change delete", "reviewpolicy")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
 
-from taxonomy.personal import looks_personal
+from staff.personal import looks_personal
 from taxonomy.standardize import Plan
 from taxonomy.turns import turns
 

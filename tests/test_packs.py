@@ -325,6 +325,36 @@ def test_a_secret_made_here_is_shown_once_and_can_be_exchanged(starter, admin_cl
     assert len(hook.working_secrets(now)) == 2 and len(hook.working_secrets(now.replace(year=now.year + 1))) == 1
 
 
+WECHAT = {"secret": "token", "aes_key": "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG", "app_id": "wx2c2769f8efd9abc2"}
+
+
+@pytest.mark.django_db
+def test_what_wechat_encrypts_with_is_asked_for_whole(starter, admin_client):
+    sent = {"source": str(Source.objects.get(code="website").pk), "scheme": "wechat_aes", "answer": "success"}
+    add = reverse("admin:ingestion_hook_add")
+    for gone in WECHAT:
+        answer = admin_client.post(add, sent | WECHAT | {gone: ""})
+        assert "secret" in answer.context["adminform"].form.errors and WECHAT["aes_key"] not in answer.content.decode()
+    admin_client.post(add, sent | WECHAT)
+    hook = Hook.objects.get()
+    assert hook.working_secrets(RECEIVED_AT) == [" ".join(WECHAT.values())]
+    url = reverse("admin:ingestion_hook_new_secret", args=[hook.pk])
+    assert admin_client.post(url, {"secret": "other", "hours": "24"}).status_code == 200 and hook.secrets.count() == 1
+    admin_client.post(url, WECHAT | {"secret": "other", "hours": "24"})
+    assert hook.secrets.count() == 2
+
+
+@pytest.mark.django_db
+def test_sendgrids_verification_key_must_be_one(starter, admin_client):
+    key = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g=="
+    sent = {"source": str(Source.objects.get(code="website").pk), "scheme": "sendgrid", "answer": "counts"}
+    add = reverse("admin:ingestion_hook_add")
+    for wrong in ("", "a-token-of-my-own-making", key[:-8]):
+        assert "secret" in admin_client.post(add, sent | {"secret": wrong}).context["adminform"].form.errors
+    admin_client.post(add, sent | {"secret": key})
+    assert Hook.objects.get().working_secrets(RECEIVED_AT) == [key]
+
+
 # ── whole: a pack drafted, released, and its vendor's requests through the door
 
 

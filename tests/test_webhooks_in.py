@@ -10,13 +10,16 @@ import time
 from urllib.parse import urlencode
 
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.utils import timezone
 
 from ingestion import signing
 from ingestion.doors.files import FileFormat
-from ingestion.doors.signatures import MISSING, SCHEMES, STALE, WRONG, Sent, problem_of
+from ingestion.doors.signatures import MISSING, SCHEMES, STALE, WRONG, Sent, opened, problem_of, public_key
 from ingestion.models import FailedRequest, Hook, HookSecret
 from ingestion.reread import decode, reread
 from ingestion.sealing import seal, unseal
@@ -362,6 +365,49 @@ def _b64(mac: bytes) -> str:
     return base64.b64encode(mac).decode()
 
 
+# SendGrid's keys: the private one here by its public one, as only SendGrid has it.
+_SENDGRID = {}
+
+
+def _sendgrid_key() -> str:
+    made = ec.generate_private_key(ec.SECP256R1())
+    der = made.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    _SENDGRID[_b64(der)] = made
+    return _b64(der)
+
+
+AES_KEY, APP = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG", "wx2c2769f8efd9abc2"
+
+
+def wechat_encrypts(message: bytes, *, aes_key=AES_KEY, app=APP, padding=None) -> str:
+    key = base64.b64decode(aes_key + "=")
+    plain = b"r" * 16 + len(message).to_bytes(4) + message + app.encode()
+    missing = 32 - len(plain) % 32
+    plain += bytes([missing]) * missing if padding is None else padding
+    cipher = Cipher(algorithms.AES(key), modes.CBC(key[:16])).encryptor()
+    return _b64(cipher.update(plain) + cipher.finalize())
+
+
+def wechat_signs(*parts: str) -> str:
+    return hashlib.sha1("".join(sorted(parts)).encode()).hexdigest()
+
+
+def wechat_sends(secret: str, message: bytes, at: int = NOW, **more) -> Sent:
+    token, aes_key, app = secret.split(" ")
+    text = wechat_encrypts(message, **{"aes_key": aes_key, "app": app, **more})
+    query = {"timestamp": str(at), "nonce": "7", "msg_signature": wechat_signs(token, str(at), "7", text)}
+    return Sent("POST", ("u",), {}, query, f"<xml><ToUserName>x</ToUserName><Encrypt><![CDATA[{text}]]></Encrypt></xml>".encode())
+
+
+def secrets_of(scheme: str) -> tuple[str, str]:
+    """(a secret, another) as the scheme takes them."""
+    if scheme == "sendgrid":
+        return _sendgrid_key(), _sendgrid_key()
+    if scheme == "wechat_aes":
+        return f"token {AES_KEY} {APP}", f"nekot {AES_KEY} {APP}"
+    return SECRET, signing.secret_text(b"o" * 24)
+
+
 def sent_as(scheme: str, secret: str, body: bytes = BODY, at: int = NOW) -> Sent:
     """A request as the vendors' documentation describes it."""
     url, headers, query, token, header = "https://t.example.com/hooks/x", {}, {}, "", ""
@@ -385,11 +431,12 @@ def sent_as(scheme: str, secret: str, body: bytes = BODY, at: int = NOW) -> Sent
         told = hmac.new(secret.encode(), f"{url}Bodya bFromxTo+1415".encode(), hashlib.sha1).digest()
         headers = {f"X-{scheme.title()}-Signature": _b64(told)}
     elif scheme == "wechat":
-        query = {
-            "timestamp": str(at),
-            "nonce": "7",
-            "signature": hashlib.sha1("".join(sorted([secret, str(at), "7"])).encode()).hexdigest(),
-        }
+        query = {"timestamp": str(at), "nonce": "7", "signature": wechat_signs(secret, str(at), "7")}
+    elif scheme == "wechat_aes":
+        return wechat_sends(secret, BODY, at)
+    elif scheme == "sendgrid":
+        told = _SENDGRID[secret].sign(str(at).encode() + body, ec.ECDSA(hashes.SHA256()))
+        headers = {"X-Twilio-Email-Event-Webhook-Signature": _b64(told), "X-Twilio-Email-Event-Webhook-Timestamp": str(at)}
     else:
         token = secret
     return Sent("POST", ("https://other.example.com/", url), headers, query, body, token, header)
@@ -397,31 +444,33 @@ def sent_as(scheme: str, secret: str, body: bytes = BODY, at: int = NOW) -> Sent
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_scheme_believes_its_senders_and_nobody_else(scheme):
-    sent = sent_as(scheme, SECRET)
-    other = signing.secret_text(b"o" * 24)
-    assert problem_of(scheme, sent, [SECRET], now=NOW) == ""
-    assert problem_of(scheme, sent, [other, SECRET], now=NOW) == ""
+    secret, other = secrets_of(scheme)
+    sent = sent_as(scheme, secret)
+    assert problem_of(scheme, sent, [secret], now=NOW) == ""
+    assert problem_of(scheme, sent, [other, secret], now=NOW) == ""
     assert problem_of(scheme, sent, [other], now=NOW) == WRONG
     assert problem_of(scheme, sent, [], now=NOW) == WRONG
     assert problem_of(scheme, sent, [""], now=NOW) == WRONG
-    assert problem_of(scheme, Sent("POST", sent.urls, {}, {}, b"{}"), [SECRET], now=NOW) == MISSING
+    assert problem_of(scheme, Sent("POST", sent.urls, {}, {}, b"{}"), [secret], now=NOW) == MISSING
 
 
-TIMED = [scheme for scheme in SCHEMES if scheme in ("standard", "stripe", "mailgun", "wechat")]
+TIMED = [scheme for scheme in SCHEMES if scheme in ("standard", "stripe", "mailgun", "wechat", "wechat_aes", "sendgrid")]
 
 
 @pytest.mark.parametrize("scheme", TIMED)
 @pytest.mark.parametrize(("seconds", "problem"), [(300, ""), (-300, ""), (301, STALE), (-301, STALE)])
 def test_what_signs_a_time_is_good_for_five_minutes(scheme, seconds, problem):
-    assert problem_of(scheme, sent_as(scheme, SECRET), [SECRET], now=NOW + seconds) == problem
-    assert problem_of(scheme, sent_as(scheme, SECRET), [signing.secret_text(b"o" * 24)], now=NOW + seconds) == WRONG
+    secret, other = secrets_of(scheme)
+    assert problem_of(scheme, sent_as(scheme, secret), [secret], now=NOW + seconds) == problem
+    assert problem_of(scheme, sent_as(scheme, secret), [other], now=NOW + seconds) == WRONG
 
 
 @pytest.mark.parametrize("scheme", [scheme for scheme in SCHEMES if scheme not in ("plain", "wechat", "mailgun")])
 def test_another_body_is_not_believed(scheme):
-    sent = sent_as(scheme, SECRET)
+    secret, _other = secrets_of(scheme)
+    sent = sent_as(scheme, secret)
     changed = Sent(sent.method, sent.urls, sent.headers, sent.query, sent.body + b" &x=1", sent.token, sent.header)
-    assert problem_of(scheme, changed, [SECRET], now=NOW) == WRONG
+    assert problem_of(scheme, changed, [secret], now=NOW) == WRONG
 
 
 @pytest.mark.parametrize(
@@ -434,6 +483,10 @@ def test_another_body_is_not_believed(scheme):
         ("mailgun", {}, {}, b"{"),
         ("mailgun", {}, {}, b"\xff"),
         ("wechat", {}, {"timestamp": "x", "nonce": "n", "signature": "ü"}, b""),
+        ("wechat_aes", {}, {"timestamp": "1", "nonce": "n", "msg_signature": "ü"}, b"<xml><Encrypt>x</Encrypt></xml>"),
+        ("wechat_aes", {}, {"timestamp": "1", "nonce": "n", "msg_signature": "x"}, b"hello"),
+        ("sendgrid", {"X-Twilio-Email-Event-Webhook-Signature": "!", "X-Twilio-Email-Event-Webhook-Timestamp": "1"}, {}, b""),
+        ("sendgrid", {"X-Twilio-Email-Event-Webhook-Signature": "eA==", "X-Twilio-Email-Event-Webhook-Timestamp": "x"}, {}, b""),
         ("twilio", {"X-Twilio-Signature": "ü"}, {"bodySHA256": "00"}, b""),
         ("twilio", {"X-Twilio-Signature": "ü"}, {}, b"\xff"),
         ("hmac", {"X-Hub-Signature-256": "ü"}, {}, b""),
@@ -449,6 +502,103 @@ def test_twilio_signs_the_hash_of_json_in_the_address():
     query = {"bodySHA256": hashlib.sha256(BODY).hexdigest()}
     assert problem_of("twilio", Sent("POST", (url,), headers, query, BODY), ["s"], now=NOW) == ""
     assert problem_of("twilio", Sent("POST", (url,), headers, query, BODY + b" "), ["s"], now=NOW) == WRONG
+
+
+# The example of SendGrid's own libraries.
+SENDGRID_KEY = (
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g=="
+)
+SENDGRID_SIGNATURE = "MEUCIGHQVtGj+Y3LkG9fLcxf3qfI10QysgDWmMOVmxG0u6ZUAiEAyBiXDWzM+uOe5W0JuG+luQAbPIqHh89M15TluLtEZtM="
+SENDGRID_BODY = (
+    b'[{"email":"hello@world.com","event":"dropped","reason":"Bounced Address","sg_event_id":"ZHJvcC0xMDk5NDkxOS1MUnpYbF9OSFN0T0doUTRrb2ZTbV9BLTA",'
+    b'"sg_message_id":"LRzXl_NHStOGhQ4kofSm_A.filterdrecv-p3mdw1-756b745b58-kmzbl-18-5F5FC76C-9.0",'
+    b'"smtp-id":"<LRzXl_NHStOGhQ4kofSm_A@ismtpd0039p1iad1.sendgrid.net>","timestamp":1600112492}]\r\n'
+)
+
+
+def sendgrid_says(body=SENDGRID_BODY, *, key=SENDGRID_KEY, timestamp="1600112502", now=1600112502) -> str:
+    headers = {"X-Twilio-Email-Event-Webhook-Signature": SENDGRID_SIGNATURE, "X-Twilio-Email-Event-Webhook-Timestamp": timestamp}
+    return problem_of("sendgrid", Sent("POST", (), headers, {}, body), [key], now=now)
+
+
+def test_sendgrids_own_example_is_good():
+    assert sendgrid_says() == ""
+    assert sendgrid_says(key=f"-----BEGIN PUBLIC KEY-----\n{SENDGRID_KEY[:64]}\n{SENDGRID_KEY[64:]}\n-----END PUBLIC KEY-----\n") == ""
+    assert sendgrid_says(SENDGRID_BODY.rstrip()) == WRONG
+    assert sendgrid_says(timestamp="1600112503") == WRONG
+    assert sendgrid_says(now=1600112502 + 301) == STALE
+
+
+def test_a_key_of_another_curve_or_kind_is_none():
+    other = ec.generate_private_key(ec.SECP384R1()).public_key()
+    der = other.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    for text in ("", "hello", "aGVsbG8=", _b64(der)):
+        with pytest.raises(ValueError, match=r"."):
+            public_key(text)
+
+
+# The example of WeCom's documentation, "回调和回复的加解密方案".
+WECOM = "QDG6eK jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C wx5823bf96d3bd56c7"
+WECOM_QUERY = {"msg_signature": "477715d11cdb4164915debcba66cb864d751f3e6", "timestamp": "1409659813", "nonce": "1372623149"}
+WECOM_TEXT = "RypEvHKD8QQKFhvQ6QleEB4J58tiPdvo+rtK1I9qca6aM/wvqnLSV5zEPeusUiX5L5X/0lWfrf0QADHHhGd3QczcdCUpj911L3vg3W/sYYvuJTs3TUUkSUXxaccAS0qhxchrRYt66wiSpGLYL42aM6A8dTT+6k4aSknmPj48kzJs8qLjvd4Xgpue06DOdnLxAUHzM6+kDZ+HMZfJYuR+LtwGc2hgf5gsijff0ekUNXZiqATP7PF5mZxZ3Izoun1s4zG4LUMnvw2r+KqCKIw+3IQH03v+BCA9nMELNqbSf6tiWSrXJB3LAVGUcallcrw8V2t9EL4EhzJWrQUax5wLVMNS0+rUPA3k22Ncx4XXZS9o0MBH27Bo6BpNelZpS+/uh9KsNlY6bHCmJU9p8g7m3fVKn28H3KDYA5Pl/T8Z1ptDAVe0lXdQ2YoyyH2uyPIGHBZZIs2pDBS8R07+qN+E7Q=="
+
+
+def test_wecoms_own_example_is_good():
+    sent = Sent("POST", (), {}, WECOM_QUERY, f"<xml><Encrypt><![CDATA[{WECOM_TEXT}]]></Encrypt></xml>".encode())
+    assert problem_of("wechat_aes", sent, [WECOM], now=1409659813) == ""
+    told = decode_body(opened("wechat_aes", sent, ["x", WECOM]))
+    assert (told["FromUserName"], told["Content"], told["MsgId"]) == ("mycreate", "hello", "4561255354251345929")
+
+
+def test_wecom_checks_the_address_with_an_encrypted_text():
+    query = {
+        "msg_signature": "5c45ff5e21c57e6ad56bac8758b79b1d9ac89fd3", "timestamp": "1409659589", "nonce": "263014780",
+        "echostr": "P9nAzCzyDtyTWESHep1vC5X9xho/qYX3Zpb4yKa9SKld1DsH3Iyt3tP3zNdtp+4RPcs8TgAE7OaBO+FZXvnaqQ==",
+    }  # fmt: skip
+    sent = Sent("GET", (), {}, query, b"")
+    assert problem_of("wechat_aes", sent, [WECOM], now=1409659589) == ""
+    assert opened("wechat_aes", sent, [WECOM]) == b"1616140317555161061"
+
+
+MINE = f"token {AES_KEY} {APP}"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"app": "wx0000000000000000"},
+        {"app": APP + "x"},
+        {"aes_key": AES_KEY.swapcase()},
+        {"padding": b"\x00" * 20},
+        {"padding": b"\x21" * 52},
+    ],
+)
+def test_what_is_signed_and_not_for_this_app_is_not_believed(more):
+    good = wechat_sends(MINE, b"<xml/>")
+    assert problem_of("wechat_aes", good, [MINE], now=NOW) == "" and opened("wechat_aes", good, [MINE]) == b"<xml/>"
+    assert problem_of("wechat_aes", wechat_sends(MINE, b"<xml/>", **more), [MINE], now=NOW) == WRONG
+
+
+def test_a_plain_signature_does_not_prove_an_encrypted_webhook():
+    query = {"timestamp": str(NOW), "nonce": "7", "signature": wechat_signs("token", str(NOW), "7")}
+    assert problem_of("wechat_aes", Sent("POST", (), {}, query, b"<xml><event>login</event></xml>"), [MINE], now=NOW) == MISSING
+    assert problem_of("wechat_aes", Sent("GET", (), {}, query, b""), [MINE], now=NOW) == MISSING
+    assert problem_of("wechat_aes", Sent("GET", (), {}, {**query, "echostr": "5"}, b""), [MINE], now=NOW) == ""
+
+
+def test_what_wechat_encrypted_is_stored_as_what_it_says(hook, client):
+    hook("wechat_aes", MINE, answer="success")
+    at = int(time.time())
+    xml = b"<xml><event>login</event><phone>+8613800138000</phone><id>1</id></xml>"
+    sent = wechat_sends(MINE, xml, at)
+    answer = client.post(f"/hooks/website?{urlencode(sent.query)}", sent.body, content_type="text/xml")
+    assert answer.content == b"success" and Event.objects.get().tag.code == "login"
+    assert bytes(Original.objects.get().record) == xml
+    text = wechat_encrypts(b"5<b>")
+    query = {"timestamp": str(at), "nonce": "n", "msg_signature": wechat_signs("token", str(at), "n", text), "echostr": text}
+    assert client.get("/hooks/website", query).content == b"5<b>"
+    query = {"timestamp": str(at), "nonce": "n", "signature": wechat_signs("token", str(at), "n"), "echostr": "6"}
+    assert client.get("/hooks/website", query).content == b"6"
 
 
 # Standard Webhooks' own vectors, which its libraries share.

@@ -31,7 +31,7 @@ def make_world() -> dict[str, Any]:
     """One of everything: an event accepted, one held, an import, a proposal, a release and what administers them."""
 
     from ingestion.jobs import import_file
-    from ingestion.models import Discovered, Dispatch, FailedRequest, Hook, ImportRun, QuarantineReason, Replay, Subscriber, TakeBack
+    from ingestion.models import Discovered, Dispatch, FailedRequest, Hook, ImportRun, Leak, QuarantineReason, Replay, Subscriber, TakeBack
     from ingestion.pipeline import Incoming, receive
     from profiles.models import Customer, Event
     from taxonomy.current import current
@@ -86,7 +86,11 @@ def make_world() -> dict[str, Any]:
     # the table says what is seen of a name; the rollup that finds names is tested elsewhere
     now = timezone.now()
     unknown = Discovered.objects.create(source=source, kind="name", name="nobodyKnows", count=1, first_at=now, last_at=now, written_at=now)
+    leak = Leak.objects.create(
+        source=source, tag=tag, attribute="note", planned=False, kind="phone", count=1, first_at=now, last_at=now, example="138****8000"
+    )
     common |= {
+        "leak_id": leak.pk,
         "discovered_id": unknown.pk, "code": "product_view", "kind": "tag", "upload_id": UUID(int=0),
         "item_id": tag.pk, "source_id": source.pk, "version": "1.0.0", "before": "1.0.0", "after": "1.0.0", "key": secret, "call": "track", "source": "website",
     }  # fmt: skip

@@ -13,10 +13,10 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from ingestion.admin.keys import OVERLAPS
-from ingestion.doors.signatures import SCHEMES
+from ingestion.doors.signatures import SCHEMES, WeChatSecret, public_key
 from ingestion.models import Hook
 from ingestion.sealing import unseal
 from ingestion.signing import key_of
@@ -31,13 +31,41 @@ _MAX_CHARACTERS = 300
 def secret_field(**more):
     return forms.CharField(
         label=_("Secret"), required=False, max_length=_MAX_CHARACTERS, widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
-        help_text=_("The signing secret that the sender shows you. Empty: one is made, to be entered at the sender. It is not shown again."),
+        help_text=_("The signing secret that the sender shows you; of SendGrid its verification key, of WeChat the token. Empty: one is made, to be entered at the sender. It is not shown again."),
         **more,
     )  # fmt: skip
 
 
+def aes_key_field():
+    return forms.CharField(
+        label="EncodingAESKey", required=False, max_length=43, widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
+        help_text=_("For WeChat, encrypted, alone: the 43 letters and digits beside the token. It is not shown again."),
+    )  # fmt: skip
+
+
+def app_id_field():
+    return forms.CharField(
+        label=_("App id"), required=False, max_length=64, widget=UnfoldAdminTextInputWidget,
+        help_text=_("For WeChat, encrypted, alone: the AppID of the account, such as wx2c2769f8efd9abc2, or the CorpID of the company."),
+    )  # fmt: skip
+
+
+def joined(scheme, cleaned):
+    """The secret that the fields say together."""
+    parts = [cleaned.get(name, "").strip() for name in ("secret", "aes_key", "app_id")]
+    return " ".join(parts) if scheme == "wechat_aes" else parts[0]
+
+
 def check_secret(scheme, secret):
     """Raise ValidationError for what cannot be a secret of this scheme."""
+    if scheme == "wechat_aes":
+        try:
+            WeChatSecret.parse(secret)
+        except ValueError as error:
+            raise ValidationError(
+                _("Enter the token, the EncodingAESKey of 43 letters and digits, and the app id, as WeChat shows them.")
+            ) from error
+        return
     if not secret:
         if SCHEMES[scheme].given_to_us:
             raise ValidationError(_("Enter the signing secret that the sender shows you."))
@@ -48,12 +76,19 @@ def check_secret(scheme, secret):
                 raise ValueError
         except ValueError as error:
             raise ValidationError(_("Such a secret is base64, often after whsec_. Copy it whole.")) from error
+    elif scheme == "sendgrid":
+        try:
+            public_key(secret)
+        except ValueError as error:
+            raise ValidationError(_("This is no verification key of SendGrid: it begins with MFkw. Copy it whole.")) from error
     elif scheme == "plain" and len(secret) < 16:
         raise ValidationError(_("A token of fewer than 16 characters can be guessed. Leave this empty to have one made."))
 
 
 class HookForm(forms.ModelForm):
     secret = secret_field()
+    aes_key = aes_key_field()
+    app_id = app_id_field()
 
     class Meta:
         model = Hook
@@ -62,8 +97,9 @@ class HookForm(forms.ModelForm):
     def clean(self):
         cleaned = super().clean() or {}
         if not self.instance.pk and "scheme" in cleaned:
+            cleaned["secret"] = joined(cleaned["scheme"], cleaned)
             try:
-                check_secret(cleaned["scheme"], cleaned.get("secret", ""))
+                check_secret(cleaned["scheme"], cleaned["secret"])
             except ValidationError as error:
                 self.add_error("secret", error)
         return cleaned
@@ -71,6 +107,8 @@ class HookForm(forms.ModelForm):
 
 class NewSecretForm(forms.Form):
     secret = secret_field()
+    aes_key = aes_key_field()
+    app_id = app_id_field()
     hours = forms.TypedChoiceField(
         label=_("The old secret works on for"), choices=OVERLAPS, coerce=int, initial=24, widget=UnfoldAdminSelectWidget,
         help_text=_("Time to put the new one in everywhere."),
@@ -79,10 +117,17 @@ class NewSecretForm(forms.Form):
     def __init__(self, scheme, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.scheme = scheme
+        if scheme != "wechat_aes":
+            del self.fields["aes_key"], self.fields["app_id"]
 
-    def clean_secret(self):
-        check_secret(self.scheme, self.cleaned_data["secret"])
-        return self.cleaned_data["secret"]
+    def clean(self):
+        cleaned = super().clean() or {}
+        cleaned["secret"] = joined(self.scheme, cleaned)
+        try:
+            check_secret(self.scheme, cleaned["secret"])
+        except ValidationError as error:
+            self.add_error("secret", error)
+        return cleaned
 
 
 class VendorForm(forms.Form):
@@ -111,7 +156,7 @@ class HookAdmin(OneButton):
     def get_fields(self, request, obj=None):
         read = ["header", "kept_headers", "packed_in", "answer"]
         if obj is None:
-            return ["source", "name", "scheme", "secret", *read]
+            return ["source", "name", "scheme", "secret", "aes_key", "app_id", *read]
         return ["source", "address", "scheme", "name", "active", *read, "secrets_kept", "last_used_at", "created_at", "created_by"]
 
     def get_readonly_fields(self, request, obj=None):

@@ -13,7 +13,17 @@ from rest_framework.views import APIView
 
 from ingestion import keys
 from ingestion.answers import ANSWER_EXAMPLE, EVENT_EXAMPLE, REQUEST_SCHEMA, AnswerSchema, ErrorSchema, answer
-from ingestion.doors.deliver import REQUEST_BYTES, REQUEST_EVENTS, body_of, deliver, sender_of, too_large, too_many, unpack_gzip
+from ingestion.doors.deliver import (
+    REQUEST_BYTES,
+    REQUEST_EVENTS,
+    body_of,
+    deliver,
+    refuse_used_up,
+    sender_of,
+    too_large,
+    too_many,
+    unpack_gzip,
+)
 from ingestion.doors.errors import ApiError
 from ingestion.pipeline import Incoming
 from taxonomy.standardize import decode_json, encode_json
@@ -45,6 +55,7 @@ class EventsView(APIView):
     def post(self, request: Request) -> HttpResponse:
         sender = authenticated(request)
         try:
+            refuse_used_up(sender)
             dry_run = sender.test or _asks_for_dry_run(request)
             receipt = deliver(_cut(_body(request)), sender, door="api", received_at=timezone.now(), dry_run=dry_run)
         except ApiError as error:

@@ -16,7 +16,17 @@ from django.utils.translation import gettext_lazy as _
 
 from ingestion import keys
 from ingestion.answers import answer
-from ingestion.doors.deliver import REQUEST_BYTES, REQUEST_EVENTS, body_of, deliver, sender_of, too_large, too_many, unpack_gzip
+from ingestion.doors.deliver import (
+    REQUEST_BYTES,
+    REQUEST_EVENTS,
+    body_of,
+    deliver,
+    refuse_used_up,
+    sender_of,
+    too_large,
+    too_many,
+    unpack_gzip,
+)
 from ingestion.doors.errors import ApiError, error_response, unavailable
 from ingestion.doors.files import BOM
 from ingestion.pipeline import Incoming
@@ -50,6 +60,7 @@ def _received(request: HttpRequest) -> HttpResponse:
         if scheme.lower() != "bearer" or not secret.strip():
             raise ApiError(401, "key.missing", _("No write key came with the request. Send it as: Authorization: Bearer <write key>."))
         sender = sender_of(secret.strip())
+        refuse_used_up(sender)
         incoming = _cut(request)
         if not incoming:
             return _json({"received": 0, "results": []})

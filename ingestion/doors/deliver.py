@@ -47,6 +47,18 @@ def sender_of(secret: str) -> keys.Sender:
     return found
 
 
+def refuse_used_up(sender: keys.Sender) -> None:
+    """Before anything of the body is read. Raises ApiError 429 when the key's second is used up."""
+    if keys.allowance.is_used_up(sender):
+        raise too_fast()
+
+
+def too_fast() -> ApiError:
+    return ApiError(
+        429, keys.RATE_LIMITED, _("The key sends more events a second than it may. Wait, then send again."), retry_after_seconds=1
+    )
+
+
 def unpack_gzip(body: bytes, limit: int) -> bytes:
     """Unpack gzip, of one member or more, never more than one byte past the limit. Raises ApiError 400."""
     found = b""
@@ -65,9 +77,7 @@ def unpack_gzip(body: bytes, limit: int) -> bytes:
 def deliver(incoming: list[Incoming], sender: keys.Sender, *, door: str, received_at: datetime, dry_run: bool = False) -> Receipt:
     """Hand records to the pipeline, within the key's allowance. Raises ApiError 429 or 503."""
     if not keys.allowance.take(sender, len(incoming)):
-        raise ApiError(
-            429, "rate_limited", _("The key sends more events a second than it may. Wait, then send again."), retry_after_seconds=1
-        )
+        raise too_fast()
     try:
         with coming():
             return receive(

@@ -22,7 +22,7 @@ from ingestion import keys
 from ingestion.doors.deliver import REQUEST_BYTES, REQUEST_EVENTS, body_of, deliver, too_large, too_many, unpack_gzip
 from ingestion.doors.errors import ApiError, error_response, unavailable
 from ingestion.doors.files import BOM, GZIP_MAGIC
-from ingestion.doors.signatures import MISSING, STALE, Sent, problem_of
+from ingestion.doors.signatures import MISSING, STALE, Sent, opened, problem_of
 from ingestion.models import Hook
 from ingestion.pipeline import Incoming, Receipt
 from taxonomy.models import Source
@@ -65,11 +65,13 @@ def _received(request: HttpRequest, source_code: str, token: str) -> HttpRespons
         if request.method == "HEAD":
             return HttpResponse()
         body = body_of(request) if request.method == "POST" else _query_of(request)
-        one = _sender(hooks, request, body, token, received_at)
-        if one is None:
+        proved = _sender(hooks, request, body, token, received_at)
+        if proved is None:
             return HttpResponse()
+        one, body = proved
         if "echostr" in request.GET and request.method == "GET":
-            return HttpResponse(request.GET["echostr"], content_type="text/plain; charset=utf-8")
+            echo = body if one.scheme == "wechat_aes" else request.GET["echostr"]
+            return HttpResponse(echo, content_type="text/plain; charset=utf-8")
         incoming = [Incoming(record) for record in records(one, body, request)]
         _note_use(one, received_at)
         sender = keys.Sender(None, source_code, str(one.source_id), test=False, per_second=0)
@@ -94,16 +96,17 @@ def _query_of(request: HttpRequest) -> bytes:
     return "&".join(part for part in parts if not part.startswith("token=")).encode()
 
 
-def _sender(hooks: list[Hook], request: HttpRequest, body: bytes, token: str, now: datetime) -> Hook | None:
-    """The first hook that this request proves; None: nothing to prove, as nothing is sent. Raises ApiError 401."""
+def _sender(hooks: list[Hook], request: HttpRequest, body: bytes, token: str, now: datetime) -> tuple[Hook, bytes] | None:
+    """The first hook that this request proves, with the body it may be believed to say; None: nothing is sent. Raises ApiError 401."""
     address = request.get_full_path()
     urls = (request.build_absolute_uri(), settings.SITE_URL.rstrip("/") + address)
     problems = []
     for one in hooks:
         sent = Sent(request.method or "", urls, request.headers, request.GET.dict(), body, token, one.header)
-        problem = problem_of(one.scheme, sent, one.working_secrets(now), now=now.timestamp())
+        secrets = one.working_secrets(now)
+        problem = problem_of(one.scheme, sent, secrets, now=now.timestamp())
         if not problem:
-            return one
+            return one, opened(one.scheme, sent, secrets)
         if one.scheme == "woocommerce" and problem == MISSING and _WOOCOMMERCE_PING.fullmatch(body):
             return None
         problems.append(problem)

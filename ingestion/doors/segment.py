@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ingestion import keys
-from ingestion.doors.deliver import deliver, sender_of, unpack_gzip
+from ingestion.doors.deliver import deliver, refuse_used_up, sender_of, unpack_gzip
 from ingestion.doors.errors import ApiError, unavailable
 from ingestion.doors.files import BOM, GZIP_MAGIC
 from ingestion.models import WriteKey
@@ -129,6 +129,7 @@ def _received(asked: Asked, call: str) -> Receipt | None:
     try:
         if secret:
             sender = sender_of(secret)
+            refuse_used_up(sender)
         body = _body(asked)
         fields = _fields(body)
         named = _body_key(fields)

@@ -8,14 +8,21 @@ import binascii
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 from django.utils.translation import gettext_lazy as _
 
 from ingestion import signing
+from taxonomy.standardize import decode_body
 
 # How far from now a time that was signed may be, either way. Source: Standard Webhooks, "Verifying webhook authenticity".
 WINDOW_SECONDS = 5 * 60
@@ -38,7 +45,10 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a request says to prove itself. `signed(secret)`: what its signatures must be one of; `at`: the time signed, if any."""
+    """What a request says to prove itself. `signed(secret)`: what its signatures must be one of; `at`: the time signed, if any.
+
+    With a public key, what was signed can only be looked at: `signed` says those given that are good.
+    """
 
     given: tuple[bytes, ...]
     signed: Callable[[str], tuple[bytes, ...]]
@@ -50,11 +60,12 @@ Reader = Callable[[Sent], Claim | None]
 
 
 class Scheme(NamedTuple):
-    """`given_to_us`: the vendor makes the secret."""
+    """`given_to_us`: the vendor makes the secret. `open`: what a proved request says, where its body hides it."""
 
     label: Any
     read: Reader
     given_to_us: bool = False
+    open: Callable[[Sent, str], bytes] | None = None
 
 
 def problem_of(scheme: str, sent: Sent, secrets: Iterable[str], *, now: float) -> str:
@@ -72,6 +83,18 @@ def problem_of(scheme: str, sent: Sent, secrets: Iterable[str], *, now: float) -
     if not good:
         return WRONG
     return STALE if claim.at is not None and abs(now - claim.at) > WINDOW_SECONDS else ""
+
+
+def opened(scheme: str, sent: Sent, secrets: Iterable[str]) -> bytes:
+    """The body of a request that was proved, decrypted by the first secret that fits."""
+    if (opens := SCHEMES[scheme].open) is None:
+        return sent.body
+    for secret in secrets:
+        try:
+            return opens(sent, secret)
+        except ValueError:
+            continue
+    raise ValueError("no secret opens it")
 
 
 def _signed(claim: Claim, secret: str) -> tuple[bytes, ...]:
@@ -188,6 +211,111 @@ def _wechat(sent: Sent) -> Claim | None:
     return Claim((signature.encode(),), signed, int(timestamp))
 
 
+class WeChatSecret(NamedTuple):
+    """What is entered at WeChat for its encrypted mode, kept as one text with spaces between."""
+
+    token: str
+    aes_key: str
+    app_id: str
+
+    @classmethod
+    def parse(cls, text: str) -> "WeChatSecret":
+        """Raises ValueError for what is none."""
+        token, aes_key, app_id = text.split(" ")
+        if not (token and app_id and re.fullmatch("[A-Za-z0-9]{43}", aes_key)):
+            raise ValueError
+        return cls(token, aes_key, app_id)
+
+    @property
+    def key(self) -> bytes:
+        return base64.b64decode(self.aes_key + "=")
+
+
+def _wechat_encrypted(sent: Sent) -> Claim | None:
+    """The SHA-1 of token, time, nonce and the encrypted text in order. Source: WeChat, "消息加解密说明".
+
+    An official account's address is checked in plain, a company's (WeCom) encrypted.
+    """
+    if "msg_signature" not in sent.query:
+        if sent.method != "GET" or "echostr" not in sent.query:
+            return None
+        claim = _wechat(sent)
+        return claim and Claim(claim.given, lambda secret: claim.signed(WeChatSecret.parse(secret).token), claim.at)
+    given, timestamp, nonce = (sent.query.get(part, "") for part in ("msg_signature", "timestamp", "nonce"))
+    encrypted = _encrypted(sent)
+
+    def signed(text: str) -> tuple[bytes, ...]:
+        secret = WeChatSecret.parse(text)
+        parts = sorted([secret.token, timestamp, nonce, encrypted])
+        mac = hashlib.sha1("".join(parts).encode(), usedforsecurity=False).hexdigest().encode()
+        if not hmac.compare_digest(mac, given.encode()):
+            return ()
+        _open_wechat(sent, text)
+        return (mac,)
+
+    return Claim((given.encode(),), signed, int(timestamp))
+
+
+def _encrypted(sent: Sent) -> str:
+    """The encrypted text of a request. Raises ValueError where there is none."""
+    if sent.method == "GET":
+        return sent.query["echostr"] if "echostr" in sent.query else _nothing()
+    body = decode_body(sent.body)
+    text = body.get("Encrypt") if isinstance(body, dict) else None
+    return text if isinstance(text, str) and text else _nothing()
+
+
+def _nothing() -> str:
+    raise ValueError("nothing is encrypted")
+
+
+def _open_wechat(sent: Sent, text: str) -> bytes:
+    """AES-256-CBC: 16 random bytes, the length, the message, the app's id. Raises ValueError when it is not for this app."""
+    if sent.method == "GET" and "msg_signature" not in sent.query:
+        return sent.query["echostr"].encode()
+    secret = WeChatSecret.parse(text)
+    cipher = Cipher(algorithms.AES(secret.key), modes.CBC(secret.key[:16])).decryptor()
+    plain = cipher.update(base64.b64decode(_encrypted(sent), validate=True)) + cipher.finalize()
+    padding = plain[-1] if plain else 0
+    # WeChat pads to 32 bytes, twice the block of AES.
+    if not 1 <= padding <= 32 or plain[-padding:] != bytes([padding]) * padding:
+        raise ValueError("padding")
+    content = plain[16:-padding]
+    end = 4 + int.from_bytes(content[:4])
+    if len(content) < end or not hmac.compare_digest(content[end:], secret.app_id.encode()):
+        raise ValueError("another app's")
+    return content[4:end]
+
+
+def public_key(text: str) -> ec.EllipticCurvePublicKey:
+    """A P-256 public key from base64 or PEM, its lines joined or not. Raises ValueError for any other text."""
+    written = re.sub(r"-----(?:BEGIN|END) PUBLIC KEY-----|\s", "", text)
+    try:
+        key = load_der_public_key(base64.b64decode(written, validate=True))
+    except UnsupportedAlgorithm as error:
+        raise ValueError(str(error)) from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise ValueError("not P-256")
+    return key
+
+
+def _sendgrid(sent: Sent) -> Claim | None:
+    """ECDSA of the time and the body. Source: Twilio SendGrid, "Getting Started with the Event Webhook Security Features"."""
+    signature, timestamp = (sent.headers.get(f"X-Twilio-Email-Event-Webhook-{part}", "").strip() for part in ("Signature", "Timestamp"))
+    if not (signature and timestamp):
+        return None
+    der = base64.b64decode(signature, validate=True)
+
+    def signed(text: str) -> tuple[bytes, ...]:
+        try:
+            public_key(text).verify(der, timestamp.encode() + sent.body, ec.ECDSA(SHA256()))
+        except InvalidSignature:
+            return ()
+        return (der,)
+
+    return Claim((der,), signed, int(timestamp))
+
+
 def _plain(sent: Sent) -> Claim | None:
     """The secret itself: in a header, bare or by Bearer or Basic auth, at the end of the address, or as ?token=."""
     written = sent.headers.get(sent.header or "Authorization", "").strip()
@@ -212,5 +340,7 @@ SCHEMES: dict[str, Scheme] = {
     "mailgun": Scheme("Mailgun", _mailgun, given_to_us=True),
     "mandrill": Scheme("Mandrill", _of_address("X-Mandrill-Signature"), given_to_us=True),
     "twilio": Scheme("Twilio", _of_address("X-Twilio-Signature"), given_to_us=True),
+    "sendgrid": Scheme("SendGrid", _sendgrid, given_to_us=True),
     "wechat": Scheme(_("WeChat"), _wechat),
+    "wechat_aes": Scheme(_("WeChat, encrypted"), _wechat_encrypted, given_to_us=True, open=_open_wechat),
 }

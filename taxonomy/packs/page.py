@@ -17,8 +17,8 @@ vendor what you do not need, or add a rule.
 A token, where a vendor does not sign: as `Authorization: Bearer <token>`, as the user or the password of Basic auth, at the end of
 the address (`/hooks/<source>/<token>`), or as `?token=<token>`. An address may stand in the log of a proxy: prefer a header.
 
-SendGrid's own signature (ECDSA) is not checked; use a token. WeChat is read in plain mode, not in its encrypted ones. What is posted
-as `multipart/form-data`, such as whole inbound mails, is not taken.
+WeChat is set to plain mode; for its encrypted ones choose “WeChat, encrypted” when the webhook is added. What is posted as
+`multipart/form-data`, such as whole inbound mails, is not taken.
 """
 
 

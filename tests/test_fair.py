@@ -1,0 +1,136 @@
+"""A key that sends too fast is refused cheaply, and gets no more than it may."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from cdp.fast import answer_calls_early
+from ingestion import keys
+from ingestion.models import FailedRequest
+from profiles.models import Event
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SECOND = 3_000_000
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The second it is, to be set."""
+    now = [SECOND]
+    monkeypatch.setattr("ingestion.keys.time.time", lambda: float(now[0]))
+    return now
+
+
+@pytest.fixture
+def limited(write_key):
+    """The secret and the sender of a key that may send two events a second."""
+    secret, key = write_key
+    key.per_second = 2
+    key.save()
+    return secret, keys.sender(secret)
+
+
+def unread(_size: int) -> bytes:
+    raise AssertionError("the body was read")
+
+
+def early(secret: str, path: str = "/api/v1/events", **more: Any) -> tuple[str, dict[str, str], dict[str, Any]] | None:
+    """(status, headers, body) of what is answered before Django, and before the body is read; None: Django would answer."""
+    told: list[Any] = []
+    body = io.BytesIO(b"{}")
+    body.read = unread  # type: ignore[method-assign, assignment]
+    environ = {
+        "PATH_INFO": path, "REQUEST_METHOD": "POST", "HTTP_AUTHORIZATION": f"Bearer {secret}", "CONTENT_LENGTH": "2", "wsgi.input": body, **more,
+    }  # fmt: skip
+    answer = answer_calls_early(lambda _environ, _start: [])(environ, lambda status, headers: told.extend((status, dict(headers))))
+    return (told[0], told[1], json.loads(b"".join(answer))) if told else None
+
+
+def test_a_second_that_is_used_up_costs_no_query(limited, clock, django_assert_num_queries):
+    one, allowance = limited[1], keys.Allowance()
+    assert [allowance.take(one, 1) for _ in range(3)] == [True, True, False]
+    with django_assert_num_queries(0):
+        assert not allowance.take(one, 1) and allowance.is_used_up(one)
+    clock[0] += 1
+    assert not allowance.is_used_up(one) and allowance.take(one, 1)
+
+
+def test_another_process_is_told_by_its_first_question(limited, clock):
+    one = limited[1]
+    assert [keys.Allowance().take(one, 1) for _ in range(3)] == [True, True, False]
+
+
+def test_a_second_that_is_over_gives_nothing_and_begins_no_other_anew(limited, clock):
+    """Two processes, of which one was late, sent twice what they might."""
+    one = limited[1]
+    on_time, late = keys.Allowance(), keys.Allowance()
+    assert on_time.take(one, 2)
+    clock[0] -= 1
+    assert not late.take(one, 1)
+    clock[0] += 1
+    assert not late.take(one, 1) and not on_time.take(one, 1)
+
+
+def test_keys_without_a_limit_and_webhooks_are_never_used_up(write_key, clock):
+    free = keys.sender(write_key[0])
+    hook = keys.Sender(None, "website", "x", test=False, per_second=5)
+    for one in (free, hook):
+        assert all(keys.allowance.take(one, 1_000) for _ in range(5)) and not keys.allowance.is_used_up(one)
+
+
+def test_it_is_refused_before_its_body_is_read_as_django_would_refuse_it(limited, clock, client):
+    secret = limited[0]
+    assert early(secret) is None
+    event = {"event": "login", "phone": "+8613800138000"}
+    send = lambda: client.post("/api/v1/events", event, content_type="application/json", headers={"Authorization": f"Bearer {secret}"})  # noqa: E731
+    assert [send().status_code for _ in range(3)] == [200, 200, 429]
+    long_way, (status, headers, body) = send(), early(secret)
+    assert (status, body) == ("429 Too Many Requests", long_way.json())
+    assert headers["Retry-After"] == long_way.headers["Retry-After"] == "1"
+    assert headers["Content-Type"] == long_way.headers["Content-Type"] == "application/json"
+    assert early(secret, HTTP_ACCEPT_LANGUAGE="zh-hans")[2]["error"]["message"] != body["error"]["message"]
+    clock[0] += 1
+    assert early(secret) is None
+    assert Event.objects.count() == 2
+
+
+@pytest.mark.parametrize("path", ["/v1/track", "/v1/batch"])
+def test_segments_door_reads_no_body_of_what_is_too_fast(limited, clock, path):
+    secret = limited[0]
+    for _ in range(3):
+        keys.allowance.take(limited[1], 1)
+    status, headers, body = early(secret, path)
+    assert (status, body["code"], headers["Retry-After"]) == ("429 Too Many Requests", "rate_limited", "1")
+
+
+def test_cloudevents_are_refused_as_soon(limited, clock, client):
+    for _ in range(3):
+        keys.allowance.take(limited[1], 1)
+    answer = client.post(
+        "/cloudevents", b"no json at all", content_type="application/cloudevents+json", headers={"Authorization": f"Bearer {limited[0]}"}
+    )
+    assert answer.status_code == 429
+
+
+def test_what_is_unknown_or_not_posted_goes_the_long_way(limited, clock):
+    for _ in range(3):
+        keys.allowance.take(limited[1], 1)
+    secret = limited[0]
+    assert early(secret) is not None
+    assert early(secret, REQUEST_METHOD="GET") is early("tlw_nobody") is early(secret, "/api/v1/plan") is None
+    assert early(secret, HTTP_AUTHORIZATION="") is None
+
+
+def test_every_refused_request_is_counted_in_one_write(limited, clock, django_assert_num_queries):
+    source = limited[1].source_id
+    for _ in range(1_000):
+        keys.count_failure(keys.RATE_LIMITED, source)
+    assert not FailedRequest.objects.exists()
+    with django_assert_num_queries(1):
+        keys.refused.write()
+    keys.count_failure(keys.RATE_LIMITED, source)
+    keys.refused.write()
+    row = FailedRequest.objects.get()
+    assert (str(row.source_id), row.cause, row.count) == (source, "rate_limited", 1_001)
