@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
+from ingestion.announce import queue_accepted
 from ingestion.discover import EVENTS, MOST_VIOLATIONS, VIOLATIONS, discover, fold, forget_rare
 from taxonomy.standardize.codes import HELD
 
@@ -58,6 +59,7 @@ def roll_up_once(now: datetime) -> bool:
         for statement in (_READINGS, _VIOLATIONS, _ATTRIBUTES):
             cursor.execute(statement, values)
         discover(cursor, firsts, lasts)
+        queue_accepted(cursor, firsts, lasts)
         fold(now)
     return True
 
