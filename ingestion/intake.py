@@ -93,7 +93,7 @@ def intake(source: Source, today: date, days: int, now: datetime) -> Intake:
         mapped=read["mapped"] or 0,
         native=read["native"] or 0,
         keys=list(WriteKey.objects.filter(source=source).order_by("-last_used_at", "-created_at")),
-        hooks=list(Hook.objects.filter(source=source)),
+        hooks=list(Hook.objects.filter(source=source).select_related("source")),
     )
 
 
