@@ -1,7 +1,7 @@
 """What came of one source: counts by hour and day from the tallies, set against what is stored; how late, how read, by which keys."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -99,23 +99,23 @@ def intake(source: Source, today: date, days: int, now: datetime) -> Intake:
 
 def _by_day(source: UUID, since: date, until: date) -> list[Counts]:
     """Every day, nothing sent too. One statement, so that both sides are of one moment: what is not yet counted is counted here."""
+    zone = ZoneInfo(settings.TIME_ZONE)
+    first, last = (datetime.combine(day, time.min, tzinfo=zone) for day in (since, until + timedelta(days=1)))
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            WITH bounds AS (
-                SELECT %(since)s::timestamp AT TIME ZONE %(zone)s AS first, (%(until)s::date + 1)::timestamp AT TIME ZONE %(zone)s AS last
-            ), tallied AS (
+            WITH tallied AS (
                 SELECT (received_at AT TIME ZONE %(zone)s)::date AS day, sum(accepted) AS accepted, sum(duplicate) AS duplicate,
                     sum(quarantined) AS quarantined, sum(refused) AS refused
-                FROM profiles_tally, bounds WHERE source_id = %(source)s AND received_at >= first AND received_at < last GROUP BY 1
+                FROM profiles_tally WHERE source_id = %(source)s AND received_at >= %(first)s AND received_at < %(last)s GROUP BY 1
             ), stored AS (
                 SELECT day, sum(count) FILTER (WHERE accepted) AS accepted, sum(count) FILTER (WHERE NOT accepted) AS held FROM (
                     SELECT day, accepted, count FROM ingestion_readingday
                     WHERE source_id = %(source)s AND day BETWEEN %(since)s AND %(until)s
                     UNION ALL
                     SELECT (event.received_at AT TIME ZONE %(zone)s)::date, event.attributes IS NOT NULL, 1
-                    FROM profiles_arrival AS run JOIN profiles_event AS event ON event.id BETWEEN run.first_id AND run.last_id, bounds
-                    WHERE event.source_id = %(source)s AND event.received_at >= first AND event.received_at < last
+                    FROM profiles_arrival AS run JOIN profiles_event AS event ON event.id BETWEEN run.first_id AND run.last_id
+                    WHERE event.source_id = %(source)s AND event.received_at >= %(first)s AND event.received_at < %(last)s
                 ) AS counted GROUP BY day
             )
             SELECT day::date, coalesce(tallied.accepted, 0)::bigint, coalesce(duplicate, 0)::bigint, coalesce(quarantined, 0)::bigint,
@@ -123,7 +123,7 @@ def _by_day(source: UUID, since: date, until: date) -> list[Counts]:
             FROM generate_series(%(since)s::timestamp, %(until)s::timestamp, '1 day') AS every (each)
             CROSS JOIN LATERAL (SELECT each::date AS day) AS of LEFT JOIN tallied USING (day) LEFT JOIN stored USING (day) ORDER BY day
             """,
-            {"source": source, "since": since, "until": until, "zone": settings.TIME_ZONE},
+            {"source": source, "since": since, "until": until, "first": first, "last": last, "zone": settings.TIME_ZONE},
         )
         return [Counts(*row) for row in cursor.fetchall()]
 

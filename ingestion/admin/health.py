@@ -175,8 +175,10 @@ def _of_intake(came: Intake) -> dict[str, Any]:
     late = came.lateness
     return {
         "intake": came,
-        "by_day": _chart_of([f"{one.at:%m-%d}" for one in came.days], _by_verdict(came.days)) if came.total.received else None,
-        "by_hour": _chart_of([f"{one.at:%H:00}" for one in came.hours], _by_verdict(came.hours))
+        "by_day": _chart_of([f"{one.at:%m-%d}" for one in came.days], _by_verdict(came.days), as_given=True)
+        if came.total.received
+        else None,
+        "by_hour": _chart_of([f"{one.at:%H:00}" for one in came.hours], _by_verdict(came.hours), as_given=True)
         if any(one.received for one in came.hours)
         else None,
         "late": late and {"events": late.events, "median": duration_text(late.median), "p95": duration_text(late.p95)},
@@ -204,7 +206,7 @@ def _chart(found: Health) -> StackedBars:
     return _chart_of([f"{day:%m-%d}" for day in found.days], found.by_day)
 
 
-def _chart_of(labels: list[str], values: dict[str, list[int]]) -> StackedBars:
-    chart = stacked_bars(labels, values, other=_("others"))
+def _chart_of(labels: list[str], values: dict[str, list[int]], *, as_given: bool = False) -> StackedBars:
+    chart = stacked_bars(labels, values, other=_("others"), as_given=as_given)
     step = -(-len(labels) // _LABELS)
     return replace(chart, labels=[label for at, label in enumerate(chart.labels) if at % step == 0])
