@@ -1,12 +1,16 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
+from django.utils import timezone
+
 from cdp import jobs
+from ingestion.alarms import raise_alarms
+from ingestion.announce import announce, wanted
 from ingestion.imports import run_import
 from ingestion.offer import offer
-from ingestion.outgoing import attempt
+from ingestion.outgoing import attempt, forget_old
 from ingestion.replay import run_replay
-from ingestion.rollup import roll_up
+from ingestion.rollup import roll_up, roll_up_once
 from ingestion.streams import judge_streams
 from ingestion.takeback import work_on
 
@@ -42,6 +46,28 @@ def judge_event_streams(timestamp: int) -> None:
 @jobs.task(queue="webhooks")
 def send_dispatch(dispatch_id: str, round: int, number: int) -> None:
     attempt(UUID(dispatch_id), round, number)
+    announce(timezone.now())  # where it was taken there is room for the next
+
+
+@jobs.periodic(cron="* * * * * */2")
+@jobs.task(queueing_lock="announce_events", pass_context=False)
+def announce_events(timestamp: int) -> None:
+    """Sooner than the rollup comes by itself, where somebody waits for it."""
+    if wanted():
+        roll_up_once(datetime.fromtimestamp(timestamp, UTC))
+    announce(datetime.fromtimestamp(timestamp, UTC))
+
+
+@jobs.periodic(cron="* * * * *")
+@jobs.task(queueing_lock="raise_quarantine_alarms", pass_context=False)
+def raise_quarantine_alarms(timestamp: int) -> None:
+    raise_alarms(datetime.fromtimestamp(timestamp, UTC))
+
+
+@jobs.periodic(cron="17 3 * * *")
+@jobs.task(queueing_lock="forget_old_messages", pass_context=False)
+def forget_old_messages(timestamp: int) -> None:
+    forget_old(datetime.fromtimestamp(timestamp, UTC))
 
 
 @jobs.task(queue="imports", retry=jobs.AGAIN)

@@ -31,6 +31,8 @@ LONGEST_WAIT = timedelta(hours=24)
 # Later by up to so much of the wait, so that what failed together does not come again together.
 _JITTER = 0.1
 CALL_SECONDS = 20
+# Messages may hold what is said of people: once nothing more is to come of them they are kept so long, to be looked at and sent again.
+KEPT = timedelta(days=30)
 TEST = "test"
 _GONE = 410
 
@@ -75,6 +77,11 @@ def send_again(one: Dispatch) -> None:
         one.round, one.attempts, one.state, one.next_at = one.round + 1, 0, Dispatch.State.WAITING, timezone.now()
         one.save()
         _defer(one, one.next_at)
+
+
+def forget_old(now: datetime) -> None:
+    """Delete what was made longer ago than it is kept and waits no more, with its attempts."""
+    Dispatch.objects.filter(created_at__lt=now - KEPT).exclude(state=Dispatch.State.WAITING).delete()
 
 
 def attempt(

@@ -19,6 +19,7 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from ingestion.alone import alone
+from ingestion.announce import queue_accepted
 from ingestion.doors.files import FileFormat
 from ingestion.models import QuarantineReason, Replay, Replayed, ReplayOffer
 from ingestion.pipeline import others_of
@@ -302,7 +303,8 @@ def _store(replay: Replay, obeyed: Current, read: list[tuple[_Held, RawEvent | N
         close_reasons(cursor, [event_id for event_id, outcome in outcomes.items() if outcome == Replayed.Outcome.FIXED])
         otherwise = [(delivery, entry) for delivery, entry in anew if entry.status == "quarantined"]
         replace_reasons(cursor, [entry.event_id for _, entry in otherwise if entry.event_id], _of(otherwise))
-        _tell(cursor, replay, outcomes)
+        let_in = [event_id for event_id in _tell(cursor, replay, outcomes) if outcomes[event_id] == Replayed.Outcome.FIXED]
+        queue_accepted(cursor, let_in, let_in)
     known.learn(ids)
     if ties is not None:
         ties.learn()
@@ -344,19 +346,21 @@ def _entry(held: _Held, raw: RawEvent, result: Result, obeyed: Current) -> Entry
 _COLUMN = {Replayed.Outcome.FIXED: "fixed", Replayed.Outcome.HELD: "held", Replayed.Outcome.DISCARDED: "discarded"}
 
 
-def _tell(cursor: CursorWrapper, replay: Replay, outcomes: dict[int, int]) -> None:
-    """Say what became of each event, once: an event that this replay told of before is not counted again."""
+def _tell(cursor: CursorWrapper, replay: Replay, outcomes: dict[int, int]) -> list[int]:
+    """Say what became of each event, once: one that this replay told of before is not counted again. The ids told of now."""
     if not outcomes:
-        return
+        return []
     cursor.execute(
         """
         INSERT INTO ingestion_replayed (replay_id, event_id, outcome) SELECT %s, * FROM unnest(%s::bigint[], %s::smallint[])
-        ON CONFLICT DO NOTHING RETURNING outcome
+        ON CONFLICT DO NOTHING RETURNING event_id, outcome
         """,
         [replay.pk, list(outcomes), list(outcomes.values())],
     )
-    told = Counter(outcome for (outcome,) in cursor.fetchall())
+    rows = cursor.fetchall()
+    told = Counter(outcome for _, outcome in rows)
     counts = [told[outcome] for outcome in _COLUMN]
     cursor.execute(
         "UPDATE ingestion_replay SET fixed = fixed + %s, held = held + %s, discarded = discarded + %s WHERE id = %s", [*counts, replay.pk]
     )
+    return sorted(event_id for event_id, _ in rows)

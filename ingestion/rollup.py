@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
+from ingestion.announce import queue_accepted
 from ingestion.discover import EVENTS, MOST_VIOLATIONS, VIOLATIONS, discover, fold, forget_rare
 from ingestion.leaks import look_for_leaks
 from taxonomy.standardize.codes import HELD
@@ -60,6 +61,7 @@ def roll_up_once(now: datetime) -> bool:
             cursor.execute(statement, values)
         discover(cursor, firsts, lasts)
         look_for_leaks(cursor, firsts, lasts, now)
+        queue_accepted(cursor, firsts, lasts)
         fold(now)
     return True
 

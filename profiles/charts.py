@@ -40,9 +40,12 @@ class StackedBars:
     rows: list[tuple[str, list[int], int]]
 
 
-def stacked_bars(labels: list[str], values: dict[str, list[int]], *, other: Any) -> StackedBars:
-    """Stack each series' values, one per label, largest series at the bottom; beyond seven they join as `other`."""
-    ordered = sorted(values.items(), key=lambda item: -sum(item[1]))
+def stacked_bars(labels: list[str], values: dict[str, list[int]], *, other: Any, as_given: bool = False) -> StackedBars:
+    """Stack each series' values, one per label, largest series at the bottom; beyond seven they join as `other`.
+
+    `as_given`: the first at the bottom, so that charts side by side have one color for one thing.
+    """
+    ordered = list(values.items()) if as_given else sorted(values.items(), key=lambda item: -sum(item[1]))
     if len(ordered) > MOST_SERIES:
         rest = [sum(column) for column in zip(*(numbers for _, numbers in ordered[MOST_SERIES - 1 :]), strict=True)]
         ordered = [*ordered[: MOST_SERIES - 1], (str(other), rest)]

@@ -170,11 +170,12 @@ def worker(transactional_db):
         return started[-1]
 
     empty_the_queue()
+    start.environment = environment
     yield start
     for process in started:
         process.send_signal(signal.SIGCONT)
         process.terminate()
-        assert process.wait(60) == 0
+        assert process.wait(60) in (0, -signal.SIGKILL)
     empty_the_queue()
 
 
@@ -186,9 +187,9 @@ def empty_the_queue() -> None:
         cursor.execute("DELETE FROM procrastinate_jobs")
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
     """For what another process does."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < until
         time.sleep(0.01)

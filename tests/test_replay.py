@@ -188,7 +188,7 @@ def test_killed_midway_and_begun_again_it_ends_as_if_never_interrupted(standard,
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt  # in the middle of a commit
-        real(*arguments)
+        return real(*arguments)
 
     monkeypatch.setattr(module, "_tell", tell)
     with pytest.raises(KeyboardInterrupt):

@@ -385,7 +385,8 @@ def admin_client(client, steward):
 @pytest.mark.django_db
 def test_the_steward_sets_one_up_sends_a_test_and_sends_it_again(admin_client):
     page = admin_client.post(
-        "/admin/ingestion/subscriber/add/", {"name": "cache", "url": "https://shop.example.com/hook", "events": ["release.published"]}
+        "/admin/ingestion/subscriber/add/",
+        {"name": "cache", "url": "https://shop.example.com/hook", "events": ["release.published"], "held_events": 100, "held_minutes": 60},
     )
     made = Subscriber.objects.get()
     assert made.secret in page.content.decode()

@@ -1,6 +1,7 @@
 """The pages of health: all tags and sources with what has stopped, one tag, one source."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +18,11 @@ from django.utils.translation import ngettext
 from unfold.admin import ModelAdmin
 
 from ingestion.health import DAYS, Health, Shown, overview, releases_to_choose, source_health, tag_health
+from ingestion.held import held_groups
+from ingestion.intake import COUNTS, Counts, Intake, intake
 from ingestion.models import Stream
 from profiles.charts import StackedBars, stacked_bars
+from staff.masking import shown_to
 from taxonomy.admin.limits import rights_in, sources_in, tags_in
 from taxonomy.models import Attribute, Release, Source
 from taxonomy.rights import among
@@ -26,6 +30,8 @@ from taxonomy.standardize import storable
 from taxonomy.violations import title_for
 
 PAGE = 100
+# Of what a source's page names of its quarantine.
+CAUSES = 5
 # Days named below a chart; more would run into each other.
 _LABELS = 10
 
@@ -84,10 +90,21 @@ class StreamAdmin(ModelAdmin):
         self._must_view(request)
         source = get_object_or_404(sources_in(request), pk=item_id)
         days, release, releases = _chosen(request, item_id)
-        return self._page(request, source, "source", source_health(source, _today(), days, release, _shown(request)), days, releases)
+        shown = _shown(request)
+        # Tallies are not parted by tag: they would tell of what a limited reader may not see.
+        came = None if shown else intake(source, _today(), days, timezone.now())
+        return self._page(request, source, "source", source_health(source, _today(), days, release, shown), days, releases, came=came)
 
     def _page(
-        self, request: HttpRequest, item: Any, kind: str, found: Health, days: int, releases: list[Release], source: Source | None = None
+        self,
+        request: HttpRequest,
+        item: Any,
+        kind: str,
+        found: Health,
+        days: int,
+        releases: list[Release],
+        source: Source | None = None,
+        came: Intake | None = None,
     ) -> HttpResponse:
         streams = {getattr(one, "source_id" if kind == "tag" else "tag_id"): one for one in found.streams}
         context = {
@@ -100,6 +117,10 @@ class StreamAdmin(ModelAdmin):
             "parts": [{"one": one, "stream": streams.get(one.item.pk) if one.item else None} for one in found.parts],
             "silent": [one for one in found.streams if one.item and all(one.item != part.item for part in found.parts)],  # type: ignore[attr-defined]
             "violations": [{"one": one, "title": title_for(one.code)} for one in found.violations],
+            **(_of_intake(came) if came else {}),
+            "may_see_keys": request.user.has_perm("ingestion.view_writekey"),
+            "may_replay": request.user.has_perm("ingestion.add_replay"),
+            "causes": held_groups(source=item.code, limit=CAUSES, shown=shown_to(request.user)) if kind == "source" else [],
             "days": days,
             "choices": DAYS,
             "releases": releases,
@@ -149,7 +170,43 @@ def _chosen(request: HttpRequest, item: UUID) -> tuple[int, Release | None, list
     return days, release, releases
 
 
+def _of_intake(came: Intake) -> dict[str, Any]:
+    """What the page shows of what came."""
+    late = came.lateness
+    return {
+        "intake": came,
+        "by_day": _chart_of([f"{one.at:%m-%d}" for one in came.days], _by_verdict(came.days), as_given=True)
+        if came.total.received
+        else None,
+        "by_hour": _chart_of([f"{one.at:%H:00}" for one in came.hours], _by_verdict(came.hours), as_given=True)
+        if any(one.received for one in came.hours)
+        else None,
+        "late": late and {"events": late.events, "median": duration_text(late.median), "p95": duration_text(late.p95)},
+    }
+
+
+def _by_verdict(counts: list[Counts]) -> dict[str, list[int]]:
+    labels = {"accepted": _("accepted"), "duplicate": _("duplicate"), "quarantined": _("quarantined"), "refused": _("refused")}
+    return {labels[name]: [getattr(one, name) for one in counts] for name in COUNTS}
+
+
+def duration_text(length: timedelta) -> str:
+    """In the largest unit of which there are two or more, rounded."""
+    seconds = length.total_seconds()
+    if seconds < 120:
+        return ngettext("%(number)s second", "%(number)s seconds", round(seconds)) % {"number": round(seconds)}
+    if seconds < 2 * 3600:
+        return ngettext("%(number)s minute", "%(number)s minutes", round(seconds / 60)) % {"number": round(seconds / 60)}
+    if seconds < 2 * 86_400:
+        return ngettext("%(number)s hour", "%(number)s hours", round(seconds / 3600)) % {"number": round(seconds / 3600)}
+    return ngettext("%(number)s day", "%(number)s days", round(seconds / 86_400)) % {"number": round(seconds / 86_400)}
+
+
 def _chart(found: Health) -> StackedBars:
-    chart = stacked_bars([f"{day:%m-%d}" for day in found.days], found.by_day, other=_("others"))
-    step = -(-len(found.days) // _LABELS)
+    return _chart_of([f"{day:%m-%d}" for day in found.days], found.by_day)
+
+
+def _chart_of(labels: list[str], values: dict[str, list[int]], *, as_given: bool = False) -> StackedBars:
+    chart = stacked_bars(labels, values, other=_("others"), as_given=as_given)
+    step = -(-len(labels) // _LABELS)
     return replace(chart, labels=[label for at, label in enumerate(chart.labels) if at % step == 0])

@@ -3,12 +3,13 @@ from ingestion.models.hooks import Hook, HookSecret
 from ingestion.models.imports import ImportChunk, ImportRun, TrialKey
 from ingestion.models.keys import FailedRequest, KeyLease, WriteKey
 from ingestion.models.leaks import Leak
-from ingestion.models.outgoing import Attempt, Dispatch, Subscriber
+from ingestion.models.outgoing import Alarm, Attempt, Dispatch, Subscriber, Unannounced
 from ingestion.models.quarantine import QuarantineReason
 from ingestion.models.replay import Replay, Replayed, ReplayOffer
 from ingestion.models.takeback import TakeBack, Withdrawal
 
 __all__ = [
+    "Alarm",
     "Attempt",
     "AttributeDay",
     "Discovered",
@@ -32,6 +33,7 @@ __all__ = [
     "Subscriber",
     "TakeBack",
     "TrialKey",
+    "Unannounced",
     "ViolationDay",
     "Withdrawal",
     "WriteKey",

@@ -8,11 +8,13 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ingestion.signing import secret_text
+from taxonomy.models import Source, Tag
 
 
 def check_url(url: str) -> None:
@@ -37,7 +39,11 @@ class Subscriber(models.Model):
 
     class Event(models.TextChoices):
         RELEASE = "release.published", _("a release of the standard")
+        ACCEPTED = "events.accepted", _("accepted events of chosen tags")
+        HELD = "quarantine.exceeded", _("many events held for one cause")
 
+    # What is said of customers' events, and not only of the standard.
+    OF_EVENTS = (Event.ACCEPTED.value, Event.HELD.value)
     OVERLAP = timedelta(days=1)
 
     name = models.CharField(_("name"), max_length=80, help_text=_("Whose system it is, such as: web shop, plan cache."))
@@ -46,6 +52,27 @@ class Subscriber(models.Model):
         help_text=_("Where messages are posted to, such as https://shop.example.com/hooks/tagline."),
     )  # fmt: skip
     events = ArrayField(models.CharField(max_length=40, choices=Event), default=list, verbose_name=_("told of"))
+    tags = models.ManyToManyField(
+        Tag, blank=True, related_name="+", verbose_name=_("tags"), help_text=_("Whose accepted events it is told of, such as purchase.")
+    )
+    sources = models.ManyToManyField(
+        Source, blank=True, related_name="+", verbose_name=_("sources"), help_text=_("Only of these. Empty: of every source."),
+    )  # fmt: skip
+    personal = models.BooleanField(
+        _("personal data"), default=False,
+        help_text=_("Tells phones, identifiers and personal attributes too. Otherwise phones are masked, and the others left out."),
+    )  # fmt: skip
+    personal_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, editable=False, related_name="+", verbose_name=_("personal data allowed by")
+    )
+    personal_at = models.DateTimeField(_("personal data allowed"), null=True, editable=False)
+    held_events = models.PositiveIntegerField(
+        _("held events"), default=100, validators=[MinValueValidator(1)], help_text=_("So many held for one cause of one source, or more.")
+    )
+    held_minutes = models.PositiveIntegerField(
+        _("within minutes"), default=60, validators=[MinValueValidator(1), MaxValueValidator(7 * 24 * 60)],
+        help_text=_("Counted over the last so many minutes: a week at the most."),
+    )  # fmt: skip
     active = models.BooleanField(_("active"), default=True, help_text=_("Switched off by itself after days of failure."))
     stopped_because = models.CharField(_("switched off because"), max_length=200, blank=True, editable=False)
     salt = models.BinaryField(max_length=32, default=new_salt, editable=False)
@@ -85,6 +112,39 @@ def _key_of(salt: bytes | memoryview) -> bytes:
     return hmac.digest(settings.SECRET_KEY.encode(), b"webhook" + bytes(salt), hashlib.sha256)
 
 
+class Unannounced(models.Model):
+    """Accepted events that a subscriber will be told of: at most a message's. A queue: rows are added, and taken with the message made."""
+
+    id = models.BigAutoField(primary_key=True)
+    subscriber = models.ForeignKey(Subscriber, models.CASCADE, related_name="+")
+    events = ArrayField(models.BigIntegerField())
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.subscriber_id}: {len(self.events)}"
+
+
+class Alarm(models.Model):
+    """A cause of which a subscriber was told that it holds too many, until it holds fewer again."""
+
+    id = models.BigAutoField(primary_key=True)
+    subscriber = models.ForeignKey(Subscriber, models.CASCADE, related_name="alarms")
+    source = models.ForeignKey(Source, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    code = models.CharField(max_length=60)
+    path = models.CharField(max_length=200, blank=True)
+    name = models.CharField(max_length=200, blank=True)
+    raised_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["subscriber", "source", "code", "path", "name"], name="alarm_once")]
+
+    def __str__(self) -> str:
+        return f"{self.subscriber_id} {self.source_id} {self.code}"
+
+
 class Dispatch(models.Model):
     """One message to one subscriber, sent until it is taken or given up."""
 
@@ -109,7 +169,11 @@ class Dispatch(models.Model):
         verbose_name = _("webhook message")
         verbose_name_plural = _("webhook messages")
         default_permissions = ("view",)
-        indexes = [models.Index(fields=["subscriber", "-created_at"])]
+        indexes = [
+            models.Index(fields=["subscriber", "-created_at"]),
+            models.Index(fields=["subscriber", "event"], condition=models.Q(state="waiting"), name="dispatch_waiting"),
+            models.Index(fields=["created_at"], name="dispatch_created"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.event} {self.message_id}"
