@@ -7,7 +7,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from urllib.parse import parse_qsl
 from django.utils.translation import gettext_lazy as _
 
 from ingestion import signing
+from taxonomy.standardize import decode_json
 
 # How far from now a time that was signed may be, either way. Source: Standard Webhooks, "Verifying webhook authenticity".
 WINDOW_SECONDS = 5 * 60
@@ -136,8 +136,8 @@ def _stripe(sent: Sent) -> Claim | None:
 def _mailgun(sent: Sent) -> Claim | None:
     """Signs a time and a token inside the body, so that this much of it is read first. Source: Mailgun, "Securing webhooks"."""
     if sent.body.lstrip()[:1] == b"{":
-        body = json.loads(sent.body)
-        said = body.get("signature")
+        body = decode_json(sent.body)
+        said = body.get("signature") if isinstance(body, dict) else None
     else:
         said = dict(parse_qsl(sent.body.decode()))
     if not isinstance(said, dict):
