@@ -118,4 +118,4 @@ def _add_traits(cursor: Any, customer: Customer, found: Summary) -> None:
         {"customer": customer.pk},
     )
     for (attributes,) in cursor.fetchall():
-        found.traits |= json.loads(attributes)
+        found.traits |= json.loads(attributes, parse_float=Decimal)

@@ -26,7 +26,7 @@ from ingestion.doors.deliver import (
 )
 from ingestion.doors.errors import ApiError
 from ingestion.pipeline import Incoming
-from taxonomy.standardize import decode_json, encode_json
+from taxonomy.standardize import Refusal, decode_json, encode_json
 
 TRUE, FALSE = frozenset({"1", "true", "yes", "on", ""}), frozenset({"0", "false", "no", "off"})
 
@@ -145,7 +145,8 @@ def _cut_carefully(body: bytes) -> list[Any] | None:
             start = token.end()
         if depth == 1:
             previous = mark
-    if isinstance(decode_json(body), dict):
+    whole = decode_json(body)
+    if isinstance(whole, dict) or (isinstance(whole, Refusal) and whole.code == "limit.nesting"):
         return None
     raise _not_json()
 

@@ -7,7 +7,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from django.utils.translation import gettext_lazy as _
 
 from ingestion import signing
-from taxonomy.standardize import decode_body
+from taxonomy.standardize import decode_body, decode_json
 
 # How far from now a time that was signed may be, either way. Source: Standard Webhooks, "Verifying webhook authenticity".
 WINDOW_SECONDS = 5 * 60
@@ -159,8 +158,8 @@ def _stripe(sent: Sent) -> Claim | None:
 def _mailgun(sent: Sent) -> Claim | None:
     """Signs a time and a token inside the body, so that this much of it is read first. Source: Mailgun, "Securing webhooks"."""
     if sent.body.lstrip()[:1] == b"{":
-        body = json.loads(sent.body)
-        said = body.get("signature")
+        body = decode_json(sent.body)
+        said = body.get("signature") if isinstance(body, dict) else None
     else:
         said = dict(parse_qsl(sent.body.decode()))
     if not isinstance(said, dict):

@@ -1,4 +1,7 @@
+import json
 import uuid
+from decimal import Decimal
+from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex
@@ -6,6 +9,13 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from taxonomy.models import Release, Source, Tag
+
+
+class Exactly(json.JSONDecoder):
+    """Decimals come back with the digits they went in with."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(parse_float=Decimal, **more)
 
 
 class Batch(models.Model):
@@ -64,11 +74,11 @@ class Event(models.Model):
         "profiles.Subject", models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="events"
     )
     tag = models.ForeignKey(Tag, models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+")
-    attributes = models.JSONField(null=True)
-    extra = models.JSONField(null=True, help_text="Unplanned attributes, set aside; null when none")
-    identifiers = models.JSONField(null=True, help_text="{kind: value}, normalized; null when none")
+    attributes = models.JSONField(null=True, decoder=Exactly)
+    extra = models.JSONField(null=True, decoder=Exactly, help_text="Unplanned attributes, set aside; null when none")
+    identifiers = models.JSONField(null=True, decoder=Exactly, help_text="{kind: value}, normalized; null when none")
     refinements = ArrayField(models.TextField(), null=True)
-    report = models.JSONField(null=True, help_text='{"changes": [...], "violations": [...]}; null when none')
+    report = models.JSONField(null=True, decoder=Exactly, help_text='{"changes": [...], "violations": [...]}; null when none')
     rule_id = models.UUIDField(null=True)
     release = models.ForeignKey(Release, models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+")
     source_version = models.TextField(_("source version"), null=True, help_text="As sent, such as an app's 4.2.0")
@@ -106,11 +116,11 @@ class FormerReading(models.Model):
     occurred_at = models.DateTimeField(null=True)
     subject_id = models.BigIntegerField(null=True)
     tag_id = models.UUIDField(null=True)
-    attributes = models.JSONField(null=True)
-    extra = models.JSONField(null=True)
-    identifiers = models.JSONField(null=True)
+    attributes = models.JSONField(null=True, decoder=Exactly)
+    extra = models.JSONField(null=True, decoder=Exactly)
+    identifiers = models.JSONField(null=True, decoder=Exactly)
     refinements = ArrayField(models.TextField(), null=True)
-    report = models.JSONField(null=True)
+    report = models.JSONField(null=True, decoder=Exactly)
     rule_id = models.UUIDField(null=True)
     release_id = models.BigIntegerField(null=True)
 

@@ -7,7 +7,8 @@ What is decided here, once, for every door:
 - a key that is there twice with different values: the last is taken, as everywhere, and the event is held;
 - NUL and lone surrogates, which no database text can hold, become U+FFFD, noted;
 - a byte order mark, control characters inside strings, and NaN and Infinity (kept as texts) are put up with;
-- anything else that is not JSON, or not UTF-8, is refused.
+- anything else that is not JSON, or not UTF-8, is refused, and so is what is nested so deep that reading it takes the
+  whole stack of a thread: parsers written in C end the process there.
 """
 
 import json
@@ -24,6 +25,10 @@ from taxonomy.standardize.structs import Refusal, Violation
 _MAX_EXPONENT = 1_000
 # Python itself refuses to read longer whole numbers.
 _MAX_DIGITS = 4_000
+
+# Far more than an event may have (LIMITS), far less than a thread's stack takes.
+_MOST_NESTED = 200
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|([\[{])|([\]}])', re.DOTALL)
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -42,6 +47,8 @@ class NotedList(list[Any]):
 
 def decode_json(data: bytes) -> Any:
     """Decode one record, exactly. Returns a Refusal when it is not JSON."""
+    if is_too_deep(data):
+        return Refusal("limit.nesting", values={"limit": LIMITS.nesting})
     try:
         decoded = _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -50,6 +57,21 @@ def decode_json(data: bytes) -> Any:
     if data.find(b"\\u0000") >= 0 or _may_repeat_a_key(data, decoded):
         return _decode_carefully(data)
     return decoded
+
+
+def is_too_deep(data: bytes) -> bool:
+    """Whether a parser had better not begin with it. Two counts for nearly everything; else the brackets outside strings."""
+    if data.count(b"[") + data.count(b"{") <= _MOST_NESTED:
+        return False
+    depth = 0
+    for token in _BRACKETS.finditer(data):
+        if token[1]:
+            depth += 1
+            if depth > _MOST_NESTED:
+                return True
+        elif token[2]:
+            depth -= 1
+    return False
 
 
 def encode_json(value: Any) -> bytes:
@@ -137,7 +159,7 @@ def _decode_carefully(data: bytes) -> Any:
     except json.JSONDecodeError as error:
         return Refusal("record.not_json", values={"problem": error.msg, "position": error.pos})
     except RecursionError:
-        return Refusal("limit.nesting")
+        return Refusal("limit.nesting", values={"limit": LIMITS.nesting})
     if notes and isinstance(repaired, dict | list):
         noted = NotedRecord(repaired) if isinstance(repaired, dict) else NotedList(repaired)
         noted.notes = notes

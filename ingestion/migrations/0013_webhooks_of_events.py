@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ingestion', '0010_webhooks_in'),
+        ('ingestion', '0012_leaks'),
         ('taxonomy', '0007_replay_held'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
