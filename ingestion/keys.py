@@ -109,16 +109,16 @@ def _lease(one: Sender, second: int, share: int) -> int:
 allowance = Allowance()
 
 
-def count_failure(cause: str, source_id: str | None = None) -> None:
+def count_failure(cause: str, source_id: str | None = None, *, times: int = 1) -> None:
     """Count a request that failed as a whole, by hour. Never lets the answer fail."""
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            INSERT INTO {FailedRequest._meta.db_table} AS failed (source_id, cause, hour, count) VALUES (%s, %s, %s, 1)
-            ON CONFLICT (source_id, cause, hour) DO UPDATE SET count = failed.count + 1
+            INSERT INTO {FailedRequest._meta.db_table} AS failed (source_id, cause, hour, count) VALUES (%s, %s, %s, %s)
+            ON CONFLICT (source_id, cause, hour) DO UPDATE SET count = failed.count + excluded.count
             """,
-            [source_id, cause, hour],
+            [source_id, cause, hour, times],
         )
 
 

@@ -1,1 +1,1 @@
-from ingestion.admin import desk, discovered, health, hooks, imports, keys, outgoing, quarantine, requests, takeback  # noqa: F401
+from ingestion.admin import desk, discovered, health, hooks, imports, keys, mqtt, outgoing, quarantine, requests, takeback  # noqa: F401

@@ -2,6 +2,7 @@ from ingestion.models.arrived import AttributeDay, Discovered, Ignored, ReadingD
 from ingestion.models.hooks import Hook, HookSecret
 from ingestion.models.imports import ImportChunk, ImportRun, TrialKey
 from ingestion.models.keys import FailedRequest, KeyLease, WriteKey
+from ingestion.models.mqtt import MqttTopic
 from ingestion.models.outgoing import Attempt, Dispatch, Subscriber
 from ingestion.models.quarantine import QuarantineReason
 from ingestion.models.replay import Replay, Replayed, ReplayOffer
@@ -19,6 +20,7 @@ __all__ = [
     "ImportChunk",
     "ImportRun",
     "KeyLease",
+    "MqttTopic",
     "QuarantineReason",
     "ReadingDay",
     "Replay",
