@@ -46,7 +46,8 @@ _KEEPALIVE_SECONDS = 30
 # So often a database that answers is asked again to store what it could not.
 _ATTEMPTS = 3
 _TOPICS_KNOWN = 10_000
-_TAKEN_OVER = "Session taken over"
+# So many connections in a row that stood no longer than this are no broker's restart.
+_SHORT_ONES, _SHORT_SECONDS = 5, 3
 _log = logging.getLogger(__name__)
 
 
@@ -146,7 +147,8 @@ class Subscriber:
         # The connection that stands, None for none; and what it is subscribed to.
         self._session: object | None = None
         self._subscribed: set[str] | None = None
-        self._taken_over = False
+        self._connected_at = 0.0
+        self._short_ones = 0
         self._told: set[str] = set()
 
     def _client(self) -> Client:
@@ -173,6 +175,7 @@ class Subscriber:
             return
         with self._lock:
             self._session, self._subscribed, self._told = object(), None, set()
+        self._connected_at = time.monotonic()
         self.client.publish(self.status_topic, ONLINE, qos=QOS, retain=True)
 
     def _on_disconnect(self, _client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
@@ -180,8 +183,13 @@ class Subscriber:
             self._session = None
         if self.inbox.ending:
             return
-        self._taken_over = str(reason) == _TAKEN_OVER
+        self._short_ones = self._short_ones + 1 if time.monotonic() - self._connected_at < _SHORT_SECONDS else 0
         self._tell(f"the connection to the broker was lost: {reason}")
+        if self._short_ones == _SHORT_ONES:
+            # Mosquitto does not say that it gave the session to another.
+            _log.error(
+                "MQTT: each connection ends at once. Does another subscriber use the client id %r? Give each its own.", self.client_id
+            )
 
     def _on_connect_fail(self, _client: Client, _userdata: Any) -> None:
         self._tell("the broker cannot be reached, or its certificate is not trusted")
@@ -233,8 +241,6 @@ class Subscriber:
     def _work(self) -> None:
         table_read = 0.0
         while not self.inbox.ending:
-            if self._taken_over:
-                raise CannotListen(f"Another subscriber uses the client id {self.client_id!r}. Give each one of its own.")
             if not any(one.name == f"paho-mqtt-client-{self.client_id}" for one in threading.enumerate()):
                 raise CannotListen("The thread that reads the network has ended; its reason stands above.")
             if time.monotonic() - table_read > _TOPICS_READ_SECONDS or (self._session is not None and self._subscribed is None):
