@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Mapping
+from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -81,6 +82,23 @@ def mail(url: str) -> dict[str, object]:
         "EMAIL_USE_SSL": parts.scheme == "smtps",
         "EMAIL_USE_TLS": parts.scheme == "smtp" and "tls=1" in parts.query,
         "EMAIL_TIMEOUT": 10,
+    }
+
+
+def mqtt(url: str) -> dict[str, Any]:
+    """Where the broker of a URL such as mqtts://user:password@host:8883 is; empty without one."""
+    if not url:
+        return {}
+    parts = urlsplit(url)
+    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise ImproperlyConfigured("MQTT_URL: expected mqtt://user:password@host:1883 or mqtts://…:8883. See .env.example.")
+    tls = parts.scheme == "mqtts"
+    return {
+        "host": parts.hostname,
+        "port": _port("MQTT_URL", parts) or (8883 if tls else 1883),
+        "tls": tls,
+        "user": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
     }
 
 

@@ -73,6 +73,12 @@ def worker() -> None:
     run_worker()
 
 
+def mqtt() -> None:
+    from django.core.management import call_command
+
+    call_command("mqtt", skip_checks=True)
+
+
 def load_demo(home: Path) -> None:
     from cdp import demo
 

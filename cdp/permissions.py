@@ -199,6 +199,7 @@ LINES: tuple[Line, ...] = (
     line("Incoming", "add the webhook in of a vendor", "ingestion.add_hook", "GET admin:ingestion_hook_of_vendor", "POST admin:ingestion_hook_of_vendor"),
     line("Incoming", "give a webhook in a new secret", "ingestion.change_hook",
          "GET admin:ingestion_hook_new_secret", "POST admin:ingestion_hook_new_secret"),
+    *_of_model("Incoming", "MQTT topics", "ingestion_mqtttopic", delete=NOBODY),
     *_of_model("Incoming", "failed requests", "ingestion_failedrequest", add=NOBODY, change=NOBODY, delete=NOBODY),
     *_of_model("People", "colleagues", "staff_user"),
     line("People", "invite again, unlock, close an account or open it again", "staff.change_user",

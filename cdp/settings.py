@@ -219,6 +219,19 @@ TAGLINE_AFTER_RELEASE = ["ingestion.outgoing.announce_release", "ingestion.offer
 # Webhooks go out to the internet only, unless this machine's own network is where the subscribers are.
 WEBHOOKS_TO_PRIVATE_ADDRESSES = environment.flag("WEBHOOKS_TO_PRIVATE_ADDRESSES", default=False)
 
+# The broker that `manage.py mqtt` listens to.
+MQTT_BROKER = environment.mqtt(environment.text("MQTT_URL"))
+MQTT_VERSION = environment.choice("MQTT_VERSION", "5", ("5", "3.1.1"))
+MQTT_CLIENT_ID = environment.text("MQTT_CLIENT_ID") or "tagline"
+MQTT_SHARED_GROUP = environment.text("MQTT_SHARED_GROUP")
+MQTT_STATUS_TOPIC = environment.text("MQTT_STATUS_TOPIC") or "tagline/status"
+MQTT_CA_FILE, MQTT_CERTIFICATE_FILE = environment.text("MQTT_CA_FILE"), environment.text("MQTT_CERTIFICATE_FILE")
+MQTT_KEY_FILE = environment.text("MQTT_KEY_FILE")
+MQTT_SESSION_DAYS = environment.whole_number("MQTT_SESSION_DAYS", 7, least=1, most=365)
+for name, value in (("MQTT_SHARED_GROUP", MQTT_SHARED_GROUP), ("MQTT_STATUS_TOPIC", MQTT_STATUS_TOPIC)):
+    if {"+", "#"} & set(value) or (name == "MQTT_SHARED_GROUP" and "/" in value):
+        raise environment.wrong(name, value, "a name without + and #, and a group without /")
+
 LOG_LEVEL = environment.choice("LOG_LEVEL", "WARNING", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 # Django's own request log prints paths only; database errors are logged without their values.
 LOGGING = {

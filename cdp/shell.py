@@ -47,6 +47,7 @@ AREAS: list[tuple[Any, list[tuple[Any, str, str, str | None]]]] = [
             (_("Taken back"), "undo", "admin:ingestion_takeback_changelist", "ingestion.view_takeback"),
             (_("Write keys"), "key", "admin:ingestion_writekey_changelist", "ingestion.view_writekey"),
             (_("Webhooks in"), "login", "admin:ingestion_hook_changelist", "ingestion.view_hook"),
+            (_("MQTT topics"), "sensors", "admin:ingestion_mqtttopic_changelist", "ingestion.view_mqtttopic"),
             (_("Failed requests"), "report", "admin:ingestion_failedrequest_changelist", "ingestion.view_failedrequest"),
             (_("Webhooks"), "webhook", "admin:ingestion_subscriber_changelist", "ingestion.view_subscriber"),
         ],

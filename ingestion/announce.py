@@ -17,8 +17,8 @@ from ingestion.models import Dispatch, Subscriber, Unannounced
 from ingestion.outgoing import dispatch
 from profiles.link import settle_soon
 from staff.masking import mask_in_text, mask_phone
+from staff.personal import looks_personal
 from taxonomy.models import Attribute
-from taxonomy.personal import looks_personal
 from taxonomy.standardize import decode_json, encode_json
 
 # In one message, and about how many bytes: large events travel in fewer.

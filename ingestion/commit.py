@@ -116,19 +116,31 @@ def _drain() -> None:
         _store(together)
 
 
-def _store(together: list[_Waiting]) -> None:
-    """Store these in one commit. If that fails, each alone, so that one cannot fail the others.
+def store_in_one(deliveries: list[Delivery], *, again: bool = False) -> None:
+    """Store these in one commit; the links that they ask for are drawn soon after it. Raises what the commit raised.
 
-    A connection lost at the commit leaves open whether it was done: what it stored must not be counted again.
+    A connection lost at the commit leaves open whether it was done: what it stored must not be counted again. `again`:
+    the same deliveries were tried before.
     """
+    if again and _is_stored(deliveries[0]):
+        _settle_later()
+        return
     try:
-        if record([waiting.delivery for waiting in together], in_commit()):
+        if record(deliveries, in_commit()):
             _settle_later()
-    except (DatabaseError, InterfaceError) as error:
+    except (DatabaseError, InterfaceError):
         close_old_connections()
-        if _is_stored(together[0].delivery):
-            _settle_later()
-        elif len(together) == 1:
+        if not _is_stored(deliveries[0]):
+            raise
+        _settle_later()
+
+
+def _store(together: list[_Waiting]) -> None:
+    """Store these in one commit. If that fails, each alone, so that one cannot fail the others."""
+    try:
+        store_in_one([waiting.delivery for waiting in together])
+    except (DatabaseError, InterfaceError) as error:
+        if len(together) == 1:
             together[0].error = error
         else:
             for waiting in together:

@@ -186,12 +186,12 @@ class _Refused:
 refused = _Refused()
 
 
-def count_failure(cause: str, source_id: str | None = None) -> None:
-    """Count a request that failed as a whole, by hour."""
+def count_failure(cause: str, source_id: str | None = None, *, times: int = 1) -> None:
+    """Count requests that failed as a whole, by hour."""
     if cause == RATE_LIMITED:
         refused.add(source_id)
     else:
-        _count(cause, source_id, 1)
+        _count(cause, source_id, times)
 
 
 def _count(cause: str, source_id: str | None, count: int) -> None:

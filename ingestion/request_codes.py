@@ -30,6 +30,8 @@ WORDS: dict[str, tuple[Text, Text, Text, Text]] = {
     "segment.too_many": (_("Too many messages"), _("The request holds more than 2,500 messages (400)."), _("At most 2,500."), _("Send the rest in another request.")),
     "segment.too_large": (_("Batch too large"), _("The request is larger than 500 KB unpacked, or its context repeated in each message comes to more than 5 MB (400)."), _("At most 500 KB."), _("Send fewer messages at once.")),
     "segment.message_too_large": (_("Message too large"), _("The message is larger than 32 KB (400)."), _("At most 32 KB."), _("Send less with it.")),
+    "mqtt.topic": (_("Topic of nobody"), _("An MQTT message came on a topic that no active row of MQTT topics fits. It was dropped."), _("A topic that is listed."), _("Add the topic, or stop sending there. Just after a topic is switched off a few such are usual.")),
+    "mqtt.failed": (_("Message cannot be stored"), _("An MQTT message made our own side fail. The broker keeps it and sends it again at the next connection."), "", _("Tell an administrator; the log has the kind of the error.")),
     "rate_limited": (_("Too fast"), _("The key sends more events a second than it may (429)."), _("No more than the key's limit."), _("Wait as long as Retry-After says, then send again.")),
     "no_release": (_("No standard yet"), _("No standard has been published (503)."), _("A release."), _("Publish the standard, then send again.")),
     "source_unreleased": (_("Source not released"), _("The key's source is not in the published standard (503)."), _("A source that is released."), _("Publish the source, then send again.")),

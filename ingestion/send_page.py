@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.decorators import login_required, permission_required
 from django.core.exceptions import PermissionDenied
@@ -20,8 +21,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from ingestion.example import Example, cells_of, example_of, is_accepted
 from ingestion.latest_page import live
-from ingestion.models import WriteKey
+from ingestion.models import MqttTopic, WriteKey
 from ingestion.send_code import Code, api_code, doors_of, in_one_line, parted, segment_code, sends_apart, snippet_code
+from ingestion.send_mqtt import DOORS as MQTT_DOORS
+from ingestion.send_mqtt import mqtt_code, place_of
 from taxonomy.admin.limits import hidden_in, sources_in
 from taxonomy.dictionary.examples import KEY, values_of
 from taxonomy.dictionary.standard import Standard, standard
@@ -32,11 +35,11 @@ from taxonomy.standardize.plan import TagPlan
 
 LANGUAGES = {
     "curl": "curl", "web": gettext_lazy("Web page"), "node": "Node.js", "python": "Python", "java": "Java", "kotlin": "Kotlin",
-    "swift": "Swift", "php": "PHP", "file": gettext_lazy("File"),
+    "swift": "Swift", "php": "PHP", "mqtt": "MQTT", "file": gettext_lazy("File"),
 }  # fmt: skip
 _DOORS = {
-    "api": gettext_lazy("By HTTP"), "snippet": gettext_lazy("By our own snippet"), "segment": gettext_lazy("By Segment's client"),
-    "file": gettext_lazy("In a file"),
+    "api": gettext_lazy("By HTTP"), "snippet": gettext_lazy("By our own snippet"), "segment": gettext_lazy("By Segment's client"), "file": gettext_lazy("In a file"),
+    "mqtt": gettext_lazy("With Mosquitto's client"), "mqtt_python": gettext_lazy("In Python"),
 }  # fmt: skip
 
 
@@ -129,7 +132,11 @@ def _choice(tag: TagPlan, chosen: TagPlan) -> Choice:
 
 
 def _blocks(tag: TagPlan, source: SourcePlan, known: Standard, hidden: set[str], language: str, address: str) -> list[Block]:
-    codes = [_code(door, tag, source, known, hidden, language, address) for door in doors_of(language)]
+    if language == "mqtt" and not (settings.MQTT_BROKER and _topic_of(source)):
+        return []
+    codes = [
+        _code(door, tag, source, known, hidden, language, address) for door in (MQTT_DOORS if language == "mqtt" else doors_of(language))
+    ]
     return [Block(_DOORS[code.door], code.text.split(KEY), code) for code in codes if code is not None]
 
 
@@ -145,11 +152,19 @@ def _code(door: str, tag: TagPlan, source: SourcePlan, known: Standard, hidden: 
         found = found if found is not None and _works_apart(found, tag, source, known, at) else None
     if found is None:
         return None
+    if door in MQTT_DOORS:
+        files = {"ca": settings.MQTT_CA_FILE, "certificate": settings.MQTT_CERTIFICATE_FILE}
+        return mqtt_code(door, found.record, place_of(settings.MQTT_BROKER, _topic_of(source), **files))
     if door == "file":
         return Code(door, cells_of(found.record) if found.is_row else in_one_line(found.record))
     if door == "snippet":
         return snippet_code(found.record, address)
     return (segment_code if door == "segment" else api_code)(language, found.record, address)
+
+
+def _topic_of(source: SourcePlan) -> str:
+    """The first topic whose messages are this source's; "" for none."""
+    return MqttTopic.objects.filter(source=UUID(source.uuid), active=True).values_list("filter", flat=True).first() or ""
 
 
 def _works_apart(found: Example, tag: TagPlan, source: SourcePlan, known: Standard, at: datetime) -> bool:
@@ -158,6 +173,10 @@ def _works_apart(found: Example, tag: TagPlan, source: SourcePlan, known: Standa
 
 
 def _problem(tag: TagPlan, source: SourcePlan, known: Standard, language: str) -> str:
+    if language == "mqtt" and not settings.MQTT_BROKER:
+        return _("This installation listens to no broker: MQTT_URL is not set. Ask whoever runs it.")
+    if language == "mqtt" and not _topic_of(source):
+        return _("No topic is this source's yet. Somebody who may, an engineer or an administrator, adds one under MQTT topics.")
     lacking = [code for code, slot in tag.slots.items() if slot.required and code not in values_of(tag, known.plan.items, source.currency)]
     if lacking:
         told = {"names": ", ".join(lacking)}

@@ -24,7 +24,7 @@ EDIT_STANDARD = (
 )
 OWN_TOKENS = _each("staff", "view add change", "readtoken")
 READ_CUSTOMERS = _each("profiles", "view", "customer subject event")
-READ_INCOMING = _each("ingestion", "view", "quarantinereason replay importrun failedrequest takeback writekey hook") | _each(
+READ_INCOMING = _each("ingestion", "view", "quarantinereason replay importrun failedrequest takeback writekey hook mqtttopic") | _each(
     "profiles", "view", "batch"
 )
 LEAKS = _each("ingestion", "view change", "leak")
@@ -53,7 +53,7 @@ ROLES: dict[str, set[str]] = {
     | MEND
     | OUTGOING,
     "product_manager": READ_STANDARD | SIGN | READ_INCOMING,
-    "engineer": EDIT_STANDARD | READ_INCOMING | _each("ingestion", "view", "leak") | IMPORT | MEND | OUTGOING | _each("ingestion", "add change", "writekey hook"),
+    "engineer": EDIT_STANDARD | READ_INCOMING | _each("ingestion", "view", "leak") | IMPORT | MEND | OUTGOING | _each("ingestion", "add change", "writekey hook mqtttopic"),
     "compliance_officer": READ_STANDARD
     | SIGN
     | READ_CUSTOMERS
@@ -65,7 +65,7 @@ ROLES: dict[str, set[str]] = {
     | _each("taxonomy", "view add change delete", "grant")
     | READ_INCOMING
     | TAKE_BACK
-    | _each("ingestion", "add change", "writekey hook")
+    | _each("ingestion", "add change", "writekey hook mqtttopic")
     | _each("staff", "view add change", "user department"),
 }  # fmt: skip
 

@@ -23,6 +23,11 @@ def python_for_all() -> Path | None:
     return next((one for one in known if one.exists() and all(above.stat().st_mode & 0o001 for above in one.parents)), None)
 
 
+def mosquitto() -> str | None:
+    """The broker; Debian keeps it where only root's PATH looks."""
+    return shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+
+
 PARTS = {
     "chromium": lambda: shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome"),
     # without them Chromium lays Chinese out as boxes
@@ -32,6 +37,7 @@ PARTS = {
     "curl": lambda: shutil.which("curl"),
     "gettext": lambda: shutil.which("xgettext") and shutil.which("msgmerge"),
     "java": lambda: shutil.which("javac"),
+    "mosquitto": lambda: mosquitto() and shutil.which("mosquitto_pub"),
     "node": lambda: shutil.which("node"),
     "npm": lambda: shutil.which("node") and shutil.which("npm"),
     "make": lambda: shutil.which("make"),
@@ -154,23 +160,27 @@ def world(django_db_setup, django_db_blocker, tmp_path_factory):
 
 
 @pytest.fixture
-def worker(transactional_db):
-    """Start a worker, a process of its own as in production, on the tests' database; it ends with the test."""
+def process_environment(transactional_db):
+    """The environment of a process of its own, as in production, on the tests' database."""
     from django.db import connection
 
     database = connection.settings_dict
-    environment = {
+    return {
         **os.environ, "DATABASE_URL": f"postgresql://{quote(database['USER'])}@/{quote(database['NAME'])}", "PGHOST": database["HOST"],
         "PGPORT": str(database["PORT"]), "PGPASSWORD": database["PASSWORD"],
     }  # fmt: skip
+
+
+@pytest.fixture
+def worker(process_environment):
+    """Start a worker; it ends with the test."""
     started: list[subprocess.Popen] = []
 
     def start() -> subprocess.Popen:
-        started.append(subprocess.Popen([sys.executable, "manage.py", "worker"], cwd=ROOT, env=environment))
+        started.append(subprocess.Popen([sys.executable, "manage.py", "worker"], cwd=ROOT, env=process_environment))
         return started[-1]
 
     empty_the_queue()
-    start.environment = environment
     yield start
     for process in started:
         process.send_signal(signal.SIGCONT)

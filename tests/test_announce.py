@@ -393,8 +393,8 @@ def receiver():
     server.server_close()
 
 
-def test_a_worker_killed_at_it_leaves_nothing_out(subscriber, receiver, worker):
-    worker.environment["WEBHOOKS_TO_PRIVATE_ADDRESSES"] = "1"
+def test_a_worker_killed_at_it_leaves_nothing_out(subscriber, receiver, worker, process_environment):
+    process_environment["WEBHOOKS_TO_PRIVATE_ADDRESSES"] = "1"
     Subscriber.objects.update(url=f"http://127.0.0.1:{receiver.server_port}/")
     first = worker()
     for number in range(4):

@@ -54,6 +54,10 @@ def test_production_by_environment_alone_passes_the_deploy_check(tmp_path):
         ("DATABASE_URL", "postgresql://u:p@h:abc/n"),
         ("DATABASE_URL", "postgresql://u:p@h/n?sslmod=require"),
         ("LOG_LEVEL", "loud"),
+        ("MQTT_URL", "http://broker"),
+        ("MQTT_URL", "mqtt://broker:abc"),
+        ("MQTT_VERSION", "4"),
+        ("MQTT_SHARED_GROUP", "a/b"),
         ("PORT", "99999"),
     ],
 )

@@ -5,8 +5,12 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 
 import pytest
+from broker import Broker
+from conftest import ROOT, wait_until
 from django.contrib.auth.models import Group
 from django.urls import reverse
 from django.utils import timezone
@@ -15,7 +19,7 @@ from test_segment_clients import BROWSER, NODE, PYTHON, a_shop
 from test_snippet import a_site, until
 
 from ingestion.imports import run_import, take_file
-from ingestion.models import WriteKey
+from ingestion.models import MqttTopic, WriteKey
 from ingestion.pipeline import Incoming, receive
 from profiles.models import Event
 from staff.models import User
@@ -104,6 +108,22 @@ class TestPage:
         header, row = code_on(page_of(client, "till", code="file", tag="purchase"), "file").splitlines()
         assert header.startswith("event,phone,") and row.startswith("SALE,")
         assert json.loads(code_on(page_of(client, code="file"), "file"))["event"] == "page_open"
+
+    def test_mqtt_says_what_lacks_then_shows_the_topic_and_the_broker(self, client, engineer, settings):
+        settings.MQTT_BROKER = {}
+        assert "MQTT_URL is not set" in page_of(client, code="mqtt")
+        settings.MQTT_BROKER = {"host": "broker.example.com", "port": 8883, "tls": True, "user": "tagline", "password": "never shown"}
+        assert "adds one under MQTT topics" in page_of(client, code="mqtt")
+        MqttTopic.objects.create(filter="shops/+/events/#", source=Source.objects.get(code="website"))
+        settings.MQTT_CA_FILE, settings.MQTT_CERTIFICATE_FILE = "/somewhere/ca.pem", ""
+        page = page_of(client, code="mqtt", tag="purchase")
+        assert "never shown" not in page and "/somewhere" not in page
+        command = shlex.split(code_on(page, "mqtt").replace("\\\n", " "))
+        assert command[:-1] == shlex.split(
+            "mosquitto_pub -h broker.example.com -p 8883 -q 1 -t shops/1/events/1 -u USER -P PASSWORD --cafile ca.pem -m"
+        )
+        assert verdict(json.loads(command[-1]), "website") == "accepted"
+        assert 'client.tls_set(ca_certs="ca.pem")' in code_on(page, "mqtt_python")
 
     def test_a_source_that_is_not_released_says_so(self, client, engineer):
         Source.objects.create(code="new", label_en="New", label_zh_hans="新", source_kind="app", owner_id="product")
@@ -276,6 +296,32 @@ class TestReallyRun:
             assert sent.value.status == 200
             context.close()
         check_it_arrived()
+
+    @pytest.mark.needs("mosquitto")
+    @pytest.mark.parametrize("door", ["mqtt", "mqtt_python"])
+    def test_the_code_by_mqtt(self, client, secret, tmp_path, settings, process_environment, door):
+        log_in(client, "engineer")
+        broker = Broker(tmp_path / "broker")
+        settings.MQTT_BROKER = {"host": "127.0.0.1", "port": broker.port, "tls": False, "user": "", "password": ""}
+        MqttTopic.objects.create(filter="shops/+/events", source=Source.objects.get(code="website"))
+        environment = {**process_environment, "MQTT_URL": broker.url}
+        process = subprocess.Popen([sys.executable, "manage.py", "mqtt"], cwd=ROOT, env=environment)
+        file = tmp_path / "send"
+        file.write_text(code_on(page_of(client, code="mqtt", tag="purchase"), door), "utf-8")
+
+        def is_there():
+            # until it listens a message is nobody's
+            done = run("sh" if door == "mqtt" else sys.executable, file)
+            assert done.returncode == 0, done.stderr
+            return Event.objects.exists()
+
+        try:
+            wait_until(is_there)
+            check_it_arrived()
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
+            broker.stop()
 
     def test_a_row_of_a_file_is_imported(self, client, secret, tmp_path, settings):
         settings.UPLOAD_DIR = tmp_path

@@ -31,7 +31,19 @@ def make_world() -> dict[str, Any]:
     """One of everything: an event accepted, one held, an import, a proposal, a release and what administers them."""
 
     from ingestion.jobs import import_file
-    from ingestion.models import Discovered, Dispatch, FailedRequest, Hook, ImportRun, Leak, QuarantineReason, Replay, Subscriber, TakeBack
+    from ingestion.models import (
+        Discovered,
+        Dispatch,
+        FailedRequest,
+        Hook,
+        ImportRun,
+        Leak,
+        MqttTopic,
+        QuarantineReason,
+        Replay,
+        Subscriber,
+        TakeBack,
+    )
     from ingestion.pipeline import Incoming, receive
     from profiles.models import Customer, Event
     from taxonomy.current import current
@@ -100,6 +112,7 @@ def make_world() -> dict[str, Any]:
     Dispatch.objects.create(subscriber=subscriber, event="release", body="{}")
     take_back = TakeBack.objects.create(source=source, batch_id=accepted.batch_id, received_until=now, looked_by=writer, state="ready")
     Hook.objects.create(source=source).add_secret("a secret of sixteen or more")
+    MqttTopic.objects.create(source=source, filter="shops/+/events")
     replay = Replay.objects.create(source=source, last_event_id=held.pk, status="finished", in_all=1)
     common |= {"take_back_id": take_back.pk, "replay_id": replay.pk}
     assert Release.objects.exists()

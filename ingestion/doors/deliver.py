@@ -1,8 +1,9 @@
-"""What the doors of the web share: whose key it is, gzip within a limit, and the way into the pipeline."""
+"""What doors share: whose key it is, gzip within a limit, cutting a list into records, and the way into the pipeline."""
 
 import zlib
 from datetime import datetime
 
+import msgspec
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -11,7 +12,9 @@ from ingestion.commit import coming, store_together
 from ingestion.doors.errors import ApiError
 from ingestion.pipeline import Incoming, Receipt, UnknownSource, receive
 from taxonomy.current import NoRelease, current
+from taxonomy.standardize import decode_json, encode_json
 
+_split_list = msgspec.json.Decoder(list[msgspec.Raw])
 REQUEST_EVENTS = 1_000
 REQUEST_BYTES = 5 * 1024 * 1024
 
@@ -72,6 +75,23 @@ def unpack_gzip(body: bytes, limit: int) -> bytes:
             raise ApiError(400, "request.not_gzip", _("The gzip body is cut off. Send it again, whole."))
         body = unpacking.unused_data
     return found
+
+
+def cut_list(body: bytes) -> list[bytes] | None:
+    """The items of a JSON list, each with its exact bytes where they can be told apart; None: it is no list."""
+    try:
+        return [bytes(item) for item in _split_list.decode(body)]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        decoded = decode_json(body)
+        return [encode_json(item) for item in decoded] if isinstance(decoded, list) else None
+
+
+def with_member(record: bytes, member: bytes) -> bytes:
+    """A JSON object with one more member, such as "_topic":"a/b", before its own; what is no object is left as it is."""
+    if not record.startswith(b"{"):
+        return record
+    rest = record[1:].lstrip()
+    return b"{" + member + (b"" if rest == b"}" else b",") + rest
 
 
 def deliver(incoming: list[Incoming], sender: keys.Sender, *, door: str, received_at: datetime, dry_run: bool = False) -> Receipt:

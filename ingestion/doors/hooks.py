@@ -11,7 +11,6 @@ import logging
 import re
 from datetime import datetime
 
-import msgspec
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
@@ -19,16 +18,15 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ingestion import keys
-from ingestion.doors.deliver import REQUEST_BYTES, REQUEST_EVENTS, body_of, deliver, too_large, too_many, unpack_gzip
+from ingestion.doors.deliver import REQUEST_BYTES, REQUEST_EVENTS, body_of, cut_list, deliver, too_large, too_many, unpack_gzip, with_member
 from ingestion.doors.errors import ApiError, error_response, unavailable
 from ingestion.doors.files import BOM, GZIP_MAGIC
 from ingestion.doors.signatures import MISSING, STALE, Sent, opened, problem_of
 from ingestion.models import Hook
 from ingestion.pipeline import Incoming, Receipt
 from taxonomy.models import Source
-from taxonomy.standardize import Refusal, decode_body, decode_json, encode_json
+from taxonomy.standardize import Refusal, decode_body, encode_json
 
-_split_list = msgspec.json.Decoder(list[msgspec.Raw])
 _log = logging.getLogger(__name__)
 # What WooCommerce posts, unsigned, when a webhook is saved there.
 _WOOCOMMERCE_PING = re.compile(rb"webhook_id=\d{1,20}")
@@ -129,7 +127,7 @@ def records(one: Hook, body: bytes, request: HttpRequest) -> list[bytes]:
     if len(found) > REQUEST_EVENTS:
         raise too_many()
     kept = _kept(one.kept_headers, request)
-    found = [_with_request(record, kept) for record in found] if kept else found
+    found = [with_member(record, kept) for record in found] if kept else found
     if sum(map(len, found)) > REQUEST_BYTES:
         raise too_large()
     return found
@@ -137,13 +135,9 @@ def records(one: Hook, body: bytes, request: HttpRequest) -> list[bytes]:
 
 def _cut(body: bytes) -> list[bytes]:
     if body.startswith(b"["):
-        try:
-            return [bytes(item) for item in _split_list.decode(body)]
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            decoded = decode_json(body)
-            if isinstance(decoded, list):
-                return [encode_json(item) for item in decoded]
-            raise _unreadable("record.not_json") from None
+        if (items := cut_list(body)) is None:
+            raise _unreadable("record.not_json")
+        return items
     if (decoded := decode_body(body)) is not None and not isinstance(decoded, Refusal):
         return [body]
     lines = [line for line in body.split(b"\n") if line.strip()]
@@ -184,13 +178,6 @@ def _kept(names: str, request: HttpRequest) -> bytes:
     named = [name.strip() for name in names.split(",") if name.strip()]
     found = {name.lower(): request.headers[name] for name in named if name in request.headers}
     return b'"_request":' + encode_json(found) if found else b""
-
-
-def _with_request(record: bytes, kept: bytes) -> bytes:
-    if not record.startswith(b"{"):
-        return record
-    rest = record[1:].lstrip()
-    return b"{" + kept + (b"" if rest == b"}" else b",") + rest
 
 
 def _note_use(one: Hook, now: datetime) -> None:

@@ -3,6 +3,7 @@ from ingestion.models.hooks import Hook, HookSecret
 from ingestion.models.imports import ImportChunk, ImportRun, TrialKey
 from ingestion.models.keys import FailedRequest, KeyLease, WriteKey
 from ingestion.models.leaks import Leak
+from ingestion.models.mqtt import MqttTopic
 from ingestion.models.outgoing import Alarm, Attempt, Dispatch, Subscriber, Unannounced
 from ingestion.models.quarantine import QuarantineReason
 from ingestion.models.replay import Replay, Replayed, ReplayOffer
@@ -22,6 +23,7 @@ __all__ = [
     "ImportRun",
     "KeyLease",
     "Leak",
+    "MqttTopic",
     "QuarantineReason",
     "ReadingDay",
     "Replay",

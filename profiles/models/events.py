@@ -27,6 +27,7 @@ class Batch(models.Model):
         SEGMENT = "segment", "Segment"
         HOOK = "hook", _("webhook")
         CLOUDEVENTS = "cloudevents", "CloudEvents"
+        MQTT = "mqtt", "MQTT"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     source = models.ForeignKey(Source, models.PROTECT, db_constraint=False, db_index=False, related_name="+")

@@ -1,4 +1,4 @@
-"""Serve Tagline on this machine: database, migrations, demo, web and worker, until Ctrl-C."""
+"""Serve Tagline on this machine: database, migrations, demo, web, worker and the subscriber of MQTT_URL, until Ctrl-C."""
 
 import json
 import signal
@@ -47,6 +47,8 @@ class Command(BaseCommand):
             serving = tuple(running)
             _wait_until_ready(port, serving)
             self.stdout.write(greeting)
+            if settings.MQTT_BROKER:
+                parts.start(running, parts.mqtt)
             if with_demo:
                 parts.start(running, parts.load_demo, settings.HOME)
             _wait_for_end(serving)
