@@ -118,7 +118,7 @@ def test_what_is_absent_fails_where_all_is_required(request, monkeypatch, part):
 
 def test_every_variable_read_is_in_the_example():
     read = subprocess.run(
-        ["grep", "-rhoE", r'(environment\.(text|flag|whole_number|words)\(|environ\.get\()"[A-Z_]+', "cdp"],
+        ["grep", "-rhoE", r'(environment\.(text|flag|whole_number|words)\(|os\.environ\.get\()"[A-Z_]+', "cdp"],
         cwd=ROOT,
         capture_output=True,
         text=True,
