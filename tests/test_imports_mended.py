@@ -11,7 +11,8 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from ingestion.chunk import store_block
 from ingestion.doors.files import FileFormat, blocks
-from ingestion.imports import Outcome, failed_rows, outcome, run_import, take_file
+from ingestion.failed import failed_rows
+from ingestion.imports import Outcome, outcome, run_import, take_file
 from ingestion.jobs import import_file
 from ingestion.models import ImportRun, QuarantineReason, TrialKey
 from ingestion.pipeline import Incoming, receive
