@@ -17,6 +17,7 @@ FILE_PROBLEMS: dict[str, Promise | str] = {
         "The file is one JSON object without a list of objects near its beginning. Write the events as a list, or one a line."
     ),
     "file.after_list": _("Something stands after the end of the JSON list. Write one list, or one JSON object a line."),
+    "file.too_deep": _("The JSON is nested deeper than 1,000 levels. Flatten it."),
     "file.bomb": _("The file would grow beyond all measure when it is unpacked, so it was not. Pack the data itself, once."),
     "file.encrypted": _("The file is locked with a password. Save it without one, then upload it again."),
     "file.old_excel": _(

@@ -12,6 +12,8 @@ _SIGNS = re.compile(rb'"(?:[^"\\]|\\.)*+"|["\[\]{},]', re.DOTALL)
 _GB_SIGNS = re.compile(rb'"(?:[^"\\\x81-\xfe]|[\x81-\xfe].|\\.)*+"|["\[\]{},]', re.DOTALL)
 _QUOTE, _COMMA = b'",'
 _OPEN = b"[{"
+# No event may be nested so deep; what is, was made to keep the reader counting.
+_DEEPEST = 1_000
 
 
 class Cut(NamedTuple):
@@ -69,6 +71,8 @@ def _parts(data: bytes, encoding: str) -> Iterator[tuple[int, int, bool]]:
                 start = at + 1
         elif sign in _OPEN:
             depth += 1
+            if depth > _DEEPEST:
+                raise UnreadableFile("file.too_deep")
         elif depth:
             depth -= 1
         else:

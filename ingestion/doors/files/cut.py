@@ -41,7 +41,8 @@ def _blocks(stored: BinaryIO, stream: BinaryIO, file_format: FileFormat, block_b
     waiting = io.BytesIO(head[_start(head, file_format) :])
     rest, index, row = b"", 0, 1
     while True:
-        piece = waiting.read(block_bytes) or stream.read(block_bytes)
+        size = max(block_bytes, len(rest))  # of one long record, not looked through again with every piece
+        piece = waiting.read(size) or stream.read(size)
         data, is_last = rest + piece, not piece
         end, rows, is_closed = _cut(data, file_format, last=is_last)
         if rows:

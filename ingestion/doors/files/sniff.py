@@ -43,8 +43,8 @@ def sniff(path: Path, **said: Unpack[Choices]) -> FileFormat:
     """How the file is to be read. Raises UnreadableFile; a header that cannot be one is left to `check_columns`."""
     compression = container(path)
     if compression == "xlsx":
-        member = said.get("member") or sheet_names(path)[0]
-        rows = [cells for cells, _ in islice(sheet_rows(path, member), _ROWS)]
+        member = said.get("member") or next(iter(sheet_names(path)), "")
+        rows = [cells for cells, _ in islice(sheet_rows(path, member), _ROWS)] if member else []
         if not rows:
             raise UnreadableFile("file.empty")
         width = max(map(len, rows))
@@ -54,6 +54,8 @@ def sniff(path: Path, **said: Unpack[Choices]) -> FileFormat:
     if not head.strip():
         raise UnreadableFile("file.empty")
     found = FileFormat(_kind(head, encoding), compression, encoding=encoding, member=member)
+    if found.kind == "json" and head.lstrip()[1:].lstrip()[:1] == b"]":
+        raise UnreadableFile("file.empty")
     if found.kind != "csv":
         return found
     if b"\r" in head and b"\n" not in head:
