@@ -21,7 +21,7 @@ from ingestion.doors.files.sheets import sheet_names
 from ingestion.doors.files.unpack import data_files
 from ingestion.models import ImportRun
 from ingestion.words import file_problem
-from taxonomy.standardize import Refusal, Violation, encode_json
+from taxonomy.standardize import Refusal, Violation, encode_json, storable
 from taxonomy.violations import message_for
 
 _ROWS = 10
@@ -82,7 +82,7 @@ def _table(first: list[Record], file_format: FileFormat) -> tuple[list[str], lis
     if file_format.has_columns:
         found = [(record, cells_under(record.original, file_format)) for record in first if not record.is_heading]
         return _shown_columns(file_format), [
-            PreviewRow(one.row, [*cells, *more][:_COLUMNS], _problem(one.refusal)) for one, (cells, more) in found
+            PreviewRow(one.row, storable([*cells, *more][:_COLUMNS]), _problem(one.refusal)) for one, (cells, more) in found
         ]
     decoded = [(record, record.refusal or decode_row(record.original, file_format)) for record in first]
     columns = list(dict.fromkeys(name for _, said in decoded if isinstance(said, dict) for name in said))[:_COLUMNS]
@@ -100,7 +100,7 @@ def _fields(said: object, columns: list[str]) -> tuple[list[str], str]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else encode_json(value).decode()
+    return storable(value) if isinstance(value, str) else encode_json(value).decode()
 
 
 def _problem(refusal: Refusal | None) -> str:

@@ -20,6 +20,8 @@ _MARKS = {BOM: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "
 _GB_COMMON = re.compile(rb"[\xa1-\xa9\xb0-\xf7][\xa1-\xfe]")
 # Half of a UTF-16 unit, where the file ends: no UTF-8 has this byte, so the row cannot be read, and nothing of it is lost.
 _HALF = b"\xff"
+# One zero byte in so many is damage of its row; more are another encoding, or no text.
+_FEW = 100
 # So far it is looked for a character that tells anything, in a file that begins in ASCII.
 _LOOK_BYTES = 64 * 1024 * 1024
 
@@ -31,7 +33,7 @@ def detect_encoding(head: bytes, read: Callable[[int], bytes]) -> str:
     for mark, encoding in _MARKS.items():
         if head.startswith(mark):
             return encoding
-    if b"\0" in head:
+    if head.count(0) * _FEW > len(head):
         return _utf_16(head)
     looked = 0
     sample = head

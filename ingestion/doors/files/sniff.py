@@ -16,7 +16,7 @@ from ingestion.doors.files.formats import HEAD_BYTES, FileFormat, UnreadableFile
 from ingestion.doors.files.rows import cut_rows, read_rows
 from ingestion.doors.files.sheets import sheet_names, sheet_rows
 from ingestion.doors.files.unpack import DAMAGED, container, data_files, opened
-from taxonomy.standardize import decode_json
+from taxonomy.standardize import decode_json, storable
 
 DELIMITERS = (",", ";", "\t", "|")
 QUOTES = ('"', "'")
@@ -174,7 +174,7 @@ def _with_header(found: FileFormat, rows: list[list[str]], said: Choices) -> Fil
     headers = min(said.get("headers", _headers(below)), len(below))
     heading = below[:headers]
     columns = _joined(heading) if heading else [_letter(at) for at in range(_width(below))]
-    return replace(found, above=above, heading=heading, columns=columns)
+    return replace(found, above=above, heading=storable(heading), columns=storable(columns))
 
 
 def _above(rows: list[list[str]]) -> int:
