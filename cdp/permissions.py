@@ -180,6 +180,8 @@ LINES: tuple[Line, ...] = (
          "GET admin:ingestion_importrun_add", "POST admin:ingestion_importrun_add", "POST admin:ingestion_importrun_change",
          "GET admin:ingestion_importrun_about", "POST admin:ingestion_importrun_about", "GET admin:ingestion_importrun_sample",
          "POST admin:ingestion_importrun_sample"),
+    line("Incoming", "look at somebody's file before it is imported", "ingestion.view_importrun ingestion.add_importrun staff.see_personal_data",
+         "GET admin:ingestion_importrun_check", "POST admin:ingestion_importrun_check", only="of one's own, without seeing personal data too"),
     line("Incoming", "take the failed rows of somebody's import home", "ingestion.view_importrun ingestion.add_importrun staff.see_personal_data",
          "GET admin:ingestion_importrun_failed_rows", "POST admin:ingestion_importrun_failed_rows", only="of one's own, without seeing personal data too"),
     line("Incoming", "delete an import", NOBODY, "GET admin:ingestion_importrun_delete", "POST admin:ingestion_importrun_delete"),

@@ -8,12 +8,12 @@ import msgspec
 from django.db import IntegrityError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from ingestion.doors.files import RESERVED, UNREAD, Block, FileFormat, Record, records
+from ingestion.doors.files import Block, FileFormat, Record, as_sent, decode_object, records
 from ingestion.models import ImportChunk, ImportRun
 from ingestion.pipeline import Incoming, receive, store_alone
 from profiles.record import Delivery, Entry, as_stored, counts
 from taxonomy.current import plan_of
-from taxonomy.standardize import Refusal, Violation, content_hash, decode_json, encode_json
+from taxonomy.standardize import Violation, content_hash, encode_json
 
 # Per row; what is wrong with a row beyond this is told when these are mended.
 _MOST_REASONS = 5
@@ -23,7 +23,9 @@ def store_block(run_id: UUID, block: Block) -> None:
     """Idempotent: of a block that is stored already, also by a process that outlived its import, nothing is stored again."""
     run = ImportRun.objects.select_related("source").get(pk=run_id)
     file_format = FileFormat(**run.format)
-    incoming = [_incoming(record, file_format) for record in records(block, file_format)]
+    found = list(records(block, file_format))
+    incoming = [_incoming(record, file_format) for record in found if not record.is_heading]
+    skipped = len(found) - len(incoming)
     assert run.release_id is not None and run.started_at is not None
     arguments: dict[str, Any] = {
         "source_code": run.source.code,
@@ -35,11 +37,11 @@ def store_block(run_id: UUID, block: Block) -> None:
     }
 
     def store(delivery: Delivery) -> bool:
-        return store_alone(delivery, lambda cursor: _insert(cursor, _chunk(run, block, delivery.entries)))
+        return store_alone(delivery, lambda cursor: _insert(cursor, _chunk(run, block, delivery.entries, skipped)))
 
     try:
         if run.dry_run:
-            _try_block(run, block, receive(incoming, dry_run=True, **arguments).entries)
+            _try_block(run, block, receive(incoming, dry_run=True, **arguments).entries, skipped)
         else:
             receive(incoming, store=store, **arguments)
     except IntegrityError:
@@ -47,7 +49,7 @@ def store_block(run_id: UUID, block: Block) -> None:
             raise
 
 
-def _try_block(run: ImportRun, block: Block, entries: list[Entry]) -> None:
+def _try_block(run: ImportRun, block: Block, entries: list[Entry], skipped: int) -> None:
     """Count as duplicates what another block of the file held: the keys of a try are kept until it is finished."""
     keys = {trial_key(entry): entry for entry in entries if entry.result is not None and entry.first is None}
     with transaction.atomic():
@@ -62,7 +64,7 @@ def _try_block(run: ImportRun, block: Block, entries: list[Entry]) -> None:
         for key, entry in keys.items():
             if key not in new:
                 entry.first = as_stored(entry)
-        ImportChunk.objects.create(**_chunk(run, block, entries))
+        ImportChunk.objects.create(**_chunk(run, block, entries, skipped))
 
 
 def trial_key(entry: Entry) -> bytes:
@@ -72,21 +74,18 @@ def trial_key(entry: Entry) -> bytes:
 
 
 def _incoming(record: Record, file_format: FileFormat) -> Incoming:
-    if file_format.kind == "ndjson":
-        decoded = decode_json(record.original)
-        closes = decoded.get("_tagline_id") if isinstance(decoded, dict) else None
-        if isinstance(decoded, dict) and isinstance(decoded.get(UNREAD), str) and decoded.keys() <= {UNREAD, *RESERVED}:
-            decoded = decode_json(decoded[UNREAD].encode("utf-8", "surrogatepass"))
-        return Incoming(record.original, decoded, closes if isinstance(closes, str) else None, record.row)
-    if record.cells is None:
-        values = {"seen": record.width, "expected": len(file_format.columns)}
-        return Incoming(record.original, Refusal("record.columns", values=values), row=record.row)
-    closes = record.cells.pop("_tagline_id", None)
-    record.cells.pop("_reason", None)
-    return Incoming(record.original, record.cells, closes, record.row)
+    if record.refusal is not None:
+        return Incoming(record.original, record.refusal, row=record.row)
+    if record.cells is not None:
+        closes = record.cells.pop("_tagline_id", None)
+        record.cells.pop("_reason", None)
+        return Incoming(record.original, record.cells, closes, record.row)
+    said = decode_object(record.original, file_format)
+    closes = said.get("_tagline_id") if isinstance(said, dict) else None
+    return Incoming(record.original, as_sent(said), closes if isinstance(closes, str) else None, record.row)
 
 
-def _chunk(run: ImportRun, block: Block, entries: list[Entry]) -> dict[str, Any]:
+def _chunk(run: ImportRun, block: Block, entries: list[Entry], skipped: int) -> dict[str, Any]:
     failed = [entry for entry in entries if entry.status in ("quarantined", "refused")]
     causes = Counter(code for entry in failed for code in {one.code for one in reasons(entry)})
     return {
@@ -94,7 +93,7 @@ def _chunk(run: ImportRun, block: Block, entries: list[Entry]) -> dict[str, Any]
         "index": block.index,
         "rows": len(entries),
         "first_row": block.first_row,
-        "counts": counts(entries),
+        "counts": {**counts(entries), "skipped": skipped},
         "causes": dict(causes),
         "failed_rows": [
             [entry.row, entry.key.hex() if entry.result else None, [msgspec.to_builtins(one) for one in reasons(entry)]] for entry in failed

@@ -8,12 +8,11 @@ import hashlib
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 from uuid import UUID
 
 from django.conf import settings
@@ -23,15 +22,13 @@ from django.utils.translation import gettext_lazy as _
 
 from ingestion.alone import alone, is_idle
 from ingestion.chunk import store_block
-from ingestion.doors.files import BOM, RESERVED, UNREAD, FileFormat, Record, UnreadableFile, blocks, cells_under, records, sniff, write_row
+from ingestion.doors.files import Choices, FileFormat, UnreadableFile, blocks, check_columns, sniff
 from ingestion.models import ImportChunk, ImportRun
 from ingestion.pool import in_processes
 from profiles.link import settle
 from staff.models import User
 from taxonomy.current import NoRelease, current, plan_of, refresh
 from taxonomy.models import Source
-from taxonomy.standardize import decode_json, encode_json
-from taxonomy.violations import message_for
 
 # Below this a file is stored in this process: starting others takes longer.
 _SMALL_BYTES = 4 * 1024 * 1024
@@ -42,22 +39,38 @@ STANDINGS = {**dict(ImportRun.Status.choices), "stopped": _("stopped")}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What has become of a run's records so far. `causes` is [(code, records)], most frequent first."""
+    """What has become of a run's records so far. `causes` is [(code, records)], most frequent first; `skipped` are headers within the file."""
 
     received: int
     counts: dict[str, int]
     causes: list[tuple[str, int]]
+    skipped: int = 0
 
 
-def take_file(path: Path, *, source: Source, file_name: str, dry_run: bool = False, by: User | None = None) -> ImportRun:
+def take_file(
+    path: Path,
+    *,
+    source: Source,
+    file_name: str,
+    dry_run: bool = False,
+    by: User | None = None,
+    is_draft: bool = False,
+    **said: Unpack[Choices],
+) -> ImportRun:
     """Keep a copy of the file and make its run. The same file for the same source, unfinished, is that run again.
 
-    Raises UnreadableFile.
+    A draft waits until somebody has looked at how it is read. Raises UnreadableFile.
     """
-    file_format = sniff(path)
+    file_format = sniff(path, **said)
+    if not is_draft:
+        check_columns(file_format)
     fingerprint = _sha256(path)
+    status = ImportRun.Status.DRAFT if is_draft else ImportRun.Status.WAITING
     unfinished = ImportRun.objects.filter(source=source, sha256=fingerprint, dry_run=dry_run).exclude(status=ImportRun.Status.FINISHED)
     if run := unfinished.first():
+        if run.status == ImportRun.Status.DRAFT or (run.status == ImportRun.Status.FAILED and not run.chunks.exists()):
+            run.format, run.status, run.error = file_format.as_json(), status, ""
+            run.save(update_fields=["format", "status", "error"])
         return run
     run = ImportRun(
         source=source,
@@ -67,6 +80,7 @@ def take_file(path: Path, *, source: Source, file_name: str, dry_run: bool = Fal
         sha256=fingerprint,
         size_bytes=path.stat().st_size,
         format=file_format.as_json(),
+        status=status,
     )
     run.path = str(_kept(run.id))
     shutil.copyfile(path, run.path)
@@ -75,11 +89,29 @@ def take_file(path: Path, *, source: Source, file_name: str, dry_run: bool = Fal
     return run
 
 
+def read_otherwise(run: ImportRun, **said: Unpack[Choices]) -> None:
+    """Read a draft's file as somebody says. Raises UnreadableFile."""
+    run.format = sniff(Path(run.path), **said).as_json()
+    ImportRun.objects.filter(pk=run.pk, status=ImportRun.Status.DRAFT).update(format=run.format)
+
+
+def release_draft(run: ImportRun) -> bool:
+    """Let a draft begin: False where it has begun already. Raises UnreadableFile where its columns cannot be told apart."""
+    check_columns(FileFormat(**run.format))
+    return ImportRun.objects.filter(pk=run.pk, status=ImportRun.Status.DRAFT).update(status=ImportRun.Status.WAITING) == 1
+
+
+def discard_draft(run: ImportRun) -> None:
+    """Nothing of the file is kept."""
+    if ImportRun.objects.filter(pk=run.pk, status=ImportRun.Status.DRAFT).delete()[0]:
+        Path(run.path).unlink(missing_ok=True)
+
+
 def run_import(run_id: UUID, *, on_progress: Callable[[ImportRun], None] | None = None) -> ImportRun:
     """Do what is left of a run. Safe to call again after any interruption; of two at once the second waits, and finds it done."""
     with alone(run_id):
         run = ImportRun.objects.select_related("source").get(pk=run_id)
-        if run.status == ImportRun.Status.FINISHED:
+        if run.status in (ImportRun.Status.FINISHED, ImportRun.Status.DRAFT):
             return run
         try:
             _begin(run)
@@ -114,42 +146,11 @@ def outcomes(runs: Collection[ImportRun]) -> dict[UUID, Outcome]:
     for run_id, chunk_counts, chunk_causes in ImportChunk.objects.filter(run__in=runs).values_list("run", "counts", "causes"):
         counts[run_id].update(chunk_counts)
         causes[run_id].update(chunk_causes)
+    skipped = {run: count.pop("skipped", 0) for run, count in counts.items()}
     return {
-        run: Outcome(sum(counts[run].values()) - counts[run]["changed"], dict(counts[run]), causes[run].most_common()) for run in counts
+        run: Outcome(sum(counts[run].values()) - counts[run]["changed"], dict(counts[run]), causes[run].most_common(), skipped[run])
+        for run in counts
     }
-
-
-def failed_rows(run: ImportRun) -> Iterator[bytes]:
-    """The file of the records that were held or refused, in the format they came in, with `_tagline_id` and `_reason`.
-
-    CSV begins with a byte order mark: without it Excel takes UTF-8 for the code page of its computer.
-    """
-    file_format = FileFormat(**run.format)
-    kept = [column for column in file_format.columns if column not in RESERVED]
-    if file_format.kind == "csv":
-        yield BOM + write_row([*kept, *RESERVED], file_format.delimiter)
-    failed = groupby(_failures(run), key=lambda failure: failure[0])
-    row, failures = next(failed, (0, iter(())))
-    for block in blocks(Path(run.path), file_format):
-        for record in records(block, file_format):
-            if record.row != row:
-                continue
-            events = list(failures)
-            reasons = " ".join(message_for(one) for _row, _event_id, found in events for one in found)
-            yield _with_reason(record, file_format, " ".join(event_id for _row, event_id, _found in events if event_id), reasons)
-            row, failures = next(failed, (0, iter(())))
-        if not row:
-            return
-
-
-def _with_reason(record: Record, file_format: FileFormat, event_id: str, reason: str) -> bytes:
-    """A failed record as it came, with the two columns that are ours."""
-    if file_format.kind == "ndjson":
-        decoded = decode_json(record.original)
-        fields = {**decoded} if isinstance(decoded, dict) else {UNREAD: record.original.decode("utf-8", "replace")}
-        return encode_json({**fields, "_tagline_id": event_id, "_reason": reason}) + b"\n"
-    cells, surplus = cells_under(record.original, file_format)
-    return write_row([*cells, event_id, reason, *surplus], file_format.delimiter)
 
 
 def _kept(run_id: UUID) -> Path:
@@ -192,10 +193,3 @@ def _do_blocks(run: ImportRun, on_progress: Callable[[ImportRun], None] | None) 
         ImportRun.objects.filter(pk=run.pk).update(read_bytes=run.read_bytes)
         if on_progress:
             on_progress(run)
-
-
-def _failures(run: ImportRun) -> Iterator[tuple[int, str | None, list[dict[str, Any]]]]:
-    """(row, id of the held event, its reasons), in the file's order."""
-    chunks = ImportChunk.objects.filter(run=run).order_by("index").values_list("failed_rows", flat=True)
-    for failures in chunks.iterator(chunk_size=8):
-        yield from ((row, event_id, reasons) for row, event_id, reasons in failures)

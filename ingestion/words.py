@@ -7,13 +7,26 @@ from django.utils.translation import gettext_lazy as _
 
 FILE_PROBLEMS: dict[str, Promise | str] = {
     "file.empty": _("The file is empty. Choose a file with at least one row."),
-    "file.not_text": _("The file is not UTF-8 text. Save it as CSV UTF-8, then upload it again."),
+    "file.not_text": _("The file is no text in an encoding that can be read. Save it as CSV UTF-8, then upload it again."),
     "file.damaged": _("The file is damaged: it could not be unpacked to its end. Pack or copy it again, then upload it again."),
     "file.no_header": _("The first line is not a header. Put the column names in the first line."),
     "file.column_unnamed": _("A column of the header has no name. Name every column, then upload the file again."),
     "file.column_repeated": _("Two columns have the same name. Give each its own, then upload the file again."),
     "file.record_too_long": _("A row does not end within 16 MB. Look for a quotation mark that is not closed."),
-    "file.json_array": _("The file is one JSON list. Write one JSON object a line instead, such as with: jq -c '.[]' FILE."),
+    "file.no_list": _(
+        "The file is one JSON object without a list of objects near its beginning. Write the events as a list, or one a line."
+    ),
+    "file.after_list": _("Something stands after the end of the JSON list. Write one list, or one JSON object a line."),
+    "file.too_deep": _("The JSON is nested deeper than 1,000 levels. Flatten it."),
+    "file.bomb": _("The file would grow beyond all measure when it is unpacked, so it was not. Pack the data itself, once."),
+    "file.encrypted": _("The file is locked with a password. Save it without one, then upload it again."),
+    "file.old_excel": _(
+        "The file is of an Excel before 2007, or is locked with a password. Save it as XLSX without one, then upload it again."
+    ),
+    "file.parquet": _("Parquet files are not read. Save the table as CSV, then upload it again."),
+    "file.no_member": _("The zip holds no such file. Choose another of its files."),
+    "file.no_sheet": _("The workbook has no such sheet. Choose another of its sheets."),
+    "file.workbook_too_large": _("The texts of the workbook are larger than 256 MB. Save the sheet as CSV UTF-8, then upload that."),
     "file.line_ends": _("The lines end in the way of old Macs. Save the file as CSV UTF-8 with other line ends, then upload it again."),
     "import.stopped": _("The import stopped before its end. What was stored is kept; press “Go on”, or run the command again."),
     "release.none": _("No standard has been published yet. Publish one, then start the import again."),

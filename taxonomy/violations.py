@@ -36,6 +36,8 @@ WORDS: dict[str, tuple[Text, Text, Text, Text]] = {
     "record.not_object": (_("Not an object"), _("The record is JSON, but no object with named fields."), _('An object such as {"event": "login"}.'), _("Send each event as an object.")),
     "record.empty": (_("Empty record"), _("The record holds no event."), _("At least one event."), _("Check the envelope of the source, or leave such records out.")),
     "record.columns": (_("Row of another width"), _("The row has more or fewer cells than the header."), _("As many cells as the header has columns."), _("Look for a separator or a quotation mark inside a cell, mend the row and send it again.")),
+    "record.encoding": (_("Not in the file's encoding"), _("The row holds bytes that are no characters in the encoding of the file."), _("Every row in the encoding the file is read in."), _("Correct the damaged characters of this row; if many rows fail so, import the file in another encoding.")),
+    "record.cut_off": (_("Cut off"), _("The file ends in the middle of its last row."), _("A whole row."), _("Copy or export the file again to its end, or complete the row and send it again.")),
     "record.repeated_key": (_("Repeated key"), _("The same key stands twice in the record with different values."), _("Each key once."), _("Let the source send each key once; which value was meant cannot be known.")),
     "limit.size": (_("Too large"), _("The event is larger than 256 KB."), _("At most 256 KB."), _("Send large contents elsewhere and a link to them here.")),
     "limit.nesting": (_("Nested too deep"), _("The event is nested deeper than 32 levels."), _("At most 32 levels."), _("Flatten what is sent.")),

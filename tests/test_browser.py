@@ -175,6 +175,8 @@ def upload(page: Page, url: str, path: Path) -> ImportRun:
     page.select_option("select[name=source]", label=till.label_en if language_of(page) == "en" else till.label_zh_hans)
     page.set_input_files("input[type=file]", str(path))
     page.click("form.tl-form button[type=submit]")
+    page.wait_for_url("**/importrun/*/check/")
+    page.click("button[name=act][value=start]")
     page.wait_for_url("**/importrun/*/change/")
     return ImportRun.objects.get(file_name=path.name)
 

@@ -10,11 +10,12 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestion.doors.files import FileFormat, UnreadableFile, blocks, records, sniff
+from ingestion.doors.files import FileFormat, UnreadableFile, blocks, check_columns, records, sniff
 
 
 def cut(path: Path, block_bytes: int = 2_000_000) -> list[dict[str, str] | None]:
     found = sniff(path)
+    check_columns(found)
     return [record.cells for block in blocks(path, found, block_bytes=block_bytes) for record in records(block, found)]
 
 
@@ -54,7 +55,7 @@ def test_what_the_csv_module_wrote_comes_back(tmp_path_factory, rows):
     writer.writerows([("a", "b"), *rows])
     path = tmp_path_factory.mktemp("csv") / "a.csv"
     path.write_bytes(text.getvalue().encode())
-    found = FileFormat("csv", "", ",", ["a", "b"])
+    found = FileFormat("csv", "", ",", ["a", "b"], heading=[["a", "b"]])
     assert [tuple((r.cells or {}).values()) for b in blocks(path, found, block_bytes=16) for r in records(b, found)] == rows
 
 
@@ -103,7 +104,7 @@ def test_a_row_of_another_width_is_kept_and_named(tmp_path):
     path.write_bytes(b"id,note\n1,a,b\n2,c\n")
     found = sniff(path)
     first = next(record for block in blocks(path, found) for record in records(block, found))
-    assert (first.cells, first.width, first.original) == (None, 3, b"1,a,b")
+    assert (first.cells, first.refusal.values["seen"], first.original) == (None, 3, b"1,a,b")
 
 
 def test_ndjson_is_told_by_its_first_byte(tmp_path):
@@ -119,13 +120,16 @@ def test_ndjson_is_told_by_its_first_byte(tmp_path):
     [
         (b"", "file.empty"),
         (b" \n\n", "file.empty"),
-        (b"\xff\xfea\0", "file.not_text"),
+        (b"a\0b\0\0\0\0\1,1\n", "file.not_text"),
         (b"a,,b\n1,2,3\n", "file.column_unnamed"),
         (b"a,b,a\n1,2,3\n", "file.column_repeated"),
         (gzip.compress(b"a,b\n1,2\n", mtime=0)[:-9], "file.damaged"),
         (zstandard.ZstdCompressor().compress(b"a,b\n" + bytes(range(33, 127)) * 40)[:-9], "file.damaged"),
         (zstandard.ZstdCompressor().compress(b"a,b\n1,2\n") + b"no zstd", "file.damaged"),
-        (b'[{"event": "login"}]', "file.json_array"),
+        (b'{\n "event": "login"\n}', "file.no_list"),
+        (b'[{"event": "login"}][]', "file.after_list"),
+        (b"PAR1....", "file.parquet"),
+        (b"\xd0\xcf\x11\xe0....", "file.old_excel"),
         (b"a,b\r1,2\r", "file.line_ends"),
     ],
 )

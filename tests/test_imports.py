@@ -10,7 +10,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from ingestion import chunk
-from ingestion.imports import failed_rows, outcome, run_import, take_file
+from ingestion.failed import failed_rows
+from ingestion.imports import outcome, run_import, take_file
 from ingestion.models import ImportRun, QuarantineReason
 from profiles.models import Event, Tally
 from taxonomy.models import Source

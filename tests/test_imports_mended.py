@@ -11,7 +11,8 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from ingestion.chunk import store_block
 from ingestion.doors.files import FileFormat, blocks
-from ingestion.imports import Outcome, failed_rows, outcome, run_import, take_file
+from ingestion.failed import failed_rows
+from ingestion.imports import Outcome, outcome, run_import, take_file
 from ingestion.jobs import import_file
 from ingestion.models import ImportRun, QuarantineReason, TrialKey
 from ingestion.pipeline import Incoming, receive
@@ -211,7 +212,7 @@ def test_a_job_that_fails_marks_its_run_is_tried_again_and_the_page_can_go_on(so
     path = tmp_path / "a.csv"
     path.write_text(HEADER + "\n" + rows(3))
     run = take_file(path, source=source_with(FLAT), file_name="a")
-    monkeypatch.setattr("ingestion.chunk.store_block", gone)
+    monkeypatch.setattr("ingestion.imports.store_block", gone)
     import_file.defer(run_id=str(run.pk))
     work()
     run.refresh_from_db()

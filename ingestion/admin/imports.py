@@ -20,10 +20,13 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
+from ingestion.admin.reading import ReadingForm
 from ingestion.doors.files import BOM, UnreadableFile
-from ingestion.imports import STANDINGS, failed_rows, outcome, outcomes, standing_of, take_file
+from ingestion.failed import failed_rows
+from ingestion.imports import STANDINGS, discard_draft, outcome, outcomes, read_otherwise, release_draft, standing_of, take_file
 from ingestion.jobs import import_file
 from ingestion.models import ImportRun, TakeBack
+from ingestion.preview import preview
 from ingestion.sample import sample_of
 from ingestion.words import file_problem
 from staff.access import log_access
@@ -46,7 +49,7 @@ class UploadForm(forms.Form):
     )  # fmt: skip
     file = forms.FileField(
         label=_("File"), widget=UnfoldAdminFileFieldWidget,
-        help_text=_("CSV with a header line, or one JSON object a line; as it is, or packed with gzip or zstd. Any size."),
+        help_text=_("CSV, an Excel workbook (XLSX), a JSON list, or one JSON object a line; as it is, or packed with gzip, zstd or zip. Any size. You see its first rows before it is imported."),
     )  # fmt: skip
     dry_run = forms.BooleanField(
         label=_("Dry run"), required=False, widget=UnfoldBooleanSwitchWidget,
@@ -81,7 +84,7 @@ class ImportRunAdmin(ModelAdmin):
 
     @display(
         description=_("status"),
-        label={"waiting": "info", "running": "info", "finished": "success", "stopped": "warning", "failed": "danger"},
+        label={"draft": "warning", "waiting": "info", "running": "info", "finished": "success", "stopped": "warning", "failed": "danger"},
     )
     def shown_status(self, run: ImportRun) -> tuple[str, str]:
         standing = standing_of(run)
@@ -116,6 +119,7 @@ class ImportRunAdmin(ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         return [
+            path("<uuid:run_id>/check/", view(self.check_view), name="ingestion_importrun_check"),
             path("<uuid:run_id>/progress/", view(self.progress_view), name="ingestion_importrun_progress"),
             path("<uuid:run_id>/failed-rows/", view(self.failed_rows_view), name="ingestion_importrun_failed_rows"),
             path("about/<uuid:source_id>/", view(self.about_view), name="ingestion_importrun_about"),
@@ -134,8 +138,7 @@ class ImportRunAdmin(ModelAdmin):
             except UnreadableFile as error:
                 form.add_error("file", file_problem(error.code, error.values))
             else:
-                import_file.defer(run_id=str(run.pk))
-                return HttpResponseRedirect(reverse("admin:ingestion_importrun_change", args=[run.pk]))
+                return HttpResponseRedirect(_page(run))
         context = {**self.admin_site.each_context(request), "title": _("Import a file"), "form": form, "opts": self.opts}
         return TemplateResponse(request, "ingestion/upload.html", context)
 
@@ -143,6 +146,8 @@ class ImportRunAdmin(ModelAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         run = self._run(request, UUID(object_id))
+        if run.status == ImportRun.Status.DRAFT:
+            return HttpResponseRedirect(_page(run))
         if request.method == "POST":
             if not self.has_add_permission(request):
                 raise PermissionDenied
@@ -161,6 +166,40 @@ class ImportRunAdmin(ModelAdmin):
         }
         return TemplateResponse(request, "ingestion/import.html", context)
 
+    def check_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
+        """The first rows as they are understood, and how else the file may be read, before it is imported."""
+        run = self._own_run(request, run_id)
+        if run.status != ImportRun.Status.DRAFT:
+            return HttpResponseRedirect(_page(run))
+        found = preview(run)
+        form = ReadingForm(found, request.POST or None)
+        if request.POST.get("act") == "discard":
+            discard_draft(run)
+            messages.info(request, _("The file was not imported, and is not kept."))
+            return HttpResponseRedirect(reverse("admin:ingestion_importrun_changelist"))
+        if request.method == "POST" and form.is_valid():
+            try:
+                if form.has_changed():
+                    read_otherwise(run, **form.said())
+                    if request.POST.get("act") == "start":
+                        messages.info(request, _("You changed how the file is read. Look at its rows again, then import it."))
+                elif request.POST.get("act") == "start" and release_draft(run):
+                    import_file.defer(run_id=str(run.pk))
+            except UnreadableFile as error:
+                form.add_error(None, file_problem(error.code, error.values))
+            else:
+                return HttpResponseRedirect(_page(ImportRun.objects.get(pk=run.pk)))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": run.file_name,
+            "opts": self.opts,
+            "run": run,
+            "found": found,
+            "form": form,
+            "kind": _kind(run),
+        }
+        return TemplateResponse(request, "ingestion/check.html", context)
+
     def progress_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
         """The part of the page that changes while the import runs, as HTML in JSON."""
         shown = _shown(self._run(request, run_id))
@@ -168,11 +207,9 @@ class ImportRunAdmin(ModelAdmin):
         return JsonResponse({"html": page.content.decode(), "done": shown["done"]})
 
     def failed_rows_view(self, request: HttpRequest, run_id: UUID) -> StreamingHttpResponse:
-        run = self._run(request, run_id)
-        if not self.has_add_permission(request) or not (run.started_by == request.user or may_see_personal(request.user)):
-            raise PermissionDenied
+        run = self._own_run(request, run_id)
         log_access(request.user, AccessLog.Action.EXPORT, reason=f"failed rows of import {run.pk}")
-        ending = "csv" if run.format["kind"] == "csv" else "ndjson"
+        ending = run.format["kind"]
         name = f"{run.file_name.split('.')[0]}-failed.{ending}"
         answer = StreamingHttpResponse(failed_rows(run), content_type="application/octet-stream")
         answer.headers["Content-Disposition"] = f"attachment; filename=\"failed.{ending}\"; filename*=UTF-8''{_quoted(name)}"
@@ -215,6 +252,13 @@ class ImportRunAdmin(ModelAdmin):
         hidden = hidden_in(request, known.items) if known else set()
         return item, known.without(hidden) if known and item in known.items and item not in hidden else None
 
+    def _own_run(self, request: HttpRequest, run_id: UUID) -> ImportRun:
+        """A run whose rows the person may see: one's own, or anybody's for those who see personal data."""
+        run = self._run(request, run_id)
+        if not self.has_add_permission(request) or not (run.started_by == request.user or may_see_personal(request.user)):
+            raise PermissionDenied
+        return run
+
     def _run(self, request: HttpRequest, run_id: UUID) -> ImportRun:
         if not self.has_view_permission(request):
             raise PermissionDenied
@@ -233,7 +277,19 @@ def _take(cleaned: dict[str, Any], request: HttpRequest) -> ImportRun:
             file_name=upload.name or "file",
             dry_run=cleaned["dry_run"],
             by=cast(User, request.user),
+            is_draft=True,
         )
+
+
+def _page(run: ImportRun) -> str:
+    """Where a run is shown: a draft where it is looked at."""
+    return reverse(f"admin:ingestion_importrun_{'check' if run.status == ImportRun.Status.DRAFT else 'change'}", args=[run.pk])
+
+
+def _kind(run: ImportRun) -> str:
+    """What the file is, with its packing."""
+    kinds = {"csv": "CSV", "ndjson": _("JSON, an object a line"), "json": _("JSON, a list"), "xlsx": "XLSX"}
+    return " · ".join(str(part) for part in (kinds[run.format["kind"]], run.format.get("compression"), run.format.get("member")) if part)
 
 
 def _count(run: Any, verdict: str) -> str:
@@ -257,6 +313,7 @@ def _shown(run: ImportRun) -> dict[str, Any]:
         "percent": 100 if run.status == ImportRun.Status.FINISHED else min(99, 100 * run.read_bytes // max(run.size_bytes, 1)),
         "received": found.received,
         "counts": found.counts,
+        "skipped": found.skipped,
         "causes": [(code, title_for(code), count) for code, count in found.causes],
         "failed": failed,
         "failed_words": ngettext("%(n)d row failed", "%(n)d rows failed", failed) % {"n": failed},

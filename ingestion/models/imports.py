@@ -12,6 +12,7 @@ class ImportRun(models.Model):
     """One file being imported, or tried without storing. Its id is its batch's id."""
 
     class Status(models.TextChoices):
+        DRAFT = "draft", _("to be checked")
         WAITING = "waiting", _("waiting")
         RUNNING = "running", _("running")
         FINISHED = "finished", _("finished")
@@ -23,7 +24,7 @@ class ImportRun(models.Model):
     file_name = models.CharField(_("file"), max_length=255)
     size_bytes = models.BigIntegerField(_("size"), default=0)
     sha256 = models.CharField(_("fingerprint"), max_length=64, blank=True)
-    format = models.JSONField(default=dict, help_text="csv or ndjson, compression, columns, delimiter")
+    format = models.JSONField(default=dict, help_text="How the file is read: a FileFormat")
     dry_run = models.BooleanField(_("dry run"), default=False, help_text=_("Report what would happen, store nothing."))
     release = models.ForeignKey(Release, models.PROTECT, null=True, related_name="+", verbose_name=_("release"))
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.WAITING)
@@ -62,7 +63,9 @@ class ImportChunk(models.Model):
     index = models.IntegerField(help_text="0-based position in the file")
     rows = models.IntegerField()
     first_row = models.BigIntegerField(help_text="1-based number of its first record")
-    counts = models.JSONField(default=dict, help_text="accepted, changed, duplicate, quarantined, refused")
+    counts = models.JSONField(
+        default=dict, help_text="accepted, changed, duplicate, quarantined, refused, and skipped: headers within the file"
+    )
     causes = models.JSONField(default=dict, help_text="{code: count} of reasons in this chunk")
     failed_rows = models.JSONField(default=list, help_text="[[row number, event id or null, [codes]]] of rows held or refused")
 

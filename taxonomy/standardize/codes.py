@@ -29,6 +29,8 @@ _BY_EFFECT: dict[Effect, tuple[str, ...]] = {
         "record.not_object",
         "record.empty",
         "record.columns",
+        "record.encoding",
+        "record.cut_off",
         "limit.size",
         "limit.nesting",
         "limit.attributes",

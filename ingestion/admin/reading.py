@@ -1,0 +1,97 @@
+"""The choices of how a file is read, as found, to be corrected."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from ingestion.doors.files import Choices, FileFormat
+from ingestion.preview import Preview
+
+ENCODINGS = [
+    ("utf-8", "UTF-8"), ("gb18030", _("GB18030, GBK (Chinese)")), ("utf-16-le", "UTF-16 LE"), ("utf-16-be", "UTF-16 BE"),
+    ("cp1252", _("Windows-1252, Latin-1 (Western)")),
+]  # fmt: skip
+_SIGNS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+DELIMITERS = [
+    ("comma", _("comma ,")),
+    ("semicolon", _("semicolon ;")),
+    ("tab", _("tab")),
+    ("pipe", _("vertical bar |")),
+    ("other", _("another")),
+]
+QUOTES = [('"', _('double "')), ("'", _("single '")), ("", _("none"))]
+HEADERS = [("0", _("none: columns are A, B, C …")), ("1", _("one row")), ("2", _("two rows"))]
+# What is found out anew where these are changed.
+_PARTS = ("encoding", "delimiter", "quote")
+
+
+class ReadingForm(forms.Form):
+    member = forms.ChoiceField(widget=UnfoldAdminSelectWidget)
+    encoding = forms.ChoiceField(label=_("Encoding"), choices=ENCODINGS, widget=UnfoldAdminSelectWidget)
+    delimiter = forms.ChoiceField(label=_("Cells are parted by"), choices=DELIMITERS, widget=UnfoldAdminSelectWidget)
+    other = forms.CharField(
+        label=_("Another sign"), required=False, max_length=1, strip=False, widget=UnfoldAdminTextInputWidget,
+        help_text=_("One character, where cells are parted by another."),
+    )  # fmt: skip
+    quote = forms.ChoiceField(label=_("Quotation mark"), required=False, choices=QUOTES, widget=UnfoldAdminSelectWidget)
+    above = forms.IntegerField(label=_("Rows above the header"), min_value=0, max_value=99, widget=UnfoldAdminIntegerFieldWidget)
+    headers = forms.ChoiceField(label=_("Header"), choices=HEADERS, widget=UnfoldAdminSelectWidget)
+
+    def __init__(self, found: Preview, data: Any = None) -> None:
+        file_format = found.file_format
+        sign = next((name for name, sign in _SIGNS.items() if sign == file_format.delimiter), "other")
+        initial = {
+            "member": file_format.member, "encoding": file_format.encoding, "delimiter": sign,
+            "other": file_format.delimiter if sign == "other" else "", "quote": file_format.quote, "above": file_format.above,
+            "headers": str(len(file_format.heading)),
+        }  # fmt: skip
+        super().__init__(data, initial=initial)
+        self._keep(file_format, found.members)
+
+    def _keep(self, file_format: FileFormat, members: list[str]) -> None:
+        """Only what there is to choose in such a file."""
+        kept = {"above", "headers"} if file_format.has_columns else set()
+        kept |= {"encoding"} if file_format.kind != "xlsx" else set()
+        kept |= {"delimiter", "other", "quote"} if file_format.kind == "csv" else set()
+        kept |= {"member"} if len(members) > 1 else set()
+        for name in set(self.fields) - kept:
+            del self.fields[name]
+        if "member" in kept:
+            self.fields["member"].label = _("Sheet") if file_format.kind == "xlsx" else _("File in the zip")
+            self.fields["member"].choices = [(one, one) for one in members]  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("delimiter") == "other":
+            sign = cleaned.get("other") or ""
+            if not sign or sign.isalnum() or sign in '"\r\n\0' or sign == cleaned.get("quote"):
+                raise ValidationError({"other": _("Give one character that is no letter, digit or quotation mark.")})
+        return cleaned
+
+    def said(self) -> Choices:
+        """What the person says; what depends on what was changed is found out anew."""
+        changed, cleaned = set(self.changed_data), self.cleaned_data
+        kept = set(self.fields)
+        if "member" in changed:
+            kept = changed
+        elif changed & {*_PARTS, "other"}:
+            kept -= {"above", "headers"} - changed
+        elif "above" in changed:
+            kept -= {"headers"} - changed
+        said = Choices()
+        if "member" in kept:
+            said["member"] = cleaned["member"]
+        if "encoding" in kept:
+            said["encoding"] = cleaned["encoding"]
+        if kept & {"delimiter", "other"}:
+            said["delimiter"] = _SIGNS.get(cleaned["delimiter"], cleaned["other"])
+        if "quote" in kept:
+            said["quote"] = cleaned["quote"]
+        if "above" in kept:
+            said["above"] = cleaned["above"]
+        if "headers" in kept:
+            said["headers"] = int(cleaned["headers"])
+        return said

@@ -1,0 +1,35 @@
+"""Files: told apart, opened, cut into blocks and records, and a record read again from its exact bytes."""
+
+from ingestion.doors.files.cut import as_sent, blocks, cells_under, decode_object, decode_row, records
+from ingestion.doors.files.encodings import BOM, ENCODINGS, in_encoding
+from ingestion.doors.files.formats import BLOCK_BYTES, RESERVED, UNREAD, Block, FileFormat, Record, UnreadableFile
+from ingestion.doors.files.rows import write_row
+from ingestion.doors.files.sniff import DELIMITERS, QUOTES, Choices, check_columns, decimal_sign, sniff
+from ingestion.doors.files.unpack import GZIP_MAGIC
+
+__all__ = [
+    "BLOCK_BYTES",
+    "BOM",
+    "DELIMITERS",
+    "ENCODINGS",
+    "GZIP_MAGIC",
+    "QUOTES",
+    "RESERVED",
+    "UNREAD",
+    "Block",
+    "Choices",
+    "FileFormat",
+    "Record",
+    "UnreadableFile",
+    "as_sent",
+    "blocks",
+    "cells_under",
+    "check_columns",
+    "decimal_sign",
+    "decode_object",
+    "decode_row",
+    "in_encoding",
+    "records",
+    "sniff",
+    "write_row",
+]  # fmt: skip

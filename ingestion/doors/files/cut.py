@@ -1,0 +1,185 @@
+"""The file door: opens a file and cuts it into blocks of whole records.
+
+A block is what one worker reads and stores in one commit. The same file is always cut at the same places, so an
+interrupted import knows which blocks are done. Nothing here holds more than one block.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from ingestion.doors.files.arrays import cut_list, entries_of, start_of_list
+from ingestion.doors.files.encodings import as_cut, from_original, inner, to_original, without_mark
+from ingestion.doors.files.formats import BLOCK_BYTES, HEAD_BYTES, RECORD_BYTES, RESERVED, UNREAD, Block, FileFormat, Record, UnreadableFile
+from ingestion.doors.files.rows import Row, cut_lines, cut_rows, read_row, read_rows, start_of_rows
+from ingestion.doors.files.sheets import sheet_blocks
+from ingestion.doors.files.unpack import DAMAGED, opened
+from taxonomy.standardize import Refusal, decode_json
+
+# Of a JSON list, where what is left may stand after its end.
+_BLANK = b" \t\r\n\0"
+
+
+def blocks(path: Path, file_format: FileFormat, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
+    """Cut the file into blocks of about `block_bytes`, each of whole records. Raises UnreadableFile when it is damaged."""
+    if file_format.kind == "xlsx":
+        yield from sheet_blocks(path, file_format, block_bytes=block_bytes)
+        return
+    row = 1
+    try:
+        with opened(path, file_format.compression, file_format.member) as (stored, stream):
+            for block in _blocks(stored, as_cut(stream, file_format.encoding), file_format, block_bytes):
+                yield block
+                row = block.first_row
+    except DAMAGED as error:
+        raise UnreadableFile("file.damaged", row=row, detail=type(error).__name__) from error
+
+
+def _blocks(stored: BinaryIO, stream: BinaryIO, file_format: FileFormat, block_bytes: int) -> Iterator[Block]:
+    head = without_mark(stream.read(HEAD_BYTES))
+    waiting = io.BytesIO(head[_start(head, file_format) :])
+    rest, index, row = b"", 0, 1
+    while True:
+        size = max(block_bytes, len(rest))  # of one long record, not looked through again with every piece
+        piece = waiting.read(size) or stream.read(size)
+        data, is_last = rest + piece, not piece
+        end, rows, is_closed = _cut(data, file_format, last=is_last)
+        if rows:
+            yield Block(index, row, data[:end], stored.tell(), is_last)
+            index, row = index + 1, row + rows
+        rest = data[end:]
+        if is_closed:
+            _finish(rest + waiting.read(), stream, head, row)
+        if is_last or is_closed:
+            return
+        if len(rest) > RECORD_BYTES:
+            raise UnreadableFile("file.record_too_long", row=row)
+
+
+def records(block: Block, file_format: FileFormat) -> Iterator[Record]:
+    """The records of a block with their exact bytes, line end excluded."""
+    read: Callable[[Block, FileFormat], Iterator[Record]] = {
+        "ndjson": _lines, "json": _entries, "xlsx": _sheet_rows, "csv": _rows,
+    }[file_format.kind]  # fmt: skip
+    return read(block, file_format)
+
+
+def decode_row(original: bytes, file_format: FileFormat) -> object:
+    """One record of a file again, from its exact bytes: what a door gave the pipeline when it came."""
+    if file_format.has_columns:
+        found = _by_column(_row(original, file_format), file_format)
+        return found if isinstance(found, Refusal) else {column: cell for column, cell in found.items() if column not in RESERVED}
+    return as_sent(decode_object(original, file_format))
+
+
+def as_sent(decoded: object) -> object:
+    """What a record of JSON says, where it came as a text to be mended."""
+    if isinstance(decoded, dict) and isinstance(decoded.get(UNREAD), str) and decoded.keys() <= {UNREAD, *RESERVED}:
+        return decode_json(decoded[UNREAD].encode("utf-8", "surrogatepass"))
+    return decoded
+
+
+def decode_object(original: bytes, file_format: FileFormat) -> object:
+    """One record of JSON, with the names that are ours."""
+    line = from_original(original, file_format.encoding)
+    if file_format.encoding == "utf-8":
+        return decode_json(line)
+    try:
+        return decode_json(line.decode(inner(file_format.encoding)).encode())
+    except UnicodeDecodeError:
+        return Refusal("record.encoding", values={"encoding": file_format.encoding})
+
+
+def cells_under(original: bytes, file_format: FileFormat) -> tuple[list[str], list[str]]:
+    """(the cells of a row under each column that is not ours, empty where the row is too short; what stands beyond the last column)."""
+    columns = file_format.columns
+    cells = _row(original, file_format).cells
+    padded = [*cells, *[""] * (len(columns) - len(cells))]
+    return [cell for column, cell in zip(columns, padded, strict=False) if column not in RESERVED], padded[len(columns) :]
+
+
+def _start(head: bytes, file_format: FileFormat) -> int:
+    if file_format.kind == "json":
+        return start_of_list(head, file_format.encoding)
+    return start_of_rows(head, file_format) if file_format.kind == "csv" else 0
+
+
+def _cut(data: bytes, file_format: FileFormat, *, last: bool) -> tuple[int, int, bool]:
+    """(where the last whole record ends, the records before, whether no more can follow)."""
+    if file_format.kind == "json":
+        return cut_list(data, file_format.encoding, last=last)
+    if file_format.kind == "ndjson":
+        return (*cut_lines(data, last=last), False)
+    return (*cut_rows(data, file_format, last=last), False)
+
+
+def _finish(rest: bytes, stream: BinaryIO, head: bytes, row: int) -> None:
+    """Read to the file's end, so that damage shows. After a list that is all there is, nothing may stand."""
+    is_all = head.lstrip()[:1] == b"["
+    while rest:
+        if is_all and rest.strip(_BLANK):
+            raise UnreadableFile("file.after_list", row=row)
+        rest = stream.read(BLOCK_BYTES)
+
+
+def _rows(block: Block, file_format: FileFormat) -> Iterator[Record]:
+    width, heading = len(file_format.columns), file_format.heading
+    rows = read_rows(block.data, file_format, width)
+    ends_open = block.is_last and not block.data.endswith(b"\n")
+    for number, row in enumerate(rows, block.first_row):
+        original = to_original(row.line, file_format.encoding)
+        if row.cells in heading:
+            yield Record(number, original, is_heading=True)
+            continue
+        cells = _by_column(row, file_format)
+        if not isinstance(cells, Refusal):
+            yield Record(number, original, cells)
+        elif ends_open and len(row.cells) <= width and block.data.endswith(row.line):
+            yield Record(number, original, refusal=Refusal("record.cut_off"))
+        else:
+            yield Record(number, original, refusal=cells)
+
+
+def _sheet_rows(block: Block, file_format: FileFormat) -> Iterator[Record]:
+    for number, line in enumerate(block.data.splitlines(), block.first_row):
+        row = _row(line, file_format)
+        if row.cells in file_format.heading:
+            yield Record(number, line, is_heading=True)
+            continue
+        cells = _by_column(row, file_format)
+        yield Record(number, line, refusal=cells) if isinstance(cells, Refusal) else Record(number, line, cells)
+
+
+def _lines(block: Block, file_format: FileFormat) -> Iterator[Record]:
+    row = block.first_row
+    for line in block.data.split(b"\n"):
+        if not line.strip():
+            continue
+        original = to_original(line.removesuffix(b"\r"), file_format.encoding)
+        is_cut = block.is_last and block.data.endswith(line) and not line.rstrip().endswith(b"}")
+        is_cut = is_cut and isinstance(decode_row(original, file_format), Refusal)
+        yield Record(row, original, refusal=Refusal("record.cut_off") if is_cut else None)
+        row += 1
+
+
+def _entries(block: Block, file_format: FileFormat) -> Iterator[Record]:
+    for row, (entry, is_whole) in enumerate(entries_of(block.data, file_format.encoding, last=block.is_last), block.first_row):
+        original = to_original(entry, file_format.encoding)
+        yield Record(row, original, refusal=None if is_whole else Refusal("record.cut_off"))
+
+
+def _row(original: bytes, file_format: FileFormat) -> Row:
+    """A row from its exact bytes. A sheet's are a JSON list of its cells as they are seen."""
+    if file_format.kind == "xlsx":
+        return Row(original, decode_json(original), True)
+    return read_row(original, file_format)
+
+
+def _by_column(row: Row, file_format: FileFormat) -> dict[str, str] | Refusal:
+    """A row's cells by column; a row of another width is refused, its cells stand elsewhere."""
+    if not row.is_text:
+        return Refusal("record.encoding", values={"encoding": file_format.encoding})
+    if len(row.cells) != len(file_format.columns):
+        return Refusal("record.columns", values={"seen": len(row.cells), "expected": len(file_format.columns)})
+    return dict(zip(file_format.columns, row.cells, strict=True))

@@ -1,0 +1,74 @@
+"""What every part of the file door speaks of: how a file is read, its blocks and its records."""
+
+from dataclasses import asdict, dataclass, field
+
+from taxonomy.standardize import Refusal
+
+BLOCK_BYTES = 1_536 * 1024
+# The header, and in JSON the beginning of the list, stand within so much.
+HEAD_BYTES = 256 * 1024
+RECORD_BYTES = 16 * 1024 * 1024
+# Columns of ours in a failed-rows file.
+RESERVED = ("_tagline_id", "_reason")
+# Of a line that was no JSON, its text: mended there, it is the record.
+UNREAD = "_record"
+
+
+class UnreadableFile(Exception):
+    """The file cannot be read as events at all. `code` is stable, `values` say what was seen."""
+
+    def __init__(self, code: str, **values: object) -> None:
+        super().__init__(code)
+        self.code = code
+        self.values = values
+
+
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """How a file is read. `kind` is csv, ndjson, json (one list) or xlsx.
+
+    `columns`, `delimiter` and `quote` are for rows only. `above` counts the rows before the header, `heading` is the header
+    as it stands: no row, one or two. `member` is the file taken from a zip, or the sheet of a workbook.
+    """
+
+    kind: str
+    compression: str = ""
+    delimiter: str = ","
+    columns: list[str] = field(default_factory=list)
+    encoding: str = "utf-8"
+    quote: str = '"'
+    above: int = 0
+    heading: list[list[str]] = field(default_factory=list)
+    member: str = ""
+
+    def as_json(self) -> dict[str, object]:
+        return asdict(self)
+
+    @property
+    def has_columns(self) -> bool:
+        return self.kind in ("csv", "xlsx")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole records. `first_row` is the 1-based number of its first record; `read_bytes` of the stored file so far."""
+
+    index: int
+    first_row: int
+    data: bytes
+    read_bytes: int
+    is_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a file: its exact bytes, and of a row its cells by column.
+
+    `refusal` says why it cannot be read; `is_heading` that it is the header once more, which is no record of events.
+    """
+
+    row: int
+    original: bytes
+    cells: dict[str, str] | None = None
+    refusal: Refusal | None = None
+    is_heading: bool = False

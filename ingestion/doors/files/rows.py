@@ -1,0 +1,127 @@
+"""Rows of cells parted by a delimiter: where each ends, its exact bytes and its cells."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ingestion.doors.files.encodings import from_original, in_encoding, inner
+from ingestion.doors.files.formats import FileFormat
+from taxonomy.standardize import LIMITS
+
+csv.field_size_limit(LIMITS.event_bytes)
+
+
+class Row(NamedTuple):
+    """A row as it is cut, line end excluded. `is_text`: all its bytes are characters of the file's encoding."""
+
+    line: bytes
+    cells: list[str]
+    is_text: bool
+
+
+def read_rows(data: bytes, file_format: FileFormat, width: int = 0) -> Iterator[Row]:
+    """The rows in `data`; blank lines are none. `width`: cells of a right one, if known."""
+    encoding, quote = inner(file_format.encoding), _quote(file_format)
+    if quote and quote in data:
+        yield from (row for _, row in _quoted_rows(data, file_format, width, last=True))
+        return
+    for line in data.split(b"\n"):
+        if line.strip():
+            stripped = line.removesuffix(b"\r")
+            text, is_text = _text(stripped, encoding)
+            yield Row(stripped, text.split(file_format.delimiter), is_text)
+
+
+def read_row(original: bytes, file_format: FileFormat) -> Row:
+    """One row again, from its exact bytes."""
+    line = from_original(original, file_format.encoding)
+    return next(read_rows(line, file_format, len(file_format.columns)), Row(line, [], True))
+
+
+def write_row(cells: list[str], file_format: FileFormat) -> bytes:
+    """One row as such a file has it, quoted where needed, with its line end."""
+    line = io.StringIO()
+    csv.writer(line, delimiter=file_format.delimiter, quotechar=file_format.quote or '"', lineterminator="\r\n").writerow(cells)
+    return in_encoding(line.getvalue(), file_format.encoding)
+
+
+def cut_lines(data: bytes, *, last: bool) -> tuple[int, int]:
+    """Where the last whole line ends, and how many records stand before: (offset, records)."""
+    end = len(data) if last else data.rfind(b"\n") + 1
+    return end, sum(1 for line in data[:end].split(b"\n") if line.strip())
+
+
+def cut_rows(data: bytes, file_format: FileFormat, *, last: bool) -> tuple[int, int]:
+    """The same for rows, where a quoted cell may hold line ends; the last record may be unfinished and is left."""
+    quote = _quote(file_format)
+    if not quote or quote not in data:
+        return cut_lines(data, last=last)
+    ends = [end for end, _ in _quoted_rows(data, file_format, len(file_format.columns), last=last)]
+    if last:
+        return len(data), len(ends)
+    return (ends[-2], len(ends) - 1) if len(ends) > 1 else (0, 0)
+
+
+def start_of_rows(head: bytes, file_format: FileFormat) -> int:
+    """Where the rows after the header begin in the file's head."""
+    start = 0
+    for _ in range(file_format.above + len(file_format.heading)):
+        row = next(read_rows(head[start:], file_format), None)
+        if row is None:
+            return len(head)
+        start = head.index(row.line, start) + len(row.line)
+    return start
+
+
+def _quoted_rows(data: bytes, file_format: FileFormat, width: int, *, last: bool) -> Iterator[tuple[int, Row]]:
+    """(offset after the row, the row).
+
+    A row of several lines that is past the size limit, or of another width, has a stray quote: its first line is taken
+    alone. Unless it is the last of data that goes on: its end may be missing.
+    """
+    encoding, quote, delimiter = inner(file_format.encoding), _quote(file_format), file_format.delimiter
+    lines = data.split(b"\n")
+    taken = offset = 0
+    is_text = True
+
+    def feed() -> Iterator[str]:
+        nonlocal taken, is_text
+        while taken < len(lines):
+            taken += 1
+            text, is_good = _text(lines[taken - 1], encoding)
+            is_text = is_text and is_good
+            yield text + "\n"
+
+    def reader() -> Iterator[list[str]]:
+        return csv.reader(feed(), delimiter=delimiter, quotechar=file_format.quote)
+
+    rows = reader()
+    while taken < len(lines):
+        first, is_text = taken, True
+        try:
+            cells: list[str] | None = next(rows, [])
+        except csv.Error:
+            cells = None
+        line = lines[first] if taken == first + 1 else b"\n".join(lines[first:taken])
+        is_off = len(line) > LIMITS.event_bytes or bool(width and cells and len(cells) != width and (last or taken < len(lines)))
+        is_open = taken > first + 1 or (taken == len(lines) and line.count(quote) % 2 == 1)
+        if cells is None or (is_off and is_open):
+            line, taken = lines[first], first + 1
+            text, is_text = _text(line.removesuffix(b"\r"), encoding)
+            cells = text.split(delimiter)
+            rows = reader()
+        offset += len(line) + 1
+        if line.strip():
+            yield min(offset, len(data)), Row(line.removesuffix(b"\r"), cells, is_text)
+
+
+def _quote(file_format: FileFormat) -> bytes:
+    return file_format.quote.encode(inner(file_format.encoding))
+
+
+def _text(line: bytes, encoding: str) -> tuple[str, bool]:
+    try:
+        return line.decode(encoding), True
+    except UnicodeDecodeError:
+        return line.decode(encoding, "surrogateescape"), False

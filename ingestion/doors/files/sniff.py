@@ -1,0 +1,230 @@
+"""Tell how a file is to be read from its first bytes, as far as nobody has said it."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+from ingestion.doors.files.arrays import start_of_list
+from ingestion.doors.files.encodings import as_cut, detect_encoding, inner, without_mark
+from ingestion.doors.files.formats import HEAD_BYTES, FileFormat, UnreadableFile
+from ingestion.doors.files.rows import cut_rows, read_rows
+from ingestion.doors.files.sheets import sheet_names, sheet_rows
+from ingestion.doors.files.unpack import DAMAGED, container, data_files, opened
+from taxonomy.standardize import decode_json, storable
+
+DELIMITERS = (",", ";", "\t", "|")
+QUOTES = ('"', "'")
+# So many rows tell how the others are.
+_ROWS = 100
+# A title and what stands around it, above the header.
+_MOST_ABOVE = 20
+# A number, a sum of money, a phone or a time: what stands in rows, and in no header.
+_VALUE = re.compile(r"[-+(]?[¥$€£]?\d[\d\s.,:/()+-]*(?:T[\d:.]+Z?|[eE][-+]?\d+|%|年.*|元)?")
+
+
+class Choices(TypedDict, total=False):
+    """What somebody says of a file, where it is not to be found out. `headers` counts the header's rows."""
+
+    encoding: str
+    delimiter: str
+    quote: str
+    above: int
+    headers: int
+    member: str
+
+
+def sniff(path: Path, **said: Unpack[Choices]) -> FileFormat:
+    """How the file is to be read. Raises UnreadableFile; a header that cannot be one is left to `check_columns`."""
+    compression = container(path)
+    if compression == "xlsx":
+        member = said.get("member") or next(iter(sheet_names(path)), "")
+        rows = [cells for cells, _ in islice(sheet_rows(path, member), _ROWS)] if member else []
+        if not rows:
+            raise UnreadableFile("file.empty")
+        width = max(map(len, rows))
+        return _with_header(FileFormat("xlsx", member=member), [[*row, *[""] * (width - len(row))] for row in rows], said)
+    member = said.get("member") or data_files(path)[0] if compression == "zip" else ""
+    encoding, head, is_whole = _head(path, compression, member, said.get("encoding", ""))
+    if not head.strip():
+        raise UnreadableFile("file.empty")
+    found = FileFormat(_kind(head, encoding), compression, encoding=encoding, member=member)
+    if found.kind == "json" and head.lstrip()[1:].lstrip()[:1] == b"]":
+        raise UnreadableFile("file.empty")
+    if found.kind != "csv":
+        return found
+    if b"\r" in head and b"\n" not in head:
+        raise UnreadableFile("file.line_ends")
+    text = _whole_lines(head, is_whole).decode(inner(encoding), "replace")
+    quote = said.get("quote") if "quote" in said else _quote(text)
+    found = replace(found, quote=quote or "")
+    found = replace(found, delimiter=said.get("delimiter") or _delimiter(text, found))
+    whole = head if is_whole else head[: cut_rows(head, found, last=False)[0]]
+    rows = [row.cells for row in islice(read_rows(whole, found), _ROWS)]
+    if not rows:
+        raise UnreadableFile("file.no_header")
+    return _with_header(found, rows, said)
+
+
+def check_columns(file_format: FileFormat) -> None:
+    """Raises UnreadableFile where a column has no name, or two have the same."""
+    columns = file_format.columns
+    if "" in columns:
+        raise UnreadableFile("file.column_unnamed", position=columns.index("") + 1)
+    if repeated := next((name for name, count in Counter(columns).items() if count > 1), None):
+        raise UnreadableFile("file.column_repeated", column=repeated)
+
+
+def decimal_sign(rows: list[list[str]]) -> str:
+    """ "," where more numbers have a decimal comma than a point, else "."."""
+    cells = [cell for row in rows for cell in row]
+    commas = sum(1 for cell in cells if re.fullmatch(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d{1,2}", cell))
+    points = sum(1 for cell in cells if re.fullmatch(r"[-+]?(\d+|\d{1,3}(,\d{3})+)\.\d+", cell))
+    return "," if commas > points else "."
+
+
+def _head(path: Path, compression: str, member: str, encoding: str) -> tuple[str, bytes, bool]:
+    """(the encoding; the beginning as it is cut, without mark and blank lines; whether that is the whole file)."""
+    try:
+        with opened(path, compression, member) as (_, stream):
+            encoding = encoding or detect_encoding(stream.read(HEAD_BYTES), stream.read)
+        with opened(path, compression, member) as (_, stream):
+            cut = as_cut(stream, encoding)
+            head = cut.read(HEAD_BYTES)
+            return encoding, without_mark(head).lstrip(b"\r\n"), len(head) < HEAD_BYTES
+    except KeyError as error:
+        raise UnreadableFile("file.no_member", file=member) from error
+    except DAMAGED as error:
+        raise UnreadableFile("file.damaged", detail=type(error).__name__) from error
+
+
+def _kind(head: bytes, encoding: str) -> str:
+    """ndjson, json or csv. An object whose first line is left open is a document, unless other lines are objects of their own."""
+    start = head.lstrip()
+    if start[:1] == b"[" and start[1:].lstrip()[:1] in (b"{", b"[", b"]", b""):
+        return "json"
+    if start[:1] != b"{":
+        return "csv"
+    first, *others = [line.strip() for line in start.split(b"\n") if line.strip()][:_ROWS]
+    if _is_object(first, encoding) or (first[-1:] in b"," and any(_is_object(line, encoding) for line in others)):
+        return "ndjson"
+    if first[-1:] in b"{[,:" or (not others and _has_list(head, encoding)):
+        start_of_list(head, encoding)
+        return "json"
+    return "ndjson"
+
+
+def _has_list(head: bytes, encoding: str) -> bool:
+    try:
+        start_of_list(head, encoding)
+    except UnreadableFile:
+        return False
+    return True
+
+
+def _is_object(line: bytes, encoding: str) -> bool:
+    try:
+        return isinstance(decode_json(line.decode(inner(encoding)).encode()), dict)
+    except UnicodeDecodeError:
+        return False
+
+
+def _whole_lines(head: bytes, is_whole: bool) -> bytes:
+    return head if is_whole else head[: head.rfind(b"\n") + 1]
+
+
+def _quote(text: str) -> str:
+    """' where cells stand between such and none between quotation marks."""
+    if '"' in text:
+        return '"'
+    lines = text.splitlines()[:_ROWS]
+    quoted = sum(1 for line in lines if re.search(r"(?:^|[,;\t|])'[^']*'(?:[,;\t|]|$)", line))
+    return "'" if lines and quoted * 2 > len(lines) else '"'
+
+
+def _delimiter(text: str, file_format: FileFormat) -> str:
+    """The one that parts most rows into as many cells; of several such the one that makes more of them."""
+    return max(DELIMITERS, key=lambda sign: _regularity(text, sign, file_format.quote))
+
+
+def _regularity(text: str, delimiter: str, quote: str) -> float:
+    """The share of rows of one width, less where they have few cells."""
+    widths = Counter(len(cells) for cells in islice(_sample(text, delimiter, quote), _ROWS) if cells)
+    return max((rows * (1 - 1 / width) for width, rows in widths.items()), default=0) / max(1, widths.total())
+
+
+def _sample(text: str, delimiter: str, quote: str) -> Iterator[list[str]]:
+    try:
+        if quote:
+            yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quotechar=quote)
+        else:
+            yield from (line.split(delimiter) for line in text.splitlines() if line.strip())
+    except csv.Error:
+        return
+
+
+def _with_header(found: FileFormat, rows: list[list[str]], said: Choices) -> FileFormat:
+    above = min(said.get("above", _above(rows)), len(rows) - 1)
+    below = rows[above:]
+    headers = min(said.get("headers", _headers(below)), len(below))
+    heading = below[:headers]
+    columns = _joined(heading) if heading else [_letter(at) for at in range(_width(below))]
+    return replace(found, above=above, heading=storable(heading), columns=storable(columns))
+
+
+def _above(rows: list[list[str]]) -> int:
+    """How many rows at the top have too few cells filled for a header or a row: titles."""
+    width = _width(rows)
+    most = max(1, width // 3)
+    if width == 1:
+        return 0
+    for number, row in enumerate(rows[:_MOST_ABOVE]):
+        filled = sum(1 for cell in row if cell.strip())
+        if filled > most or (width == 2 and len(row) == 2):
+            return number
+    return 0
+
+
+def _headers(rows: list[list[str]]) -> int:
+    """How many rows the header has: none where values stand in the first as in the next, two where the first has gaps that the second fills."""
+    first, rest = rows[0], rows[1:]
+    if any(_is_value(cell) and any(_is_value(_at(row, at)) for row in rest[:10]) for at, cell in enumerate(first)):
+        return 0 if sum(map(_is_value, first)) >= sum(map(_is_value, rest[0])) * 3 / 4 else 1
+    if len(rest) > 1 and "" in [cell.strip() for cell in first] and len(rest[0]) == len(first):
+        is_second = all(cell.strip() for cell in rest[0]) and not any(map(_is_value, rest[0]))
+        return 2 if is_second and any(map(_is_value, rest[1])) else 1
+    return 1
+
+
+def _joined(heading: list[list[str]]) -> list[str]:
+    """The names of the columns; of two rows, the upper's counts for the gaps after it."""
+    if len(heading) == 1:
+        return [name.strip() for name in heading[0]]
+    names, upper = [], ""
+    top, bottom = heading
+    for at in range(max(len(top), len(bottom))):
+        upper = _at(top, at).strip() or upper
+        names.append(" ".join(part for part in dict.fromkeys((upper, _at(bottom, at).strip())) if part))
+    return names
+
+
+def _is_value(cell: str) -> bool:
+    return _VALUE.fullmatch(cell.strip()) is not None
+
+
+def _at(row: list[str], at: int) -> str:
+    return row[at] if at < len(row) else ""
+
+
+def _width(rows: list[list[str]]) -> int:
+    return Counter(map(len, rows)).most_common(1)[0][0]
+
+
+def _letter(at: int) -> str:
+    """A, B … Z, AA, as spreadsheets name their columns."""
+    return (_letter(at // 26 - 1) if at >= 26 else "") + chr(ord("A") + at % 26)

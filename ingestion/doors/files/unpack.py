@@ -1,0 +1,147 @@
+"""What a file is packed in, and its bytes, unpacked as they are read. Never more than a few megabytes at once."""
+
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import zstandard
+
+from ingestion.doors.files.formats import UnreadableFile
+
+GZIP_MAGIC = b"\x1f\x8b"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+ZIP_MAGIC = b"PK\x03\x04"
+DAMAGED = (OSError, EOFError, zlib.error, zstandard.ZstdError, zipfile.BadZipFile, NotImplementedError)
+# Files that are read by nobody here, by how they begin.
+_FOREIGN = {b"\xd0\xcf\x11\xe0": "file.old_excel", b"PAR1": "file.parquet", b"PK\x05\x06": "file.empty"}
+# A file that unpacks to more than this, and to so many times its size, was made to fill a disk: tables pack 5 to 50 times.
+BOMB_BYTES = 256 * 1024 * 1024
+BOMB_RATIO = 200
+
+
+def container(path: Path) -> str:
+    """gzip, zstd, zip, xlsx or "" (plain). Raises UnreadableFile for what nobody here reads."""
+    with path.open("rb") as stored:
+        magic = stored.read(4)
+    if magic in _FOREIGN:
+        raise UnreadableFile(_FOREIGN[magic])
+    if magic[:2] == GZIP_MAGIC:
+        return "gzip"
+    if magic == ZSTD_MAGIC:
+        return "zstd"
+    if magic == ZIP_MAGIC:
+        return "xlsx" if "xl/workbook.xml" in _names(path) else "zip"
+    return ""
+
+
+def data_files(path: Path) -> list[str]:
+    """The files of a zip that may hold rows, in its order. Raises UnreadableFile where there is none."""
+    found = [
+        name for name in _names(path) if not name.endswith("/") and not name.startswith("__MACOSX/") and not Path(name).name.startswith(".")
+    ]
+    if not found:
+        raise UnreadableFile("file.empty")
+    return found
+
+
+@contextmanager
+def opened(path: Path, compression: str = "", member: str = "") -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """(the stored file, whose position says how much of it was read; its unpacked bytes)."""
+    with path.open("rb") as stored:
+        if compression == "zip":
+            with _member(stored, member) as stream:
+                yield stored, _bounded(stream, stored)
+        else:
+            stream = _unpacked(stored, compression)
+            yield stored, _bounded(stream, stored) if compression else stream
+
+
+def refuse_bomb(unpacked: int, packed: int) -> None:
+    """Raises UnreadableFile for a size that only an attack has."""
+    if unpacked > BOMB_BYTES and unpacked > BOMB_RATIO * packed:
+        raise UnreadableFile("file.bomb")
+
+
+def _names(path: Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(path) as packed:
+            return packed.namelist()
+    except DAMAGED as error:
+        raise UnreadableFile("file.damaged", detail=type(error).__name__) from error
+
+
+@contextmanager
+def _member(stored: BinaryIO, name: str) -> Iterator[BinaryIO]:
+    with zipfile.ZipFile(stored) as packed:
+        found = packed.getinfo(name)
+        if found.flag_bits & 1:
+            raise UnreadableFile("file.encrypted")
+        refuse_bomb(found.file_size, found.compress_size)
+        with packed.open(found) as stream:
+            yield cast(BinaryIO, stream)
+
+
+def _unpacked(stored: BinaryIO, compression: str) -> BinaryIO:
+    if compression == "gzip":
+        return cast(BinaryIO, gzip.GzipFile(fileobj=stored))
+    if compression == "zstd":
+        return cast(BinaryIO, io.BufferedReader(_Zstd(stored)))
+    return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, stored)))
+
+
+def _bounded(stream: BinaryIO, stored: BinaryIO) -> BinaryIO:
+    return io.BufferedReader(_Bounded(stream, stored), 128 * 1024)
+
+
+class _Bounded(io.RawIOBase):
+    """Unpacked bytes, until they are too many for what was read of the stored file."""
+
+    def __init__(self, stream: BinaryIO, stored: BinaryIO) -> None:
+        self._stream, self._stored = stream, stored
+        self._count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._stream.read(len(buffer))
+        self._count += len(piece)
+        refuse_bomb(self._count, self._stored.tell())
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+class _Zstd(io.RawIOBase):
+    """zstd unpacked. The library's own stream takes a file that is cut off for one that ends."""
+
+    # A few bytes may stand for 128 KB: so much is unpacked at once at the most that 32 MB come of it.
+    _PIECE = 1024
+
+    def __init__(self, stored: BinaryIO) -> None:
+        self._stored = stored
+        self._frame: Any = None
+        self._packed, self._waiting = b"", memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not len(self._waiting):
+            self._packed = self._packed or self._stored.read(self._PIECE)
+            if not self._packed:
+                if self._frame is not None:
+                    raise EOFError("the file ends within a zstd frame")
+                return 0
+            self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+            self._waiting = memoryview(self._frame.decompress(self._packed))
+            self._packed = self._frame.unused_data if self._frame.eof else b""
+            if self._frame.eof:
+                self._frame = None
+        size = min(len(buffer), len(self._waiting))
+        buffer[:size], self._waiting = self._waiting[:size], self._waiting[size:]
+        return size

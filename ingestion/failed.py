@@ -1,0 +1,134 @@
+"""The file of an import's failed rows, in the format they came in: mended and sent again, each closes what it held."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+from ingestion.doors.files import (
+    RESERVED,
+    UNREAD,
+    FileFormat,
+    Record,
+    blocks,
+    cells_under,
+    decode_object,
+    in_encoding,
+    records,
+    write_row,
+)  # fmt: skip
+from ingestion.models import ImportChunk, ImportRun
+from taxonomy.standardize import encode_json
+from taxonomy.violations import message_for
+
+_PIECE_BYTES = 64 * 1024
+
+
+class _Failed(NamedTuple):
+    record: Record
+    event_ids: str
+    reason: str
+
+
+def failed_rows(run: ImportRun) -> Iterator[bytes]:
+    """The records that were held or refused, with `_tagline_id` and `_reason`."""
+    file_format = FileFormat(**run.format)
+    write = {"csv": _as_csv, "ndjson": _as_lines, "json": _as_list, "xlsx": _as_workbook}[file_format.kind]
+    yield from write(_failed(run, file_format), file_format)
+
+
+def _failed(run: ImportRun, file_format: FileFormat) -> Iterator[_Failed]:
+    failed = groupby(_failures(run), key=lambda failure: failure[0])
+    row, failures = next(failed, (0, iter(())))
+    for block in blocks(Path(run.path), file_format):
+        if not row:
+            return
+        for record in records(block, file_format):
+            if record.row == row:
+                events = list(failures)
+                reason = " ".join(message_for(one) for _row, _event_id, found in events for one in found)
+                yield _Failed(record, " ".join(event_id for _row, event_id, _found in events if event_id), reason)
+                row, failures = next(failed, (0, iter(())))
+
+
+def _as_csv(failed: Iterator[_Failed], file_format: FileFormat) -> Iterator[bytes]:
+    """With a byte order mark: without it Excel takes UTF-8 for the code page of its computer. It knows none of GB18030."""
+    written = _written(file_format)
+    yield (b"" if written.encoding == "gb18030" else in_encoding("\ufeff", written.encoding)) + write_row(
+        [*_kept(file_format), *RESERVED], written
+    )
+    for one in failed:
+        cells, surplus = cells_under(one.record.original, file_format)
+        yield write_row([*cells, one.event_ids, one.reason, *surplus], written)
+
+
+def _as_lines(failed: Iterator[_Failed], file_format: FileFormat) -> Iterator[bytes]:
+    encoding = _written(file_format).encoding
+    yield _mark(encoding)
+    for one in failed:
+        yield in_encoding(_object(one, file_format) + "\n", encoding)
+
+
+def _as_list(failed: Iterator[_Failed], file_format: FileFormat) -> Iterator[bytes]:
+    encoding = _written(file_format).encoding
+    yield _mark(encoding) + in_encoding("[", encoding)
+    for number, one in enumerate(failed):
+        yield in_encoding((",\n" if number else "\n") + _object(one, file_format), encoding)
+    yield in_encoding("\n]\n", encoding)
+
+
+def _as_workbook(failed: Iterator[_Failed], file_format: FileFormat) -> Iterator[bytes]:
+    """Every cell a text: Excel changes no digit of it, and calculates nothing."""
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet()
+
+    def texts(cells: list[str]) -> list[Any]:
+        written = []
+        for text in cells:
+            cell = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub("\ufffd", text))
+            cell.data_type, cell.number_format = "s", "@"
+            written.append(cell)
+        return written
+
+    sheet.append(texts([*_kept(file_format), *RESERVED]))
+    for one in failed:
+        cells, surplus = cells_under(one.record.original, file_format)
+        sheet.append(texts([*cells, one.event_ids, one.reason, *surplus]))
+    with tempfile.TemporaryFile() as stored:
+        book.save(stored)
+        stored.seek(0)
+        while piece := stored.read(_PIECE_BYTES):
+            yield piece
+
+
+def _object(one: _Failed, file_format: FileFormat) -> str:
+    """A failed record of JSON with the names that are ours; what was no object stands in one as its text."""
+    decoded = decode_object(one.record.original, file_format)
+    fields = {**decoded} if isinstance(decoded, dict) else {UNREAD: one.record.original.decode(file_format.encoding, "replace")}
+    return encode_json({**fields, "_tagline_id": one.event_ids, "_reason": one.reason}).decode()
+
+
+def _written(file_format: FileFormat) -> FileFormat:
+    """Windows-1252 cannot hold the reasons in every language."""
+    return replace(file_format, encoding="utf-8") if file_format.encoding == "cp1252" else file_format
+
+
+def _mark(encoding: str) -> bytes:
+    return in_encoding("\ufeff", encoding) if encoding.startswith("utf-16") else b""
+
+
+def _kept(file_format: FileFormat) -> list[str]:
+    return [column for column in file_format.columns if column not in RESERVED]
+
+
+def _failures(run: ImportRun) -> Iterator[tuple[int, str | None, list[dict[str, Any]]]]:
+    """(row, id of the held event, its reasons), in the file's order."""
+    chunks = ImportChunk.objects.filter(run=run).order_by("index").values_list("failed_rows", flat=True)
+    for failures in chunks.iterator(chunk_size=8):
+        yield from ((row, event_id, reasons) for row, event_id, reasons in failures)

@@ -1,0 +1,175 @@
+"""Every form of file is imported, whatever interrupts it, in flat memory; its failed rows come back in its form and close what they mend."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from openpyxl import Workbook, load_workbook
+from test_imports import HEADER, rows, source  # noqa: F401
+
+from ingestion import chunk
+from ingestion.doors.files import blocks
+from ingestion.failed import failed_rows
+from ingestion.imports import outcome, run_import, take_file
+from ingestion.models import QuarantineReason
+from profiles.models import Event
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _uploads(settings, tmp_path):
+    settings.UPLOAD_DIR = tmp_path / "uploads"
+
+
+def as_csv(lines, *, encoding="utf-8", delimiter=",") -> bytes:
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter).writerows([[*HEADER, "门店"], *([*line, "南京路店"] for line in lines)])
+    return text.getvalue().encode(encoding)
+
+
+def as_objects(lines) -> list[dict[str, str]]:
+    return [dict(zip(HEADER, line, strict=True)) for line in lines]
+
+
+def as_workbook(lines) -> bytes:
+    book = Workbook()
+    for line in [["门店日报"], [], HEADER, *lines]:
+        book.active.append(line)
+    written = io.BytesIO()
+    book.save(written)
+    return written.getvalue()
+
+
+def as_zip(content: bytes) -> bytes:
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("till.csv", content)
+    return written.getvalue()
+
+
+FORMS = {
+    "gb18030": lambda lines: as_csv(lines, encoding="gb18030"),
+    "utf-16": lambda lines: as_csv(lines, encoding="utf-16", delimiter="\t"),
+    "utf-8": lambda lines: as_csv(lines, encoding="utf-8-sig", delimiter=";"),
+    "cp1252": lambda lines: as_csv(lines).replace("门店".encode(), b"caf\xe9").replace("南京路店".encode(), b"Orl\xe9ans"),
+    "headerless": lambda lines: as_csv(lines).partition(b"\n")[2],
+    "json": lambda lines: json.dumps({"data": as_objects(lines)}, indent=1).encode(),
+    "ndjson": lambda lines: "\n".join(map(json.dumps, as_objects(lines))).encode("gb18030"),
+    "zip": lambda lines: as_zip(as_csv(lines, encoding="gb18030")),
+    "xlsx": as_workbook,
+}
+KNOWN = [form for form in FORMS if form != "headerless"]
+
+
+def write(tmp_path: Path, form: str, lines) -> Path:
+    path = tmp_path / f"file.{form}"
+    path.write_bytes(FORMS[form](lines))
+    return path
+
+
+@pytest.mark.parametrize("form", KNOWN)
+def test_an_import_that_is_interrupted_ends_as_if_never_interrupted(source, tmp_path, monkeypatch, form):  # noqa: F811
+    monkeypatch.setattr("ingestion.imports.blocks", lambda path, found: blocks(path, found, block_bytes=2_000))
+    path = write(tmp_path, form, rows(200, quantity={150: "many"}))
+    run = take_file(path, source=source, file_name=path.name)
+    stored: list[int] = []
+
+    def failing(run_id, block):
+        if len(stored) == 3:
+            raise KeyboardInterrupt
+        stored.append(block.index)
+        chunk.store_block(run_id, block)
+
+    monkeypatch.setattr("ingestion.imports.store_block", failing)
+    with pytest.raises(KeyboardInterrupt):
+        run_import(run.pk)
+    assert 0 < Event.objects.count() < 200
+    monkeypatch.setattr("ingestion.imports.store_block", chunk.store_block)
+    found = outcome(run_import(take_file(path, source=source, file_name=path.name).pk))
+    assert (found.received, found.counts["accepted"], found.counts["quarantined"]) == (200, 199, 1)
+    assert Event.objects.count() == 200
+
+
+@pytest.mark.parametrize("form", KNOWN)
+def test_failed_rows_come_back_in_their_form_and_close_what_they_mend(source, tmp_path, form):  # noqa: F811
+    run = run_import(take_file(write(tmp_path, form, rows(6, quantity={1: "two", 4: "three"})), source=source, file_name="a").pk)
+    assert outcome(run).counts["quarantined"] == 2
+    returned = tmp_path / ("returned.xlsx" if form == "xlsx" else "returned")
+    returned.write_bytes(b"".join(failed_rows(run)))
+    if form == "xlsx":
+        book = load_workbook(returned)
+        sheet = book.active
+        header = [cell.value for cell in sheet[1]]
+        for row in sheet.iter_rows(min_row=2):
+            assert row[header.index("_reason")].value
+            row[header.index("quantity")].value, row[0].value = 2, ""
+        book.save(returned)
+    else:
+        codec = {"zip": "gb18030", "cp1252": "utf-8", "json": "utf-8", "ndjson": "utf-8", "utf-16": "utf-16-le"}.get(form, form)
+        text = returned.read_bytes().decode(codec)
+        mended = text.replace("two", "2").replace("three", "2").replace("m1", "").replace("m4", "")
+        returned.write_bytes(mended.encode(codec))
+    again = run_import(take_file(returned, source=source, file_name="b").pk)
+    assert again.format["kind"] == run.format["kind"]
+    assert (outcome(again).received, outcome(again).counts["accepted"]) == (2, 2)
+    assert not QuarantineReason.objects.filter(open=True).exists()
+
+
+def test_failed_rows_of_a_workbook_are_texts_that_calculate_nothing(source, tmp_path):  # noqa: F811
+    path = write(tmp_path, "xlsx", rows(1, quantity={0: "'=1+1"}))
+    returned = tmp_path / "returned.xlsx"
+    returned.write_bytes(b"".join(failed_rows(run_import(take_file(path, source=source, file_name="a").pk))))
+    assert {cell.data_type for row in load_workbook(returned).active.iter_rows() for cell in row if cell.value} == {"s"}
+
+
+def test_a_row_in_a_damaged_encoding_is_refused_and_comes_back_as_it_came(source, tmp_path):  # noqa: F811
+    path = write(tmp_path, "gb18030", rows(5))
+    path.write_bytes(path.read_bytes().replace(b"m3,", b"m3\xff,"))
+    run = run_import(take_file(path, source=source, file_name="a").pk)
+    assert (outcome(run).counts["accepted"], outcome(run).causes) == (4, [("record.encoding", 1)])
+    assert b"m3\xff,purchase" in b"".join(failed_rows(run))
+
+
+def test_headers_within_the_file_are_passed_over_and_counted(source, tmp_path):  # noqa: F811
+    path = tmp_path / "a.csv"
+    path.write_bytes(as_csv(rows(2)) + as_csv(rows(4)))
+    found = outcome(run_import(take_file(path, source=source, file_name="a").pk))
+    assert (found.received, found.skipped, found.counts["accepted"], found.counts["duplicate"]) == (6, 1, 4, 2)
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+import django
+django.setup()
+from ingestion.doors.files import blocks, records, sniff
+path = Path(sys.argv[1])
+found = sniff(path)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+count = 0
+for block in blocks(path, found):
+    for record in records(block, found):
+        count += 1
+print(count, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.parametrize(
+    ("form", "lines"), [("gb18030", 700_000), ("utf-16", 500_000), ("json", 280_000), ("zip", 700_000), ("xlsx", 60_000)]
+)
+def test_memory_does_not_grow_with_the_file(tmp_path, form, lines):
+    """Files of more than 50 MB, unpacked (of the workbook 20 MB): reading takes the memory of a few blocks, 1.5 MB each with its cells."""
+    path = write(tmp_path, form, [*rows(1000)] * (lines // 1000))
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(path)], cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True,
+        env={"DJANGO_SETTINGS_MODULE": "cdp.settings", "PATH": ""},
+    )  # fmt: skip
+    count, megabytes = map(int, done.stdout.split())
+    assert count == lines
+    assert megabytes < 40
