@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ingestion', '0010_webhooks_in'),
+        ('ingestion', '0014_mqtt'),
     ]
 
     operations = [
