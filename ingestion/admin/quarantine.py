@@ -15,7 +15,7 @@ from django.urls import path
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
-from ingestion.doors.files import BOM, write_row
+from ingestion.doors.files import BOM, FileFormat, write_row
 from ingestion.held import held_events, held_groups, open_reasons, reasons_like
 from ingestion.models import QuarantineReason, ReplayOffer
 from profiles.models import Event, Original
@@ -30,6 +30,7 @@ from taxonomy.standardize import encode_json
 from taxonomy.violations import expected_text, explain, is_blocking, title_for
 
 PAGE = 50
+_CSV = FileFormat("csv")
 
 
 @admin.register(QuarantineReason)
@@ -196,12 +197,12 @@ def _exported(event: Event, shown: Callable[[str], str], *, unmasked: bool) -> d
 def _as_csv(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
     """For a spreadsheet: with a byte order mark, and nothing that it would take for a formula."""
     yield BOM
-    yield write_row(["_tagline_id", "source", "received_at", "message_id", "event", "_reason", "record"], ",")
+    yield write_row(["_tagline_id", "source", "received_at", "message_id", "event", "_reason", "record"], _CSV)
     for row in rows:
         reasons = " ".join(f"{title_for(one['code'])}: {one['path']} {one['seen']}".strip() for one in row["reasons"])
         record = row["record"] if isinstance(row["record"], str) else encode_json(row["record"]).decode()
         cells = [row["_tagline_id"], row["source"], row["received_at"], row["message_id"], row["event"], reasons, record]
-        yield write_row([escaped(cell) for cell in cells], ",")
+        yield write_row([escaped(cell) for cell in cells], _CSV)
 
 
 def _seen(violation: dict[str, Any], shown: Callable[[str], str]) -> str:
