@@ -181,9 +181,12 @@ def say(page: Page, proposal: Proposal, text: str, *, about: Tag | None = None) 
 
 
 def sign(page: Page, proposal: Proposal, choice: str, comment: str) -> None:
+    """Once for each department that the person signs for and that has not spoken so."""
     page.goto(proposal.get_absolute_url())
-    page.fill("[name=comment]", comment)
-    press(page, page.locator(f"[name=choice][value={choice}]"))
+    for department in [one.get_attribute("value") for one in page.locator("[name=department]").all()]:
+        form = page.locator(f"form:has([name=department][value='{department}'])")
+        form.locator("[name=comment]").fill(comment)
+        press(page, form.locator(f"[name=choice][value={choice}]"))
 
 
 def act(page: Page, proposal: Proposal, name: str) -> None:
