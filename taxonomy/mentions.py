@@ -24,7 +24,9 @@ class Mentions:
 
 
 def mentioned_in(text: str) -> Mentions:
-    """Colleagues by their e-mail address, the part of it before its @, or their name, with its spaces or without. One query."""
+    """Colleagues by their e-mail address, the part of it before its @, or their name: with its spaces or without, the Chinese
+    part of it or the other. One query.
+    """
     found = Mentions()
     starts = [match.end() for match in _AT.finditer(text)]
     named = _named() if starts else {}
@@ -48,7 +50,9 @@ def _named() -> dict[str, list[User]]:
     for person in User.objects.filter(is_active=True):
         email = person.email.lower()
         name = " ".join(person.name.lower().split())
-        for one in {email, email.partition("@")[0], name, name.replace(" ", "")} - {""}:
+        chinese = "".join(char for char in name if char >= _FIRST_IDEOGRAPH)
+        latin = "".join(char for char in name if char < _FIRST_IDEOGRAPH).strip()
+        for one in {email, email.partition("@")[0], name, name.replace(" ", ""), chinese, latin} - {""}:
             found[one].append(person)
     return dict(sorted(found.items(), key=lambda pair: -len(pair[0])))
 

@@ -102,8 +102,9 @@ def standing(proposal: Proposal) -> Standing:
     changed = [str(item) for item in proposal.items.values_list("item", flat=True)]
     after = proposed(proposal, released)
     verdict = judge(released, after, on=company_day())
-    votes = {one.department_id: one for one in proposal.votes.filter(stands=True).select_related("by")}
-    return Standing(verdict, seats(concerns(released, after, changed, verdict), released, after, without=author_ids(proposal), votes=votes))
+    authors = author_ids(proposal)
+    votes = {one.department_id: one for one in proposal.votes.filter(stands=True).exclude(by__in=authors).select_related("by")}
+    return Standing(verdict, seats(concerns(released, after, changed, verdict), released, after, without=authors, votes=votes))
 
 
 def seats(concerned: dict[str, Concern], *plans: Items, without: Collection[int], votes: dict[str, Vote]) -> dict[str, Seat]:

@@ -250,7 +250,7 @@ def releasing(proposal: Proposal, by: User) -> Callable[[], Release]:
 
 
 def voting(proposal: Proposal, by: User, choice: str) -> Callable[[], None]:
-    return lambda: vote(Proposal.objects.get(pk=proposal.pk), by=by, choice=choice)
+    return lambda: vote(Proposal.objects.get(pk=proposal.pk), by=by, choice=choice, comment="w")
 
 
 def approved(item: str, text: str, people: dict[str, User]) -> Proposal:

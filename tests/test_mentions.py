@@ -19,7 +19,7 @@ def people(standard) -> dict[str, User]:
     found = {}
     for email, name in [
         ("chen.lei", "陈磊"), ("chen.leiming", "陈磊明"), ("maya", "Maya Brown"), ("dan", "Dan"), ("daniel", "Daniel"), ("zoe", "Zoë"),
-        ("one", "Kim"), ("two", "Kim"),
+        ("one", "Kim"), ("two", "Kim"), ("linyue", "Lin Yue 林悦"),
     ]:  # fmt: skip
         person = User.objects.create_user(f"{email}@example.com", "x", department_id="sales", name=name)
         person.groups.add(Group.objects.get(name="sales_rep"))
@@ -48,6 +48,8 @@ def people(standard) -> dict[str, User]:
         ("@王五在吗 @陈磊", ["chen.lei"], ["王五在吗"], []),
         ("@Kim", [], [], ["Kim"]),
         ("@one and @two@example.com", ["one", "two"], [], []),
+        ("@林悦看 @Lin Yue 林悦", ["linyue"], [], []),
+        ("@lin yue: look", ["linyue"], [], []),
         ("no one @ all", [], [], []),
     ],
 )

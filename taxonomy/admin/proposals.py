@@ -475,13 +475,16 @@ def _vote(proposal: Proposal, request: HttpRequest) -> str:
 
 def _comment(proposal: Proposal, request: HttpRequest) -> str:
     made = comment(proposal, by=_person(request), text=request.POST.get("text", ""), item=request.POST.get("item") or None)
-    return " ".join(_said_of_mentions(made)) if made else ""
+    if made is None:
+        return ""
+    for said in _told_nobody(made):
+        messages.warning(request, said)
+    return _("Told: %(names)s.") % {"names": ", ".join(map(str, made.told))} if made.told else ""
 
 
-def _said_of_mentions(made: Remark) -> list[str]:
-    """Who was told, and which @names told nobody."""
+def _told_nobody(made: Remark) -> list[str]:
+    """Which @names told nobody, and why."""
     names = [
-        (_("Told: %(names)s."), [str(person) for person in made.told]),
         (_("Not told, as they may not read this proposal: %(names)s."), [str(person) for person in made.kept_out]),
         (_("Nobody is called so: %(names)s. Write a name, or an e-mail address, after the @."), [f"@{name}" for name in made.mentions.unknown]),
         (_("Several are called so, and none was told: %(names)s. Write an e-mail address."), [f"@{name}" for name in made.mentions.several]),
