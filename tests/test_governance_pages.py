@@ -161,8 +161,8 @@ def test_discarding_what_a_proposal_holds_leads_to_it(client, stewards, renamed)
     answer = client.post(url, {"act": "discard", "items": [str(renamed[0].pk)]})
     said = [str(message) for message in answer.context["messages"]]
     assert len(said) == 1 and "Leave it out there first" in said[0]
-    assert f'<a href="{renamed[1].get_absolute_url()}">Clearer</a>' in said[0]
-    assert f'<a href="{renamed[1].get_absolute_url()}">Clearer</a>' in answer.content.decode()
+    assert f'<a href="{renamed[1].get_absolute_url()}" class="tl-underlined">Clearer</a>' in said[0]
+    assert f'<a href="{renamed[1].get_absolute_url()}" class="tl-underlined">Clearer</a>' in answer.content.decode()
     box = re.search(rf'<input[^>]*value="{renamed[0].pk}"[^>]*>', answer.content.decode())
     assert box and "disabled" in box[0]
     assert renamed[1].items.count() == 1

@@ -432,7 +432,7 @@ def said_of(error: Exception, hidden: Callable[..., set[str]] | None = None) -> 
 
 def _linked(said: str, proposal: Proposal, told: dict[str, Any]) -> str:
     """The sentence for a page: the proposal's title leads to it."""
-    link = format_html('<a href="{}">{}</a>', proposal.get_absolute_url(), proposal.title)
+    link = format_html('<a href="{}" class="tl-underlined">{}</a>', proposal.get_absolute_url(), proposal.title)
     return format_html(re.sub(r"%\((\w+)\)s", r"{\1}", said), **(told | {"title": link}))
 
 
