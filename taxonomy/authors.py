@@ -28,7 +28,7 @@ def saves_since(released: Mapping[str, Definition | None], *, until: Release | N
     """{item: its saves since it last was as released, the newest first}. Two queries.
 
     `released`: how each item stands in the release, None where it does not. What was brought back to that, and what was
-    released in between, is nobody's any more.
+    released in between, is nobody's any more; what was brought back and then restored is its first saver's too.
     """
     before = _last_released(released, until)
     revisions = Revision.objects.filter(item__in=list(released)).select_related("by").order_by("-id")
@@ -40,9 +40,14 @@ def saves_since(released: Mapping[str, Definition | None], *, until: Release | N
     settled: set[str] = set()
     for one in revisions:
         item = str(one.item)
+        if item in before and one.at <= before[item]:
+            continue
         stands = None if one.action == Revision.Action.DELETED else one.definition
-        if item in settled or stands == released[item] or (item in before and one.at <= before[item]):
+        if item in settled or stands == released[item]:
             settled.add(item)
+            # brought back since from the history
+            if any(one.definition == later.definition for later in found.get(item, [])):
+                found[item].append(one)
         else:
             found.setdefault(item, []).append(one)
     return found

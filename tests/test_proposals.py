@@ -592,6 +592,16 @@ def test_who_saved_what_was_brought_back_may_sign_what_came_after(people):
     assert author_ids(proposal) == {people["mia"].pk}
 
 
+def test_who_restores_what_a_colleague_saved_does_not_make_it_theirs_alone(people):
+    tag = tag_of("service")
+    publish(notes="", by=None) if unreleased() else None
+    item = saved(tag, people["sam"], label_en="Sam's")
+    discard([item], by=people["max"])
+    tag.refresh_from_db()
+    proposal = propose([saved(tag, people["mia"], label_en="Sam's")], title="t", why="w", by=people["mia"])
+    assert author_ids(proposal) == {people["mia"].pk, people["sam"].pk}
+
+
 def test_an_approval_falls_when_its_giver_edits_what_is_proposed(people):
     of_service, of_sales = tag_of("service"), tag_of("sales")
     publish(notes="", by=None) if unreleased() else None
