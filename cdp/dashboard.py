@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import DatabaseError, connection, transaction
-from django.db.models import QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
@@ -18,7 +18,8 @@ from profiles.charts import StackedBars, stacked_bars
 from profiles.models import Tally
 from staff.masking import shown_to
 from taxonomy.admin.limits import of_sources_in, rights_in, sources_in
-from taxonomy.models import Release, Source
+from taxonomy.admin.proposals import waiting_in
+from taxonomy.models import Proposal, Release, Source
 
 DAYS = 14
 WORKER_SILENT_AFTER = timedelta(seconds=60)
@@ -70,6 +71,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         }
     else:
         context["steps"] = _first_steps(user, context["release"])
+    if user.has_perm("taxonomy.view_proposal"):
+        context |= waiting_in(request) | {"mine": Proposal.objects.open().filter(Q(author=user.pk) | Q(co_authors=user.pk)).distinct()}
     if user.has_perm("ingestion.view_quarantinereason"):
         context["causes"] = held_groups(limit=5, sources=sources_in(request) if rights_in(request).limited else None, shown=shown_to(user))
     if user.has_perm("ingestion.view_importrun"):

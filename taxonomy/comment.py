@@ -1,40 +1,54 @@
 """Remarks on a proposal or one item of it; who is mentioned is told."""
 
-import re
+from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.auth.backends import ModelBackend
 from django.utils.translation import gettext_noop
 
 from staff.models import User
 from staff.notices import tell
+from taxonomy.authors import author_ids
+from taxonomy.mentions import Mentions, mentioned_in
 from taxonomy.models import Comment, Proposal
+from taxonomy.rights import readable_proposals, rights_of
 
-_MENTION = re.compile(r"@([\w.+-]+(?:@[\w.-]+\w)?)")
+READ = "taxonomy.view_proposal"
 
 
-def comment(proposal: Proposal, *, by: User, text: str, item: Any = None) -> Comment | None:
-    """Add a remark; None when there is nothing in it. @li.mei or @li.mei@example.com tells that colleague, authors are always told."""
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What was said. `told` were mentioned and are told; `kept_out` were mentioned and may not read the proposal: they are not."""
+
+    comment: Comment
+    mentions: Mentions
+    told: list[User]
+    kept_out: list[User]
+
+
+def comment(proposal: Proposal, *, by: User, text: str, item: Any = None) -> Remark | None:
+    """Add a remark; None when there is nothing in it. @Li Mei, @李梅, @li.mei or @li.mei@example.com tells that colleague.
+
+    Authors are always told; who may not read the proposal never is.
+    """
     text = text.strip()
     if not text:
         return None
     made = Comment.objects.create(proposal=proposal, by=by, text=text[:5000], item=item)
-    mentioned = [person for person in mentioned_in(text) if person.pk != by.pk]
-    told = {person.pk for person in mentioned}
+    mentions = mentioned_in(text)
+    others = [person for person in mentions.people if person.pk != by.pk]
+    told = [person for person in others if may_read(person, proposal)]
     link = f"{proposal.get_absolute_url()}#comment-{made.pk}"
-    tell(mentioned, gettext_noop("%(who)s mentioned you in “%(title)s”."), link=link, who=str(by), title=proposal.title)
-    authors = User.objects.filter(pk__in=proposal.author_ids() - told - {by.pk})
+    tell(told, gettext_noop("%(who)s mentioned you in “%(title)s”."), link=link, who=str(by), title=proposal.title)
+    authors = User.objects.filter(pk__in=author_ids(proposal) - {person.pk for person in told} - {by.pk})
     tell(authors, gettext_noop("%(who)s commented on “%(title)s”."), link=link, who=str(by), title=proposal.title)
-    return made
+    return Remark(made, mentions, told, [person for person in others if person not in told])
 
 
-def mentioned_in(text: str) -> list[User]:
-    """Colleagues named after an @: by e-mail address, the part of it before the @, or name without spaces, where that is one person's."""
-    names = {name.lower().rstrip(".") for name in _MENTION.findall(text)}
-    if not names:
-        return []
-    found: dict[str, list[User]] = {}
-    for person in User.objects.filter(is_active=True):
-        email = person.email.lower()
-        for name in {email, email.partition("@")[0], person.name.lower().replace(" ", "")} - {""}:
-            found.setdefault(name, []).append(person)
-    return [people[0] for name in sorted(names) if len(people := found.get(name, [])) == 1]
+def may_read(person: User, proposal: Proposal) -> bool:
+    return person.has_perm(READ) and readable_proposals(Proposal.objects.filter(pk=proposal.pk), rights_of(person)).exists()
+
+
+def who_may_be_told() -> list[User]:
+    """Colleagues whose role lets them read proposals, by name: what completes a name while somebody types."""
+    return list(ModelBackend().with_perm(READ).order_by("name", "email"))

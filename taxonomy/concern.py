@@ -5,18 +5,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from taxonomy.verdict import Items, Verdict
+from taxonomy.verdict import Definition, Items, Verdict
 
 Change = Literal["any", "breaking", "personal"]
+Reason = Literal["owns", "owned", "reads", "sends", "uses", "fills", "breaking", "personal", "unowned", "only"]
 # Departments by their duty rather than their name.
 STEWARD, COMPLIANCE = "duty:steward", "duty:compliance"
 
 
 @dataclass(slots=True)
 class Concern:
-    """Why a department is concerned: {kind of change: its items}."""
+    """Why a department is concerned: {kind of change: its items}, and in what way: {reason: its items}."""
 
     changes: dict[Change, set[str]] = field(default_factory=lambda: defaultdict(set))
+    reasons: dict[Reason, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     @property
     def items(self) -> set[str]:
@@ -29,17 +31,20 @@ def concerns(before: Items, after: Items, changed: Iterable[str], verdict: Verdi
     sides = (Owners(before), Owners(after))
     personal = _personal(before, after)
     for item in changed:
-        owners = set().union(*(side.of(item) for side in sides))
-        for owner in owners or {STEWARD}:
+        for owner, reasons in (_owners_of(item, *sides) or {STEWARD: {"unowned"}}).items():
             found[owner].changes["any"].add(item)
+            for reason in reasons:
+                found[owner].reasons[reason].add(item)
             if verdict.breaks(item):
                 found[owner].changes["breaking"].add(item)
             if item in personal:
                 found[owner].changes["personal"].add(item)
         if verdict.breaks(item):
             found[STEWARD].changes["breaking"].add(item)
+            found[STEWARD].reasons["breaking"].add(item)
         if item in personal:
             found[COMPLIANCE].changes["personal"].add(item)
+            found[COMPLIANCE].reasons["personal"].add(item)
     return dict(found)
 
 
@@ -50,42 +55,62 @@ class Owners:
         self.items = items
         self.tags_of: dict[str, list[str]] = defaultdict(list)
         self.sources_of: dict[str, set[str]] = defaultdict(set)
+        self.filled_by: dict[str, set[str]] = defaultdict(set)
         for item, one in items.items():
             if one["kind"] == "tag":
                 for use in one.get("attributes") or []:
                     self.tags_of[use["attribute"]].append(item)
             elif one["kind"] == "rule":
                 self.sources_of[one["tag"]].add(one["source"])
+                for attribute in _filled(one, items):
+                    self.filled_by[attribute].add(one["source"])
 
-    def of(self, item: str) -> set[str]:
+    def of(self, item: str) -> dict[str, set[Reason]]:
+        """{department: why it answers for the item}."""
         one = self.items.get(item)
         if one is None:
-            return set()
+            return {}
+        ways: list[tuple[str | None, Reason]] = []
         match one["kind"]:
             case "tag":
-                owners = {one.get("owner"), *(self._owner(source) for source in self.sources_of[item])}
+                ways = [(one.get("owner"), "owns"), *((self._owner(source), "sends") for source in self.sources_of[item])]
             case "attribute":
-                owners = {self._owner(tag) for tag in self.tags_of[item]}
+                ways = [(self._owner(tag), "uses") for tag in self.tags_of[item]]
+                ways += [(self._owner(source), "fills") for source in self.filled_by[item]]
             case "source":
-                owners = {one.get("owner")}
+                ways = [(one.get("owner"), "owns")]
             case "rule":
-                owners = {self._owner(one["source"]), self._owner(one["tag"])}
-            case _:
-                owners = set()
-        return {owner for owner in owners if owner}
+                ways = [(self._owner(one["source"]), "owns"), (self._owner(one["tag"]), "reads")]
+        found: dict[str, set[Reason]] = defaultdict(set)
+        for owner, reason in ways:
+            if owner:
+                found[owner].add(reason)
+        return dict(found)
 
     def _owner(self, item: str) -> str | None:
         return self.items.get(item, {}).get("owner")
 
 
+def _owners_of(item: str, before: Owners, after: Owners) -> dict[str, set[Reason]]:
+    """Those of either side; who owns it no longer is told so."""
+    now = after.of(item)
+    found = {owner: set(reasons) for owner, reasons in now.items()}
+    for owner, reasons in before.of(item).items():
+        if owner not in now and item in after.items and "owns" in reasons:
+            reasons = reasons - {"owns"} | {"owned"}
+        found[owner] = found.get(owner, set()) | reasons
+    return found
+
+
 def _personal(before: Items, after: Items) -> set[str]:
-    """Items that change an attribute's class of personal data, or let a personal attribute come from a new source."""
-    found = set()
+    """Items that change an attribute's class of personal data, use such an attribute anew, or let one come from a new source."""
+    found: set[str] = set()
     for item in before | after:
-        if (after.get(item) or before[item])["kind"] == "attribute":
-            classes = [plan.get(item, {}).get("personal", "none") for plan in (before, after)]
-            if classes[0] != classes[1]:
-                found.add(item)
+        kind = (after.get(item) or before[item])["kind"]
+        if (kind == "attribute" and before.get(item, {}).get("personal", "none") != after.get(item, {}).get("personal", "none")) or (
+            kind == "tag" and _personal_uses(item, after) - _used(item, before)
+        ):
+            found.add(item)
     was, now = _reached(before), _reached(after)
     for pair, ways in now.items():
         if pair not in was:
@@ -94,15 +119,30 @@ def _personal(before: Items, after: Items) -> set[str]:
 
 
 def _reached(items: Items) -> dict[tuple[str, str], set[str]]:
-    """{(personal attribute, source that may send it): the rules and tags that let it}."""
-    personal = {item for item, one in items.items() if one["kind"] == "attribute" and one.get("personal", "none") != "none"}
+    """{(personal attribute, source whose rules may fill it): the rules and tags that let them}."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for item, rule in items.items():
-        if rule["kind"] != "rule" or rule["tag"] not in items:
-            continue
-        filled = {row["target"] for row in rule.get("rows") or []}
-        for use in items[rule["tag"]].get("attributes") or []:
-            attribute = use["attribute"]
-            if attribute in personal and (rule.get("keep_unmapped", True) or items[attribute]["code"] in filled):
-                found[attribute, rule["source"]] |= {item, rule["tag"]}
+        if rule["kind"] == "rule":
+            for attribute in _filled(rule, items):
+                if _is_personal(attribute, items):
+                    found[attribute, rule["source"]] |= {item, rule["tag"]}
     return found
+
+
+def _filled(rule: Definition, items: Items) -> set[str]:
+    """The attributes of its tag that a rule has a row for, or lets through by their own names."""
+    targets = {row["target"] for row in rule.get("rows") or []}
+    used = {attribute for attribute in _used(rule["tag"], items) if attribute in items}
+    return used if rule.get("keep_unmapped", True) else {one for one in used if items[one]["code"] in targets}
+
+
+def _used(tag: str, items: Items) -> set[str]:
+    return {use["attribute"] for use in items.get(tag, {}).get("attributes") or []}
+
+
+def _personal_uses(tag: str, items: Items) -> set[str]:
+    return {attribute for attribute in _used(tag, items) if _is_personal(attribute, items)}
+
+
+def _is_personal(attribute: str, items: Items) -> bool:
+    return items.get(attribute, {}).get("personal", "none") != "none"

@@ -1,19 +1,21 @@
 """From changes of the draft to a proposal, and back: made, submitted, pulled back, withdrawn, discarded."""
 
+from collections import defaultdict
 from collections.abc import Collection
 from typing import Any
 
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from staff.models import User
 from staff.notices import tell
-from taxonomy.definition import Definition, Items, draft_items
+from taxonomy.authors import author_ids, saves_since
+from taxonomy.definition import MODELS, Definition, Items, draft_items
 from taxonomy.draft import refuse_locked, write_items, writing
-from taxonomy.models import Proposal, ProposalItem, Vote
+from taxonomy.models import Proposal, ProposalItem, Revision, Vote
 from taxonomy.publish import NotPublishable, items_of, newest, problems_of
-from taxonomy.recent import seen_lately
-from taxonomy.review import Standing, settle, standing
+from taxonomy.review import Standing, expect_reason, settle, standing
 from taxonomy.rights import May, expect
 
 
@@ -29,12 +31,8 @@ class NothingChanged(Exception):
     """None of the items differs from the current release."""
 
 
-class StillArrives(Exception):
-    """Tags that sources still send would be retired, and no reason is given."""
-
-    def __init__(self, tags: list[str]) -> None:
-        super().__init__(len(tags))
-        self.tags = tags
+class StillProposed(ElsewhereProposed):
+    """Items cannot be discarded while an open proposal holds them: {item: that proposal}."""
 
 
 class WrongState(Exception):
@@ -79,7 +77,7 @@ def open_proposals(item_ids: Collection[Any]) -> dict[str, Proposal]:
 def add_items(proposal: Proposal, item_ids: Collection[str], *, by: User) -> None:
     """Add what the draft changes in these items. The proposal is open and not under review."""
     with writing():
-        _expect(proposal, *_EDITABLE, by=by)
+        _expect(proposal, *EDITABLE, by=by)
         released, draft = items_of(newest()), draft_items()
         expect(by, May.PROPOSE, item_ids, released, draft)
         if found := {item: other for item, other in open_proposals(item_ids).items() if other.pk != proposal.pk}:
@@ -95,7 +93,7 @@ def add_items(proposal: Proposal, item_ids: Collection[str], *, by: User) -> Non
 def drop_item(proposal: Proposal, item_id: Any, *, by: User) -> None:
     """Leave an item out; its draft stays as it is."""
     with writing():
-        _expect(proposal, *_EDITABLE, by=by)
+        _expect(proposal, *EDITABLE, by=by)
         proposal.items.filter(item=item_id).delete()
 
 
@@ -105,7 +103,7 @@ def join(proposal: Proposal, *, by: User) -> None:
         _expect(proposal, *Proposal.OPEN)
         released = items_of(newest())
         expect(by, May.READ, [row.item for row in proposal.items.all()], released, proposed(proposal, released))
-        if by.pk not in proposal.author_ids():
+        if by.pk != proposal.author_id and not proposal.co_authors.filter(pk=by.pk).exists():
             proposal.co_authors.add(by)
             Vote.objects.filter(proposal=proposal, by=by, stands=True).update(stands=False)
             if proposal.is_locked:
@@ -119,22 +117,21 @@ def submit(proposal: Proposal, *, by: User) -> Standing:
     Raises NotPublishable with every problem of the plan as it would be, NothingChanged or StillArrives.
     """
     with writing():
-        _expect(proposal, *_EDITABLE, by=by)
+        _expect(proposal, *EDITABLE, by=by)
         earlier = {str(one.item): one.after for one in proposal.items.all()} if proposal.submitted_at else {}
         released, draft = items_of(newest()), draft_items()
         edited = _keep_definitions(proposal, earlier, released, draft)
         if not proposal.items.exists():
             raise NothingChanged
         after = proposed(proposal, released)
-        if not proposal.retire_reason.strip() and (retired := retired_but_sent(released, after)):
-            raise StillArrives(retired)
+        expect_reason(proposal, released, after)
         problems, findings = problems_of(released, after)
         if problems or findings:
             raise NotPublishable(problems, findings)
-        signed = standing(proposal)
+        signed, authors = standing(proposal), author_ids(proposal)
         for vote in proposal.votes.filter(stands=True):
             seat = signed.seats.get(vote.department_id)
-            if vote.choice == Vote.Choice.CHANGES or seat is None or seat.items & edited:
+            if vote.choice == Vote.Choice.CHANGES or vote.by_id in authors or seat is None or seat.items & edited:
                 Vote.objects.filter(pk=vote.pk).update(stands=False)
         proposal.state, proposal.submitted_at = Proposal.State.IN_REVIEW, timezone.now()
         proposal.save(update_fields=["state", "submitted_at"])
@@ -146,17 +143,6 @@ def submit(proposal: Proposal, *, by: User) -> Standing:
         tell(waiting, gettext_noop("“%(title)s” by %(who)s waits for your department."), link=link, title=proposal.title, who=str(by))
         tell(told, gettext_noop("“%(title)s” by %(who)s is proposed; it concerns your department."), link=link, title=proposal.title, who=str(by))  # fmt: skip
     return signed
-
-
-def retired_but_sent(before: Items, after: Items) -> list[str]:
-    """Tags that are received now, would be no longer, and arrived lately."""
-    retired = [item for item, one in before.items() if _is_received(one) and not _is_received(after.get(item))]
-    seen = seen_lately().tags if retired else ()
-    return [item for item in retired if item in seen]
-
-
-def _is_received(one: Definition | None) -> bool:
-    return one is not None and one["kind"] == "tag" and one.get("status") != "draft"
 
 
 def pull_back(proposal: Proposal, *, by: User) -> None:
@@ -174,14 +160,44 @@ def withdraw(proposal: Proposal, *, by: User) -> None:
         _move(proposal, Proposal.State.WITHDRAWN)
 
 
+def describe(proposal: Proposal, *, by: User, title: str, why: str, links: str, retire_reason: str) -> None:
+    """Say otherwise what it changes and why. Locked under review like its items; approvals were given to other words, and fall."""
+    wanted = {"title": title, "why": why, "links": links, "retire_reason": retire_reason}
+    with writing():
+        _expect(proposal, *EDITABLE, by=by)
+        if Proposal.objects.filter(pk=proposal.pk).exclude(**wanted).update(**wanted):
+            proposal.votes.filter(stands=True, choice=Vote.Choice.APPROVE).update(stands=False)
+    proposal.refresh_from_db(fields=list(wanted))
+
+
 def discard(item_ids: Collection[str], *, by: User, why: str = "") -> None:
-    """Bring draft rows back to what is released; rows that never were are removed. Raises ItemLocked, ItemInUse or OutsideGrant."""
+    """Bring draft rows back to what is released; rows that never were are removed. Colleagues whose saves are lost are told.
+
+    Raises ItemLocked, StillProposed, ItemInUse or OutsideGrant.
+    """
     with writing():
         released, draft = items_of(newest()), draft_items()
         expect(by, May.PROPOSE, item_ids, released, draft)
         refuse_locked(item_ids)
+        if found := open_proposals(item_ids):
+            raise StillProposed(found)
+        lost = saves_since({item: released.get(item) for item in item_ids})
         write_items({item: released.get(item) for item in item_ids if released.get(item) != draft.get(item)}, by=by, why=why)
-        ProposalItem.objects.filter(item__in=item_ids, is_open=True).delete()
+        _tell_of_loss(lost, by)
+
+
+def _tell_of_loss(lost: dict[str, list[Revision]], by: User) -> None:
+    """One notice for each colleague, with the codes or names of what is lost."""
+    of_each: dict[User, dict[str, str]] = defaultdict(dict)
+    for item, saves in lost.items():
+        for save in saves:
+            if save.by is not None and save.by_id != by.pk:
+                one = save.definition or {}
+                of_each[save.by].setdefault(item, one.get("code") or one.get("name") or save.kind)
+    for person, names in of_each.items():
+        item = next(iter(names))
+        link = reverse(f"admin:taxonomy_{MODELS[lost[item][0].kind]._meta.model_name}_history", args=[item])
+        tell([person], gettext_noop("%(who)s discarded what you had changed of %(items)s."), link=link, who=str(by), items=", ".join(names.values()))  # fmt: skip
 
 
 def proposed(proposal: Proposal, released: Items) -> Items:
@@ -195,7 +211,7 @@ def proposed(proposal: Proposal, released: Items) -> Items:
     return {item: one for item, one in after.items() if wanted.get(item, one) is not None}
 
 
-_EDITABLE = (Proposal.State.DRAFT, Proposal.State.CHANGES_REQUESTED)
+EDITABLE = (Proposal.State.DRAFT, Proposal.State.CHANGES_REQUESTED)
 
 
 def _keep_definitions(proposal: Proposal, earlier: dict[str, Definition | None], released: Items, draft: Items) -> set[str]:
@@ -215,7 +231,7 @@ def _keep_definitions(proposal: Proposal, earlier: dict[str, Definition | None],
 def _expect(proposal: Proposal, *states: str, by: User | None = None) -> None:
     """Raises WrongState unless the proposal stands so now, PermissionError unless the person is one of its authors."""
     proposal.refresh_from_db(fields=["state"])
-    if by is not None and by.pk not in proposal.author_ids():
+    if by is not None and by.pk not in author_ids(proposal):
         raise PermissionError
     if proposal.state not in states:
         raise WrongState

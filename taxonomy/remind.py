@@ -9,7 +9,7 @@ from django.conf import settings
 from staff.letters import send_letter
 from staff.models import User
 from taxonomy.recent import stopped_since
-from taxonomy.review import waiting_for
+from taxonomy.review import releases_waiting_for, waiting_for
 
 logger = logging.getLogger(__name__)
 
@@ -20,10 +20,11 @@ def remind(now: datetime) -> int:
     for person in User.objects.filter(is_active=True, department__isnull=False).exclude(reminder_days=[]):
         if not is_due(person, now):
             continue
-        proposals, news = waiting_for(person), stopped_since(person, person.reminded_at or now - timedelta(days=1))
-        if proposals or news:
+        proposals, to_review = waiting_for(person), releases_waiting_for(person)
+        news = stopped_since(person, person.reminded_at or now - timedelta(days=1))
+        if proposals or to_review or news:
             try:
-                send_letter(person, "waiting", {"proposals": proposals, "news": news, "site": settings.SITE_URL})
+                send_letter(person, "waiting", {"proposals": proposals, "to_review": to_review, "news": news, "site": settings.SITE_URL})
             except OSError as error:
                 logger.error("A reminder could not be sent to colleague %s: %s", person.pk, type(error).__name__)
                 continue

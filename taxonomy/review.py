@@ -11,13 +11,15 @@ from django.utils.translation import gettext_noop
 
 from staff.models import Department, User
 from staff.notices import tell
+from taxonomy.authors import author_ids
 from taxonomy.concern import COMPLIANCE, STEWARD, Change, Concern, concerns
-from taxonomy.definition import Items
+from taxonomy.definition import Definition, Items
 from taxonomy.draft import writing
 from taxonomy.models import Proposal, Release, ReviewPolicy, Vote
 from taxonomy.publish import company_day, items_of, newest, release
+from taxonomy.recent import seen_lately
 from taxonomy.rights import May, On, expect, rights_of_each
-from taxonomy.tell import tell_of_release
+from taxonomy.tell import release_link, tell_of_release
 from taxonomy.verdict import Verdict, judge
 
 SIGN = "taxonomy.review_proposal"
@@ -25,7 +27,7 @@ _WEIGHT: dict[str, int] = {ReviewPolicy.Say.NOTHING: 0, ReviewPolicy.Say.TOLD: 1
 
 
 class NotAllowed(Exception):
-    """This person may not do this here. `code` says why: "author", "department" or "right"."""
+    """This person may not do this here. `code` says why: "author", "department", "right" or "words"."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -34,6 +36,14 @@ class NotAllowed(Exception):
 
 class NotReady(Exception):
     """Signatures are missing for what the proposal has become."""
+
+
+class StillArrives(Exception):
+    """Tags that sources still send would be retired, and no reason is given."""
+
+    def __init__(self, tags: list[str]) -> None:
+        super().__init__(len(tags))
+        self.tags = tags
 
 
 class Overtaken(Exception):
@@ -92,18 +102,19 @@ def standing(proposal: Proposal) -> Standing:
     changed = [str(item) for item in proposal.items.values_list("item", flat=True)]
     after = proposed(proposal, released)
     verdict = judge(released, after, on=company_day())
-    return Standing(verdict, seats(proposal, concerns(released, after, changed, verdict), released, after))
+    authors = author_ids(proposal)
+    votes = {one.department_id: one for one in proposal.votes.filter(stands=True).exclude(by__in=authors).select_related("by")}
+    return Standing(verdict, seats(concerns(released, after, changed, verdict), released, after, without=authors, votes=votes))
 
 
-def seats(proposal: Proposal, concerned: dict[str, Concern], *plans: Items) -> dict[str, Seat]:
+def seats(concerned: dict[str, Concern], *plans: Items, without: Collection[int], votes: dict[str, Vote]) -> dict[str, Seat]:
     """{department's code: its seat}. At least one department signs: the data stewards, where no other must.
 
-    Only those sign who may, of all the items their department is asked about, in each of the plans.
+    Only those sign who may, of all the items their department is asked about, in each of the plans; nobody of `without`.
     """
     departments = {one.pk: one for one in Department.objects.all()}
     policies = {(one.department_id, one.change): one.say for one in ReviewPolicy.objects.all()}
-    votes = {one.department_id: one for one in proposal.votes.filter(stands=True).select_related("by")}
-    voters = Voters(proposal.author_ids(), plans)
+    voters = Voters(without, plans)
     found: dict[str, Seat] = {}
     for code, concern in _by_department(concerned, departments.values()).items():
         say = max((policies.get((code, change), ReviewPolicy.Say.MUST) for change in concern.changes), key=lambda one: _WEIGHT[one])
@@ -112,48 +123,62 @@ def seats(proposal: Proposal, concerned: dict[str, Concern], *plans: Items) -> d
     if not any(seat.must for seat in found.values()):
         changed: dict[Change, set[str]] = {"any": {item for concern in concerned.values() for item in concern.items}}
         for code in _with_duty(STEWARD, departments.values())[:1]:
-            found[code] = _seat(departments, voters, code, Concern(changed), must=True)
+            found[code] = _seat(departments, voters, code, Concern(changed, {"only": changed["any"]}), must=True)
     for code, seat in found.items():
         seat.vote = votes.get(code)
     return dict(sorted(found.items(), key=lambda pair: (not pair[1].must, pair[0])))
 
 
-def vote(proposal: Proposal, *, by: User, choice: str, comment: str = "") -> None:
-    """Sign, or ask for changes, for every department this person may speak for. Raises NotAllowed."""
+def vote(proposal: Proposal, *, by: User, choice: str, comment: str = "", department: str | None = None) -> None:
+    """Sign, or ask for changes and say which, for a department (None: every one) this person may speak for. Raises NotAllowed."""
     with writing():
         proposal.refresh_from_db(fields=["state"])
-        if by.pk in proposal.author_ids():
+        if by.pk in author_ids(proposal):
             raise NotAllowed("author")
         if not by.has_perm(SIGN):
             raise NotAllowed("right")
         signed = standing(proposal)
-        mine = signed.may_vote(by)
+        mine = [seat for seat in signed.may_vote(by) if department in (None, seat.department.pk)]
         if not mine or not proposal.is_locked:
             raise NotAllowed("department")
+        if choice == Vote.Choice.CHANGES and not comment.strip():
+            raise NotAllowed("words")
         for seat in mine:
             proposal.votes.filter(department=seat.department, stands=True).update(stands=False)
             Vote.objects.create(proposal=proposal, department=seat.department, by=by, choice=choice, comment=comment)
         settle(proposal)
-        authors = User.objects.filter(pk__in=proposal.author_ids())
+        authors = User.objects.filter(pk__in=author_ids(proposal))
         said = gettext_noop("%(who)s approved “%(title)s”.") if choice == Vote.Choice.APPROVE else gettext_noop("%(who)s asks for changes to “%(title)s”.")  # fmt: skip
         tell(authors, said, link=proposal.get_absolute_url(), who=str(by), title=proposal.title)
 
 
 def settle(proposal: Proposal) -> None:
-    """Bring the state of a proposal under review to what its votes say."""
-    signed = standing(proposal)
+    """Bring the state of a proposal under review to what its votes say; who may release it is told once it is approved."""
+    signed, was = standing(proposal), proposal.state
     if any(one.choice == Vote.Choice.CHANGES for one in proposal.votes.filter(stands=True)):
         state = Proposal.State.CHANGES_REQUESTED
     else:
         state = Proposal.State.IN_REVIEW if signed.missing else Proposal.State.APPROVED
     proposal.state = state
     proposal.save(update_fields=["state"])
+    if state == Proposal.State.APPROVED != was:
+        tell(releasers(proposal), gettext_noop("“%(title)s” is approved and can be released."), link=proposal.get_absolute_url(), title=proposal.title)  # fmt: skip
+
+
+def releasers(proposal: Proposal) -> list[User]:
+    """Who may release all of it."""
+    from taxonomy.propose import proposed
+
+    released = items_of(newest())
+    plans, items = (released, proposed(proposal, released)), [str(row.item) for row in proposal.items.all()]
+    each = rights_of_each(ModelBackend().with_perm("taxonomy.publish_release").select_related("department"))
+    return [rights.person for rights in each if all(On(rights, plan).may(May.RELEASE, item) for plan in plans for item in items)]
 
 
 def release_proposal(proposal: Proposal, *, by: User) -> Release:
     """Release an approved proposal's items on top of what is released now; signatures and plan are checked again.
 
-    Raises NotAllowed, OutsideGrant, NotReady, Overtaken or NotPublishable.
+    Raises NotAllowed, OutsideGrant, NotReady, Overtaken, StillArrives or NotPublishable.
     """
     if not by.has_perm("taxonomy.publish_release"):
         raise NotAllowed("right")
@@ -170,7 +195,10 @@ def release_proposal(proposal: Proposal, *, by: User) -> Release:
 
 
 def emergency_release(proposal: Proposal, *, by: User, reason: str) -> Release:
-    """Release an open proposal without sign-off; it stays marked until somebody else reviews it. Raises as release_proposal."""
+    """Release an open proposal without sign-off; it stays marked until somebody else reviews it. Raises as release_proposal.
+
+    Those who would have had to sign are told.
+    """
     if not by.has_perm("taxonomy.emergency_release"):
         raise NotAllowed("right")
     with writing():
@@ -180,7 +208,11 @@ def emergency_release(proposal: Proposal, *, by: User, reason: str) -> Release:
         _expect_for_all(proposal, by, May.EMERGENCY)
         if not proposal.is_locked:
             _freeze(proposal)
-        return _release(proposal, by=by, emergency_reason=reason.strip())
+        asked = [seat for seat in standing(proposal).seats.values() if seat.must]
+        made = _release(proposal, by=by, emergency_reason=reason.strip())
+        people = {person.pk: person for seat in asked for person in seat.voters if person.pk != by.pk}
+        tell(people.values(), gettext_noop("%(who)s released %(version)s without your department's word. Look at it, and mark it as reviewed."), link=release_link(made), who=str(by), version=made.version)  # fmt: skip
+        return made
 
 
 def review_release(made: Release, *, by: User) -> None:
@@ -200,7 +232,7 @@ def review_release(made: Release, *, by: User) -> None:
 
 def is_own(made: Release, person: User) -> bool:
     """Did this person make the release, or write what is in it?"""
-    return person.pk == made.published_by_id or any(person.pk in proposal.author_ids() for proposal in made.proposals.all())
+    return person.pk == made.published_by_id or any(person.pk in author_ids(proposal) for proposal in made.proposals.all())
 
 
 def waiting_for(person: User) -> list[Proposal]:
@@ -214,19 +246,65 @@ def waiting_for(person: User) -> list[Proposal]:
     return found
 
 
+def releases_waiting_for(person: User) -> list[Release]:
+    """The emergency releases that nobody has reviewed and for which this person would have been asked to sign."""
+    if not person.has_perm(SIGN):
+        return []
+    return [
+        made
+        for made in Release.objects.filter(reviewed_at=None).exclude(emergency_reason="")
+        if not is_own(made, person) and any(voter.pk == person.pk for seat in _asked_of(made) for voter in seat.voters)
+    ]
+
+
+def _asked_of(made: Release) -> list[Seat]:
+    """The seats that a release would have had to have signed."""
+    before, after = items_of(Release.objects.filter(pk__lt=made.pk).order_by("-id").first()), items_of(made)
+    without = set().union(*(author_ids(proposal) for proposal in made.proposals.all()))
+    concerned = concerns(before, after, made.changed_items, judge(before, after, on=made.day))
+    return [seat for seat in seats(concerned, before, after, without=without, votes={}).values() if seat.must]
+
+
+def expect_reason(proposal: Proposal, before: Items, after: Items) -> None:
+    """Raises StillArrives where tags that sources still send would go without a word why."""
+    if not proposal.retire_reason.strip() and (retired := retired_but_sent(before, after)):
+        raise StillArrives(retired)
+
+
+def retired_but_sent(before: Items, after: Items) -> list[str]:
+    """Tags that are received now, would be no longer, and arrived lately."""
+    retired = [item for item, one in before.items() if _is_received(one) and not _is_received(after.get(item))]
+    seen = seen_lately().tags if retired else ()
+    return [item for item in retired if item in seen]
+
+
+def _is_received(one: Definition | None) -> bool:
+    return one is not None and one["kind"] == "tag" and one.get("status") != "draft"
+
+
 def _release(proposal: Proposal, *, by: User, emergency_reason: str) -> Release:
     released = items_of(newest())
     rows = list(proposal.items.all())
     if overtaken := [str(row.item) for row in rows if released.get(str(row.item)) != row.before]:
         raise Overtaken(overtaken)
+    wanted = {str(row.item): row.after for row in rows}
+    expect_reason(proposal, released, {item: one for item, one in (released | wanted).items() if one is not None})
     made = release(
-        {str(row.item): row.after for row in rows},
+        wanted,
         notes=f"{proposal.title}\n\n{proposal.why}", by=by, emergency_reason=emergency_reason,
     )  # fmt: skip
     proposal.state, proposal.release = Proposal.State.RELEASED, made
     proposal.save(update_fields=["state", "release"])
     proposal.items.update(is_open=False)
     tell_of_release(made, released)
+    authors = User.objects.filter(pk__in=author_ids(proposal) - {by.pk})
+    tell(
+        authors,
+        gettext_noop("“%(title)s” is released as %(version)s."),
+        link=release_link(made),
+        title=proposal.title,
+        version=made.version,
+    )
     return made
 
 
@@ -257,6 +335,8 @@ def _by_department(concerned: dict[str, Concern], departments: Iterable[Departme
         for code in codes:
             for change, items in concern.changes.items():
                 found.setdefault(code, Concern()).changes[change] |= items
+            for reason, items in concern.reasons.items():
+                found.setdefault(code, Concern()).reasons[reason] |= items
     return found
 
 

@@ -14,9 +14,10 @@ from typing import Any
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from staff.models import Department, User
-from taxonomy.definition import Definition, Items
+from taxonomy.definition import Definition, Items, draft_items
 from taxonomy.diff import title
-from taxonomy.models import Attribute, Category, Grant, MappingRule, Source, Tag, TagAttribute
+from taxonomy.models import Attribute, Category, Grant, MappingRule, Proposal, ProposalItem, Source, Tag, TagAttribute
+from taxonomy.publish import items_of, newest
 
 May = Grant.May
 # ("category", uuid), ("sources", department's code) or WHOLE
@@ -188,6 +189,25 @@ def expect(person: User, act: str, item_ids: Collection[Any], *plans: Items) -> 
 def among[Row: Model](rows: QuerySet[Row], rights: Rights, act: str = May.READ) -> QuerySet[Row]:
     """Those of the draft's rows, of one kind, to which grants let the person do this: what `may` says, as one filter."""
     return rows.filter(_CONDITIONS[rows.model](rights, act)) if rights.limited else rows
+
+
+def hidden_from(rights: Rights, *plans: Items) -> set[str]:
+    """The items that the person may not read in one of these plans."""
+    return set().union(*(On(rights, plan).hidden() for plan in plans)) if rights.limited else set()
+
+
+def readable_proposals(proposals: QuerySet[Proposal], rights: Rights) -> QuerySet[Proposal]:
+    """Those the person wrote, or of which they may read something."""
+    if not rights.limited:
+        return proposals
+    released, draft = items_of(newest()), draft_items()
+    hidden = hidden_from(rights, released, draft)
+    gone = ProposalItem.objects.exclude(item__in=[*released, *draft]).values_list("pk", "item", "before", "after")
+    unread = [row for row, item, before, after in gone if hidden_from(rights, *({str(item): one} for one in (before, after) if one))]
+    readable = ProposalItem.objects.filter(proposal=OuterRef("pk")).exclude(item__in=hidden).exclude(pk__in=unread)
+    nothing = ~Exists(ProposalItem.objects.filter(proposal=OuterRef("pk")))
+    mine = Proposal.objects.filter(Q(author=rights.person) | Q(co_authors=rights.person)).values("pk")
+    return proposals.filter(Exists(readable) | nothing | Q(pk__in=mine))
 
 
 def _categories(rights: Rights, act: str) -> Q:

@@ -16,7 +16,7 @@ from taxonomy.verdict import Effect, first_day, judge
 
 def tell_of_release(made: Release, before: Items) -> None:
     after = items_of(made)
-    link = reverse("admin:taxonomy_release_change", args=[made.pk])
+    link = release_link(made)
     followers = User.objects.filter(pk__in=Follow.objects.filter(item__in=made.changed_items).values("user"))
     tell(followers, gettext_noop("Release %(version)s changes what you follow."), link=link, version=made.version)
     for source, effects in effects_by_source(judge(before, after, on=made.day), before, after).items():
@@ -36,6 +36,10 @@ def tell_of_release(made: Release, before: Items) -> None:
 def must_change_by(effects: list[Effect]) -> str:
     """The first day on which something breaks, where nothing does at once; else ""."""
     return "" if any(effect.level == "breaking" for effect in effects) else first_day(effects)
+
+
+def release_link(made: Release) -> str:
+    return reverse("admin:taxonomy_release_change", args=[made.pk])
 
 
 def item_link(kind: str, item: Any) -> str:

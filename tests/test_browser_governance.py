@@ -89,6 +89,7 @@ def test_departments_change_the_standard_together_and_go_back(pages: dict[str, P
     change_the_tag(mia, viewing, label_en="See a product", needs_product_id=False)
     proposal = propose(mia, viewing, title="Views of lists", why="A list of products is looked at, too")
     join_it(max_, proposal)
+    assert completed(max_, proposal, "as @su") == "as @Sue "
     say(max_, proposal, "@sue shall a list count as a view?")
     say(max_, proposal, "@dan does the shop send it so?", about=viewing)
     assert told(sue, "Max", "Views of lists") and told(dan, "Max", "Views of lists")
@@ -180,10 +181,23 @@ def say(page: Page, proposal: Proposal, text: str, *, about: Tag | None = None) 
     assert comments.locator("article", has_text=text).count() == 1
 
 
-def sign(page: Page, proposal: Proposal, choice: str, comment: str) -> None:
+def completed(page: Page, proposal: Proposal, typed: str) -> str:
+    """What stands in the field for a comment once the first colleague offered is taken."""
     page.goto(proposal.get_absolute_url())
-    page.fill("[name=comment]", comment)
-    press(page, page.locator(f"[name=choice][value={choice}]"))
+    field = page.locator("section > .tl-comments [name=text]")
+    field.press_sequentially(typed)
+    page.locator(".tl-names li").first.wait_for()
+    field.press("Enter")
+    return field.input_value()
+
+
+def sign(page: Page, proposal: Proposal, choice: str, comment: str) -> None:
+    """Once for each department that the person signs for and that has not spoken so."""
+    page.goto(proposal.get_absolute_url())
+    for department in [one.get_attribute("value") for one in page.locator("[name=department]").all()]:
+        form = page.locator(f"form:has([name=department][value='{department}'])")
+        form.locator("[name=comment]").fill(comment)
+        press(page, form.locator(f"[name=choice][value={choice}]"))
 
 
 def act(page: Page, proposal: Proposal, name: str) -> None:

@@ -1,15 +1,21 @@
 """What the pages of governance say where somebody is stopped or nothing has to be done."""
 
+import re
+
 import pytest
 from django.contrib.auth.models import Group
 from django.urls import reverse
+from django.utils import timezone
 
+from ingestion.pipeline import Incoming, receive
 from staff.models import Department, User
+from taxonomy.current import current
 from taxonomy.definition import apply_definition, definition
-from taxonomy.models import Tag
-from taxonomy.propose import join, propose
+from taxonomy.history import record_revision
+from taxonomy.models import Proposal, Release, Revision, Tag
+from taxonomy.propose import join, propose, submit
 from taxonomy.publish import publish
-from taxonomy.review import emergency_release
+from taxonomy.review import emergency_release, review_release
 
 pytestmark = pytest.mark.django_db
 
@@ -82,3 +88,110 @@ def test_where_nobody_can_sign_the_page_says_why_and_who_can_help(client, stewar
         client.get(reverse("admin:staff_user_add"), {"department": "service"}).context["adminform"].form["department"].value() == "service"
     )
     assert client.get(reverse("admin:staff_user_changelist"), {"department__code__exact": "service"}).context["cl"].result_count == 1
+
+
+def test_an_emergency_release_is_marked_on_every_page_of_it_until_it_is_reviewed(client, stewards, renamed):
+    proposal = renamed[1]
+    before = Release.objects.latest("id")
+    made = emergency_release(proposal, by=stewards[0], reason="alone")
+    addresses = [
+        proposal.get_absolute_url(),
+        reverse("admin:index"),
+        reverse("dictionary"),
+        reverse("dictionary_tag", args=["product_view"]),
+        f"{reverse('admin:taxonomy_release_change', args=[before.pk])}?with={made.pk}",
+        reverse("admin:taxonomy_release_change", args=[made.pk]),
+    ]
+    for url in addresses:
+        assert "released without sign-off" in page(client, stewards[1], url), url
+    review_release(made, by=stewards[1])
+    for url in addresses[:-1]:
+        assert "released without sign-off" not in page(client, stewards[1], url), url
+
+
+def test_the_dashboard_shows_what_waits_for_the_reader_and_where_their_own_proposals_stand(client, stewards, renamed):
+    proposal = renamed[1]
+    assert "Waiting for your department" not in page(client, stewards[1], reverse("admin:index"))
+    submit(proposal, by=stewards[0])
+    shown = page(client, stewards[1], reverse("admin:index"))
+    assert "Waiting for your department" in shown and proposal.get_absolute_url() in shown and "Your proposals" not in shown
+    shown = page(client, stewards[0], reverse("admin:index"))
+    assert "Your proposals" in shown and "in review" in shown and "Waiting for your department" not in shown
+    made = emergency_release(proposal, by=stewards[0], reason="alone")
+    shown = page(client, stewards[1], reverse("admin:index"))
+    assert reverse("admin:taxonomy_release_change", args=[made.pk]) in shown and "to be reviewed" in shown
+    shown = page(client, stewards[1], reverse("admin:taxonomy_proposal_changelist"))
+    assert "to be reviewed" in shown
+
+
+def test_the_page_names_each_department_one_signs_for_and_why_it_is_asked(client, stewards, renamed):
+    tag, proposal = renamed
+    Tag.objects.filter(pk=tag.pk).update(owner="service")
+    Department.objects.filter(pk="service").update(deputy="data")
+    submit(proposal, by=stewards[0])
+    client.force_login(stewards[1], "django.contrib.auth.backends.ModelBackend")
+    shown = client.get(proposal.get_absolute_url())
+    text = shown.content.decode()
+    asked = {seat.department.pk for seat in shown.context["my_seats"]}
+    assert "service" in asked and len(asked) == text.count('name="act" value="vote"') > 1
+    for seat in shown.context["my_seats"]:
+        assert f"Your word for {seat.department}" in text
+    assert "It owns <b>See a product (product_view)</b>" in text
+    assert "Data signs for it" in text
+    act = reverse("admin:taxonomy_proposal_act", args=[proposal.pk])
+    client.post(act, {"act": "vote", "choice": "approve", "department": "service"})
+    assert [one.department_id for one in proposal.votes.all()] == ["service"]
+
+
+def test_all_who_saved_are_named(client, stewards, renamed):
+    tag = renamed[0]
+    for person, label in [(stewards[0], "One"), (stewards[1], "Two")]:
+        Tag.objects.filter(pk=tag.pk).update(label_en=label)
+        tag.refresh_from_db()
+        record_revision(tag, by=person, action=Revision.Action.CHANGED)
+    for url in (reverse("admin:taxonomy_proposal_unreleased"), renamed[1].get_absolute_url()):
+        assert "Dora, Dan" in page(client, stewards[0], url)
+    shown = client.get(renamed[1].get_absolute_url())
+    assert shown.context["authors"] == stewards
+
+
+def test_discarding_what_a_proposal_holds_leads_to_it(client, stewards, renamed):
+    client.force_login(stewards[1], "django.contrib.auth.backends.ModelBackend")
+    url = reverse("admin:taxonomy_proposal_unreleased")
+    answer = client.post(url, {"act": "discard", "items": [str(renamed[0].pk)]})
+    said = [str(message) for message in answer.context["messages"]]
+    assert len(said) == 1 and "Leave it out there first" in said[0]
+    assert f'<a href="{renamed[1].get_absolute_url()}" class="tl-underlined">Clearer</a>' in said[0]
+    assert f'<a href="{renamed[1].get_absolute_url()}" class="tl-underlined">Clearer</a>' in answer.content.decode()
+    box = re.search(rf'<input[^>]*value="{renamed[0].pk}"[^>]*>', answer.content.decode())
+    assert box and "disabled" in box[0]
+    assert renamed[1].items.count() == 1
+
+
+def test_the_reason_for_retiring_what_arrives_is_asked_for_openly(client, stewards, standard):
+    login = Tag.objects.get(code="login")
+    record = b'{"event": "login", "phone": "+8613800138000"}'
+    receive([Incoming(record)], source_code="website", door="api", received_at=timezone.now(), current=current())
+    apply_definition(str(login.pk), definition(login) | {"status": "draft"})
+    proposal = propose([str(login.pk)], title="t", why="w", by=stewards[0])
+    shown = page(client, stewards[0], proposal.get_absolute_url())
+    assert "Sources still send" in shown and '<details class="tl-change" open><summary>Edit title and reasons' in shown
+    assert "Edit title and reasons</summary>" not in page(client, stewards[1], proposal.get_absolute_url())
+    act = reverse("admin:taxonomy_proposal_act", args=[proposal.pk])
+    client.force_login(stewards[0], "django.contrib.auth.backends.ModelBackend")
+    client.post(act, {"act": "edit", "title": "t", "why": "w", "links": "", "retire_reason": "The app is gone"})
+    shown = page(client, stewards[0], proposal.get_absolute_url())
+    assert "Sources still send" not in shown and "The app is gone" in shown
+    submit(Proposal.objects.get(pk=proposal.pk), by=stewards[0])
+    assert "Edit title and reasons" not in page(client, stewards[0], proposal.get_absolute_url())
+    answer = client.post(act, {"act": "edit", "title": "Other", "why": "w", "links": "", "retire_reason": ""}, follow=True)
+    assert "moved on" in " ".join(str(message) for message in answer.context["messages"])
+    assert Proposal.objects.get(pk=proposal.pk).title == "t"
+
+
+def test_links_are_escaped_in_what_is_said(client, stewards, renamed):
+    Proposal.objects.update(title="<b>bold</b>")
+    client.force_login(stewards[1], "django.contrib.auth.backends.ModelBackend")
+    answer = client.post(reverse("admin:taxonomy_proposal_unreleased"), {"act": "discard", "items": [str(renamed[0].pk)]})
+    assert "&lt;b&gt;bold&lt;/b&gt;</a>" in answer.content.decode()
+    assert "<b>bold</b>" not in answer.content.decode()

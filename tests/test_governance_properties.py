@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from test_taxonomy_admin import form_of
 
 from staff.models import User
+from taxonomy.authors import author_ids
 from taxonomy.definition import apply_definition, draft_items
 from taxonomy.draft import ItemInUse, ItemLocked, remove, writing
 from taxonomy.history import record_revision
@@ -112,7 +113,7 @@ class World:
                 "withdraw": lambda: withdraw(proposal, by=by),
                 "approve": lambda: vote(proposal, by=by, choice=Vote.Choice.APPROVE),
                 "sign": lambda: sign(proposal),
-                "reject": lambda: vote(proposal, by=by, choice=Vote.Choice.CHANGES),
+                "reject": lambda: vote(proposal, by=by, choice=Vote.Choice.CHANGES, comment="not so"),
                 "release": lambda: self._release(proposal, lambda: release_proposal(proposal, by=by), signed=True),
                 "emergency": lambda: self._release(proposal, lambda: emergency_release(proposal, by=by, reason="now"), signed=False),
             }
@@ -162,8 +163,8 @@ class World:
         opened = list(ProposalItem.objects.filter(is_open=True).values_list("item", flat=True))
         assert len(opened) == len(set(opened))
         assert not ProposalItem.objects.filter(is_open=True).exclude(proposal__state__in=Proposal.OPEN).exists()
-        for one in Vote.objects.filter(stands=True, proposal__state__in=Proposal.OPEN).select_related("proposal"):
-            assert one.by_id not in one.proposal.author_ids()
+        for one in Vote.objects.filter(stands=True, proposal__state__in=Proposal.LOCKED).select_related("proposal"):
+            assert one.by_id not in author_ids(one.proposal)
 
 
 def sign(proposal: Proposal) -> None:
@@ -249,7 +250,7 @@ def releasing(proposal: Proposal, by: User) -> Callable[[], Release]:
 
 
 def voting(proposal: Proposal, by: User, choice: str) -> Callable[[], None]:
-    return lambda: vote(Proposal.objects.get(pk=proposal.pk), by=by, choice=choice)
+    return lambda: vote(Proposal.objects.get(pk=proposal.pk), by=by, choice=choice, comment="w")
 
 
 def approved(item: str, text: str, people: dict[str, User]) -> Proposal:

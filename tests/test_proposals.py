@@ -8,18 +8,21 @@ from django.utils import timezone
 
 from ingestion.pipeline import Incoming, receive
 from staff.models import Department, Notice, User
+from taxonomy.authors import author_ids
 from taxonomy.comment import comment
 from taxonomy.current import current
 from taxonomy.definition import apply_definition, definition, draft_items
 from taxonomy.draft import ItemInUse, ItemLocked, writing
 from taxonomy.ending import warn_of_endings
+from taxonomy.history import record_revision
 from taxonomy.models import Attribute, CheckSetting, MappingRule, Proposal, Release, ReviewPolicy, Revision, Source, Tag, Vote
 from taxonomy.propose import (
     ElsewhereProposed,
     NothingChanged,
-    StillArrives,
+    StillProposed,
     WrongState,
     add_items,
+    describe,
     discard,
     join,
     propose,
@@ -35,8 +38,10 @@ from taxonomy.review import (
     NotAllowed,
     NotReady,
     Overtaken,
+    StillArrives,
     emergency_release,
     release_proposal,
+    releases_waiting_for,
     review_release,
     standing,
     vote,
@@ -206,7 +211,7 @@ def test_changes_are_asked_for_made_and_signed(people, wording):
 def test_rejecting_and_withdrawing_leave_the_release_alone(people, wording):
     before = newest()
     submit(wording, by=people["mia"])
-    vote(wording, by=people["sam"], choice=CHANGES)
+    vote(wording, by=people["sam"], choice=CHANGES, comment="no")
     withdraw(wording, by=people["mia"])
     assert newest() == before
     item = str(wording.items.get().item)
@@ -379,10 +384,110 @@ def test_retiring_a_tag_that_still_arrives_needs_a_reason(people):
     with pytest.raises(StillArrives) as refused:
         submit(proposal, by=people["mia"])
     assert refused.value.tags == [str(login.pk)]
-    Proposal.objects.filter(pk=proposal.pk).update(retire_reason="the app is gone")
-    proposal.refresh_from_db()
+    describe(proposal, by=people["mia"], title="t", why="w", links="", retire_reason="the app is gone")
     submit(proposal, by=people["mia"])
     assert proposal.state == Proposal.State.IN_REVIEW
+
+
+def test_what_arrives_since_it_was_submitted_is_not_retired_without_a_reason_either(people):
+    login = Tag.objects.get(code="login")
+    proposal = propose([changed(login, status="draft")], title="t", why="w", by=people["mia"])
+    signed = submit(proposal, by=people["mia"])
+    for seat in signed.seats.values():
+        vote(proposal, by=seat.voters[0], choice=APPROVE, department=seat.department.pk)
+    assert proposal.state == Proposal.State.APPROVED
+    record = b'{"event": "login", "phone": "+8613800138000"}'
+    receive([Incoming(record)], source_code="website", door="api", received_at=timezone.now(), current=current())
+    with pytest.raises(StillArrives):
+        release_proposal(proposal, by=people["dan"])
+    with pytest.raises(StillArrives):
+        emergency_release(proposal, by=people["dan"], reason="now")
+
+
+def test_title_and_reasons_are_locked_under_review_and_other_words_need_other_approvals(people, wording):
+    words = {"title": "Other", "why": "w", "links": "", "retire_reason": ""}
+    submit(wording, by=people["mia"])
+    vote(wording, by=people["sam"], choice=APPROVE)
+    with pytest.raises(WrongState):
+        describe(wording, by=people["mia"], **words)
+    pull_back(wording, by=people["mia"])
+    with pytest.raises(PermissionError):
+        describe(wording, by=people["max"], **words)
+    describe(wording, by=people["mia"], title=wording.title, why=wording.why, links=wording.links, retire_reason="")
+    assert submit(wording, by=people["mia"]).seats["service"].approved
+    pull_back(wording, by=people["mia"])
+    describe(wording, by=people["mia"], **words)
+    assert not submit(wording, by=people["mia"]).seats["service"].approved
+    wording.refresh_from_db()
+    assert (wording.title, wording.state) == ("Other", Proposal.State.IN_REVIEW)
+
+
+def test_asking_for_changes_needs_words(people, wording):
+    submit(wording, by=people["mia"])
+    with pytest.raises(NotAllowed, match="words"):
+        vote(wording, by=people["sam"], choice=CHANGES, comment=" ")
+    assert not wording.votes.exists()
+
+
+def test_who_signs_for_two_departments_speaks_for_each(people):
+    Department.objects.filter(pk="service").update(deputy="sales")
+    of_service, of_sales = tag_of("service"), tag_of("sales")
+    publish(notes="", by=None) if unreleased() else None
+    proposal = propose([changed(of_service, label_en="One"), changed(of_sales, label_en="Two")], title="t", why="w", by=people["sam"])
+    signed = submit(proposal, by=people["sam"])
+    assert {seat.department.pk for seat in signed.may_vote(people["sue"])} == {"service", "sales"}
+    vote(proposal, by=people["sue"], choice=APPROVE, department="service")
+    assert [one.department_id for one in proposal.votes.all()] == ["service"]
+    assert proposal.state == Proposal.State.IN_REVIEW
+    with pytest.raises(NotAllowed, match="department"):
+        vote(proposal, by=people["sue"], choice=APPROVE, department="data")
+    vote(proposal, by=people["sue"], choice=APPROVE, department="sales")
+    assert proposal.state == Proposal.State.APPROVED
+
+
+def said_to(person) -> list[str]:
+    return [str(notice) for notice in Notice.objects.filter(user=person).order_by("id")]
+
+
+def test_who_may_release_is_told_of_the_approval_and_its_authors_of_the_release(people, wording):
+    submit(wording, by=people["mia"])
+    assert said_to(people["dan"]) == []
+    vote(wording, by=people["sam"], choice=APPROVE)
+    vote(wording, by=people["sam"], choice=APPROVE)
+    assert said_to(people["dan"]) == ["“Better name” is approved and can be released."]
+    assert said_to(people["max"]) == []
+    made = release_proposal(wording, by=people["dan"])
+    assert f"“Better name” is released as {made.version}." in said_to(people["mia"])
+    assert "“Better name” is released as {made.version}." not in said_to(people["dan"])
+
+
+def test_who_would_have_had_to_sign_an_emergency_release_is_told_and_reminded_until_somebody_reviews_it(people, wording, mailoutbox):
+    made = emergency_release(wording, by=people["dan"], reason="now")
+    assert any(made.version in said and "without your department's word" in said for said in said_to(people["sam"]))
+    assert not any("without your department's word" in said for name in ("mia", "dan", "sue") for said in said_to(people[name]))
+    assert releases_waiting_for(people["sam"]) == [made]
+    for name in ("mia", "dan", "sue"):
+        assert releases_waiting_for(people[name]) == []
+    remind(datetime.fromisoformat("2026-11-23T09:05:00+08:00"))
+    assert [(letter.to, made.version in letter.body) for letter in mailoutbox] == [(["sam@example.com"], True)]
+    review_release(made, by=people["dora"])
+    assert releases_waiting_for(people["sam"]) == []
+
+
+def test_what_an_open_proposal_holds_is_not_discarded_and_whose_saves_are_lost_is_told(people):
+    tag = tag_of("service")
+    publish(notes="", by=None) if unreleased() else None
+    item = saved(tag, people["sam"], label_en="Sam's")
+    proposal = propose([item], title="t", why="w", by=people["mia"])
+    for name in ("max", "mia"):
+        with pytest.raises(StillProposed) as refused:
+            discard([item], by=people[name])
+        assert refused.value.found == {item: proposal}
+    assert proposal.items.count() == 1
+    withdraw(proposal, by=people["mia"])
+    discard([item], by=people["max"])
+    assert said_to(people["sam"]) == [f"Max discarded what you had changed of {tag.code}."]
+    assert said_to(people["max"]) == []
 
 
 def test_deprecating_one_needs_none(people):
@@ -419,11 +524,12 @@ def test_many_definitions_are_written_with_as_many_queries_as_few(people, django
 
 def test_what_is_written_as_it_stands_leaves_no_history(people):
     first = Attribute.objects.first()
-    propose_definitions({str(first.pk): definition(first) | {"label_en": "New"}}, title="t", why="w", by=people["mia"])
+    proposal = propose_definitions({str(first.pk): definition(first) | {"label_en": "New"}}, title="t", why="w", by=people["mia"])
     revision = Revision.objects.get(item=first.pk)
     assert (revision.action, revision.definition["label_en"]) == ("changed", "New")
     first.refresh_from_db()
     created, changed = first.created_at, first.updated_at
+    withdraw(proposal, by=people["mia"])
     discard([str(first.pk)], by=people["mia"])
     discard([str(first.pk)], by=people["mia"])
     first.refresh_from_db()
@@ -450,3 +556,109 @@ def test_sources_are_told_by_when_they_must_change(people):
     assert made.version == next_version(before, "additive")
     told = {notice.values["day"] for notice in Notice.objects.filter(text__contains="must change what it sends by")}
     assert told == {"2099-01-31"}
+
+
+def saved(item, by, **fields) -> str:
+    """What `changed` does, as somebody's save in the admin."""
+    written = changed(item, **fields)
+    item.refresh_from_db()
+    record_revision(item, by=by, action=Revision.Action.CHANGED)
+    return written
+
+
+def test_who_saved_what_a_proposal_holds_does_not_sign_it(people):
+    tag = tag_of("service")
+    proposal = propose([saved(tag, people["sam"], label_en="Sam's")], title="t", why="w", by=people["mia"])
+    assert author_ids(proposal) == {people["mia"].pk, people["sam"].pk}
+    signed = submit(proposal, by=people["mia"])
+    assert people["sam"] not in signed.seats["service"].voters
+    with pytest.raises(NotAllowed, match="author"):
+        vote(proposal, by=people["sam"], choice=APPROVE)
+    vote(proposal, by=people["dan"], choice=APPROVE)
+    made = release_proposal(proposal, by=people["dan"])
+    assert author_ids(proposal) == {people["mia"].pk, people["sam"].pk}
+    # what was released is nobody's any more
+    again = propose([saved(tag, people["max"], label_en="Max's")], title="t", why="w", by=people["max"])
+    assert author_ids(again) == {people["max"].pk}
+    assert author_ids(made.proposals.get()) == {people["mia"].pk, people["sam"].pk}
+
+
+def test_who_saved_what_was_brought_back_may_sign_what_came_after(people):
+    tag = tag_of("service")
+    publish(notes="", by=None) if unreleased() else None
+    item = saved(tag, people["sam"], label_en="Sam's")
+    discard([item], by=people["sam"])
+    proposal = propose([saved(tag, people["mia"], label_en="Mia's")], title="t", why="w", by=people["mia"])
+    assert author_ids(proposal) == {people["mia"].pk}
+
+
+def test_who_restores_what_a_colleague_saved_does_not_make_it_theirs_alone(people):
+    tag = tag_of("service")
+    publish(notes="", by=None) if unreleased() else None
+    item = saved(tag, people["sam"], label_en="Sam's")
+    discard([item], by=people["max"])
+    tag.refresh_from_db()
+    proposal = propose([saved(tag, people["mia"], label_en="Sam's")], title="t", why="w", by=people["mia"])
+    assert author_ids(proposal) == {people["mia"].pk, people["sam"].pk}
+
+
+def test_an_approval_falls_when_its_giver_edits_what_is_proposed(people):
+    of_service, of_sales = tag_of("service"), tag_of("sales")
+    publish(notes="", by=None) if unreleased() else None
+    proposal = propose([changed(of_service, label_en="One"), changed(of_sales, label_en="Two")], title="t", why="w", by=people["mia"])
+    submit(proposal, by=people["mia"])
+    vote(proposal, by=people["sam"], choice=APPROVE)
+    pull_back(proposal, by=people["mia"])
+    saved(of_sales, people["sam"], label_en="Three")
+    signed = submit(proposal, by=people["mia"])
+    assert not signed.seats["service"].approved
+    assert people["sam"] not in signed.seats["service"].voters
+
+
+def test_who_saved_it_does_not_review_its_emergency_release(people):
+    proposal = propose([saved(tag_of("service"), people["dora"], label_en="x")], title="t", why="w", by=people["mia"])
+    made = emergency_release(proposal, by=people["dan"], reason="now")
+    with pytest.raises(NotAllowed, match="author"):
+        review_release(made, by=people["dora"])
+
+
+def test_owners_of_sources_whose_rules_fill_an_attribute_are_asked(people):
+    source = Source.objects.create(code="mini", label_en="m", label_zh_hans="m", owner_id="marketing")
+    tag, other = tag_of("service"), tag_of("sales")
+    through, filled, kept_out = (
+        Attribute.objects.create(code=code, label_en=code, label_zh_hans=code) for code in ("through", "filled", "kept_out")
+    )
+    tag.uses.create(attribute=through)
+    other.uses.create(attribute=filled)
+    other.uses.create(attribute=kept_out)
+    MappingRule.objects.create(source=source, name="one", tag=tag, position=998)
+    mapped = MappingRule.objects.create(source=source, name="two", tag=other, position=999, keep_unmapped=False)
+    mapped.rows.create(target="filled", path="a")
+    publish(notes="", by=None)
+    for attribute, asked in [(through, True), (filled, True), (kept_out, False)]:
+        proposal = propose([changed(attribute, label_en="changed")], title="t", why="w", by=people["pat"])
+        seats = standing(proposal).seats
+        assert ("marketing" in seats) is asked
+        assert {"service", "sales"} & set(seats)
+        if asked:
+            assert seats["marketing"].concern.reasons == {"fills": {str(attribute.pk)}}
+
+
+def test_a_new_use_of_a_personal_attribute_concerns_compliance(people):
+    tag = tag_of("service")
+    nick = Attribute.objects.create(code="nick", label_en="n", label_zh_hans="n", personal="identity")
+    plain = Attribute.objects.create(code="plain", label_en="n", label_zh_hans="n")
+    publish(notes="", by=None)
+    item = str(tag.pk)
+    for attribute, asked in [(plain, False), (nick, True)]:
+        tag.uses.create(attribute=attribute)
+        proposal = propose([item], title="t", why="w", by=people["mia"])
+        assert ("compliance" in standing(proposal).seats) is asked
+        withdraw(proposal, by=people["mia"])
+    proposal = propose([item], title="t", why="w", by=people["mia"])
+    assert standing(proposal).seats["compliance"].concern.reasons == {"personal": {item}}
+    withdraw(proposal, by=people["mia"])
+    publish(notes="", by=None)
+    # used before already
+    proposal = propose([changed(tag, label_en="Another")], title="t", why="w", by=people["mia"])
+    assert "compliance" not in standing(proposal).seats

@@ -1,14 +1,13 @@
 """How far the reader of a page may see and change the standard: taxonomy/rights.py, for one request."""
 
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from taxonomy.definition import Items, draft_items
-from taxonomy.models import Grant, Proposal, ProposalItem, Source, Tag
-from taxonomy.publish import items_of, newest
-from taxonomy.rights import On, OutsideGrant, Rights, among, rights_of
+from taxonomy.definition import Items
+from taxonomy.models import Grant, Proposal, Source, Tag
+from taxonomy.rights import OutsideGrant, Rights, among, hidden_from, readable_proposals, rights_of
 
 _SENTENCES = {
     Grant.May.READ: gettext_lazy("Only %(names)s may read “%(item)s” (%(place)s)."),
@@ -29,8 +28,7 @@ def rights_in(request: HttpRequest) -> Rights:
 
 def hidden_in(request: HttpRequest, *plans: Items) -> set[str]:
     """The items that the reader may not read in one of these plans."""
-    rights = rights_in(request)
-    return set().union(*(On(rights, plan).hidden() for plan in plans)) if rights.limited else set()
+    return hidden_from(rights_in(request), *plans)
 
 
 def sources_in(request: HttpRequest) -> QuerySet[Source]:
@@ -55,17 +53,7 @@ def names_shown(names: Items, hidden: set[str]) -> Items:
 
 def proposals_shown(proposals: QuerySet[Proposal], request: HttpRequest) -> QuerySet[Proposal]:
     """Those the reader wrote, or of which they may read something."""
-    rights = rights_in(request)
-    if not rights.limited:
-        return proposals
-    released, draft = items_of(newest()), draft_items()
-    hidden = hidden_in(request, released, draft)
-    gone = ProposalItem.objects.exclude(item__in=[*released, *draft]).values_list("pk", "item", "before", "after")
-    unread = [row for row, item, before, after in gone if hidden_in(request, *({str(item): one} for one in (before, after) if one))]
-    readable = ProposalItem.objects.filter(proposal=OuterRef("pk")).exclude(item__in=hidden).exclude(pk__in=unread)
-    nothing = ~Exists(ProposalItem.objects.filter(proposal=OuterRef("pk")))
-    mine = Proposal.objects.filter(Q(author=rights.person) | Q(co_authors=rights.person)).values("pk")
-    return proposals.filter(Exists(readable) | nothing | Q(pk__in=mine))
+    return readable_proposals(proposals, rights_in(request))
 
 
 def said_outside(error: OutsideGrant) -> str:

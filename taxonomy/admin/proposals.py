@@ -1,5 +1,6 @@
 """From a change to a release: what is not released, and the page of a proposal."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
@@ -22,18 +24,22 @@ from unfold.decorators import display
 from staff.models import User
 from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in, said_outside, sources_in
 from taxonomy.admin.shown import deleted_lately, histories, last_saves, page_of, shown_changes, shown_effects, why_not
+from taxonomy.authors import author_ids, names_of, saves_of, saves_since
 from taxonomy.check_words import finding_text
-from taxonomy.comment import comment
+from taxonomy.comment import Remark, comment, who_may_be_told
+from taxonomy.concern_words import REASONS
 from taxonomy.definition import Items, draft_items
 from taxonomy.diff import title
 from taxonomy.draft import ItemInUse, ItemLocked
-from taxonomy.models import Proposal, Release, ReviewPolicy, Vote
+from taxonomy.models import Proposal, Release, ReviewPolicy, Revision, Vote
 from taxonomy.propose import (
+    EDITABLE,
     ElsewhereProposed,
     NothingChanged,
-    StillArrives,
+    StillProposed,
     WrongState,
     add_items,
+    describe,
     discard,
     drop_item,
     join,
@@ -45,7 +51,21 @@ from taxonomy.propose import (
     withdraw,
 )
 from taxonomy.publish import ItemChange, NothingToPublish, NotPublishable, changes_between, company_day, items_of, newest, unreleased
-from taxonomy.review import NotAllowed, NotReady, Overtaken, emergency_release, release_proposal, standing, vote, waiting_for
+from taxonomy.review import (
+    NotAllowed,
+    NotReady,
+    Overtaken,
+    Seat,
+    Standing,
+    StillArrives,
+    emergency_release,
+    release_proposal,
+    releases_waiting_for,
+    retired_but_sent,
+    standing,
+    vote,
+    waiting_for,
+)
 from taxonomy.rights import May, On, OutsideGrant
 from taxonomy.standardize import check_plan
 from taxonomy.stuck import ADD_MEMBER, NAME_DEPUTY, stuck_seats
@@ -54,12 +74,15 @@ from taxonomy.verdict import judge, next_version
 from taxonomy.verdict_words import level_shown
 from taxonomy.weigh import weigh_change
 
+# of the items for which a department is asked, as many are named
+_NAMED = 20
 _STATES = {
     "draft": "info", "in_review": "warning", "changes_requested": "danger", "approved": "success", "released": "success", "withdrawn": "default",
 }  # fmt: skip
 _NOT_ALLOWED = {
     "author": gettext_lazy("Nobody signs what they wrote themselves."),
     "department": gettext_lazy("Your department is not asked here, or the proposal is not under review."),
+    "words": gettext_lazy("Say what shall be changed, so that its authors can."),
     "right": gettext_lazy("You lack the right to do this. An administrator can give it to your role."),
 }
 
@@ -115,7 +138,7 @@ class ProposalAdmin(ModelAdmin):
         return int(proposal.number_of_items)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"waiting": waiting_for(_person(request)), **(extra_context or {})})
+        return super().changelist_view(request, {**waiting_in(request), **(extra_context or {})})
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if not self.has_add_permission(request):
@@ -154,6 +177,7 @@ class ProposalAdmin(ModelAdmin):
                 names,
                 judge(released, draft, on=company_day()),
                 last=last_saves(items),
+                savers=_savers(saves_since({item: released.get(item) for item in items})),
                 proposal=in_proposals,
                 outside=outside,
                 history=histories(request, page),
@@ -218,7 +242,7 @@ class ProposalAdmin(ModelAdmin):
         names = names_shown(before | after, hidden)
         changes = [ItemChange(item, before.get(item), after.get(item)) for item in rows if item not in hidden]
         signed, person = standing(proposal), _person(request)
-        authors = list(User.objects.filter(pk__in=proposal.author_ids()))
+        authors = list(User.objects.filter(pk__in=author_ids(proposal)))
         comments: dict[str, list[Any]] = {}
         for one in proposal.comments.select_related("by"):
             comments.setdefault(str(one.item) if one.item else "", []).append(one)
@@ -232,17 +256,23 @@ class ProposalAdmin(ModelAdmin):
             "proposal": proposal,
             "authors": authors,
             "is_author": person in authors,
+            "is_editable": person in authors and proposal.state in EDITABLE,
+            "has_approvals": proposal.votes.filter(stands=True, choice=Vote.Choice.APPROVE).exists(),
+            "retired": _retired(proposal, before, after, names, hidden),
+            "colleagues": who_may_be_told(),
             **level_shown(verdict.level, verdict.breaks_from),
             "version": next_version(current.version if current else None, verdict.level) if proposal.is_open else "",
-            "groups": shown_changes(page, names, verdict, comments=comments),
+            "groups": shown_changes(page, names, verdict, comments=comments, savers=_savers(saves_of(proposal))),
             "page": page,
             "hidden": len(rows) - len(changes),
             "comments": comments.get("", []),
             "votes": proposal.votes.select_related("by", "department"),
-            "seats": signed.seats.values() if proposal.is_open else [],
-            "stuck": stuck_seats(signed.stuck, proposal.author_ids()) if proposal.is_open else [],
+            "seats": [{"seat": seat, "reasons": _reasons(seat, names, hidden)} for seat in signed.seats.values()]
+            if proposal.is_open
+            else [],
+            "stuck": stuck_seats(signed.stuck, author_ids(proposal)) if proposal.is_open else [],
             "may_help": {"member": request.user.has_perms(ADD_MEMBER), "deputy": request.user.has_perm(NAME_DEPUTY)},
-            "my_seats": signed.may_vote(person) if proposal.is_locked else [],
+            "my_seats": _to_sign(signed, person) if proposal.is_locked else [],
             "affected": shown_effects(verdict, before, after, hidden=hidden),
             "problems": _problems(proposal, before, after, names),
             "form": ProposalForm(instance=proposal),
@@ -315,8 +345,41 @@ class ReviewPolicyAdmin(ModelAdmin):
     list_filter = ["department"]
 
 
+def waiting_in(request: HttpRequest) -> dict[str, Any]:
+    """What waits for the reader's department, as taxonomy/_waiting.html shows it."""
+    person = _person(request)
+    return {"waiting": waiting_for(person), "to_review": releases_waiting_for(person)}
+
+
 def _person(request: HttpRequest) -> User:
     return request.user  # type: ignore[return-value]
+
+
+def _savers(saves: dict[str, list[Revision]]) -> dict[str, str]:
+    return {item: names_of(some) for item, some in saves.items()}
+
+
+def _to_sign(signed: Standing, person: User) -> list[Seat]:
+    """The departments one signs for, those that have not spoken first."""
+    return sorted(signed.may_vote(person), key=lambda seat: seat.vote is not None)
+
+
+def _retired(proposal: Proposal, before: Items, after: Items, names: Items, hidden: set[str]) -> list[str]:
+    """The tags that would go though sources still send them, where no reason is given."""
+    if not proposal.is_open or proposal.retire_reason.strip():
+        return []
+    return [title(names[item], names) for item in retired_but_sent(before, after) if item not in hidden]
+
+
+def _reasons(seat: Seat, names: Items, hidden: set[str]) -> list[dict[str, Any]]:
+    """Why a department is asked: [{"label", "names", "more"}], the items by name, those that the reader may read."""
+    found = []
+    for reason, label in REASONS.items():
+        items = seat.concern.reasons.get(reason, set()) - hidden  # type: ignore[call-overload]
+        titles = sorted(title(names[item], names) for item in items if item in names)
+        if titles:
+            found.append({"label": label, "names": titles[:_NAMED], "more": len(titles[_NAMED:])})
+    return found
 
 
 def _problems(proposal: Proposal, before: Items, after: Items, names: Items) -> list[str]:
@@ -324,13 +387,17 @@ def _problems(proposal: Proposal, before: Items, after: Items, names: Items) -> 
 
 
 def said_of(error: Exception, hidden: Callable[..., set[str]] | None = None) -> str | None:
-    """What went wrong and what to do, None for what is no such error. `hidden`: which items of plans the reader may not read."""
+    """What went wrong and what to do, None for what is no such error. `hidden`: which items of plans the reader may not read, where a page says it."""
     match error:
         case ElsewhereProposed():
             names = _names(hidden)
             item, proposal = next(iter(error.found.items()))
-            said = _("“%(title)s” by %(who)s holds %(item)s already. Leave that out, or open the proposal and join as a co-author.")
-            return said % {"title": proposal.title, "who": proposal.author, "item": title(names[item], names)}
+            if isinstance(error, StillProposed):
+                said = _("“%(title)s” by %(who)s holds %(item)s. Leave it out there first; then it can be discarded.")
+            else:
+                said = _("“%(title)s” by %(who)s holds %(item)s already. Leave that out, or open the proposal and join as a co-author.")
+            told = {"title": proposal.title, "who": proposal.author, "item": title(names[item], names)}
+            return said % told if hidden is None else _linked(said, proposal, told)
         case ItemLocked():
             return _("“%(title)s” is under review and holds one of these items.") % {"title": error.proposal.title}
         case ItemInUse():
@@ -361,6 +428,12 @@ def said_of(error: Exception, hidden: Callable[..., set[str]] | None = None) -> 
             return _("Only its authors may do this. Join it as a co-author first.")
         case _:
             return None
+
+
+def _linked(said: str, proposal: Proposal, told: dict[str, Any]) -> str:
+    """The sentence for a page: the proposal's title leads to it."""
+    link = format_html('<a href="{}" class="tl-underlined">{}</a>', proposal.get_absolute_url(), proposal.title)
+    return format_html(re.sub(r"%\((\w+)\)s", r"{\1}", said), **(told | {"title": link}))
 
 
 def _ids(user: Any) -> set[str]:
@@ -395,22 +468,37 @@ def _vote(proposal: Proposal, request: HttpRequest) -> str:
     choice = request.POST.get("choice", "")
     if choice not in Vote.Choice.values:
         raise PermissionDenied
-    vote(proposal, by=_person(request), choice=choice, comment=request.POST.get("comment", ""))
+    comment, department = request.POST.get("comment", ""), request.POST.get("department", "")
+    vote(proposal, by=_person(request), choice=choice, comment=comment, department=department)
     return _("Your department's word is kept.")
 
 
 def _comment(proposal: Proposal, request: HttpRequest) -> str:
-    comment(proposal, by=_person(request), text=request.POST.get("text", ""), item=request.POST.get("item") or None)
-    return ""
+    made = comment(proposal, by=_person(request), text=request.POST.get("text", ""), item=request.POST.get("item") or None)
+    if made is None:
+        return ""
+    for said in _told_nobody(made):
+        messages.warning(request, said)
+    return _("Told: %(names)s.") % {"names": ", ".join(map(str, made.told))} if made.told else ""
+
+
+def _told_nobody(made: Remark) -> list[str]:
+    """Which @names told nobody, and why."""
+    names = [
+        (_("Not told, as they may not read this proposal: %(names)s."), [str(person) for person in made.kept_out]),
+        (_("Nobody is called so: %(names)s. Write a name, or an e-mail address, after the @."), [f"@{name}" for name in made.mentions.unknown]),
+        (_("Several are called so, and none was told: %(names)s. Write an e-mail address."), [f"@{name}" for name in made.mentions.several]),
+    ]  # fmt: skip
+    return [said % {"names": ", ".join(some)} for said, some in names if some]
 
 
 def _edit(proposal: Proposal, request: HttpRequest) -> str:
-    if _person(request).pk not in proposal.author_ids():
+    if _person(request).pk not in author_ids(proposal):
         raise PermissionError
-    form = ProposalForm(request.POST, instance=proposal)
-    if not proposal.is_open or not form.is_valid():
+    form = ProposalForm(request.POST)
+    if not form.is_valid():
         return ""
-    form.save()
+    describe(proposal, by=_person(request), **form.cleaned_data)
     return _("Saved.")
 
 

@@ -99,6 +99,7 @@ def standard() -> Standard | None:
         found = _known[release.pk] = Standard(release, plan_of(release.pk).plan)
         while len(_known) > _KEPT:
             _known.popitem(last=False)
+    found.release = release  # somebody may have reviewed it since
     return found
 
 

@@ -74,9 +74,6 @@ class Proposal(models.Model):
     def is_locked(self) -> bool:
         return self.state in self.LOCKED
 
-    def author_ids(self) -> set[int]:
-        return {self.author_id, *self.co_authors.values_list("pk", flat=True)}
-
 
 class ProposalItem(models.Model):
     """One item of a proposal. Its definition is kept when the proposal is submitted: null for an item that goes."""

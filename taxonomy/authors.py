@@ -1,0 +1,69 @@
+"""Who wrote a change: whoever saved an item since it was last released, and who put it into a proposal. None of them signs it."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from taxonomy.definition import Definition
+from taxonomy.models import Proposal, Release, Revision
+
+
+def author_ids(proposal: Proposal) -> set[int]:
+    """Its author, its co-authors, and whoever saved what it holds; of a released proposal, up to its release."""
+    saved = {one.by_id for saves in saves_of(proposal).values() for one in saves if one.by_id is not None}
+    return {proposal.author_id, *proposal.co_authors.values_list("pk", flat=True), *saved}
+
+
+def saves_of(proposal: Proposal) -> dict[str, list[Revision]]:
+    """{item: the saves that made it what the proposal holds, the newest first}."""
+    from taxonomy.publish import items_of, newest
+
+    rows = {str(one.item): one.before for one in proposal.items.all()}
+    if proposal.is_open and not proposal.is_locked and rows:
+        released = items_of(newest())
+        rows = {item: released.get(item) for item in rows}
+    return saves_since(rows, until=proposal.release)
+
+
+def saves_since(released: Mapping[str, Definition | None], *, until: Release | None = None) -> dict[str, list[Revision]]:
+    """{item: its saves since it last was as released, the newest first}. Two queries.
+
+    `released`: how each item stands in the release, None where it does not. What was brought back to that, and what was
+    released in between, is nobody's any more; what was brought back and then restored is its first saver's too.
+    """
+    before = _last_released(released, until)
+    revisions = Revision.objects.filter(item__in=list(released)).select_related("by").order_by("-id")
+    if until is not None:
+        revisions = revisions.filter(at__lte=until.published_at)
+    if before and len(before) == len(released):
+        revisions = revisions.filter(at__gt=min(before.values()))
+    found: dict[str, list[Revision]] = {}
+    settled: set[str] = set()
+    for one in revisions:
+        item = str(one.item)
+        if item in before and one.at <= before[item]:
+            continue
+        stands = None if one.action == Revision.Action.DELETED else one.definition
+        if item in settled or stands == released[item]:
+            settled.add(item)
+            # brought back since from the history
+            if any(one.definition == later.definition for later in found.get(item, [])):
+                found[item].append(one)
+        else:
+            found.setdefault(item, []).append(one)
+    return found
+
+
+def names_of(saves: Iterable[Revision]) -> str:
+    """The names of who saved, each once, the newest first."""
+    return ", ".join(dict.fromkeys(str(one.by or "Tagline") for one in saves))
+
+
+def _last_released(items: Mapping[str, object], until: Release | None) -> dict[str, datetime]:
+    """{item: when a release last changed it}, of those that one ever did."""
+    releases = Release.objects.filter(changed_items__has_any_keys=list(items)).order_by("id")
+    if until is not None:
+        releases = releases.filter(pk__lt=until.pk)
+    found: dict[str, datetime] = {}
+    for published_at, changed in releases.values_list("published_at", "changed_items"):
+        found |= {item: published_at for item in changed if item in items}
+    return found
