@@ -144,7 +144,7 @@ class _Standard:
         return "drafted" if drafted and not released else "open"
 
     def _name(self, row: Discovered) -> tuple[bool, bool]:
-        source = self.plan.sources.get(row.source.code) if self.plan else None
+        source = self.plan.sources_by_uuid.get(str(row.source_id)) if self.plan else None
         released = source is not None and bool(source.meanings(row.name))
         return released, (row.source_id, row.name) in self.rules or row.name.lower() in self.tags
 

@@ -88,7 +88,7 @@ def how_to_send(request: HttpRequest, source_id: UUID) -> HttpResponse:
         "language": language,
         **live(request, source.code, few=True),
     }
-    plan = next((one for one in known.plan.sources.values() if one.uuid == str(source_id)), None) if known else None
+    plan = known.plan.sources_by_uuid.get(str(source_id)) if known else None
     if known is not None and plan is not None:
         context |= _shown(request, known, plan, hidden, str(language))
     return TemplateResponse(request, "ingestion/how_to_send.html", {**admin.site.each_context(request), **context})
