@@ -5,7 +5,7 @@ from uuid import UUID
 
 from staff.models import User
 from taxonomy.models import Attribute, Category, Source, Tag
-from taxonomy.released import released
+from taxonomy.released import codes_of
 from taxonomy.rights import among, rights_of
 
 
@@ -32,6 +32,4 @@ def readable_to(person: User) -> Readable | None:
         for model in (Tag, Source, Category)
     )
     attributes = Attribute.objects.exclude(pk__in=among(Attribute.objects.all(), rights).values("pk"))
-    of_kind = released("attribute")
-    codes = {name for pk, code in attributes.values_list("pk", "code") for name in (code, of_kind[pk].code if pk in of_kind else code)}
-    return Readable(tags, sources, categories, frozenset(codes))
+    return Readable(tags, sources, categories, codes_of(attributes))

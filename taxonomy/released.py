@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from staff.models import in_reader_language
@@ -96,8 +97,8 @@ def named(kind: str, ids: Iterable[UUID | None]) -> dict[UUID | None, Named]:
     found: dict[UUID | None, Named] = {one: names.of_kind[kind][one] for one in wanted if one in names.of_kind[kind]}
     found |= {one: former for one in wanted - found.keys() if (former := names.formerly(one))}
     if never := wanted - found.keys():
-        found |= {pk: Named(pk, {}) for pk in never}
-        found |= _drafted(kind, pk__in=never)
+        drafted = _drafted(kind, pk__in=never)
+        found |= {pk: drafted.get(pk, Named(pk, {})) for pk in never}
     return found
 
 
@@ -126,12 +127,18 @@ def _drafted(kind: str, **wanted: Any) -> dict[UUID, Named]:
     }
 
 
+def codes_of(attributes: QuerySet[Attribute]) -> frozenset[str]:
+    """What attributes of the draft are called in events: their codes in the release, and in the draft. One query."""
+    of_kind = released("attribute")
+    rows = attributes.values_list("pk", "code")
+    return frozenset(name for pk, code in rows for name in (code, of_kind[pk].code if pk in of_kind else code))
+
+
 def personal_codes() -> frozenset[str]:
     """The codes, in small letters, of attributes that are personal by the newest release or by the draft: the stricter counts.
 
     So data is hidden as soon as somebody declares it personal, and shown again only by a release. One query.
     """
-    of_kind = released("attribute")
-    drafted = Attribute.objects.exclude(personal=Attribute.Personal.NONE).values_list("pk", "code")
-    codes = {code.lower() for _pk, code in drafted} | {of_kind[pk].code.lower() for pk, _code in drafted if pk in of_kind}
-    return frozenset(codes | {one.code.lower() for one in of_kind.values() if one.definition.get("personal", "none") != "none"})
+    drafted = codes_of(Attribute.objects.exclude(personal=Attribute.Personal.NONE))
+    standing = {one.code for one in released("attribute").values() if one.definition.get("personal", "none") != "none"}
+    return frozenset(code.lower() for code in drafted | standing)

@@ -10,6 +10,7 @@ import binascii
 import logging
 import re
 from datetime import datetime
+from uuid import UUID
 
 import msgspec
 from django.conf import settings
@@ -76,17 +77,17 @@ def _received(request: HttpRequest, source_code: str, token: str) -> HttpRespons
         receipt = deliver(incoming, sender, door="hook", received_at=received_at) if incoming else None
         return _answer(one, receipt)
     except ApiError as error:
-        keys.count_failure(error.code, source_id)
+        keys.count_failure(error.code, str(source_id) if source_id else None)
         raise
 
 
-def source_at(code: str) -> str | None:
+def source_at(code: str) -> UUID | None:
     """The id of the source at an address: by its released code, by the draft's only where it was never released."""
     found = by_code("source", code)
-    return str(found.pk) if found is not None and found.code == code else None
+    return found.pk if found is not None and found.code == code else None
 
 
-def _hooks(source_id: str | None) -> list[Hook]:
+def _hooks(source_id: UUID | None) -> list[Hook]:
     """The hooks of a source that are active. Raises ApiError 404 where there is none."""
     found = list(Hook.objects.filter(source=source_id, active=True).prefetch_related("secrets").order_by("id")) if source_id else []
     if not found:

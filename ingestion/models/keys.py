@@ -1,6 +1,5 @@
 import hashlib
 import secrets
-from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from taxonomy.models import Source
 
 
-def protect_working(collector: Collector, field: Any, rows: Iterable[Any], using: str) -> None:
+def protect_working(collector: Collector, field: Any, rows: Any, using: str) -> None:
     """on_delete: a draft's source stays while something still sends for it; what was revoked or switched off goes with it."""
     working = [one for one in rows if one.is_working]
     if working:
