@@ -2,6 +2,7 @@
 
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.auth.decorators import login_required, permission_required
@@ -16,9 +17,9 @@ from django.views.decorators.http import require_safe
 
 from ingestion.latest import FEW, LOOKED_THROUGH, SHOWN, VERDICTS, Of, Reader, failed_lately, latest
 from staff.masking import shown_to
-from taxonomy.admin.limits import released_in, rights_in, source_in, sources_in
+from taxonomy.admin.limits import released_in, rights_in, source_in, sources_in, tags_in
 from taxonomy.models import Tag
-from taxonomy.rights import among
+from taxonomy.released import released
 from taxonomy.standardize import storable
 
 PERMISSION = "ingestion.view_quarantinereason"
@@ -56,8 +57,12 @@ def live(request: HttpRequest, source: str = "", verdict: str = "", *, few: bool
     if source:
         one = source_in(request, source)
         sources = [one.pk] if one else []
-    hidden = Tag.objects.exclude(pk__in=among(Tag.objects.all(), rights).values("pk")) if rights.limited else Tag.objects.none()
-    reader = Reader(shown_to(person), frozenset(hidden.values_list("pk", flat=True)), person.has_perm("profiles.view_customer"))
+    hidden: set[UUID] = set()
+    if rights.limited:
+        # what the draft deleted is nobody's to read until it is back
+        known = {*Tag.objects.values_list("pk", flat=True), *released("tag")}
+        hidden = known - set(tags_in(request).values_list("pk", flat=True))
+    reader = Reader(shown_to(person), frozenset(hidden), person.has_perm("profiles.view_customer"))
     asked = urlencode({name: value for name, value in (("source", source), ("verdict", verdict), ("few", "1" if few else "")) if value})
     return {
         "lines": latest(sources, verdict, reader, FEW if few else SHOWN),

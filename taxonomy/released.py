@@ -62,14 +62,16 @@ class _Names:
         self.codes = {kind: {one.code.lower(): one for one in of_kind.values()} for kind, of_kind in self.of_kind.items()}
         self.gone: dict[UUID, Named | None] = {}
 
-    def formerly(self, item: UUID) -> Named | None:
-        """As the newest earlier release had it. Three queries for the first who asks, none after."""
-        if item not in self.gone:
-            without = Release.objects.filter(changed_items__contains=[str(item)]).order_by("-id").values_list("id", flat=True).first()
-            had = Release.objects.filter(id__lt=without).order_by("-id").first() if without else None
-            definition = items_of(had).get(str(item))
-            self.gone[item] = Named(item, definition) if definition else None
-        return self.gone[item]
+    def formerly(self, items: set[UUID]) -> dict[UUID, Named]:
+        """As the newest earlier release had them. A query and one for each release that took some out; none for who asks again."""
+        if unknown := {str(item) for item in items - self.gone.keys()}:
+            self.gone |= dict.fromkeys(items - self.gone.keys())
+            changed = Release.objects.filter(changed_items__has_any_keys=sorted(unknown)).order_by("id")
+            without = {item: pk for pk, changes in changed.values_list("id", "changed_items") for item in unknown.intersection(changes)}
+            for pk in set(without.values()):
+                had = items_of(Release.objects.filter(id__lt=pk).order_by("-id").first())
+                self.gone |= {UUID(item): Named(UUID(item), had[item]) for item, last in without.items() if last == pk and item in had}
+        return {item: former for item in items if (former := self.gone[item])}
 
 
 _kept = _Names(None)
@@ -95,7 +97,8 @@ def named(kind: str, ids: Iterable[UUID | None]) -> dict[UUID | None, Named]:
     """What each of these is called, whatever became of it; None is left out. No query for what is released."""
     names, wanted = _names(), {one for one in ids if one is not None}
     found: dict[UUID | None, Named] = {one: names.of_kind[kind][one] for one in wanted if one in names.of_kind[kind]}
-    found |= {one: former for one in wanted - found.keys() if (former := names.formerly(one))}
+    if gone := wanted - found.keys():
+        found |= names.formerly(gone)
     if never := wanted - found.keys():
         drafted = _drafted(kind, pk__in=never)
         found |= {pk: drafted.get(pk, Named(pk, {})) for pk in never}

@@ -82,8 +82,8 @@ def test_events_are_grouped_by_source_code_path_and_name(shop, till, hold):
     hold(till, ("attribute.missing", "attributes.price"))
     groups = held_groups()
     assert [group.count for group in groups] == [3, 1, 1, 1]
-    assert (groups[0].source, groups[0].code, groups[0].path, groups[0].name) == (
-        shop,
+    assert (groups[0].source.pk, groups[0].code, groups[0].path, groups[0].name) == (
+        shop.pk,
         "attribute.missing",
         "attributes.price",
         "item_view",
