@@ -64,14 +64,15 @@ class _Names:
 
     def formerly(self, items: set[UUID]) -> dict[UUID, Named]:
         """As the newest earlier release had them. A query and one for each release that took some out; none for who asks again."""
-        if unknown := {str(item) for item in items - self.gone.keys()}:
+        unknown = {str(item) for item in items - self.gone.keys()}
+        if unknown and self.plan is not None:
             self.gone |= dict.fromkeys(items - self.gone.keys())
             changed = Release.objects.filter(changed_items__has_any_keys=sorted(unknown)).order_by("id")
             without = {item: pk for pk, changes in changed.values_list("id", "changed_items") for item in unknown.intersection(changes)}
             for pk in set(without.values()):
                 had = items_of(Release.objects.filter(id__lt=pk).order_by("-id").first())
                 self.gone |= {UUID(item): Named(UUID(item), had[item]) for item, last in without.items() if last == pk and item in had}
-        return {item: former for item in items if (former := self.gone[item])}
+        return {item: former for item in items if (former := self.gone.get(item))}
 
 
 _kept = _Names(None)

@@ -150,7 +150,7 @@ def test_each_tag_each_source_and_each_of_both_is_judged(standard):
     }  # fmt: skip
     assert Stream.objects.get(source=None, tag=product_view).week == 7
     first = overview("tag", released("tag").values(), released("source").values())[0]
-    assert (first.item, first.stopped) == (login, [website])
+    assert (first.item.pk, [one.pk for one in first.stopped]) == (login.pk, [website.pk])
     judge_event_streams(timestamp=int(TODAY.timestamp()))
     assert Stream.objects.count() == 5
 
