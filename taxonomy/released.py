@@ -99,7 +99,7 @@ def named(kind: str, ids: Iterable[UUID | None]) -> dict[UUID | None, Named]:
     names, wanted = _names(), {one for one in ids if one is not None}
     found: dict[UUID | None, Named] = {one: names.of_kind[kind][one] for one in wanted if one in names.of_kind[kind]}
     if gone := wanted - found.keys():
-        found.update(dict[UUID | None, Named](names.formerly(gone)))
+        found |= {pk: one for pk, one in names.formerly(gone).items() if pk is not None}
     if never := wanted - found.keys():
         drafted = _drafted(kind, pk__in=never)
         found |= {pk: drafted.get(pk, Named(pk, {})) for pk in never}

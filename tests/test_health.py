@@ -323,7 +323,7 @@ def test_of_a_source_that_is_silent_it_is_told_once_and_not_tag_by_tag(owners):
 
 @db
 def test_that_a_deprecated_tag_comes_no_more_is_told_to_nobody(owners):
-    Tag.objects.filter(code="login").update(status="deprecated")
+    Tag.objects.filter(code="login").update(status="deprecated", successor=Tag.objects.get(code="search"))
     publish(notes="t", by=None)
     refresh()
     daily("login", range(8, 40))
