@@ -1,11 +1,13 @@
 """The first page: what arrives, what it became, what is stuck, and whether the machinery runs."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import DatabaseError, connection, transaction
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Q, Sum
 from django.db.models.functions import TruncDate
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
@@ -19,7 +21,8 @@ from profiles.models import Tally
 from staff.masking import shown_to
 from taxonomy.admin.limits import of_sources_in, rights_in, sources_in
 from taxonomy.admin.proposals import waiting_in
-from taxonomy.models import Proposal, Release, Source
+from taxonomy.models import Proposal, Release
+from taxonomy.released import named
 
 DAYS = 14
 WORKER_SILENT_AFTER = timedelta(seconds=60)
@@ -61,10 +64,9 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "machinery": machinery(timezone.now()),
     }
     if started:
+        readable = set(sources_in(request).values_list("pk", flat=True)) if rights_in(request).limited else None
         context |= {
-            "chart": _chart(
-                tallies, today, sources_in(request), unnamed=_("others") if rights_in(request).limited else _("deleted source")
-            ),
+            "chart": _chart(tallies, today, readable, unnamed=_("deleted source") if readable is None else _("others")),
             "verdicts": _verdicts(tallies),
             "changed": sum(row["changed"] for row in tallies),
             "withdrawn": _withdrawn_since(today - timedelta(days=DAYS - 1)),
@@ -76,7 +78,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     if user.has_perm("ingestion.view_quarantinereason"):
         context["causes"] = held_groups(limit=5, sources=sources_in(request) if rights_in(request).limited else None, shown=shown_to(user))
     if user.has_perm("ingestion.view_importrun"):
-        context["imports"] = of_sources_in(ImportRun.objects.select_related("source"), request).order_by("-created_at")[:3]
+        context["imports"] = of_sources_in(ImportRun.objects.all(), request).order_by("-created_at")[:3]
     return context
 
 
@@ -98,10 +100,11 @@ def _withdrawn_since(first_day: date) -> int:
     return (found["counted"] or 0) + (found["held"] or 0)
 
 
-def _chart(tallies: list[dict[str, Any]], today: date, sources: QuerySet[Source], *, unnamed: str) -> StackedBars:
-    """By source; those that are not among `sources` together, as `unnamed`."""
+def _chart(tallies: list[dict[str, Any]], today: date, readable: Collection[UUID] | None, *, unnamed: str) -> StackedBars:
+    """By source; those that are not `readable` (None: all are) together, as `unnamed`."""
     days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
-    labels = {source.pk: source.label for source in sources.filter(pk__in={row["source_id"] for row in tallies})}
+    found = named("source", (row["source_id"] for row in tallies))
+    labels = {pk: one.label for pk, one in found.items() if one.definition and (readable is None or pk in readable)}
     values: dict[str, list[int]] = {}
     for row in tallies:
         if row["day"] <= today:

@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from ingestion.pipeline import Receipt
 from profiles.record import Entry
-from taxonomy.models import Tag
+from taxonomy.released import named
 from taxonomy.standardize import Violation
 from taxonomy.violations import message_for
 
@@ -141,9 +141,9 @@ def answer(receipt: Receipt, *, dry_run: bool = False) -> dict[str, Any]:
 
 
 def _tag_codes(receipt: Receipt) -> dict[Any, str]:
-    """Codes of the tags that duplicates were first read as; one query, and only when there are any."""
-    ids = {entry.first.tag_id for entry in receipt.entries if entry.first is not None and entry.first.tag_id}
-    return dict(Tag.objects.filter(pk__in=ids).values_list("pk", "code")) if ids else {}
+    """Codes of the tags that duplicates were first read as."""
+    found = named("tag", (entry.first.tag_id for entry in receipt.entries if entry.first is not None))
+    return {pk: one.code for pk, one in found.items()}
 
 
 def _result(index: int, entry: Entry, codes: dict[Any, str]) -> dict[str, Any]:

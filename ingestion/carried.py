@@ -14,7 +14,7 @@ from ingestion.reread import reread
 from ingestion.values import kind_of
 from staff.masking import STARS, mask_in_text
 from taxonomy.current import NoRelease, current
-from taxonomy.models import Attribute
+from taxonomy.released import personal_codes
 from taxonomy.standardize import Plan, Refusal, SourcePlan, decode_json, encode_json
 
 # Enough to see what is always there and what now and then; read while somebody waits.
@@ -38,11 +38,11 @@ def carried(row: Discovered) -> list[Carried]:
         plan = current().plan
     except NoRelease:
         return []
-    source = plan.sources.get(row.source.code)
+    source = plan.sources_by_uuid.get(str(row.source_id))
     if source is None:
         return []
     events = list(_attributes_of(row, source, plan))
-    personal = {code.lower() for code in Attribute.objects.exclude(personal=Attribute.Personal.NONE).values_list("code", flat=True)}
+    personal = personal_codes()
     values: dict[str, list[Any]] = defaultdict(list)
     for attributes in events:
         for name, value in attributes.items():

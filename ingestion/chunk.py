@@ -21,17 +21,18 @@ _MOST_REASONS = 5
 
 def store_block(run_id: UUID, block: Block) -> None:
     """Idempotent: of a block that is stored already, also by a process that outlived its import, nothing is stored again."""
-    run = ImportRun.objects.select_related("source").get(pk=run_id)
+    run = ImportRun.objects.get(pk=run_id)
     file_format = FileFormat(**run.format)
     found = list(records(block, file_format))
     incoming = [_incoming(record, file_format) for record in found if not record.is_heading]
     skipped = len(found) - len(incoming)
     assert run.release_id is not None and run.started_at is not None
+    obeyed = plan_of(run.release_id)
     arguments: dict[str, Any] = {
-        "source_code": run.source.code,
+        "source_code": obeyed.plan.sources_by_uuid[str(run.source_id)].code,
         "door": "file",
         "received_at": run.started_at,
-        "current": plan_of(run.release_id),
+        "current": obeyed,
         "batch_id": run.pk,
         "file_format": file_format,
     }

@@ -102,7 +102,7 @@ def attributes_missing(replay: Replay, plan: Plan) -> list[str]:
 
 def _tags_named(replay: Replay, plan: Plan) -> list[TagPlan]:
     """The tags that the cause's event name can mean to its source."""
-    source = next((one for one in plan.sources.values() if one.uuid == str(replay.source_id)), None)
+    source = plan.sources_by_uuid.get(str(replay.source_id))
     return [meaning.reading.tag for meaning in source.meanings(replay.name or "")] if source else []
 
 

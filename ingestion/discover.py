@@ -10,7 +10,7 @@ from django.db.models import Count
 from ingestion.models import Discovered, Sighting
 from ingestion.values import kind_of
 from staff.masking import STARS, mask_identifier, mask_in_text
-from taxonomy.models import Attribute
+from taxonomy.released import personal_codes
 
 # What is kept of one source; a hostile one sends a new name with every event.
 MOST: dict[str, int] = {Discovered.Kind.NAME: 300, Discovered.Kind.ATTRIBUTE: 500}
@@ -94,7 +94,7 @@ def _look_at_values(cursor: CursorWrapper, runs: dict[str, Any], found: dict[Key
     wanted = [key for key in found if key[0] == Discovered.Kind.ATTRIBUTE]
     if not wanted:
         return
-    personal = {code.lower() for code in Attribute.objects.exclude(personal=Attribute.Personal.NONE).values_list("code", flat=True)}
+    personal = personal_codes()
     columns: dict[str, Any] = {
         "sources": [key[1] for key in wanted],
         "tags": [key[2] for key in wanted],

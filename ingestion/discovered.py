@@ -15,6 +15,8 @@ from ingestion.models import Discovered, Ignored, Sighting
 from taxonomy.current import plan_of
 from taxonomy.models import MappingRow, MappingRule, Source, Tag, TagAttribute
 from taxonomy.publish import items_of, newest
+from taxonomy.released import by_code
+from taxonomy.standardize import storable
 from taxonomy.standardize.paths import first_names
 
 State = Literal["open", "drafted", "released", "ignored"]
@@ -83,7 +85,8 @@ def add_shares(some: Iterable[Line]) -> None:
 def _with_pending(rows: QuerySet[Discovered], source: str, kind: str) -> list[Discovered]:
     """The rows with what was seen since they were written."""
     if source:
-        rows = rows.filter(source__in=Source.objects.filter(code=source).values("pk"))
+        one = by_code("source", storable(source))
+        rows = rows.filter(source=one.pk) if one else rows.none()
     if kind:
         rows = rows.filter(kind=kind)
     pending: dict[Key, dict[str, Any]] = {
@@ -144,7 +147,7 @@ class _Standard:
         return "drafted" if drafted and not released else "open"
 
     def _name(self, row: Discovered) -> tuple[bool, bool]:
-        source = self.plan.sources.get(row.source.code) if self.plan else None
+        source = self.plan.sources_by_uuid.get(str(row.source_id)) if self.plan else None
         released = source is not None and bool(source.meanings(row.name))
         return released, (row.source_id, row.name) in self.rules or row.name.lower() in self.tags
 

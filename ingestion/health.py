@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from ingestion.models import AttributeDay, ReadingDay, Stream, ViolationDay
 from taxonomy.models import Attribute, Release, Source, Tag
+from taxonomy.released import Named, by_codes, codes_of, named
 
 DAYS = (14, 30, 90)
 # Days before and after a release that are set beside each other.
@@ -39,7 +40,7 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class AttributeShare:
-    """`percent` of the accepted events carried it; `required` by the draft, None where the draft's tag has it no more."""
+    """`percent` of the accepted events carried it; `required` by the release, None where its tag has it not."""
 
     code: str
     label: str
@@ -130,21 +131,19 @@ class Shown:
         return Q(source__in=self.sources.values("pk")) & (Q(tag=None) | Q(tag__in=self.tags.values("pk")))
 
 
-def tag_health(
-    tag: Tag, today: date, days: int, release: Release | None, source: Source | None = None, shown: Shown | None = None
-) -> Health:
-    """Of all its sources, or of one. `shown`: only of those."""
+def tag_health(tag: Any, today: date, days: int, release: Release | None, source: Any = None, shown: Shown | None = None) -> Health:
+    """Of a tag, by its `pk`: of all its sources, or of one. `shown`: only of those."""
     of = Q(tag=tag.pk, **({"source": source.pk} if source else {}))
-    found = _health(of, "source_id", Source, today, days, release, shown)
-    found.attributes = _attributes(tag, found, of, shown)
+    found = _health(of, "source_id", "source", today, days, release, shown)
+    found.attributes = _attributes(tag.pk, found, of, shown)
     if source:
         found.whole = next(iter(found.streams), None)
     return found
 
 
-def source_health(source: Source, today: date, days: int, release: Release | None, shown: Shown | None = None) -> Health:
+def source_health(source: Any, today: date, days: int, release: Release | None, shown: Shown | None = None) -> Health:
     """Of all it sends. `shown`: only of those tags."""
-    return _health(Q(source=source.pk), "tag_id", Tag, today, days, release, shown)
+    return _health(Q(source=source.pk), "tag_id", "tag", today, days, release, shown)
 
 
 def releases_to_choose(item: UUID) -> list[Release]:
@@ -154,7 +153,7 @@ def releases_to_choose(item: UUID) -> list[Release]:
     return [*touched, *(one for one in newest if one not in touched)][:12]
 
 
-def _health(of: Q, part: str, parts: type[Any], today: date, days: int, release: Release | None, shown: Shown | None) -> Health:
+def _health(of: Q, part: str, kind: str, today: date, days: int, release: Release | None, shown: Shown | None) -> Health:
     """`of`: what is looked at, as a filter of the daily counts; `part`: the column by which it is parted."""
     since = today - timedelta(days=days - 1)
     streams = list(Stream.objects.filter(of & (shown.counted | Q(source=None) if shown else Q())))
@@ -163,7 +162,7 @@ def _health(of: Q, part: str, parts: type[Any], today: date, days: int, release:
     rows = list(
         ReadingDay.objects.filter(near).values("day", part, "release_id", "source_version", "accepted").annotate(events=Sum("count"))
     )
-    names = parts.objects.in_bulk({row[part] for row in rows} | {getattr(one, part) for one in streams} - {None})
+    names = named(kind, {row[part] for row in rows} | {getattr(one, part) for one in streams})
     found = Health(
         days=[since + timedelta(days=back) for back in range(days)],
         by_day=_by_day(rows, part, names, since, days),
@@ -177,7 +176,7 @@ def _health(of: Q, part: str, parts: type[Any], today: date, days: int, release:
         around=_around(ReadingDay.objects.filter(of), release, today) if release else None,
     )
     for volume in found.parts:
-        volume.item = names.get(volume.name)
+        volume.item = names.get(volume.name)  # type: ignore[call-overload]
     for stream in found.streams:
         stream.item = names.get(getattr(stream, part))  # type: ignore[attr-defined]
     found.violations = _violations(ViolationDay.objects.filter(near), found, of)
@@ -185,10 +184,9 @@ def _health(of: Q, part: str, parts: type[Any], today: date, days: int, release:
 
 
 def _by_day(rows: list[dict[str, Any]], part: str, names: dict[Any, Any], since: date, days: int) -> dict[str, list[int]]:
-    nameless = _("unknown names") if part == "tag_id" else _("deleted source")
     found: dict[str, list[int]] = {}
     for row in rows:
-        label = names[row[part]].label if row[part] in names else nameless
+        label = names[row[part]].label if row[part] in names else _("unknown names")
         found.setdefault(label, [0] * days)[(row["day"] - since).days] += row["events"]
     return found
 
@@ -239,16 +237,17 @@ def _after(release: Release) -> Q:
     return Q(day__gte=day, day__lt=day + timedelta(days=AROUND), release__gte=release.pk)
 
 
-def _attributes(tag: Tag, found: Health, of: Q, shown: Shown | None) -> list[AttributeShare]:
-    """Those of the draft's tag in their order, then what else was carried."""
+def _attributes(tag: UUID, found: Health, of: Q, shown: Shown | None) -> list[AttributeShare]:
+    """Those of the released tag in their order, then what else was carried."""
     rows = AttributeDay.objects.filter(of, day__gte=found.days[0], day__lte=found.days[-1])
     if shown:
-        unread = Attribute.objects.exclude(pk__in=shown.attributes.values("pk")).values("code")
+        unread = codes_of(Attribute.objects.exclude(pk__in=shown.attributes.values("pk")))
         rows = rows.filter(shown.counted).exclude(attribute__in=unread)
     counts = dict(rows.values_list("attribute").annotate(events=Sum("count")).order_by("-events"))
-    uses = list(tag.uses.select_related("attribute"))
-    required = {use.attribute.code: use.required for use in uses}
-    labels = {one.code: one.label for one in Attribute.objects.filter(code__in=[*counts, *required])}
+    uses = {UUID(use["attribute"]): use.get("required", False) for use in named("tag", [tag])[tag].definition.get("attributes") or ()}
+    names = named("attribute", uses)
+    required = {names[attribute].code: is_required for attribute, is_required in uses.items()}
+    labels = {code: one.label for code, one in by_codes("attribute", {*counts, *required}).items()}
     codes = [*required, *(code for code in counts if code not in required)]
     return [
         AttributeShare(code, labels.get(code, code), required.get(code), counts.get(code, 0), 100 * counts.get(code, 0) / (found.accepted or 1))
@@ -296,15 +295,15 @@ class Overview:
         return rank, -self.stream.last_at.timestamp()
 
 
-def overview(kind: str, items: QuerySet[Any], parts_of: QuerySet[Any]) -> list[Overview]:
-    """Every one of these tags that may be sent, or of these sources, those to look at first. Four queries.
+def overview(kind: str, items: Iterable[Named], parts_of: Iterable[Named]) -> list[Overview]:
+    """Every one of these tags that may be sent, or of these sources, those to look at first. One query.
 
     `kind`: "tag" or "source"; `parts_of`: of the other kind, those that may be named as stopped.
     """
-    items = items if kind == "source" else items.exclude(status=Tag.Status.DRAFT)
+    items = [one for one in items if one.definition.get("status") != Tag.Status.DRAFT]
     other = "tag" if kind == "source" else "source"
     streams = list(Stream.objects.all())
-    names = parts_of.in_bulk({getattr(one, f"{other}_id") for one in streams})
+    names = {one.pk: one for one in parts_of}
     whole = {getattr(one, f"{kind}_id"): one for one in streams if getattr(one, f"{other}_id") is None}
     parts: dict[UUID, list[Any]] = defaultdict(list)
     for one in streams:

@@ -9,6 +9,8 @@ from django.db.models import Count, Max, Min, QuerySet
 from ingestion.models import QuarantineReason
 from profiles.models import Event
 from taxonomy.models import Source
+from taxonomy.released import Named, by_code, named
+from taxonomy.standardize import storable
 from taxonomy.violations import title_for
 
 _AT_ONCE = 1_000
@@ -19,7 +21,7 @@ CAUSE = ("source_id", "code", "path", "name")
 class Group:
     """Held events with one cause. `reason_id`, any reason of it, names it in URLs: names and paths may be personal."""
 
-    source: Source | None
+    source: Named | None
     code: str
     path: str
     name: str
@@ -39,7 +41,8 @@ def open_reasons(*, source: str = "", code: str = "", sources: QuerySet[Source] 
     if sources is not None:
         reasons = reasons.filter(source_id__in=sources.values("id"))
     if source:
-        reasons = reasons.filter(source_id__in=Source.objects.filter(code__iexact=source).values("id"))
+        one = by_code("source", storable(source))
+        reasons = reasons.filter(source_id=one.pk) if one else reasons.none()
     if code:
         reasons = reasons.filter(code=code)
     return reasons
@@ -54,14 +57,14 @@ def held_groups(
     limit: int = 50,
     shown: Callable[[str], str] = str,
 ) -> list[Group]:
-    """Groups with most events first, their names and paths as `shown` says. Two queries, whatever the number of groups."""
+    """Groups with most events first, their names and paths as `shown` says. One query, whatever the number of groups."""
     rows = list(
         open_reasons(source=source, code=code, sources=sources)
         .values(*CAUSE)
         .annotate(count=Count("id"), first_at=Min("received_at"), last_at=Max("received_at"), reason_id=Min("id"))
         .order_by("-count", *CAUSE)[offset : offset + limit]
     )
-    found = Source.objects.in_bulk({row["source_id"] for row in rows})
+    found = named("source", (row["source_id"] for row in rows))
     return [Group(source=found.get(row.pop("source_id")), name=shown(row.pop("name")), path=shown(row.pop("path")), **row) for row in rows]
 
 
@@ -71,12 +74,12 @@ def reasons_like(reason: QuarantineReason) -> QuerySet[QuarantineReason]:
 
 
 def held_events(*, source: str = "", code: str = "", sources: QuerySet[Source] | None = None) -> Iterator[Event]:
-    """The events that are held, oldest first, with source, batch and original; a thousand at a time."""
+    """The events that are held, oldest first, with batch and original; a thousand at a time."""
     reasons = open_reasons(source=source, code=code, sources=sources)
     after = 0
     while True:
         ids = list(reasons.filter(event_id__gt=after).order_by("event_id").values_list("event_id", flat=True).distinct()[:_AT_ONCE])
         if not ids:
             return
-        yield from Event.objects.filter(pk__in=ids).select_related("source", "batch", "original__holder").order_by("pk")
+        yield from Event.objects.filter(pk__in=ids).select_related("batch", "original__holder").order_by("pk")
         after = ids[-1]

@@ -177,7 +177,7 @@ def _begin(run: ImportRun) -> None:
         obeyed = plan_of(run.release_id) if run.release_id else current()
     except NoRelease as error:
         raise UnreadableFile("release.none") from error
-    if run.source.code not in obeyed.plan.sources:
+    if str(run.source_id) not in obeyed.plan.sources_by_uuid:
         raise UnreadableFile("source.unreleased")
     run.release_id = obeyed.release_id
     run.started_at = run.started_at or timezone.now()

@@ -13,7 +13,7 @@ from django.db.models.functions import TruncHour
 
 from ingestion.models import Hook, ReadingDay, WriteKey
 from profiles.models import Event, Tally
-from taxonomy.models import Source
+from taxonomy.released import Named
 
 HOURS = 24
 # Deliveries, the newest first, whose named events show how late events come.
@@ -80,7 +80,7 @@ class Intake:
         return 100 * self.mapped / read if read else None
 
 
-def intake(source: Source, today: date, days: int, now: datetime) -> Intake:
+def intake(source: Named, today: date, days: int, now: datetime) -> Intake:
     """Of the last `days` days, and of the last 24 hours. Six queries."""
     since = today - timedelta(days=days - 1)
     read = ReadingDay.objects.filter(source=source.pk, day__gte=since, day__lte=today, accepted=True).aggregate(
@@ -92,8 +92,8 @@ def intake(source: Source, today: date, days: int, now: datetime) -> Intake:
         lateness=_lateness(source.pk),
         mapped=read["mapped"] or 0,
         native=read["native"] or 0,
-        keys=list(WriteKey.objects.filter(source=source).order_by("-last_used_at", "-created_at")),
-        hooks=list(Hook.objects.filter(source=source).select_related("source")),
+        keys=list(WriteKey.objects.filter(source=source.pk).order_by("-last_used_at", "-created_at")),
+        hooks=list(Hook.objects.filter(source=source.pk).select_related("source")),
     )
 
 

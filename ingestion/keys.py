@@ -24,7 +24,6 @@ class Sender:
     """Who may send now, by a write key, or (`key_id` None) by a webhook. `per_second`: events, over all processes; 0: no limit."""
 
     key_id: int | None
-    source_code: str
     source_id: str
     test: bool
     per_second: int
@@ -58,11 +57,11 @@ def known(secret: str) -> Sender | None:
 
 def _look_up(hashed: bytes) -> Sender | None:
     now = timezone.now()
-    key = WriteKey.objects.select_related("source").filter(Q(expires_at=None) | Q(expires_at__gt=now), hash=hashed, revoked_at=None).first()
+    key = WriteKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), hash=hashed, revoked_at=None).first()
     if key is None:
         return None
     _note_use(key, now)
-    return Sender(key.pk, key.source.code, str(key.source_id), key.test, key.per_second)
+    return Sender(key.pk, str(key.source_id), key.test, key.per_second)
 
 
 def _note_use(key: WriteKey, now: datetime) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -15,6 +14,7 @@ from ingestion.models import FailedRequest
 from ingestion.request_codes import WORDS
 from profiles.models import Event, Tally
 from taxonomy.models import Source
+from taxonomy.released import Named, named
 from taxonomy.violations import is_blocking, message_for, title_for
 
 VERDICTS = ("accepted", "quarantined", "duplicate", "refused")
@@ -23,6 +23,8 @@ SHOWN, FEW = 50, 10
 # Deliveries looked through for a verdict: enough for days of most sources, few enough to answer every two seconds.
 LOOKED_THROUGH = 2_000
 _FAILED_HOURS = timedelta(hours=2)
+# Ids of sources, or the sources; None: all.
+Of = Collection[UUID] | QuerySet[Source] | None
 _EVENT_OF = {"accepted": Event.Standing.COUNTED, "quarantined": Event.Standing.HELD}
 _VERDICT_OF = {standing: verdict for verdict, standing in _EVENT_OF.items()}
 
@@ -36,11 +38,11 @@ class Line:
     """
 
     received_at: datetime
-    source: Source | None
+    source: Named | None
     verdict: str
     event: Event | None = None
     name: str = ""
-    tag: Any = None
+    tag: Named | None = None
     state: str = ""
     changed: bool = False
     holding: list[tuple[str, str]] = field(default_factory=list)
@@ -60,33 +62,36 @@ class Reader:
     may_open_held: bool = True
 
 
-def latest(sources: QuerySet[Source] | None, verdict: str, reader: Reader, limit: int = SHOWN) -> list[Line]:
+def latest(sources: Of, verdict: str, reader: Reader, limit: int = SHOWN) -> list[Line]:
     """The newest lines first. `sources`: only theirs, None: all; `verdict`: only of this, "": any. Two queries."""
     deliveries = _deliveries(sources, verdict, limit)
     wanted = [one for delivery in deliveries for one in delivery.newest or ()]
-    events = Event.objects.filter(pk__in=wanted).select_related("tag").in_bulk()
+    events = Event.objects.in_bulk(wanted)
+    sources_named = named("source", (one.source_id for one in deliveries))
+    tags = named("tag", (one.tag_id for one in events.values()))
     lines: list[Line] = []
     for delivery in deliveries:
         if len(lines) >= limit:
             break
         of_it = [events[one] for one in reversed(delivery.newest or ()) if one in events]
-        told = [_event_line(one, delivery.source, reader) for one in of_it]
+        source = sources_named[delivery.source_id]
+        told = [_event_line(one, source, tags.get(one.tag_id), reader) for one in of_it]
         told = [one for one in told if verdict in ("", one.verdict)]
-        lines += [*told, *_counted(delivery, verdict, [_first_verdict(one) for one in of_it])]
+        lines += [*told, *_counted(delivery, source, verdict, [_first_verdict(one) for one in of_it])]
     return lines[:limit]
 
 
-def _deliveries(sources: QuerySet[Source] | None, verdict: str, limit: int) -> list[Tally]:
+def _deliveries(sources: Of, verdict: str, limit: int) -> list[Tally]:
     found = Tally.objects.order_by("-received_at", "-id")
     if sources is not None:
         found = found.filter(source__in=sources)
     if verdict:
         newest = found.values("pk")[:LOOKED_THROUGH]
         found = found.filter(pk__in=newest, **{f"{verdict}__gt": 0})
-    return list(found.select_related("source")[:limit])
+    return list(found[:limit])
 
 
-def _event_line(event: Event, source: Source, reader: Reader) -> Line:
+def _event_line(event: Event, source: Named, tag: Named | None, reader: Reader) -> Line:
     verdict = _VERDICT_OF.get(event.standing, "")  # type: ignore[call-overload]
     state = "" if verdict else event.get_standing_display()
     if event.tag_id in reader.hidden_tags:
@@ -100,7 +105,7 @@ def _event_line(event: Event, source: Source, reader: Reader) -> Line:
     elif verdict == "accepted" and event.subject_id and reader.may_open_accepted:
         url = reverse("event", args=[event.public_id])
     return Line(
-        event.received_at, source, verdict, event, reader.shown(event.name or ""), event.tag, state, verdict == "accepted" and bool(report.get("changes")),
+        event.received_at, source, verdict, event, reader.shown(event.name or ""), tag, state, verdict == "accepted" and bool(report.get("changes")),
         [(title_for(one["code"]), reader.shown(message_for(one))) for one in violations if is_blocking(one)],
         list(dict.fromkeys(title_for(one["code"]) for one in violations if not is_blocking(one))), url,
     )  # fmt: skip
@@ -110,7 +115,7 @@ def _first_verdict(event: Event) -> str:
     return "quarantined" if any(is_blocking(one) for one in (event.report or {}).get("violations", [])) else "accepted"
 
 
-def _counted(delivery: Tally, verdict: str, told: list[str]) -> list[Line]:
+def _counted(delivery: Tally, source: Named, verdict: str, told: list[str]) -> list[Line]:
     """What a delivery held besides the events that are told of, whose first verdicts these are."""
     lines = []
     rest = sum(getattr(delivery, one) - told.count(one) for one in _EVENT_OF if verdict in ("", one))
@@ -118,13 +123,13 @@ def _counted(delivery: Tally, verdict: str, told: list[str]) -> list[Line]:
         sentence = ngettext("and %(count)s more event of this delivery", "and %(count)s more events of this delivery", rest) % {
             "count": rest
         }
-        lines.append(Line(delivery.received_at, delivery.source, "", count=rest, sentence=sentence))
+        lines.append(Line(delivery.received_at, source, "", count=rest, sentence=sentence))
     if delivery.duplicate and verdict in ("", "duplicate"):
         sentence = ngettext("Sent before: its id is known, nothing was stored again.", "Sent before: their ids are known, nothing was stored again.", delivery.duplicate)  # fmt: skip
-        lines.append(Line(delivery.received_at, delivery.source, "duplicate", count=delivery.duplicate, sentence=sentence))
+        lines.append(Line(delivery.received_at, source, "duplicate", count=delivery.duplicate, sentence=sentence))
     if delivery.refused and verdict in ("", "refused"):
         causes = [(title_for(code), message_for({"code": code})) for code in delivery.refused_causes or {}]
-        lines.append(Line(delivery.received_at, delivery.source, "refused", count=delivery.refused, holding=causes))
+        lines.append(Line(delivery.received_at, source, "refused", count=delivery.refused, holding=causes))
     return lines
 
 
@@ -132,7 +137,7 @@ def _counted(delivery: Tally, verdict: str, told: list[str]) -> list[Line]:
 class Failed:
     """Requests of an hour that failed as a whole. `source` None: their key was none of ours, so nobody knows whose they were."""
 
-    source: Source | None
+    source: Named | None
     cause: str
     title: str
     sentence: str
@@ -140,14 +145,16 @@ class Failed:
     hour: datetime
 
 
-def failed_lately(sources: QuerySet[Source] | None, now: datetime) -> list[Failed]:
+def failed_lately(sources: Of, now: datetime) -> list[Failed]:
     """Of the last two hours, the newest first, with those of nobody's. One query."""
-    found = FailedRequest.objects.filter(hour__gte=now - _FAILED_HOURS).select_related("source").order_by("-hour", "cause")
+    found = FailedRequest.objects.filter(hour__gte=now - _FAILED_HOURS).order_by("-hour", "cause")
     if sources is not None:
         found = found.filter(Q(source__in=sources) | Q(source=None))
+    rows = list(found[:20])
+    names = named("source", (one.source_id for one in rows))
     return [
-        Failed(one.source, one.cause, *_words(one.cause), one.count, one.hour)
-        for one in found[:20]
+        Failed(names.get(one.source_id), one.cause, *_words(one.cause), one.count, one.hour)
+        for one in rows
     ]  # fmt: skip
 
 

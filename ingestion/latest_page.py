@@ -2,6 +2,7 @@
 
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.auth.decorators import login_required, permission_required
@@ -14,11 +15,11 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from ingestion.latest import FEW, LOOKED_THROUGH, SHOWN, VERDICTS, Reader, failed_lately, latest
+from ingestion.latest import FEW, LOOKED_THROUGH, SHOWN, VERDICTS, Of, Reader, failed_lately, latest
 from staff.masking import shown_to
-from taxonomy.admin.limits import rights_in, sources_in
+from taxonomy.admin.limits import released_in, rights_in, source_in, sources_in, tags_in
 from taxonomy.models import Tag
-from taxonomy.rights import among
+from taxonomy.released import released
 from taxonomy.standardize import storable
 
 PERMISSION = "ingestion.view_quarantinereason"
@@ -40,7 +41,7 @@ def latest_view(request: HttpRequest) -> HttpResponse:
     if request.headers.get("X-Fragment"):
         return TemplateResponse(request, "ingestion/_latest.html", context)
     context |= {
-        "title": _("Latest events"), "sources": sources_in(request).order_by("code"), "chosen": source, "verdict": verdict,
+        "title": _("Latest events"), "sources": released_in(request, "source"), "chosen": source, "verdict": verdict,
         "verdicts": VERDICT_WORDS.items(), "looked_through": LOOKED_THROUGH, "most": SHOWN,
     }  # fmt: skip
     return TemplateResponse(request, "ingestion/latest.html", {**admin.site.each_context(request), **context})
@@ -52,11 +53,16 @@ def live(request: HttpRequest, source: str = "", verdict: str = "", *, few: bool
     if not person.has_perm(PERMISSION):
         return {}
     rights = rights_in(request)
-    sources = sources_in(request) if rights.limited or source else None
-    if sources is not None and source:
-        sources = sources.filter(code__iexact=source)
-    hidden = Tag.objects.exclude(pk__in=among(Tag.objects.all(), rights).values("pk")) if rights.limited else Tag.objects.none()
-    reader = Reader(shown_to(person), frozenset(hidden.values_list("pk", flat=True)), person.has_perm("profiles.view_customer"))
+    sources: Of = sources_in(request) if rights.limited else None
+    if source:
+        one = source_in(request, source)
+        sources = [one.pk] if one else []
+    hidden: set[UUID] = set()
+    if rights.limited:
+        # what the draft deleted is nobody's to read until it is back
+        known = {*Tag.objects.values_list("pk", flat=True), *released("tag")}
+        hidden = known - set(tags_in(request).values_list("pk", flat=True))
+    reader = Reader(shown_to(person), frozenset(hidden), person.has_perm("profiles.view_customer"))
     asked = urlencode({name: value for name, value in (("source", source), ("verdict", verdict), ("few", "1" if few else "")) if value})
     return {
         "lines": latest(sources, verdict, reader, FEW if few else SHOWN),

@@ -10,8 +10,8 @@ from ingestion.replay import ask, preview
 from staff.models import User
 from staff.notices import tell
 from taxonomy.current import refresh
-from taxonomy.models import Release, Source
-from taxonomy.publish import items_of
+from taxonomy.models import Release
+from taxonomy.released import released
 
 
 def offer_after_release(made: Release, _before: Any) -> None:
@@ -28,20 +28,19 @@ def offer(release_id: int) -> list[Replay]:
     newest = Release.objects.order_by("-id").first()
     if newest is None or newest.pk != release_id:
         return []
-    items = items_of(newest)
     replays = []
-    holding = QuarantineReason.objects.filter(open=True).values_list("source", flat=True).distinct()
-    for source in Source.objects.filter(pk__in=holding).order_by("code"):
-        found = preview(Replay(source=source))
+    holding = set(QuarantineReason.objects.filter(open=True).values_list("source_id", flat=True).distinct())
+    for source in sorted((one for one in released("source").values() if one.pk in holding), key=lambda one: one.code):
+        found = preview(Replay(source_id=source.pk))
         if not found.fixed:
-            ReplayOffer.objects.filter(source=source).delete()
-        elif items.get(str(source.pk), {}).get("replay_held"):
-            replays.append(ask(Replay(source=source, release=newest)))
+            ReplayOffer.objects.filter(source=source.pk).delete()
+        elif source.definition.get("replay_held"):
+            replays.append(ask(Replay(source_id=source.pk, release=newest)))
         else:
             values = {"release": newest, "events": found.fixed, "tried": found.tried, "in_all": found.in_all}
-            ReplayOffer.objects.update_or_create(source=source, defaults=values)
+            ReplayOffer.objects.update_or_create(source_id=source.pk, defaults=values)
             tell(
-                User.objects.filter(department=source.owner_id),
+                User.objects.filter(department=source.definition["owner"]),
                 gettext_noop("Release %(version)s would let %(count)s held events of %(source)s in."),
                 link=f"{reverse('admin:desk')}?source={source.code}",
                 version=newest.version,

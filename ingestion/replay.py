@@ -33,7 +33,7 @@ from profiles.record import Delivery, Entry, again_where_others_write
 from profiles.subjects import known
 from profiles.untied import queue_untied, tie_anew
 from taxonomy.current import Current, current, plan_of, refresh
-from taxonomy.standardize import RawEvent, Refusal, Result, SourcePlan, Violation, decode_json, encode_json, standardize_mended
+from taxonomy.standardize import RawEvent, Refusal, Result, Violation, decode_json, encode_json, standardize_mended
 
 # In one commit: a fraction of a second, and little to do again.
 AT_ONCE = 1_000
@@ -233,7 +233,7 @@ def _load(event_ids: Sequence[int]) -> list[_Held]:
 
 def _read(held: _Held, obeyed: Current, mends: Mends) -> tuple[RawEvent | None, Result | None]:
     """What the release makes of an event; None where it has no such source, or finds no such event in the record."""
-    source = _source_of(obeyed, held.source)
+    source = obeyed.plan.sources_by_uuid.get(held.source)
     if source is None:
         return None, None
     file_format = FileFormat(**held.format) if held.format else None
@@ -242,10 +242,6 @@ def _read(held: _Held, obeyed: Current, mends: Mends) -> tuple[RawEvent | None, 
     if raw is None or isinstance(raw, Refusal):
         return None, None
     return raw, standardize_mended(raw, obeyed.plan, _finder(mends))
-
-
-def _source_of(obeyed: Current, uuid: str) -> SourcePlan | None:
-    return next((source for source in obeyed.plan.sources.values() if source.uuid == uuid), None)
 
 
 def _finder(mends: Mends) -> Callable[[Violation], tuple[str, Any] | None]:

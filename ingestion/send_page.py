@@ -30,6 +30,7 @@ from taxonomy.dictionary.examples import KEY, values_of
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.dictionary.words import label
 from taxonomy.models import Source
+from taxonomy.released import named
 from taxonomy.standardize import SourcePlan
 from taxonomy.standardize.plan import TagPlan
 
@@ -84,17 +85,18 @@ def how_to_send(request: HttpRequest, source_id: UUID) -> HttpResponse:
         raise PermissionDenied
     secret = _made_key(request, source) if request.method == "POST" else ""
     language = request.GET.get("code") if request.GET.get("code") in LANGUAGES else "curl"
+    name = named("source", [source_id])[source_id]
     context: dict[str, Any] = {
-        "title": _("How to send: %(source)s") % {"source": source.label},
-        "source": source,
+        "title": _("How to send: %(source)s") % {"source": name.label},
+        "source": name,
         "secret": secret,
         "may_make": may_make,
         "key": KEY,
         "prefixes": {"live": WriteKey.PREFIX, "test": WriteKey.TEST_PREFIX},
         "language": language,
-        **live(request, source.code, few=True),
+        **live(request, name.code, few=True),
     }
-    plan = next((one for one in known.plan.sources.values() if one.uuid == str(source_id)), None) if known else None
+    plan = known.plan.sources_by_uuid.get(str(source_id)) if known else None
     if known is not None and plan is not None:
         context |= _shown(request, known, plan, hidden, str(language))
     return TemplateResponse(request, "ingestion/how_to_send.html", {**admin.site.each_context(request), **context})

@@ -13,8 +13,7 @@ from django.utils.translation import gettext_noop
 from ingestion.models import Stopped, Stream
 from staff.models import Notice, User
 from staff.notices import tell
-from taxonomy.definition import definitions
-from taxonomy.models import Source, Tag
+from taxonomy.released import Named, released
 from taxonomy.rights import May, On, rights_of_each
 
 VIEW = "ingestion.view_quarantinereason"
@@ -65,20 +64,22 @@ def _told(rows: Collection[Stopped]) -> list[tuple[Stopped, Notice, list[User]]]
     """What is said of each, and to whom: the people of the owners who may see it. Nothing of what is no longer in the standard."""
     if not rows:
         return []
-    sources = Source.objects.in_bulk([row.source_id for row in rows if row.source_id])
+    sources = {pk: one for pk, one in released("source").items() if pk in {row.source_id for row in rows}}
     # that a tag on its way out comes no more is as it should be
-    tags = Tag.objects.filter(status=Tag.Status.ACTIVE).in_bulk([row.tag_id for row in rows if row.tag_id])
-    owners = {one.owner_id for one in sources.values()} | {one.owner_id for one in tags.values()}
-    plan = definitions(list(sources.values())) | definitions(list(tags.values()))
+    active = {pk: one for pk, one in released("tag").items() if one.definition["status"] == "active"}
+    tags = {pk: one for pk, one in active.items() if pk in {row.tag_id for row in rows}}
+    plan = {str(pk): one.definition for pk, one in (sources | tags).items()}
+    owners = {one["owner"] for one in plan.values()}
     people = ModelBackend().with_perm(VIEW).filter(department__in=owners).select_related("department")
     readers = [(rights.person, On(rights, plan)) for rights in rights_of_each(people)]
     found = []
     for row in rows:
-        source, tag = sources.get(row.source_id), tags.get(row.tag_id)
+        source = sources.get(row.source_id) if row.source_id else None
+        tag = tags.get(row.tag_id) if row.tag_id else None
         if (row.source_id and source is None) or (row.tag_id and tag is None):
             continue
         items = [one for one in (source, tag) if one is not None]
-        asked = {one.owner_id for one in (source, tag) if one is not None}
+        asked = {one.definition["owner"] for one in items}
         to = [
             person
             for person, on in readers
@@ -88,7 +89,7 @@ def _told(rows: Collection[Stopped]) -> list[tuple[Stopped, Notice, list[User]]]
     return found
 
 
-def _notice(row: Stopped, source: Source | None, tag: Tag | None) -> Notice:
+def _notice(row: Stopped, source: Named | None, tag: Named | None) -> Notice:
     text = _TEXTS[source is not None, tag is not None][row.back_at is not None]
     day = timezone.localdate(row.last_at, timezone.get_default_timezone()).isoformat()
     values = {"source": source.code if source else "", "tag": tag.code if tag else "", "day": day}

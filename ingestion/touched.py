@@ -7,6 +7,7 @@ from django.db.models import Max, Min
 
 from ingestion.models import TakeBack
 from profiles.models import Tally
+from taxonomy.released import by_code
 
 # Counted, held, and held ones that were corrected since: what else there is stands aside already.
 STANDINGS = "(1, 2, 4)"
@@ -49,6 +50,7 @@ def touched(take_back: TakeBack) -> dict[str, Any]:
     meant, values = selection(take_back)
     events = f"profiles_event AS event WHERE {meant}"
     found: dict[str, Any] = {"counted": 0, "held": 0, "corrected": 0, "tags": []}
+    money = {code: tag.pk if (tag := by_code("tag", code)) else None for code in ("purchase", "refund")}
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -84,13 +86,13 @@ def touched(take_back: TakeBack) -> dict[str, Any]:
             f"""
             SELECT currency, sum(amount)::text FROM (
                 SELECT coalesce(attributes->'amount'->>'currency', attributes->'price'->>'currency', '') AS currency,
-                    CASE WHEN tag_id IN (SELECT id FROM taxonomy_tag WHERE code = 'refund') THEN -1 ELSE 1 END
+                    CASE WHEN tag_id = %(refund)s THEN -1 ELSE 1 END
                     * coalesce((attributes->'amount'->>'amount')::numeric,
                         (attributes->'price'->>'amount')::numeric * coalesce((attributes->>'quantity')::numeric, 1)) AS amount
-                FROM {events} AND standing = 1 AND tag_id IN (SELECT id FROM taxonomy_tag WHERE code IN ('purchase', 'refund'))
+                FROM {events} AND standing = 1 AND tag_id IN (%(purchase)s, %(refund)s)
             ) AS line WHERE amount IS NOT NULL GROUP BY 1 ORDER BY 1
             """,
-            values,
+            values | money,
         )
         found["money"] = [list(row) for row in cursor.fetchall()]
     return found

@@ -63,7 +63,7 @@ class Trial:
 
 def try_plan(before: Plan, after: Plan, *, since: datetime, sources: Collection[UUID] = (), sample: int = SAMPLE) -> Trial:
     """Read the newest events under both plans: accepted ones since then, and whatever is held. `sources`: only theirs; none: all."""
-    old, new = ({source.uuid: source for source in plan.sources.values()} for plan in (before, after))
+    old, new = before.sources_by_uuid, after.sources_by_uuid
     found: dict[tuple[Outcome, str, str, str], Difference] = {}
     tags: set[str] = set()
     tried = {Event.Standing.COUNTED: 0, Event.Standing.HELD: 0}

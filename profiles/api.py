@@ -26,7 +26,7 @@ from profiles.timeline import PAGE, Cursor, timeline
 from staff.access import log_access
 from staff.masking import mask_identifier, mask_in_record, mask_in_text, may_see_personal
 from staff.models import AccessLog, ReadToken, User
-from taxonomy.models import Attribute, Source, Tag
+from taxonomy.released import Named, by_code, named, personal_codes
 from taxonomy.standardize.faults import Fault
 
 SCOPE = "customers"
@@ -180,8 +180,8 @@ class CustomerView(CustomerAPI):
         found = summary(one)
         readable = readable_to(request.user)  # type: ignore[arg-type]
         unread = readable.unread_attributes if readable else frozenset()
-        hidden = set(Attribute.objects.exclude(personal="none").filter(code__in=found.traits).values_list("code", flat=True))
-        traits = {code: value for code, value in found.traits.items() if code not in unread and (unmasked or code not in hidden)}
+        hidden = frozenset() if unmasked else personal_codes()
+        traits = {code: value for code, value in found.traits.items() if code not in unread and code.lower() not in hidden}
         return Response(
             {
                 "id": str(one.public_id),
@@ -227,10 +227,11 @@ class TimelineView(CustomerAPI):
         events, following = timeline(one, after=_after(request), limit=_limit(request), **wanted)
         log_access(request.user, AccessLog.Action.VIEW, customer=one.public_id, channel="api")
         unmasked = may_see_personal(request.user)
-        hidden = frozenset(Attribute.objects.exclude(personal="none").values_list("code", flat=True))
+        hidden = frozenset() if unmasked else personal_codes()
+        names = named("tag", (event.tag_id for event in events)) | named("source", (event.source_id for event in events))
         return Response(
             {
-                "results": [_event(event, hidden=frozenset() if unmasked else hidden, unmasked=unmasked) for event in events],
+                "results": [_event(event, names, hidden=hidden, unmasked=unmasked) for event in events],
                 "next": str(following) if following else None,
             }
         )
@@ -256,21 +257,22 @@ def _wanted(cleaned: dict[str, Any]) -> dict[str, Any]:
     if code := cleaned.get("category"):
         wanted["tag_ids"] = tags_under(code) or []
     if code := cleaned.get("tag"):
-        ids = list(Tag.objects.filter(code__iexact=code).values_list("pk", flat=True))
-        wanted["tag_ids"] = [pk for pk in ids if pk in wanted.get("tag_ids", ids)]
+        tag = by_code("tag", code)
+        wanted["tag_ids"] = [tag.pk] if tag is not None and tag.pk in wanted.get("tag_ids", [tag.pk]) else []
     if code := cleaned.get("source"):
-        wanted["source_id"] = Source.objects.filter(code=code).values_list("pk", flat=True).first() or UUID(int=0)
+        source = by_code("source", code)
+        wanted["source_id"] = source.pk if source else UUID(int=0)
     return wanted
 
 
-def _event(event: Event, *, hidden: frozenset[str], unmasked: bool) -> dict[str, Any]:
-    attributes = {code: value for code, value in (event.attributes or {}).items() if code not in hidden}
+def _event(event: Event, names: dict[UUID | None, Named], *, hidden: frozenset[str], unmasked: bool) -> dict[str, Any]:
+    attributes = {code: value for code, value in (event.attributes or {}).items() if code.lower() not in hidden}
     return {
         "id": event.public_id,
         "occurred_at": event.occurred_at,
         "received_at": event.received_at,
-        "tag": event.tag.code if event.tag else "",
+        "tag": names[event.tag_id].code if event.tag_id else "",
         "refinements": [one if unmasked else mask_in_text(one) for one in event.refinements or []],
-        "source": event.source.code,
+        "source": names[event.source_id].code,
         "attributes": attributes if unmasked else mask_in_record(attributes),
     }

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from profiles.models import Event, Link, Subject, Tie
 from profiles.ties import HOPELESS
-from taxonomy.models import Source
+from taxonomy.released import released
 from taxonomy.standardize import GLOBAL_KINDS, KINDS
 
 _LOCK = 7_201_005
@@ -94,7 +94,7 @@ def _sightings(subject_ids: Iterable[int]) -> dict[int, list[tuple[int, datetime
 
 
 def _events_of(subject_ids: list[int]) -> dict[int, list[tuple[int, datetime]]]:
-    namespaces = [(str(uuid), namespace) for uuid, namespace in Source.objects.values_list("id", "namespace")]
+    namespaces = {str(one.pk): one.definition.get("namespace") or "" for one in released("source").values()}
     found: dict[int, list[tuple[int, datetime]]] = {subject_id: [] for subject_id in subject_ids}
     with connection.cursor() as cursor:
         cursor.execute(
@@ -109,7 +109,7 @@ def _events_of(subject_ids: list[int]) -> dict[int, list[tuple[int, datetime]]]:
               AND (weaker.kind = ANY(%s) OR coalesce(source.namespace, '') = weaker.namespace)
             ORDER BY event.occurred_at, stronger.value
             """,
-            [*[list(column) for column in zip(*namespaces, strict=True)], subject_ids, int(Event.Standing.COUNTED), sorted(GLOBAL_KINDS)],
+            [list(namespaces), list(namespaces.values()), subject_ids, int(Event.Standing.COUNTED), sorted(GLOBAL_KINDS)],
         )
         for weaker, stronger, at in cursor.fetchall():
             found[weaker].append((stronger, at))

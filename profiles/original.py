@@ -7,7 +7,7 @@ from typing import Any
 
 from profiles.models import Event, Original
 from staff.masking import mask_in_record, mask_in_text
-from taxonomy.models import Attribute
+from taxonomy.released import personal_codes
 
 
 @dataclass(frozen=True)
@@ -61,5 +61,4 @@ def _json(value: Any, indent: str = "") -> str:
 
 def _masked(record: Any, event: Event) -> Any:
     """Mask phones, e-mails and ids, what stands under the name of a personal attribute, and the event's identifiers."""
-    personal = Attribute.objects.exclude(personal=Attribute.Personal.NONE).values_list("code", flat=True)
-    return mask_in_record(record, hidden_keys=frozenset(personal), hidden_values=frozenset((event.identifiers or {}).values()))
+    return mask_in_record(record, hidden_keys=personal_codes(), hidden_values=frozenset((event.identifiers or {}).values()))

@@ -19,7 +19,7 @@ from profiles.money import is_money, money
 from profiles.readable import Readable
 from profiles.summary import Summary
 from staff.masking import mask_identifier, mask_in_text, mask_phone
-from taxonomy.models import Attribute, Category, Source, Tag
+from taxonomy.released import Named, by_codes, named, personal_codes, released
 
 MONTHS = 12
 
@@ -91,17 +91,15 @@ def charts(found: Summary, readable: Readable | None = None) -> list[tuple[str, 
     """
     if not found.by_month:
         return []
-    categories = dict(Tag.objects.filter(pk__in={tag for _m, tag, _s in found.by_month}).values_list("pk", "category_id"))
-    of_category = {one.pk: one.label for one in Category.objects.all() if not readable or one.pk in readable.categories}
-    of_source = {
-        source.pk: source.label
-        for source in Source.objects.filter(pk__in={source for _m, _t, source in found.by_month})
-        if not readable or source.pk in readable.sources
-    }
+    tags = named("tag", (tag for _m, tag, _s in found.by_month))
+    categories = named("category", (tag.parent_id for tag in tags.values()))
+    of_category = {one.pk: one.label for one in categories.values() if not readable or one.pk in readable.categories}
+    sources = named("source", (source for _m, _t, source in found.by_month))
+    of_source = {one.pk: one.label for one in sources.values() if not readable or one.pk in readable.sources}
     by_category: dict[tuple[date, str], int] = defaultdict(int)
     by_source: dict[tuple[date, str], int] = defaultdict(int)
     for (month, tag_id, source_id), count in found.by_month.items():
-        by_category[month, of_category.get(categories.get(tag_id), "–")] += count  # type: ignore[arg-type]
+        by_category[month, of_category.get(tags[tag_id].parent_id, "–")] += count  # type: ignore[arg-type]
         by_source[month, of_source.get(source_id, "–")] += count
     drawn = [(_("Events by month and category"), _by_month(by_category))]
     return [*drawn, (_("Events by month and source"), _by_month(by_source))] if len(of_source) > 1 else drawn
@@ -122,7 +120,7 @@ _COMMON_REGIONS = ("CN", "US", "GB", "HK", "TW", "SG", "JP", "DE", "FR", "CA", "
 
 def regions() -> list[str]:
     """Regions a number without + may be of: those of the sources, the most frequent first, then common ones."""
-    of_sources = Counter(Source.objects.exclude(region="").values_list("region", flat=True))
+    of_sources = Counter(region for one in released("source").values() if (region := one.definition.get("region")))
     return list(dict.fromkeys([region for region, _count in of_sources.most_common()] + list(_COMMON_REGIONS)))
 
 
@@ -132,15 +130,14 @@ def _months_before(month: date, back: int) -> date:
 
 
 def traits_shown(found: Summary, *, unmasked: bool, readable: Readable | None = None) -> list[tuple[str, str]]:
-    attributes = {one.code: one for one in Attribute.objects.filter(code__in=found.traits)}
+    attributes, personal = by_codes("attribute", found.traits.keys()), frozenset() if unmasked else personal_codes()
     shown = []
     for code, value in found.traits.items():
         if readable and code in readable.unread_attributes:
             continue
-        attribute = attributes.get(code)
-        hidden = attribute is not None and attribute.personal in ("contact", "identity", "sensitive") and not unmasked
         text = money(**value) if is_money(value) else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        shown.append((attribute.label if attribute else code, _hidden(code, text) if hidden else text if unmasked else mask_in_text(text)))
+        label = attributes[code].label if code in attributes else code
+        shown.append((label, _hidden(code, text) if code.lower() in personal else text if unmasked else mask_in_text(text)))
     return shown
 
 
@@ -152,9 +149,14 @@ def _hidden(code: str, text: str) -> str:
 
 def by_day(events: list[Event], *, unmasked: bool) -> list[tuple[date, list[dict[str, Any]]]]:
     """Events by local day, newest first, each with what a glance needs."""
+    tags, sources = named("tag", (event.tag_id for event in events)), named("source", (event.source_id for event in events))
     rows: list[dict[str, Any]] = [
-        {"event": event, "at": timezone.localtime(event.occurred_at), "gist": gist(event, unmasked=unmasked)} for event in events
-    ]
+        {
+            "event": event, "tag": tags.get(event.tag_id), "source": sources[event.source_id],
+            "at": timezone.localtime(event.occurred_at), "gist": gist(event, unmasked=unmasked),
+        }
+        for event in events
+    ]  # fmt: skip
     return [(day, list(group)) for day, group in groupby(rows, key=lambda row: row["at"].date())]
 
 
@@ -176,19 +178,19 @@ _TELLING = ("product_name", "product_id", "keyword", "subject", "page_title", "p
 
 def filters(readable: Readable | None = None) -> dict[str, Any]:
     """What a timeline can be filtered by: categories as an indented tree, and sources; of those `readable`."""
-    categories, sources = _tree(), list(Source.objects.order_by("code"))
+    categories, sources = _tree(), sorted(released("source").values(), key=lambda one: one.code)
     if readable:
         categories = [(one, label) for one, label in categories if one.pk in readable.categories]
         sources = [one for one in sources if one.pk in readable.sources]
     return {"categories": categories, "sources": sources}
 
 
-def _tree() -> list[tuple[Category, str]]:
-    below: dict[UUID | None, list[Category]] = defaultdict(list)
-    for category in Category.objects.all():
+def _tree() -> list[tuple[Named, str]]:
+    below: dict[UUID | None, list[Named]] = defaultdict(list)
+    for category in sorted(released("category").values(), key=lambda one: (one.definition.get("position", 0), one.code)):
         below[category.parent_id].append(category)
 
-    def walk(parent: UUID | None, depth: int) -> list[tuple[Category, str]]:
+    def walk(parent: UUID | None, depth: int) -> list[tuple[Named, str]]:
         return [pair for one in below[parent] for pair in ((one, "  " * depth + one.label), *walk(one.pk, depth + 1))]
 
     return walk(None, 0)
@@ -197,14 +199,13 @@ def _tree() -> list[tuple[Category, str]]:
 def tags_under(category_code: str) -> list[UUID] | None:
     """The tags of a category and of all below it; None when there is no such category."""
     below: dict[UUID | None, list[UUID]] = defaultdict(list)
-    top = None
-    for pk, parent_id, code in Category.objects.values_list("pk", "parent_id", "code"):
-        below[parent_id].append(pk)
-        top = pk if code == category_code else top
+    for category in released("category").values():
+        below[category.parent_id].append(category.pk)
+    top = next((one.pk for one in released("category").values() if one.code == category_code), None)
     if top is None:
         return None
-    found, new = [top], [top]
+    found, new = {top}, [top]
     while new:
         new = [child for one in new for child in below[one]]
-        found += new
-    return list(Tag.objects.filter(category_id__in=found).values_list("pk", flat=True))
+        found.update(new)
+    return [tag.pk for tag in released("tag").values() if tag.parent_id in found]

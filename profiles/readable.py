@@ -5,12 +5,13 @@ from uuid import UUID
 
 from staff.models import User
 from taxonomy.models import Attribute, Category, Source, Tag
+from taxonomy.released import codes_of
 from taxonomy.rights import among, rights_of
 
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """Ids, and the codes of attributes that may not be read."""
+    """Ids, and the codes of attributes that may not be read, as the draft and as the release has them."""
 
     tags: frozenset[UUID]
     sources: frozenset[UUID]
@@ -31,4 +32,4 @@ def readable_to(person: User) -> Readable | None:
         for model in (Tag, Source, Category)
     )
     attributes = Attribute.objects.exclude(pk__in=among(Attribute.objects.all(), rights).values("pk"))
-    return Readable(tags, sources, categories, frozenset(attributes.values_list("code", flat=True)))
+    return Readable(tags, sources, categories, codes_of(attributes))

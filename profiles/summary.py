@@ -12,14 +12,13 @@ from django.conf import settings
 from django.db import connection
 
 from profiles.models import Customer
+from taxonomy.released import by_code, by_codes, named
 
 _EVENTS = """
     FROM profiles_link AS link JOIN profiles_event AS event ON event.subject_id = link.subject_id
         AND event.occurred_at >= coalesce(link.since, '-infinity') AND event.occurred_at < coalesce(link.until, 'infinity')
     WHERE link.customer_id = %(customer)s AND link.withdrawn_at IS NULL
 """
-
-_TAG = "JOIN taxonomy_tag AS tag ON tag.id = event.tag_id"
 
 
 @dataclass(slots=True)
@@ -77,23 +76,27 @@ def _add_purchases(cursor: Any, customer: Customer, found: Summary) -> None:
     An order told by several sources counts as the first of them told it, and a like line told again at the same moment once,
     unless its source says that identical rows are separate.
     """
+    tags = by_codes("tag", ("purchase", "refund"))
     cursor.execute(
         f"""
-        SELECT tag.code, event.attributes->>'order_id', event.id, event.occurred_at, event.source_id, source.separate_rows,
+        SELECT event.tag_id, event.attributes->>'order_id', event.id, event.occurred_at, event.source_id,
             event.attributes->>'product_id',
             coalesce(event.attributes->'amount'->>'currency', event.attributes->'price'->>'currency'),
             coalesce((event.attributes->'amount'->>'amount')::numeric,
                 (event.attributes->'price'->>'amount')::numeric * coalesce((event.attributes->>'quantity')::numeric, 1))
-        {_EVENTS.replace("WHERE", f"{_TAG} JOIN taxonomy_source AS source ON source.id = event.source_id WHERE")}
-            AND standing = 1 AND tag.code IN ('purchase', 'refund') ORDER BY event.id
+        {_EVENTS} AND standing = 1 AND event.tag_id = ANY(%(tags)s) ORDER BY event.id
         """,
-        {"customer": customer.pk},
+        {"customer": customer.pk, "tags": [one.pk for one in tags.values()]},
     )
+    rows = cursor.fetchall()
+    sources = named("source", (row[4] for row in rows))
     orders: set[Any] = set()
     told_by: dict[tuple[str, str], UUID] = {}
     lines: set[Any] = set()
     sums: dict[str, Decimal] = defaultdict(Decimal)
-    for code, order_id, event_id, occurred_at, source_id, separate, product_id, currency, amount in cursor.fetchall():
+    for tag_id, order_id, event_id, occurred_at, source_id, product_id, currency, amount in rows:
+        code = "refund" if "refund" in tags and tag_id == tags["refund"].pk else "purchase"
+        separate = sources[source_id].definition.get("separate_rows", False)
         line = (code, order_id, product_id, occurred_at, amount, currency)
         is_again = order_id is not None and (
             told_by.setdefault((code, order_id), source_id) != source_id or (product_id is not None and not separate and line in lines)
@@ -109,13 +112,13 @@ def _add_purchases(cursor: Any, customer: Customer, found: Summary) -> None:
 
 def _add_traits(cursor: Any, customer: Customer, found: Summary) -> None:
     """The newest given value of each trait."""
+    tag = by_code("tag", "profile_update")
     cursor.execute(
         f"""
         SELECT event.attributes::text
-        {_EVENTS.replace("WHERE", f"{_TAG} WHERE")}
-            AND standing = 1 AND tag.code = 'profile_update' ORDER BY event.occurred_at, event.id
+        {_EVENTS} AND standing = 1 AND event.tag_id = %(tag)s ORDER BY event.occurred_at, event.id
         """,
-        {"customer": customer.pk},
+        {"customer": customer.pk, "tag": tag.pk if tag else None},
     )
     for (attributes,) in cursor.fetchall():
         found.traits |= json.loads(attributes, parse_float=Decimal)

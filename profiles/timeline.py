@@ -87,7 +87,7 @@ def timeline(
             {**values, "customer": customer.pk, "limit": limit + 1},
         )
         ids = [event_id for (event_id,) in cursor.fetchall()]
-    by_id = Event.objects.select_related("tag", "source").in_bulk(ids[:limit])
+    by_id = Event.objects.in_bulk(ids[:limit])
     events = [by_id[event_id] for event_id in ids[:limit]]
     following = Cursor(events[-1].occurred_at, events[-1].pk) if len(ids) > limit else None  # type: ignore[arg-type]
     return events, following
@@ -110,7 +110,7 @@ def event_of(customer: Customer, key: bytes) -> Event | None:
     """One of the customer's events by its key, whatever its standing."""
     found: Any = (
         Event.objects.filter(key=key, subject__links__customer=customer, subject__links__withdrawn_at=None)
-        .select_related("tag", "source", "release", "batch", "subject")
+        .select_related("release", "batch", "subject")
         .defer("release__snapshot")
         .first()
     )

@@ -13,7 +13,7 @@ from django.db.backends.utils import CursorWrapper
 from profiles.link import lock_links, relink
 from profiles.models import Event
 from profiles.subjects import subject_ids
-from taxonomy.models import Source
+from taxonomy.released import named
 from taxonomy.standardize import GLOBAL_KINDS, Subject
 
 # Others who draw links wait that long.
@@ -97,8 +97,7 @@ def _write_ties(cursor: CursorWrapper, stronger_ids: list[int]) -> set[int]:
 
 
 def _evidence(cursor: CursorWrapper, stronger_ids: list[int]) -> Evidence:
-    """What counted events about these subjects tie to them. Two queries, more for what this process has not met."""
-    namespaces = dict(Source.objects.values_list("id", "namespace"))
+    """What counted events about these subjects tie to them. One query, more for what this process has not met."""
     cursor.execute(
         """
         SELECT event.subject_id, event.source_id, said.kind, said.value, min(event.occurred_at),
@@ -109,9 +108,11 @@ def _evidence(cursor: CursorWrapper, stronger_ids: list[int]) -> Evidence:
         """,
         [stronger_ids, int(Event.Standing.COUNTED)],
     )
+    said = cursor.fetchall()
+    sources = named("source", (source for _stronger, source, *_rest in said))
     rows = [
-        (stronger, Subject(kind, "" if kind in GLOBAL_KINDS else namespaces.get(source, ""), value), at, event_id)
-        for stronger, source, kind, value, at, event_id in cursor.fetchall()
+        (stronger, Subject(kind, "" if kind in GLOBAL_KINDS else sources[source].definition.get("namespace") or "", value), at, event_id)
+        for stronger, source, kind, value, at, event_id in said
     ]
     ids = subject_ids(cursor, {subject for _stronger, subject, _at, _event_id in rows})
     found: Evidence = {}

@@ -26,8 +26,8 @@ from profiles.timeline import Cursor, event_of, holder_of, timeline
 from staff.access import log_access
 from staff.masking import mask_in_text, may_see_personal
 from staff.models import AccessLog
-from taxonomy.models import Attribute, Source
 from taxonomy.publish import items_of
+from taxonomy.released import by_code, by_codes, named, personal_codes
 from taxonomy.standardize import storable
 from taxonomy.standardize.faults import Fault
 from taxonomy.violations import message_for, title_for
@@ -108,7 +108,8 @@ def _filter(request: HttpRequest) -> dict[str, Any]:
     if category := request.GET.get("category"):
         wanted["tag_ids"] = page.tags_under(category) or []
     if code := request.GET.get("source"):
-        wanted["source_id"] = Source.objects.filter(code=storable(code)).values_list("pk", flat=True).first() or UUID(int=0)
+        source = by_code("source", storable(code))
+        wanted["source_id"] = source.pk if source else UUID(int=0)
     return wanted
 
 
@@ -148,10 +149,13 @@ def event(request: HttpRequest, public_id: UUID, event_id: str) -> HttpResponse:
     log_access(request.user, AccessLog.Action.ORIGINAL, customer=one.public_id)
     original = Original.objects.select_related("holder").filter(pk=found.pk).first()
     report = found.report or {}
+    tag = named("tag", [found.tag_id]).get(found.tag_id)
     context = {
-        "title": found.tag.label if found.tag else _shown(found.name, unmasked=unmasked),
+        "title": tag.label if tag else _shown(found.name, unmasked=unmasked),
         "customer": one,
         "event": found,
+        "tag": tag,
+        "source": named("source", [found.source_id])[found.source_id],
         "name": _shown(found.name, unmasked=unmasked),
         "original": shown_original(original, found, unmasked=unmasked) if original else None,
         "attributes": _attributes(found.attributes or {}, unmasked=unmasked),
@@ -192,14 +196,13 @@ def _change(change: dict[str, Any], *, unmasked: bool) -> dict[str, str]:
 
 
 def _attributes(values: dict[str, Any], *, unmasked: bool, readable: Readable | None = None) -> list[tuple[str, str]]:
-    known = {one.code: one for one in Attribute.objects.filter(code__in=values)}
+    known, personal = by_codes("attribute", values.keys()), frozenset() if unmasked else personal_codes()
     values = {code: value for code, value in values.items() if not readable or code not in readable.unread_attributes}
     rows = []
     for code, value in values.items():
-        attribute = known.get(code)
         text = _shown(value, unmasked=unmasked)
-        hidden = attribute is not None and attribute.personal != "none" and not unmasked
-        rows.append((attribute.label if attribute else _shown(code, unmasked=unmasked), text[:1] + "***" if hidden else text))
+        label = known[code].label if code in known else _shown(code, unmasked=unmasked)
+        rows.append((label, text[:1] + "***" if code.lower() in personal else text))
     return rows
 
 

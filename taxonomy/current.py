@@ -61,11 +61,9 @@ def current() -> Current:
 
 
 def refresh() -> None:
-    """Obey the newest release now."""
+    """Obey the newest release now. Releases are never taken away: where none is seen, what is known stands."""
     newest_id = Release.objects.order_by("-id").values_list("id", flat=True).first()
-    if newest_id is None:
-        _watch.current = None
-    elif _watch.current is None or _watch.current.release_id != newest_id:
+    if newest_id is not None and (_watch.current is None or _watch.current.release_id != newest_id):
         _watch.current = plan_of(newest_id)
 
 

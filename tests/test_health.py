@@ -18,10 +18,11 @@ from ingestion.rhythm import judge
 from ingestion.rollup import roll_up
 from ingestion.streams import judge_streams, unjudged
 from staff.models import Notice, User
-from taxonomy.current import current, forget
+from taxonomy.current import current, forget, refresh
 from taxonomy.definition import apply_definition, definition
 from taxonomy.models import Grant, Source, Tag
 from taxonomy.publish import publish
+from taxonomy.released import released
 from taxonomy.remind import remind
 
 # A Monday, twelve thirty.
@@ -148,8 +149,8 @@ def test_each_tag_each_source_and_each_of_both_is_judged(standard):
         (website, login): "stopped", (None, login): "stopped", (website, product_view): "alive", (None, product_view): "alive", (website, None): "alive",
     }  # fmt: skip
     assert Stream.objects.get(source=None, tag=product_view).week == 7
-    first = overview("tag", Tag.objects.all(), Source.objects.all())[0]
-    assert (first.item, first.stopped) == (login, [website])
+    first = overview("tag", released("tag").values(), released("source").values())[0]
+    assert (first.item.pk, [one.pk for one in first.stopped]) == (login.pk, [website.pk])
     judge_event_streams(timestamp=int(TODAY.timestamp()))
     assert Stream.objects.count() == 5
 
@@ -262,6 +263,8 @@ def owners(standard):
     """{name: colleague} of the owner of the web shop, of the tags login and purchase, and of a department that owns neither."""
     Source.objects.filter(code="website").update(owner="service")
     Tag.objects.filter(code__in=("login", "product_view")).update(owner="sales")
+    publish(notes="t", by=None)
+    refresh()
     found = {}
     for name, department, role in (("sam", "service", "service_agent"), ("sue", "sales", "sales_rep"), ("dan", "data", "data_steward")):
         found[name] = User.objects.create_user(f"{name}@example.com", department_id=department, name=name, language="en")
@@ -320,7 +323,9 @@ def test_of_a_source_that_is_silent_it_is_told_once_and_not_tag_by_tag(owners):
 
 @db
 def test_that_a_deprecated_tag_comes_no_more_is_told_to_nobody(owners):
-    Tag.objects.filter(code="login").update(status="deprecated")
+    Tag.objects.filter(code="login").update(status="deprecated", successor=Tag.objects.get(code="search"))
+    publish(notes="t", by=None)
+    refresh()
     daily("login", range(8, 40))
     daily("product_view", range(40), {"product_id": "p"})
     count()

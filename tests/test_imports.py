@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -176,15 +177,16 @@ def test_rows_of_another_width_are_refused_and_come_back_under_their_columns(sou
 
 
 def test_a_source_that_is_not_released_fails_in_words_and_goes_on_after_its_release(source, tmp_path, capsys):
-    Source.objects.filter(pk=source.pk).update(code="renamed")
+    source.pk, source.code = uuid4(), "fresh"
+    source.save(force_insert=True)
     path = write(tmp_path / "a.csv", rows(3))
     with pytest.raises(CommandError, match="published standard"):
-        call_command("import_events", str(path), source="renamed")
+        call_command("import_events", str(path), source="fresh")
     assert ImportRun.objects.get().status == ImportRun.Status.FAILED
     from taxonomy.publish import publish
 
-    publish(notes="renamed", by=None)
-    call_command("import_events", str(path), source="renamed", json=True)
+    publish(notes="fresh", by=None)
+    call_command("import_events", str(path), source="fresh", json=True)
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["accepted"] == 3
     assert ImportRun.objects.count() == 1
 

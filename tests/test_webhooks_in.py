@@ -300,8 +300,9 @@ def test_other_methods_are_405(hook, client):
 
 def test_a_source_that_is_not_released_is_told_to_come_again(hook, post, departments):
     made = hook()
-    made.source.code = "fresh"
-    made.source.save()
+    owner = made.source.owner
+    made.source = Source.objects.create(code="fresh", label_en="Fresh", label_zh_hans="新", source_kind="website", owner=owner)
+    made.save()
     answer = post(LOGIN, path="/hooks/fresh")
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "source_unreleased")
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import phonenumbers
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -22,8 +22,9 @@ from ingestion.models import QuarantineReason, Replay
 from ingestion.replay import Preview, ask, preview, stop, undo
 from staff.masking import is_time, shown_to
 from staff.models import User
-from taxonomy.admin.limits import of_sources_in, rights_in, sources_in
+from taxonomy.admin.limits import of_sources_in, rights_in, source_in
 from taxonomy.current import NoRelease, current
+from taxonomy.released import named
 from taxonomy.violations import title_for
 
 _RUNNING = (Replay.Status.WAITING, Replay.Status.RUNNING)
@@ -128,14 +129,16 @@ class ReplayAdmin(ModelAdmin):
     def _asked(self, request: HttpRequest) -> tuple[Replay, str]:
         """The unsaved replay that the address asks for, and the page it came from."""
         if request.GET.get("cause", "").isdecimal():
-            reasons = of_sources_in(QuarantineReason.objects.select_related("source"), request)
+            reasons = of_sources_in(QuarantineReason.objects.all(), request)
             cause = get_object_or_404(reasons, pk=request.GET["cause"])
             replay = Replay(source_id=cause.source_id, code=cause.code, path=cause.path, name=cause.name)
             return replay, reverse("admin:quarantine_cause", args=[cause.pk])
         back = reverse("admin:ingestion_quarantinereason_changelist")
         if code := request.GET.get("source"):
-            source = get_object_or_404(sources_in(request), code__iexact=code)
-            return Replay(source=source, code=request.GET.get("code", "")), back
+            source = source_in(request, code)
+            if source is None:
+                raise Http404
+            return Replay(source_id=source.pk, code=request.GET.get("code", "")), back
         return Replay(code=request.GET.get("code", "")), back
 
     def _start(self, request: HttpRequest, replay: Replay) -> HttpResponse:
@@ -196,7 +199,7 @@ def about(replay: Replay, shown: Any) -> str:
         parts.append(f"“{shown(replay.name)}”")
     if replay.path and replay.path != "event":
         parts.append(str(shown(replay.path)))
-    return f"{replay.source or _('all sources')}: {', '.join(map(str, parts))}"
+    return f"{named('source', [replay.source_id]).get(replay.source_id) or _('all sources')}: {', '.join(map(str, parts))}"
 
 
 def _shown(request: HttpRequest, path: str, value: Value) -> dict[str, Any]:

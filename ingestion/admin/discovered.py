@@ -32,7 +32,7 @@ from ingestion.seen_words import CANNOT_ADOPT, KINDS, SUGGESTED
 from ingestion.seen_words import STATES as STATE_WORDS
 from ingestion.values import suggest_type
 from staff.masking import mask_in_text, may_see_personal
-from taxonomy.admin.limits import hidden_in, of_sources_in, rights_in, said_outside, sources_in, tags_in
+from taxonomy.admin.limits import hidden_in, of_sources_in, released_in, rights_in, said_outside, sources_in, tags_in
 from taxonomy.draft import ItemLocked
 from taxonomy.models import Attribute, Tag
 from taxonomy.rights import OutsideGrant, among
@@ -89,13 +89,14 @@ class DiscoveredAdmin(ModelAdmin):
         found, counts = lines(_today(), among=_rows(request), **chosen)
         page = Paginator(found, PAGE).get_page(request.GET.get("page"))
         add_shares(page)
+        seen = set(Discovered.objects.values_list("source_id", flat=True).distinct())
         context = {
             "title": _("Discovered"),
             "page": page,
             "rows": [_shown(request, line) for line in page],
             "states": [(state, STATE_WORDS[state], count) for state, count in counts.items()],
             "kinds": Discovered.Kind.choices[:2],
-            "sources": sources_in(request).filter(pk__in=Discovered.objects.values("source")),
+            "sources": [one for one in released_in(request, "source") if one.pk in seen],
             "query": urlencode({name: value for name, value in chosen.items() if value}),
             "limits": limits_hit(sources_in(request)).values(),
             "most": MOST,

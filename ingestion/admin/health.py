@@ -8,8 +8,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -23,10 +22,10 @@ from ingestion.intake import COUNTS, Counts, Intake, intake
 from ingestion.models import Stream
 from profiles.charts import StackedBars, stacked_bars
 from staff.masking import shown_to
-from taxonomy.admin.limits import rights_in, sources_in, tags_in
-from taxonomy.models import Attribute, Release, Source
+from taxonomy.admin.limits import item_in, released_in, rights_in, source_in, sources_in, tags_in
+from taxonomy.models import Attribute, Release
+from taxonomy.released import Named
 from taxonomy.rights import among
-from taxonomy.standardize import storable
 from taxonomy.violations import title_for
 
 PAGE = 100
@@ -64,7 +63,7 @@ class StreamAdmin(ModelAdmin):
     def overview_view(self, request: HttpRequest) -> HttpResponse:
         self._must_view(request)
         kind = "source" if request.GET.get("of") == "source" else "tag"
-        tags, sources = tags_in(request), sources_in(request)
+        tags, sources = released_in(request, "tag"), released_in(request, "source")
         found = overview(kind, *((sources, tags) if kind == "source" else (tags, sources)))
         page = Paginator(found, PAGE).get_page(request.GET.get("page"))
         context = {
@@ -80,15 +79,15 @@ class StreamAdmin(ModelAdmin):
 
     def tag_view(self, request: HttpRequest, item_id: UUID) -> HttpResponse:
         self._must_view(request)
-        tag = get_object_or_404(tags_in(request), pk=item_id)
+        tag = _item(request, "tag", item_id)
         days, release, releases = _chosen(request, item_id)
-        source = sources_in(request).filter(code=storable(request.GET.get("source", ""))).first()
+        source = source_in(request, request.GET.get("source", ""))
         found = tag_health(tag, _today(), days, release, source, _shown(request))
         return self._page(request, tag, "tag", found, days, releases, source=source)
 
     def source_view(self, request: HttpRequest, item_id: UUID) -> HttpResponse:
         self._must_view(request)
-        source = get_object_or_404(sources_in(request), pk=item_id)
+        source = _item(request, "source", item_id)
         days, release, releases = _chosen(request, item_id)
         shown = _shown(request)
         # Tallies are not parted by tag: they would tell of what a limited reader may not see.
@@ -98,14 +97,15 @@ class StreamAdmin(ModelAdmin):
     def _page(
         self,
         request: HttpRequest,
-        item: Any,
+        item: Named,
         kind: str,
         found: Health,
         days: int,
         releases: list[Release],
-        source: Source | None = None,
+        source: Named | None = None,
         came: Intake | None = None,
     ) -> HttpResponse:
+        sending = set(Stream.objects.filter(tag=item.pk).values_list("source_id", flat=True)) if kind == "tag" else set()
         streams = {getattr(one, "source_id" if kind == "tag" else "tag_id"): one for one in found.streams}
         context = {
             "title": _("Health of %(item)s") % {"item": item.label},
@@ -126,9 +126,7 @@ class StreamAdmin(ModelAdmin):
             "releases": releases,
             "source": source,
             "only_shown": rights_in(request).limited,
-            "sources": sources_in(request).filter(pk__in=Stream.objects.filter(tag=item.pk, source__isnull=False).values("source"))
-            if kind == "tag"
-            else [],
+            "sources": [one for one in released_in(request, "source") if one.pk in sending],
         }
         return self._render(request, "ingestion/health.html", context)
 
@@ -145,6 +143,13 @@ def _shown(request: HttpRequest) -> Shown | None:
     """What may be read; None: everything."""
     rights = rights_in(request)
     return Shown(tags_in(request), sources_in(request), among(Attribute.objects.all(), rights)) if rights.limited else None
+
+
+def _item(request: HttpRequest, kind: str, item: UUID) -> Named:
+    found = item_in(request, kind, item)
+    if found is None:
+        raise Http404
+    return found
 
 
 def rhythm_text(stream: Stream) -> str:

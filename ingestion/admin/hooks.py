@@ -24,6 +24,7 @@ from staff.admin.pages import OneButton, confirm_page, secret_page
 from taxonomy.admin.limits import of_sources_in, sources_in
 from taxonomy.packs import packs
 from taxonomy.packs.load import pack_choices
+from taxonomy.released import named
 
 _MAX_CHARACTERS = 300
 
@@ -275,7 +276,7 @@ class HookAdmin(OneButton):
 
 
 def address_of(request, hook):
-    return request.build_absolute_uri(reverse("hook", args=[hook.source.code]))
+    return request.build_absolute_uri(reverse("hook", args=[named("source", [hook.source_id])[hook.source_id].code]))
 
 
 def _state_of(secret):

@@ -33,7 +33,7 @@ class RotateForm(forms.Form):
 def _first_command(request, source):
     """A command that sends an event which is accepted from this source; "" where there is none, or the source is not released."""
     known = standard()
-    plan = next((one for one in known.plan.sources.values() if one.uuid == str(source.pk)), None) if known else None
+    plan = known.plan.sources_by_uuid.get(str(source.pk)) if known else None
     if known is None or plan is None:
         return ""
     hidden = hidden_in(request, known.items)

@@ -23,9 +23,10 @@ from profiles.original import shown_original
 from staff.access import log_access
 from staff.masking import is_time, may_see_personal, shown_to
 from staff.models import AccessLog
-from taxonomy.admin.limits import of_sources_in, rights_in, sources_in
+from taxonomy.admin.limits import of_sources_in, released_in, rights_in, sources_in
 from taxonomy.exchange.book import escaped
 from taxonomy.models import Release
+from taxonomy.released import named
 from taxonomy.standardize import encode_json
 from taxonomy.violations import expected_text, explain, is_blocking, title_for
 
@@ -69,17 +70,18 @@ class QuarantineAdmin(ModelAdmin):
         groups = held_groups(
             source=source, code=code, sources=sources, offset=(number - 1) * PAGE, limit=PAGE + 1, shown=shown_to(request.user)
         )
+        holding = set(open_reasons().values_list("source_id", flat=True).distinct())
         context = {
             "title": _("Quarantine"),
             "groups": groups[:PAGE],
             "held": open_reasons(source=source, code=code, sources=sources).aggregate(events=Count("event_id", distinct=True))["events"],
             "source": source,
             "code": code,
-            "sources": sources_in(request).filter(pk__in=open_reasons().values("source_id")),
+            "sources": [one for one in released_in(request, "source") if one.pk in holding],
             "codes": [
                 (one, title_for(one)) for one in open_reasons(sources=sources).values_list("code", flat=True).distinct().order_by("code")
             ],
-            "offers": of_sources_in(ReplayOffer.objects.select_related("source", "release").defer("release__snapshot"), request),
+            "offers": of_sources_in(ReplayOffer.objects.select_related("release").defer("release__snapshot"), request),
             "may_replay": request.user.has_perm("ingestion.add_replay"),
             "limited": rights_in(request).limited,
             "previous_page": number - 1,
@@ -102,7 +104,7 @@ class QuarantineAdmin(ModelAdmin):
 
     def cause_view(self, request: HttpRequest, reason_id: int) -> HttpResponse:
         """The newest events of one cause; `before` is the reason to go on from."""
-        cause = get_object_or_404(of_sources_in(QuarantineReason.objects.select_related("source"), request), pk=reason_id)
+        cause = get_object_or_404(of_sources_in(QuarantineReason.objects.all(), request), pk=reason_id)
         reasons = reasons_like(cause)
         newest = reasons.select_related("event").order_by("-received_at", "-id")
         if request.GET.get("before", "").isdecimal():
@@ -135,7 +137,7 @@ class QuarantineAdmin(ModelAdmin):
         """One event whole: its reasons beside the record as it came. Opening it unmasked is recorded."""
         event = get_object_or_404(
             of_sources_in(Event.objects.filter(Exists(QuarantineReason.objects.filter(event_id=OuterRef("pk")))), request).select_related(
-                "source", "batch"
+                "batch"
             ),
             key=_key(public_id),
         )
@@ -182,7 +184,7 @@ def _exported(event: Event, shown: Callable[[str], str], *, unmasked: bool) -> d
     held = [one for one in (event.report or {}).get("violations", []) if is_blocking(one)]
     return {
         "_tagline_id": event.public_id,
-        "source": event.source.code,
+        "source": named("source", [event.source_id])[event.source_id].code,
         "received_at": event.received_at.isoformat(),
         "message_id": shown(event.message_id or ""),
         "event": shown(event.name or ""),

@@ -24,8 +24,9 @@ from ingestion.models import TakeBack, WriteKey
 from ingestion.takeback import CannotTakeBack, decide, is_idle, look_at, look_at_batch, put_back
 from profiles.models import Batch
 from staff.models import User
-from taxonomy.admin.limits import of_sources_in, rights_in, sources_in
+from taxonomy.admin.limits import item_in, of_sources_in, rights_in, sources_in
 from taxonomy.models import Source, Tag
+from taxonomy.released import named
 from taxonomy.rights import among
 
 RIGHT = "ingestion.take_back"
@@ -223,8 +224,8 @@ def _is_given_up(one: TakeBack) -> bool:
 
 def _shown(request: HttpRequest, one: TakeBack) -> dict[str, Any]:
     touches = one.touches
-    found = Tag.objects.filter(pk__in=[tag for tag, *_counts in touches.get("tags", []) if tag])
-    tags = {str(tag.pk): tag for tag in among(found, rights_in(request))}
+    ids = [UUID(tag) for tag, *_counts in touches.get("tags", []) if tag]
+    tags = {str(pk): name for pk in ids if (name := item_in(request, "tag", pk))}
     return {
         "one": one,
         "run": one.run,
@@ -244,14 +245,14 @@ def _shown(request: HttpRequest, one: TakeBack) -> dict[str, Any]:
 
 def _chosen(request: HttpRequest, one: TakeBack) -> list[tuple[Any, Any]]:
     """What was asked for, in words: [(label, value)]."""
-    asked: list[tuple[Any, Any]] = [(_("Source"), one.source.label)]
+    asked: list[tuple[Any, Any]] = [(_("Source"), named("source", [one.source_id])[one.source_id].label)]
     if one.batch_id:
         return [*asked, (_("File"), one.run.file_name) if one.run else (_("Delivery"), str(one.batch_id)[:8])]
     if one.key_id:
         key = WriteKey.objects.filter(pk=one.key_id).first()
         asked.append((_("Write key"), f"{key.hint}… {key.name}".strip() if key else "–"))
     if one.tag_id:
-        tag = among(Tag.objects.filter(pk=one.tag_id), rights_in(request)).first()
+        tag = item_in(request, "tag", one.tag_id)
         asked.append((_("Tag"), tag.label if tag else _("(not shown to you)")))
     times = [
         (_("Received from"), one.received_since), (_("Received before"), one.received_until),

@@ -95,13 +95,17 @@ def with_member(record: bytes, member: bytes) -> bytes:
 
 
 def deliver(incoming: list[Incoming], sender: keys.Sender, *, door: str, received_at: datetime, dry_run: bool = False) -> Receipt:
-    """Hand records to the pipeline, within the key's allowance. Raises ApiError 429 or 503."""
+    """Hand records to the pipeline as the released source's, within the key's allowance. Raises ApiError 429 or 503."""
     if not keys.allowance.take(sender, len(incoming)):
         raise too_fast()
     try:
+        obeyed = current()
+        source = obeyed.plan.sources_by_uuid.get(sender.source_id)
+        if source is None:
+            raise UnknownSource(sender.source_id)
         with coming():
             return receive(
-                incoming, source_code=sender.source_code, door=door, received_at=received_at, current=current(),
+                incoming, source_code=source.code, door=door, received_at=received_at, current=obeyed,
                 key_id=sender.key_id, dry_run=dry_run or sender.test, store=store_together,
             )  # fmt: skip
     except NoRelease as error:

@@ -10,6 +10,7 @@ import binascii
 import logging
 import re
 from datetime import datetime
+from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
@@ -24,7 +25,7 @@ from ingestion.doors.files import BOM, GZIP_MAGIC
 from ingestion.doors.signatures import MISSING, STALE, Sent, opened, problem_of
 from ingestion.models import Hook
 from ingestion.pipeline import Incoming, Receipt
-from taxonomy.models import Source
+from taxonomy.released import by_code
 from taxonomy.standardize import Refusal, decode_body, encode_json
 
 _log = logging.getLogger(__name__)
@@ -54,9 +55,9 @@ def hook(request: HttpRequest, source: str, token: str = "") -> HttpResponse:
 
 def _received(request: HttpRequest, source_code: str, token: str) -> HttpResponse:
     received_at = timezone.now()
-    source = Source.objects.filter(code=source_code).first()
+    source_id = source_at(source_code)
     try:
-        hooks = _hooks(source)
+        hooks = _hooks(source_id)
         if request.method not in ("GET", "POST", "HEAD"):
             raise ApiError(405, "method_not_allowed", _("Send events with POST."))
         # Mandrill asks so whether there is anything at the address.
@@ -72,17 +73,23 @@ def _received(request: HttpRequest, source_code: str, token: str) -> HttpRespons
             return HttpResponse(echo, content_type="text/plain; charset=utf-8")
         incoming = [Incoming(record) for record in records(one, body, request)]
         _note_use(one, received_at)
-        sender = keys.Sender(None, source_code, str(one.source_id), test=False, per_second=0)
+        sender = keys.Sender(None, str(one.source_id), test=False, per_second=0)
         receipt = deliver(incoming, sender, door="hook", received_at=received_at) if incoming else None
         return _answer(one, receipt)
     except ApiError as error:
-        keys.count_failure(error.code, str(source.pk) if source else None)
+        keys.count_failure(error.code, str(source_id) if source_id else None)
         raise
 
 
-def _hooks(source: Source | None) -> list[Hook]:
+def source_at(code: str) -> UUID | None:
+    """The id of the source at an address: by its released code, by the draft's only where it was never released."""
+    found = by_code("source", code)
+    return found.pk if found is not None and found.code == code else None
+
+
+def _hooks(source_id: UUID | None) -> list[Hook]:
     """The hooks of a source that are active. Raises ApiError 404 where there is none."""
-    found = list(Hook.objects.filter(source=source, active=True).prefetch_related("secrets").order_by("id")) if source else []
+    found = list(Hook.objects.filter(source=source_id, active=True).prefetch_related("secrets").order_by("id")) if source_id else []
     if not found:
         raise ApiError(404, "hook.unknown", _("No webhook is taken at this address. Add one for the source under Webhooks in."))
     return found

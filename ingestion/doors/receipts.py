@@ -16,6 +16,7 @@ from ingestion.doors.api import authenticated
 from ingestion.doors.errors import ApiError
 from ingestion.models import TakeBack
 from profiles.models import Event
+from taxonomy.released import named
 from taxonomy.standardize import LIMITS, Violation, encode_json
 from taxonomy.standardize.keys import message_key
 from taxonomy.violations import is_blocking
@@ -119,7 +120,7 @@ def _find(source_id: str, message_id: str) -> Event | None:
     """The event that stands under a message id of this source, else the one of this public id."""
     if len(message_id) > LIMITS.message_id_characters:
         return None
-    events = Event.objects.filter(source_id=source_id).select_related("release", "tag").defer("release__snapshot")
+    events = Event.objects.filter(source_id=source_id).select_related("release").defer("release__snapshot")
     found: Event | None = events.filter(key=message_key(source_id, message_id)).first()
     if found is None and _PUBLIC_ID.fullmatch(message_id):
         found = events.filter(key=bytes.fromhex(message_id)).first()
@@ -140,7 +141,7 @@ def _receipt(event: Event) -> dict[str, Any]:
         "corrected_by": corrector.public_id if is_corrected and corrector else None,
         "batch": str(event.batch_id),
         "release": event.release.version if event.release else None,
-        "tag": event.tag.code if event.tag else None,
+        "tag": named("tag", [event.tag_id])[event.tag_id].code if event.tag_id else None,
         "refinements": event.refinements or [],
         "changed": bool(changes),
         "changes": changes,

@@ -1,13 +1,17 @@
 """How far the reader of a page may see and change the standard: taxonomy/rights.py, for one request."""
 
+from uuid import UUID
+
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from taxonomy.definition import Items
+from taxonomy.definition import MODELS, Items
 from taxonomy.models import Grant, Proposal, Source, Tag
+from taxonomy.released import Named, by_code, named, released
 from taxonomy.rights import OutsideGrant, Rights, among, hidden_from, readable_proposals, rights_of
+from taxonomy.standardize import storable
 
 _SENTENCES = {
     Grant.May.READ: gettext_lazy("Only %(names)s may read “%(item)s” (%(place)s)."),
@@ -34,6 +38,37 @@ def hidden_in(request: HttpRequest, *plans: Items) -> set[str]:
 def sources_in(request: HttpRequest) -> QuerySet[Source]:
     """The sources that the reader may read."""
     return among(Source.objects.all(), rights_in(request))
+
+
+def released_in(request: HttpRequest, kind: str) -> list[Named]:
+    """The released items of a kind that the reader may read, by code. No query for whom no grant limits."""
+    found = sorted(released(kind).values(), key=lambda one: one.code)
+    if not rights_in(request).limited:
+        return found
+    readable = _readable(request, kind)
+    return [one for one in found if one.pk in readable]
+
+
+def item_in(request: HttpRequest, kind: str, item: UUID) -> Named | None:
+    """What an item is called, if it was ever there and the reader may read it."""
+    found = named(kind, [item])[item]
+    if not found.definition or (rights_in(request).limited and item not in _readable(request, kind)):
+        return None
+    return found
+
+
+def source_in(request: HttpRequest, code: str) -> Named | None:
+    """The source of a code, if the reader may read it."""
+    found = by_code("source", storable(code)) if code else None
+    return item_in(request, "source", found.pk) if found else None
+
+
+def _readable(request: HttpRequest, kind: str) -> set[UUID]:
+    """Ids of the draft's rows that the reader may read, looked up once a request."""
+    known: dict[str, set[UUID]] = request.__dict__.setdefault("readable_items", {})
+    if kind not in known:
+        known[kind] = set(among(MODELS[kind]._default_manager.all(), rights_in(request)).values_list("pk", flat=True))
+    return known[kind]
 
 
 def tags_in(request: HttpRequest) -> QuerySet[Tag]:

@@ -403,7 +403,10 @@ def said_of(error: Exception, hidden: Callable[..., set[str]] | None = None) -> 
         case ItemInUse():
             unread = hidden(items_of(newest()), draft_items()) if hidden else set()
             users = ", ".join(_("(not shown to you)") if _ids(one) & unread else str(one) for one in error.users[:3])
-            return _("%(item)s cannot go: %(users)s still uses it. Choose that one too.") % {"item": error.item, "users": users}
+            return _("%(item)s cannot go: %(users)s still uses it. Choose that one too; revoke a key, switch off a webhook.") % {
+                "item": error.item,
+                "users": users,
+            }
         case NothingChanged() | NothingToPublish():
             return _("Nothing of it differs from the current release.")
         case WrongState():

@@ -279,7 +279,7 @@ class SourcePlan:
 
 
 class Plan:
-    """A compiled release. `sources` by code, `tags` by uuid, `tags_by_code` by code in small letters."""
+    """A compiled release. `sources` by code, `sources_by_uuid`, `tags` by uuid, `tags_by_code` by code in small letters."""
 
     def __init__(self, items: Items, version: str) -> None:
         self.version = version
@@ -311,6 +311,7 @@ class Plan:
             timezone = definition.get("timezone") or "UTC"
             rules = [RulePlan(index, rule_uuid, rule, self.tags[rule["tag"]], timezone) for index, (rule_uuid, rule) in enumerate(ordered)]
             self.sources[definition["code"]] = SourcePlan(uuid, definition, rules, self)
+        self.sources_by_uuid = {source.uuid: source for source in self.sources.values()}
 
     def _slot(self, use: dict[str, Any]) -> Slot:
         """The attribute as this tag uses it. Tags mostly share one: compiled once per attribute and tightening."""

@@ -14,6 +14,7 @@ from ingestion.imports import STANDINGS, outcome, run_import, standing_of, take_
 from ingestion.models import ImportRun
 from ingestion.words import file_problem
 from taxonomy.models import Source
+from taxonomy.released import by_code, named
 from taxonomy.violations import title_for
 
 
@@ -39,7 +40,8 @@ Exit codes:
     def handle(self, *args: object, file: Path, source: str, dry_run: bool, json: bool, **options: object) -> None:
         if not file.is_file():
             raise CommandError(f"{file} is not a file.")
-        owner = Source.objects.filter(code=source).first()
+        found = by_code("source", source)
+        owner = Source.objects.filter(pk=found.pk).first() if found else None
         if owner is None:
             codes = ", ".join(Source.objects.values_list("code", flat=True))
             raise CommandError(f"There is no source {source!r}. There are: {codes}.")
@@ -62,7 +64,14 @@ Exit codes:
         else:
             self.stderr.write("")
             self.stdout.write(
-                " · ".join([run.file_name, run.source.label, str(STANDINGS[standing]), *([_("dry run")] if run.dry_run else [])])
+                " · ".join(
+                    [
+                        run.file_name,
+                        named("source", [run.source_id])[run.source_id].label,
+                        str(STANDINGS[standing]),
+                        *([_("dry run")] if run.dry_run else []),
+                    ]
+                )
             )
             for label, count in (
                 (_("received in all"), found.received),
