@@ -8,12 +8,12 @@ import msgspec
 from django.db import IntegrityError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from ingestion.doors.files import RESERVED, UNREAD, Block, FileFormat, Record, records
+from ingestion.doors.files import Block, FileFormat, Record, decode_row, records
 from ingestion.models import ImportChunk, ImportRun
 from ingestion.pipeline import Incoming, receive, store_alone
 from profiles.record import Delivery, Entry, as_stored, counts
 from taxonomy.current import plan_of
-from taxonomy.standardize import Refusal, Violation, content_hash, decode_json, encode_json
+from taxonomy.standardize import Refusal, Violation, content_hash, encode_json
 
 # Per row; what is wrong with a row beyond this is told when these are mended.
 _MOST_REASONS = 5
@@ -73,10 +73,8 @@ def trial_key(entry: Entry) -> bytes:
 
 def _incoming(record: Record, file_format: FileFormat) -> Incoming:
     if file_format.kind == "ndjson":
-        decoded = decode_json(record.original)
+        decoded = decode_row(record.original, file_format)
         closes = decoded.get("_tagline_id") if isinstance(decoded, dict) else None
-        if isinstance(decoded, dict) and isinstance(decoded.get(UNREAD), str) and decoded.keys() <= {UNREAD, *RESERVED}:
-            decoded = decode_json(decoded[UNREAD].encode("utf-8", "surrogatepass"))
         return Incoming(record.original, decoded, closes if isinstance(closes, str) else None, record.row)
     if record.cells is None:
         values = {"seen": record.width, "expected": len(file_format.columns)}

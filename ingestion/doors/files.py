@@ -143,7 +143,10 @@ def records(block: Block, file_format: FileFormat) -> Iterator[Record]:
 def decode_row(original: bytes, file_format: FileFormat) -> object:
     """One record of a file again, from its exact bytes: what a door gave the pipeline when it came."""
     if file_format.kind == "ndjson":
-        return decode_json(original)
+        decoded = decode_json(original)
+        if isinstance(decoded, dict) and isinstance(decoded.get(UNREAD), str) and decoded.keys() <= {UNREAD, *RESERVED}:
+            return decode_json(decoded[UNREAD].encode("utf-8", "surrogatepass"))
+        return decoded
     cells = next(_rows(original, file_format.delimiter), (b"", []))[1]
     return cells_or_refusal(cells, file_format)
 
