@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -27,6 +27,7 @@ from ingestion.doors.files import BOM, RESERVED, UNREAD, FileFormat, Record, Unr
 from ingestion.models import ImportChunk, ImportRun
 from ingestion.pool import in_processes
 from profiles.link import settle
+from profiles.models import Event
 from staff.models import User
 from taxonomy.current import NoRelease, current, plan_of, refresh
 from taxonomy.models import Source
@@ -42,11 +43,12 @@ STANDINGS = {**dict(ImportRun.Status.choices), "stopped": _("stopped")}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What has become of a run's records so far. `causes` is [(code, records)], most frequent first."""
+    """What has become of a run's records so far. `causes` and `notes` are [(code, records)], most frequent first."""
 
     received: int
     counts: dict[str, int]
     causes: list[tuple[str, int]]
+    notes: list[tuple[str, int]]
 
 
 def take_file(path: Path, *, source: Source, file_name: str, dry_run: bool = False, by: User | None = None) -> ImportRun:
@@ -110,13 +112,31 @@ def outcome(run: ImportRun) -> Outcome:
 def outcomes(runs: Collection[ImportRun]) -> dict[UUID, Outcome]:
     """What has become of several runs' records. One query."""
     counts = {run.pk: Counter[str](dict.fromkeys(COUNTS, 0)) for run in runs}
-    causes = {run.pk: Counter[str]() for run in runs}
-    for run_id, chunk_counts, chunk_causes in ImportChunk.objects.filter(run__in=runs).values_list("run", "counts", "causes"):
+    causes, notes = ({run.pk: Counter[str]() for run in runs} for _ in range(2))
+    chunks = ImportChunk.objects.filter(run__in=runs).values_list("run", "counts", "causes", "notes")
+    for run_id, chunk_counts, chunk_causes, chunk_notes in chunks:
         counts[run_id].update(chunk_counts)
         causes[run_id].update(chunk_causes)
+        notes[run_id].update(chunk_notes)
     return {
-        run: Outcome(sum(counts[run].values()) - counts[run]["changed"], dict(counts[run]), causes[run].most_common()) for run in counts
+        run: Outcome(sum(counts[run].values()) - counts[run]["changed"], dict(counts[run]), causes[run].most_common(), notes[run].most_common())
+        for run in counts
     }
+
+
+def still_held(run: ImportRun) -> int:
+    """How many of the events that a run held wait still, neither mended nor let in nor let go of since."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT count(*) FROM profiles_event WHERE standing = %s AND key IN (
+                SELECT decode(failed->>1, 'hex') FROM ingestion_importchunk, jsonb_array_elements(failed_rows) AS failed
+                WHERE run_id = %s AND failed->>1 IS NOT NULL
+            )
+            """,
+            [Event.Standing.HELD, run.pk],
+        )
+        return int(cursor.fetchone()[0])
 
 
 def failed_rows(run: ImportRun) -> Iterator[bytes]:

@@ -109,7 +109,7 @@ def evaluate(
     entries: list[Entry] = []
     for one in incoming:
         decoded = one.decoded if one.decoded is not None else decode(one.original, door=door)
-        for raw in read_as(decoded, source, plan, door=door, received_at=received_at, original=one.original):
+        for raw in read_as(decoded, source, plan, door=door, received_at=received_at, original=one.original, file_format=file_format):
             if isinstance(raw, Refusal):
                 entries.append(Entry(one.original, refusal=raw, row=one.row))
                 continue

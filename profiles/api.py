@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 
 from profiles.lookup import find_customer
 from profiles.models import Customer, Event, Link
-from profiles.page import tags_under
+from profiles.page import tags_under, traits_masked
 from profiles.readable import readable_to
 from profiles.summary import summary
 from profiles.timeline import PAGE, Cursor, timeline
@@ -181,6 +181,7 @@ class CustomerView(CustomerAPI):
         readable = readable_to(request.user)  # type: ignore[arg-type]
         unread = readable.unread_attributes if readable else frozenset()
         hidden = set(Attribute.objects.exclude(personal="none").filter(code__in=found.traits).values_list("code", flat=True))
+        traits = {code: value for code, value in found.traits.items() if code not in unread and (unmasked or code not in hidden)}
         return Response(
             {
                 "id": str(one.public_id),
@@ -193,7 +194,7 @@ class CustomerView(CustomerAPI):
                 "last_seen": found.last_at,
                 "purchases": found.purchases,
                 "sums": {currency: str(total) for currency, total in found.sums.items()},
-                "traits": {code: value for code, value in found.traits.items() if code not in unread and (unmasked or code not in hidden)},
+                "traits": traits if unmasked else traits_masked(traits, one),
             }
         )
 

@@ -18,7 +18,7 @@ from profiles.models import Customer, Event, Link
 from profiles.money import is_money, money
 from profiles.readable import Readable
 from profiles.summary import Summary
-from staff.masking import mask_identifier, mask_in_text, mask_phone
+from staff.masking import mask_identifier, mask_in_record, mask_in_text, mask_phone
 from taxonomy.models import Attribute, Category, Source, Tag
 
 MONTHS = 12
@@ -131,10 +131,19 @@ def _months_before(month: date, back: int) -> date:
     return date(years, at + 1, 1)
 
 
-def traits_shown(found: Summary, *, unmasked: bool, readable: Readable | None = None) -> list[tuple[str, str]]:
+def traits_masked(traits: dict[str, Any], customer: Customer) -> dict[str, Any]:
+    """Phones, e-mail addresses and the customer's own identifiers masked wherever they stand in a trait."""
+    own = frozenset(customer.links.values_list("subject__value", flat=True))
+    return {
+        code: value if is_money(value) else mask_in_record({code: value}, hidden_values=own)[code] for code, value in traits.items()
+    }
+
+
+def traits_shown(found: Summary, customer: Customer, *, unmasked: bool, readable: Readable | None = None) -> list[tuple[str, str]]:
     attributes = {one.code: one for one in Attribute.objects.filter(code__in=found.traits)}
+    traits = found.traits if unmasked else traits_masked(found.traits, customer)
     shown = []
-    for code, value in found.traits.items():
+    for code, value in traits.items():
         if readable and code in readable.unread_attributes:
             continue
         attribute = attributes.get(code)

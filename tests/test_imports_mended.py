@@ -211,7 +211,7 @@ def test_a_job_that_fails_marks_its_run_is_tried_again_and_the_page_can_go_on(so
     path = tmp_path / "a.csv"
     path.write_text(HEADER + "\n" + rows(3))
     run = take_file(path, source=source_with(FLAT), file_name="a")
-    monkeypatch.setattr("ingestion.chunk.store_block", gone)
+    monkeypatch.setattr("ingestion.imports.store_block", gone)
     import_file.defer(run_id=str(run.pk))
     work()
     run.refresh_from_db()

@@ -21,7 +21,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
 from ingestion.doors.files import BOM, UnreadableFile
-from ingestion.imports import STANDINGS, failed_rows, outcome, outcomes, standing_of, take_file
+from ingestion.imports import STANDINGS, failed_rows, outcome, outcomes, standing_of, still_held, take_file
 from ingestion.jobs import import_file
 from ingestion.models import ImportRun, TakeBack
 from ingestion.sample import sample_of
@@ -249,16 +249,21 @@ def _shown(run: ImportRun) -> dict[str, Any]:
     found = outcome(run)
     failed = found.counts["quarantined"] + found.counts["refused"]
     standing = standing_of(run)
+    is_over = standing in ("finished", "stopped", "failed")
+    held = still_held(run) if is_over and found.counts["quarantined"] and not run.dry_run else found.counts["quarantined"]
     return {
         "run": run,
         "standing": standing,
         "standing_label": STANDINGS[standing],
-        "done": standing in ("finished", "stopped", "failed"),
+        "done": is_over,
         "percent": 100 if run.status == ImportRun.Status.FINISHED else min(99, 100 * run.read_bytes // max(run.size_bytes, 1)),
         "received": found.received,
         "counts": found.counts,
         "causes": [(code, title_for(code), count) for code, count in found.causes],
+        "notes": [(code, title_for(code), count) for code, count in found.notes],
         "failed": failed,
+        "left": held + found.counts["refused"],
+        "mended": found.counts["quarantined"] - held,
         "failed_words": ngettext("%(n)d row failed", "%(n)d rows failed", failed) % {"n": failed},
         "problem": file_problem(run.error or "import.stopped", {}) if standing in ("stopped", "failed") else "",
     }

@@ -64,6 +64,7 @@ class ImportChunk(models.Model):
     first_row = models.BigIntegerField(help_text="1-based number of its first record")
     counts = models.JSONField(default=dict, help_text="accepted, changed, duplicate, quarantined, refused")
     causes = models.JSONField(default=dict, help_text="{code: count} of reasons in this chunk")
+    notes = models.JSONField(default=dict, help_text="{code: rows} of what was only noted in this chunk")
     failed_rows = models.JSONField(default=list, help_text="[[row number, event id or null, [codes]]] of rows held or refused")
 
     class Meta:
