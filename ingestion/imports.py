@@ -119,7 +119,9 @@ def outcomes(runs: Collection[ImportRun]) -> dict[UUID, Outcome]:
         causes[run_id].update(chunk_causes)
         notes[run_id].update(chunk_notes)
     return {
-        run: Outcome(sum(counts[run].values()) - counts[run]["changed"], dict(counts[run]), causes[run].most_common(), notes[run].most_common())
+        run: Outcome(
+            sum(counts[run].values()) - counts[run]["changed"], dict(counts[run]), causes[run].most_common(), notes[run].most_common()
+        )
         for run in counts
     }
 

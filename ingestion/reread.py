@@ -18,10 +18,22 @@ def decode(original: bytes, *, door: str, file_format: FileFormat | None = None)
 
 
 def read_as(
-    decoded: Any, source: SourcePlan, plan: Plan, *, door: str, received_at: datetime, original: bytes, file_format: FileFormat | None = None
+    decoded: Any,
+    source: SourcePlan,
+    plan: Plan,
+    *,
+    door: str,
+    received_at: datetime,
+    original: bytes,
+    file_format: FileFormat | None = None,
 ) -> list[RawEvent | Refusal]:
     """Find the events in one decoded record that came through `door`. `file_format`: of the file that it is a row of."""
-    if file_format and file_format.kind == "csv" and isinstance(decoded, dict) and (source.envelope.get("preset") or "tagline") == "tagline":
+    if (
+        file_format
+        and file_format.kind == "csv"
+        and isinstance(decoded, dict)
+        and (source.envelope.get("preset") or "tagline") == "tagline"
+    ):
         decoded = record_of_row(decoded)
     events = read(decoded, source, plan, received_at=received_at, original=original, preset=_PRESETS.get(door, ""))
     if door == "file":

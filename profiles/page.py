@@ -134,9 +134,7 @@ def _months_before(month: date, back: int) -> date:
 def traits_masked(traits: dict[str, Any], customer: Customer) -> dict[str, Any]:
     """Phones, e-mail addresses and the customer's own identifiers masked wherever they stand in a trait."""
     own = frozenset(customer.links.values_list("subject__value", flat=True))
-    return {
-        code: value if is_money(value) else mask_in_record({code: value}, hidden_values=own)[code] for code, value in traits.items()
-    }
+    return {code: value if is_money(value) else mask_in_record({code: value}, hidden_values=own)[code] for code, value in traits.items()}
 
 
 def traits_shown(found: Summary, customer: Customer, *, unmasked: bool, readable: Readable | None = None) -> list[tuple[str, str]]:

@@ -13,8 +13,9 @@ from profiles.models import Customer, Event
 from profiles.summary import summary
 from profiles.timeline import holder_of, timeline
 from staff.models import AccessLog, ReadToken, User
-from taxonomy.current import current
-from taxonomy.models import MappingRule, Source
+from taxonomy.current import current, refresh
+from taxonomy.models import MappingRule, Source, Tag
+from taxonomy.publish import publish
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -273,3 +274,35 @@ def test_no_token_wrong_token_and_wrong_scope_are_told_apart(rep, customer):
     wrong = rep.get(url, headers={"Authorization": "Bearer tlr_wrong"})
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (401, "key.unknown")
     assert rep.get(url, headers=token_of(rep.user, scopes=["plan"])).status_code == 403
+
+
+def test_what_looks_personal_in_a_trait_is_masked_for_who_may_not_see_it(rep, standard):
+    """Whatever attribute it stands in: one of a personal class is hidden whole."""
+    Tag.objects.filter(code="profile_update").update(code="profile_former")
+    Tag.objects.filter(code="product_view").update(code="profile_update")
+    publish(notes="traits", by=None)
+    refresh()
+    given = {"product_id": "13800138999", "category": "write to ann.li@example.com", "price": "12345678.00"}
+    send(event(1, event="profile_update", identifiers={"user_id": "member-77"}, attributes=given))
+    send(event(2, event="profile_update", attributes={"product_id": "member-77"}), event(3, event="nonsense"))
+    one = Customer.objects.get()
+    headers = token_of(rep.user)
+
+    def seen() -> tuple[str, dict]:
+        page = rep.get(reverse("customer", args=[one.public_id])).content.decode()
+        return page.partition("Traits")[2].partition("</section>")[0], rep.get(
+            f"/api/v1/customers/{one.public_id}", headers=headers
+        ).json()["traits"]
+
+    page, traits = seen()
+    assert (traits["product_id"], traits["category"]) == ("138****8999", "write to a***@example.com")
+    assert "13800138999" not in page
+    assert "ann.li" not in page
+    assert "12,345,678" in page
+    send(event(0, event="profile_update", attributes={"product_id": "member-77"}))
+    page, traits = seen()
+    assert "member-77" not in page + traits["product_id"]
+    rep.user.user_permissions.add(Permission.objects.get(codename="see_personal_data"))
+    page, traits = seen()
+    assert traits["product_id"] == "member-77"
+    assert "ann.li@example.com" in page

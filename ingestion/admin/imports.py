@@ -27,6 +27,7 @@ from ingestion.models import ImportRun, TakeBack
 from ingestion.sample import sample_of
 from ingestion.words import file_problem
 from staff.access import log_access
+from staff.admin.pages import id_or_404
 from staff.masking import may_see_personal
 from staff.models import AccessLog, User
 from taxonomy.admin.limits import hidden_in, of_sources_in, sources_in
@@ -142,7 +143,7 @@ class ImportRunAdmin(ModelAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        run = self._run(request, UUID(object_id))
+        run = self._run(request, id_or_404(ImportRun, object_id))
         if request.method == "POST":
             if not self.has_add_permission(request):
                 raise PermissionDenied
