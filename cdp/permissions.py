@@ -148,6 +148,8 @@ LINES: tuple[Line, ...] = (
          "GET admin:ingestion_quarantinereason_changelist", "POST admin:ingestion_quarantinereason_changelist",
          "GET admin:quarantine_cause", "POST admin:quarantine_cause", "GET admin:quarantine_event", "POST admin:quarantine_event", "GET admin:quarantine_export",
          "POST admin:quarantine_export"),
+    line("Incoming", "see what is held of one customer; every look is recorded", "ingestion.view_quarantinereason profiles.view_customer",
+         "GET admin:quarantine_customer", "POST admin:quarantine_customer"),
     line("Incoming", "show what is masked of held events, with a reason that is recorded", "ingestion.view_quarantinereason profiles.view_customer",
          "POST admin:quarantine_event_reveal", "POST admin:quarantine_cause_reveal"),
     line("Incoming", "see what reading held events again would do", "ingestion.view_quarantinereason", "GET admin:desk"),

@@ -166,16 +166,11 @@ def by_day(events: list[Event], *, unmasked: bool) -> list[tuple[date, list[dict
 
 
 def gist(event: Event, *, unmasked: bool) -> str:
-    """The few attributes that say which product, how much, about what."""
+    """The few attributes that say how much, which product, about what."""
     attributes = event.attributes or {}
-    told = [str(attributes[code]) for code in _TELLING if attributes.get(code)]
-    for code in ("amount", "price"):
-        paid: Any = attributes.get(code)
-        if is_money(paid):
-            told.append(money(**paid))
-            break
-    text = " · ".join(told[:3])
-    return text if unmasked else mask_in_text(text)
+    text = " · ".join([str(attributes[code]) for code in _TELLING if attributes.get(code)][:3])
+    paid: Any = next((attributes[code] for code in ("amount", "price") if is_money(attributes.get(code))), None)
+    return " · ".join(filter(None, [money(**paid) if paid else "", text if unmasked else mask_in_text(text)]))
 
 
 _TELLING = ("product_name", "product_id", "keyword", "subject", "page_title", "page_path", "topic", "comment", "campaign", "coupon_code")

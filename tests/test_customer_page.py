@@ -10,6 +10,7 @@ from django.urls import reverse
 from ingestion.models import QuarantineReason
 from ingestion.pipeline import Incoming, receive
 from profiles.models import Customer, Event
+from profiles.page import gist
 from profiles.summary import summary
 from profiles.timeline import holder_of, timeline
 from staff.models import AccessLog, ReadToken, User
@@ -306,3 +307,28 @@ def test_what_looks_personal_in_a_trait_is_masked_for_who_may_not_see_it(rep, st
     page, traits = seen()
     assert traits["product_id"] == "member-77"
     assert "ann.li@example.com" in page
+
+
+def test_what_is_held_of_a_customer_is_one_click_away_and_only_that(agent, customer):
+    send(event(202, event="nonsense", phone="+86 139 0013 9000"))
+    page = agent.get(reverse("customer", args=[customer.public_id])).content.decode()
+    link = reverse("admin:quarantine_customer", args=[customer.public_id])
+    assert f'href="{link}"' in page
+    answer = agent.get(link)
+    (held,) = Event.objects.filter(standing=Event.Standing.HELD, message_id="m201")
+    assert [one.pk for one, _name, _titles in answer.context["events"]] == [held.pk]
+    assert held.public_id in answer.content.decode()
+    assert AccessLog.objects.filter(action="view", customer=customer.public_id).count() == 2
+
+
+def test_who_may_not_see_the_quarantine_is_told_and_not_led_there(rep, customer):
+    page = rep.get(reverse("customer", args=[customer.public_id])).content.decode()
+    assert "1 event of this customer is held" in page
+    link = reverse("admin:quarantine_customer", args=[customer.public_id])
+    assert link not in page
+    assert rep.get(link).status_code == 403
+
+
+def test_a_line_of_the_timeline_begins_with_what_was_paid(agent, customer):
+    told = Event.objects.get(message_id="m200")
+    assert gist(told, unmasked=True).startswith("¥10.50 · ")

@@ -369,8 +369,8 @@ def test_what_is_not_held_cannot_be_shown(client, log_in_as, posted):
 
 
 def test_what_a_limited_reader_may_not_read_cannot_be_shown_either(client, log_in_as, shop, till, hold):
-    Grant.objects.create(department_id="sales", source=till, may="read")
-    log_in_as("data_steward", department_id="sales")
+    Grant.objects.create(department_id="sales", sources_of_id="data", may="read")
+    log_in_as("data_steward", department_id="service")
     event = hold(shop, ("phone.invalid", "phone"))
     assert reveal(client, event=event.public_id, reason="looking").status_code == 404
     assert reveal(client, cause=QuarantineReason.objects.get().pk, reason="looking").status_code == 404

@@ -4,6 +4,7 @@ from binascii import unhexlify
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -19,8 +20,9 @@ from ingestion.admin.reveal import may_ask, of_cause, of_event, reveal_cause, re
 from ingestion.doors.files import BOM, write_row
 from ingestion.held import held_events, held_groups, open_reasons, reasons_like
 from ingestion.models import QuarantineReason, ReplayOffer
-from profiles.models import Event, Original
+from profiles.models import Customer, Event, Original
 from profiles.original import shown_original
+from profiles.summary import held_of
 from staff.access import log_access
 from staff.admin.pages import number_or_none
 from staff.masking import is_time, may_see_personal, shown_to
@@ -60,6 +62,7 @@ class QuarantineAdmin(ModelAdmin):
             path("export/", page(self.export_view), name="quarantine_export"),
             path("cause/<int:reason_id>/reveal/", page(reveal_cause), name="quarantine_cause_reveal"),
             path("event/<str:public_id>/reveal/", page(reveal_event), name="quarantine_event_reveal"),
+            path("customer/<uuid:public_id>/", page(self.customer_view), name="quarantine_customer"),
             path("cause/<int:reason_id>/", page(self.cause_view), name="quarantine_cause"),
             path("event/<str:public_id>/", page(self.event_view), name="quarantine_event"),
         ]
@@ -123,6 +126,26 @@ class QuarantineAdmin(ModelAdmin):
             "next_before": page[PAGE - 1].pk if len(page) > PAGE else None,
         }
         return self._render(request, "ingestion/quarantine_cause.html", context)
+
+    def customer_view(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """The newest events of one customer that are held, each with what holds it."""
+        if not request.user.has_perm("profiles.view_customer"):
+            raise PermissionDenied
+        customer = get_object_or_404(Customer, public_id=public_id)
+        log_access(request.user, AccessLog.Action.VIEW, customer=customer.public_id)
+        held = of_sources_in(held_of(customer), request)
+        shown = shown_to(request.user)
+        events = held.select_related("source").prefetch_related("reasons").order_by("-received_at", "-id")[:PAGE]
+        context = {
+            "title": _("Held events of one customer"),
+            "customer": customer,
+            "count": held.count(),
+            "events": [
+                (one, shown(one.name or ""), sorted({str(title_for(reason.code)) for reason in one.reasons.all() if reason.open}))
+                for one in events
+            ],
+        }
+        return self._render(request, "ingestion/quarantine_customer.html", context)
 
     def event_view(self, request: HttpRequest, public_id: str) -> HttpResponse:
         """One event whole: its reasons beside the record as it came. Opening it unmasked is recorded."""
