@@ -103,7 +103,7 @@ def _chunk(run: ImportRun, block: Block, entries: list[Entry]) -> dict[str, Any]
 
 def _notes(entries: list[Entry]) -> Counter[str]:
     """What was noted of rows that are no duplicates, and held none of them."""
-    stored = (entry.result for entry in entries if entry.result is not None and entry.first is None)
+    stored = (entry.result for entry in entries if entry.first is None and entry.result is not None and entry.result.violations)
     return Counter(code for result in stored for code in {one.code for one in result.violations if not one.blocking})
 
 

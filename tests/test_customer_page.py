@@ -331,4 +331,4 @@ def test_who_may_not_see_the_quarantine_is_told_and_not_led_there(rep, customer)
 
 def test_a_line_of_the_timeline_begins_with_what_was_paid(agent, customer):
     told = Event.objects.get(message_id="m200")
-    assert gist(told, unmasked=True).startswith("¥10.50 · ")
+    assert "10.50" in gist(told, unmasked=True).partition(" · ")[0]
