@@ -2,7 +2,7 @@ import logging
 from collections.abc import Callable
 from traceback import format_tb
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.response import SimpleTemplateResponse
 from django.urls import Resolver404, resolve
 from django.utils.functional import Promise
@@ -33,6 +33,18 @@ def answer_api_early(get_response: GetResponse) -> GetResponse:
             logger.error("%s in %s\n%s", type(error).__name__, request.resolver_match.view_name, "".join(format_tb(error.__traceback__)))
             return _error(500, "error", _("Something broke on our side. Send the request again; tell an administrator when it stays."))
         return response.render() if isinstance(response, SimpleTemplateResponse) else response
+
+    return middleware
+
+
+def refuse_nul(get_response: GetResponse) -> GetResponse:
+    """No text of PostgreSQL holds NUL: an address of the admin with one names nothing."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        asked = request.path_info, request.META.get("QUERY_STRING", "")
+        if asked[0].startswith("/admin/") and ("\0" in asked[0] or "%00" in asked[1]):
+            raise Http404
+        return get_response(request)
 
     return middleware
 

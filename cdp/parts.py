@@ -32,7 +32,7 @@ def start(running: list[BaseProcess], part: Callable[..., None], *arguments: Any
 
     connections.close_all()
     sys.stdout.flush()
-    running.append(_CONTEXT.Process(target=_begin, args=(part, os.getpid(), *arguments)))
+    running.append(_CONTEXT.Process(target=_begin, args=(part, os.getpid(), *arguments), name=part.__name__))
     # Python drops an exception that a signal raises while it forks: the Ctrl-C waits until that is over.
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     try:

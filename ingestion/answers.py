@@ -68,7 +68,9 @@ ANSWER_EXAMPLE = {
             "changed": True,
             "tag": "purchase",
             "refinements": [],
-            "changes": [{"code": "attribute.cast", "path": "attributes.price", "from": "59.90", "to": 59.90}],
+            "changes": [
+                {"code": "attribute.cast", "path": "attributes.price", "from": "59.90", "to": {"amount": 59.90, "currency": "CNY"}}
+            ],
             "violations": [],
         }
     ],

@@ -96,10 +96,17 @@ def _chunk(run: ImportRun, block: Block, entries: list[Entry], skipped: int) -> 
         "first_row": block.first_row,
         "counts": {**counts(entries), "skipped": skipped},
         "causes": dict(causes),
+        "notes": dict(_notes(entries)),
         "failed_rows": [
             [entry.row, entry.key.hex() if entry.result else None, [msgspec.to_builtins(one) for one in reasons(entry)]] for entry in failed
         ],
     }
+
+
+def _notes(entries: list[Entry]) -> Counter[str]:
+    """What was noted of rows that are no duplicates, and held none of them."""
+    stored = (entry.result for entry in entries if entry.first is None and entry.result is not None and entry.result.violations)
+    return Counter(code for result in stored for code in {one.code for one in result.violations if not one.blocking})
 
 
 def reasons(entry: Entry) -> list[Violation]:
@@ -113,8 +120,8 @@ def reasons(entry: Entry) -> list[Violation]:
 def _insert(cursor: CursorWrapper, chunk: dict[str, Any]) -> None:
     cursor.execute(
         """
-        INSERT INTO ingestion_importchunk (run_id, index, rows, first_row, counts, causes, failed_rows)
-        VALUES (%s, %s, %s, %s, %s, %s, %s)
+        INSERT INTO ingestion_importchunk (run_id, index, rows, first_row, counts, causes, notes, failed_rows)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
         """,
         [value if not isinstance(value, dict | list) else encode_json(value).decode() for value in chunk.values()],
     )

@@ -16,7 +16,7 @@ from typing import Unpack
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -26,6 +26,7 @@ from ingestion.doors.files import Choices, FileFormat, UnreadableFile, blocks, c
 from ingestion.models import ImportChunk, ImportRun
 from ingestion.pool import in_processes
 from profiles.link import settle
+from profiles.models import Event
 from staff.models import User
 from taxonomy.current import NoRelease, current, plan_of, refresh
 from taxonomy.models import Source
@@ -39,11 +40,12 @@ STANDINGS = {**dict(ImportRun.Status.choices), "stopped": _("stopped")}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What has become of a run's records so far. `causes` is [(code, records)], most frequent first; `skipped` are headers within the file."""
+    """What has become of a run's records so far. `causes` and `notes` are [(code, records)], most frequent first; `skipped` are headers within the file."""
 
     received: int
     counts: dict[str, int]
     causes: list[tuple[str, int]]
+    notes: list[tuple[str, int]]
     skipped: int = 0
 
 
@@ -142,15 +144,38 @@ def outcome(run: ImportRun) -> Outcome:
 def outcomes(runs: Collection[ImportRun]) -> dict[UUID, Outcome]:
     """What has become of several runs' records. One query."""
     counts = {run.pk: Counter[str](dict.fromkeys(COUNTS, 0)) for run in runs}
-    causes = {run.pk: Counter[str]() for run in runs}
-    for run_id, chunk_counts, chunk_causes in ImportChunk.objects.filter(run__in=runs).values_list("run", "counts", "causes"):
+    causes, notes = ({run.pk: Counter[str]() for run in runs} for _ in range(2))
+    chunks = ImportChunk.objects.filter(run__in=runs).values_list("run", "counts", "causes", "notes")
+    for run_id, chunk_counts, chunk_causes, chunk_notes in chunks:
         counts[run_id].update(chunk_counts)
         causes[run_id].update(chunk_causes)
+        notes[run_id].update(chunk_notes)
     skipped = {run: count.pop("skipped", 0) for run, count in counts.items()}
     return {
-        run: Outcome(sum(counts[run].values()) - counts[run]["changed"], dict(counts[run]), causes[run].most_common(), skipped[run])
+        run: Outcome(
+            sum(counts[run].values()) - counts[run]["changed"],
+            dict(counts[run]),
+            causes[run].most_common(),
+            notes[run].most_common(),
+            skipped[run],
+        )
         for run in counts
     }
+
+
+def still_held(run: ImportRun) -> int:
+    """How many of the events that a run held wait still, neither mended nor let in nor let go of since."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT count(*) FROM profiles_event WHERE standing = %s AND key IN (
+                SELECT decode(failed->>1, 'hex') FROM ingestion_importchunk, jsonb_array_elements(failed_rows) AS failed
+                WHERE run_id = %s AND failed->>1 IS NOT NULL
+            )
+            """,
+            [Event.Standing.HELD, run.pk],
+        )
+        return int(cursor.fetchone()[0])
 
 
 def _kept(run_id: UUID) -> Path:

@@ -14,7 +14,7 @@ from ingestion.doors.files import FileFormat
 from ingestion.quarantine import write_reasons
 from ingestion.reread import decode, read_as, reread
 from profiles.link import settle_soon
-from profiles.record import Delivery, Entry, InCommit, counts, find_duplicates, record
+from profiles.record import Delivery, Entry, InCommit, Sent, counts, find_duplicates, record
 from taxonomy.current import Current
 from taxonomy.standardize import (
     GLOBAL_KINDS,
@@ -109,7 +109,7 @@ def evaluate(
     entries: list[Entry] = []
     for one in incoming:
         decoded = one.decoded if one.decoded is not None else decode(one.original, door=door)
-        for raw in read_as(decoded, source, plan, door=door, received_at=received_at, original=one.original):
+        for raw in read_as(decoded, source, plan, door=door, received_at=received_at, original=one.original, file_format=file_format):
             if isinstance(raw, Refusal):
                 entries.append(Entry(one.original, refusal=raw, row=one.row))
                 continue
@@ -123,8 +123,9 @@ def evaluate(
                 entry.closes = _event_keys(one.closes)
             entries.append(entry)
 
-    def read_former(original: bytes, item: int | None) -> RawEvent | None:
-        found = reread(original, source, plan, door=door, received_at=received_at, file_format=file_format)[item or 0 :]
+    def read_former(sent: Sent) -> RawEvent | None:
+        former_format = FileFormat(**sent.format) if sent.format else None
+        found = reread(sent.original, source, plan, door=sent.door, received_at=received_at, file_format=former_format)[sent.item or 0 :]
         return None if not found or isinstance(found[0], Refusal) else found[0]
 
     return Delivery(

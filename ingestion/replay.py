@@ -318,9 +318,7 @@ def _delivery(deliveries: dict[tuple[UUID, datetime], Delivery], held: _Held, ob
     """The delivery an event came with, as far as a reading needs it."""
     key = (held.batch, held.received_at)
     if key not in deliveries:
-        deliveries[key] = Delivery(
-            held.batch, held.source, "", held.door, held.received_at, obeyed.release_id, [], lambda _original, _item: None
-        )
+        deliveries[key] = Delivery(held.batch, held.source, "", held.door, held.received_at, obeyed.release_id, [], lambda _sent: None)
     return deliveries[key]
 
 

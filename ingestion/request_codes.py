@@ -34,7 +34,7 @@ WORDS: dict[str, tuple[Text, Text, Text, Text]] = {
     "mqtt.failed": (_("Message cannot be stored"), _("An MQTT message made our own side fail. The broker keeps it and sends it again at the next connection."), "", _("Tell an administrator; the log has the kind of the error.")),
     "rate_limited": (_("Too fast"), _("The key sends more events a second than it may (429)."), _("No more than the key's limit."), _("Wait as long as Retry-After says, then send again.")),
     "no_release": (_("No standard yet"), _("No standard has been published (503)."), _("A release."), _("Publish the standard, then send again.")),
-    "source_unreleased": (_("Source not released"), _("The key's source is not in the published standard (503)."), _("A source that is released."), _("Publish the source, then send again.")),
+    "source.unreleased": (_("Source not released"), _("The key's source is not in the published standard (503)."), _("A source that is released."), _("Publish the source, then send again.")),
     "unavailable": (_("Unavailable"), _("The database cannot be reached (503). Nothing was stored."), "", _("Send the same request again.")),
     "not_authenticated": (_("Not logged in"), _("This needs a key or a log-in (401)."), _("Authorization: Bearer <key>"), _("Send a key.")),
     "authentication_failed": (_("Key refused"), _("The key does not work here (401)."), _("A key that works."), _("Check the key, or make a new one.")),

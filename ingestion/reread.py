@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from ingestion.doors.files import FileFormat, decode_row
-from taxonomy.standardize import Plan, RawEvent, Refusal, SourcePlan, decode_body, decode_json, read
+from taxonomy.standardize import Plan, RawEvent, Refusal, SourcePlan, decode_body, decode_json, read, record_of_row
 
 # Doors whose protocol fixes the envelope, whatever the source's own is.
 _PRESETS = {"segment": "segment", "cloudevents": "cloudevents"}
@@ -17,8 +17,19 @@ def decode(original: bytes, *, door: str, file_format: FileFormat | None = None)
     return decode_body(original) if door == "hook" else decode_json(original)
 
 
-def read_as(decoded: Any, source: SourcePlan, plan: Plan, *, door: str, received_at: datetime, original: bytes) -> list[RawEvent | Refusal]:
-    """Find the events in one decoded record that came through `door`."""
+def read_as(
+    decoded: Any,
+    source: SourcePlan,
+    plan: Plan,
+    *,
+    door: str,
+    received_at: datetime,
+    original: bytes,
+    file_format: FileFormat | None = None,
+) -> list[RawEvent | Refusal]:
+    """Find the events in one decoded record that came through `door`. `file_format`: of the file that it is a row of."""
+    if file_format and file_format.has_columns and isinstance(decoded, dict) and (source.envelope.get("preset") or "tagline") == "tagline":
+        decoded = record_of_row(decoded)
     events = read(decoded, source, plan, received_at=received_at, original=original, preset=_PRESETS.get(door, ""))
     if door == "file":
         for event in events:
@@ -33,4 +44,4 @@ def reread(
 ) -> list[RawEvent | Refusal]:
     """Read a stored record again."""
     decoded = decode(original, door=door, file_format=file_format)
-    return read_as(decoded, source, plan, door=door, received_at=received_at, original=original)
+    return read_as(decoded, source, plan, door=door, received_at=received_at, original=original, file_format=file_format)

@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 
 from profiles.lookup import find_customer
 from profiles.models import Customer, Event, Link
-from profiles.page import tags_under
+from profiles.page import tags_under, traits_masked
 from profiles.readable import readable_to
 from profiles.summary import summary
 from profiles.timeline import PAGE, Cursor, timeline
@@ -194,7 +194,7 @@ class CustomerView(CustomerAPI):
                 "last_seen": found.last_at,
                 "purchases": found.purchases,
                 "sums": {currency: str(total) for currency, total in found.sums.items()},
-                "traits": traits if unmasked else mask_in_record(traits),
+                "traits": traits if unmasked else traits_masked(traits, one),
             }
         )
 

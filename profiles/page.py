@@ -18,7 +18,7 @@ from profiles.models import Customer, Event, Link
 from profiles.money import is_money, money
 from profiles.readable import Readable
 from profiles.summary import Summary
-from staff.masking import mask_identifier, mask_in_text, mask_phone
+from staff.masking import mask_identifier, mask_in_record, mask_in_text, mask_phone
 from taxonomy.released import Named, by_codes, named, personal_codes, released
 
 MONTHS = 12
@@ -129,10 +129,17 @@ def _months_before(month: date, back: int) -> date:
     return date(years, at + 1, 1)
 
 
-def traits_shown(found: Summary, *, unmasked: bool, readable: Readable | None = None) -> list[tuple[str, str]]:
+def traits_masked(traits: dict[str, Any], customer: Customer) -> dict[str, Any]:
+    """Phones, e-mail addresses and the customer's own identifiers masked wherever they stand in a trait."""
+    own = frozenset(customer.links.values_list("subject__value", flat=True))
+    return {code: value if is_money(value) else mask_in_record({code: value}, hidden_values=own)[code] for code, value in traits.items()}
+
+
+def traits_shown(found: Summary, customer: Customer, *, unmasked: bool, readable: Readable | None = None) -> list[tuple[str, str]]:
     attributes, personal = by_codes("attribute", found.traits.keys()), frozenset() if unmasked else personal_codes()
+    traits = found.traits if unmasked else traits_masked(found.traits, customer)
     shown = []
-    for code, value in found.traits.items():
+    for code, value in traits.items():
         if readable and code in readable.unread_attributes:
             continue
         text = money(**value) if is_money(value) else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
@@ -161,16 +168,11 @@ def by_day(events: list[Event], *, unmasked: bool) -> list[tuple[date, list[dict
 
 
 def gist(event: Event, *, unmasked: bool) -> str:
-    """The few attributes that say which product, how much, about what."""
+    """The few attributes that say how much, which product, about what."""
     attributes = event.attributes or {}
-    told = [str(attributes[code]) for code in _TELLING if attributes.get(code)]
-    for code in ("amount", "price"):
-        paid: Any = attributes.get(code)
-        if is_money(paid):
-            told.append(money(**paid))
-            break
-    text = " · ".join(told[:3])
-    return text if unmasked else mask_in_text(text)
+    text = " · ".join([str(attributes[code]) for code in _TELLING if attributes.get(code)][:3])
+    paid: Any = next((attributes[code] for code in ("amount", "price") if is_money(attributes.get(code))), None)
+    return " · ".join(filter(None, [money(**paid) if paid else "", text if unmasked else mask_in_text(text)]))
 
 
 _TELLING = ("product_name", "product_id", "keyword", "subject", "page_title", "page_path", "topic", "comment", "campaign", "coupon_code")

@@ -68,10 +68,21 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """A record as it came, and what its bytes are read with: the same bytes in a file with other columns say something else."""
+
+    original: bytes
+    item: int | None
+    door: str
+    format: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
-    """What is on disk of an event sent before."""
+    """What is on disk of an event sent before. `sent`: None of one that this very delivery brought."""
 
     event_id: int
+    source_id: UUID | None
     key: bytes
     standing: int
     corrected_by_id: int | None
@@ -79,8 +90,7 @@ class Stored:
     refinements: list[str]
     # Of its first reading, whatever replays made of it since.
     report: dict[str, Any]
-    original: bytes
-    item: int | None
+    sent: Sent | None = None
 
     @property
     def verdict(self) -> str:
@@ -99,7 +109,7 @@ class Delivery:
     received_at: datetime
     release_id: int
     entries: list[Entry]
-    reread: Callable[[bytes, int | None], RawEvent | None]
+    reread: Callable[[Sent], RawEvent | None]
     key_id: int | None = None
     format: dict[str, Any] | None = None
 
@@ -143,17 +153,19 @@ def find_duplicates(deliveries: list[Delivery]) -> None:
     """What `record` would answer for keys stored already, or repeated in the deliveries; writes nothing."""
     with connection.cursor() as cursor:
         wanted = [(delivery, entry) for delivery in deliveries for entry in delivery.entries if entry.result is not None]
-        stored = _stored(cursor, {entry.key for _, entry in wanted})
-        seen: dict[bytes, Entry] = {}
+        stored = _stored(cursor, _keys_of(wanted))
+        seen: dict[bytes, Pair] = {}
         for delivery, entry in wanted:
             before = stored.get(entry.key)
             earlier = seen.get(entry.key)
-            if earlier is not None and (earlier.status == "accepted" or _same_content(entry, earlier)):
-                entry.first, entry.differs = as_stored(earlier), not _same_content(entry, earlier)
+            if earlier is not None and (earlier[1].status == "accepted" or _same_content((delivery, entry), earlier)):
+                entry.first, entry.differs = as_stored(earlier[1]), not _same_content((delivery, entry), earlier)
             elif earlier is None and before is not None and not _supersedes(entry, before, delivery):
                 entry.first, entry.differs = before, _says_otherwise(entry, before, delivery)
+            elif earlier is None and before is None and (unmended := _unmended(entry, delivery, stored)):
+                entry.first = unmended
             else:
-                seen[entry.key] = entry
+                seen[entry.key] = delivery, entry
 
 
 class _LatelyNew:
@@ -166,7 +178,9 @@ class _LatelyNew:
         self.all_new = True
 
     def believes(self, deliveries: list[Delivery]) -> bool:
-        return self.all_new and sum(len(delivery.entries) for delivery in deliveries) >= _MANY_EVENTS
+        if not self.all_new or sum(len(delivery.entries) for delivery in deliveries) < _MANY_EVENTS:
+            return False
+        return not any(entry.closes for delivery in deliveries for entry in delivery.entries)
 
     def learn(self, deliveries: list[Delivery]) -> None:
         if sum(len(delivery.entries) for delivery in deliveries) >= _MANY_EVENTS:
@@ -209,14 +223,16 @@ def _store_wave(
     for pair in waiting:
         if firsts.setdefault(pair[1].key, pair) is not pair:
             repeats.append(pair)
-    before = {} if believes_new else _stored(cursor, firsts.keys())
+    before = {} if believes_new else _stored(cursor, _keys_of(firsts.values()))
     new: list[Pair] = []
     superseded: list[tuple[Stored, Entry]] = []
     for key in sorted(firsts):
         delivery, entry = firsts[key]
         stands = before.get(key)
         if stands is None:
-            new.append((delivery, entry))
+            entry.first = _unmended(entry, delivery, before)
+            if entry.first is None:
+                new.append((delivery, entry))
         elif _supersedes(entry, stands, delivery):
             superseded.append((stands, entry))
             new.append((delivery, entry))
@@ -232,25 +248,50 @@ def _store_wave(
     return _answer_repeats(repeats, firsts)
 
 
+def _keys_of(pairs: Iterable[Pair]) -> set[bytes]:
+    """Their keys, and those of the held events that they say they mend."""
+    return {key for _, entry in pairs for key in (entry.key, *entry.closes)}
+
+
+def _unmended(entry: Entry, delivery: Delivery, stored: dict[bytes, Stored]) -> Stored | None:
+    """The held event that a row says it mends, where the row is as it was: one without an id or a time has another key each time."""
+    assert entry.result is not None
+    if not entry.closes or entry.result.verdict == "accepted":
+        return None
+    named = (stored[key] for key in entry.closes if key in stored)
+    mine = (one for one in named if one.standing == HELD and str(one.source_id) == delivery.source_id)
+    return next((one for one in mine if not _says_otherwise(entry, one, delivery)), None)
+
+
 def _answer_repeats(repeats: list[Pair], firsts: dict[bytes, Pair]) -> list[Pair]:
     left = []
     for delivery, entry in repeats:
-        first = firsts[entry.key][1]
-        if (first.first is not None and _supersedes(entry, first.first, delivery)) or (
-            first.first is None and first.status == "quarantined" and not _same_content(entry, first)
-        ):
+        first = firsts[entry.key]
+        stands = first[1].first
+        if stands is not None:
+            supersedes = _supersedes(entry, stands, delivery)
+        else:
+            supersedes = first[1].status == "quarantined" and not _same_content((delivery, entry), first)
+        if supersedes:
             left.append((delivery, entry))
         else:
-            entry.first = first.first or as_stored(first)
-            entry.differs = not _same_content(entry, first)
+            entry.first = stands or as_stored(first[1])
+            entry.differs = not _same_content((delivery, entry), first) if stands is None else _says_otherwise(entry, stands, delivery)
     return left
 
 
-def _same_content(one: Entry, other: Entry) -> bool:
-    if one.original == other.original:
-        return True
-    assert one.raw is not None and other.raw is not None
-    return content_hash(one.raw) == content_hash(other.raw)
+def _same_content(one: Pair, other: Pair) -> bool:
+    return _sent(*one) == _sent(*other) or _content(one[1]) == _content(other[1])
+
+
+def _sent(delivery: Delivery, entry: Entry) -> Sent:
+    assert entry.raw is not None
+    return Sent(entry.original, entry.raw.item, delivery.door, delivery.format)
+
+
+def _content(entry: Entry) -> bytes:
+    assert entry.raw is not None
+    return content_hash(entry.raw)
 
 
 def _supersedes(entry: Entry, stands: Stored, delivery: Delivery) -> bool:
@@ -261,20 +302,21 @@ def _supersedes(entry: Entry, stands: Stored, delivery: Delivery) -> bool:
 
 
 def _says_otherwise(entry: Entry, stands: Stored, delivery: Delivery) -> bool:
-    assert entry.raw is not None
-    if entry.original == stands.original and entry.raw.item == stands.item:
+    """Whether it and what is stored say different things, each read as its own door and its own file's columns have it."""
+    assert stands.sent is not None
+    if _sent(delivery, entry) == stands.sent:
         return False
-    former = delivery.reread(stands.original, stands.item)
-    return former is None or content_hash(entry.raw) != content_hash(former)
+    former = delivery.reread(stands.sent)
+    return former is None or _content(entry) != content_hash(former)
 
 
 def as_stored(entry: Entry) -> Stored:
-    assert entry.result is not None and entry.raw is not None
+    assert entry.result is not None
     result = entry.result
     return Stored(
-        entry.event_id or 0, entry.key, HELD if result.verdict == "quarantined" else COUNTED, None,
+        entry.event_id or 0, None, entry.key, HELD if result.verdict == "quarantined" else COUNTED, None,
         UUID(result.tag) if result.tag else None, result.refinements,
-        {"changes": _plain(result.changes), "violations": _plain(result.violations)}, entry.original, entry.raw.item,
+        {"changes": _plain(result.changes), "violations": _plain(result.violations)},
     )  # fmt: skip
 
 
@@ -289,29 +331,40 @@ def _stored(cursor: CursorWrapper, keys: Iterable[bytes]) -> dict[bytes, Stored]
         return {}
     cursor.execute(
         """
-        SELECT event.id, key, standing, corrected_by_id, tag_id, refinements, (CASE WHEN read_by IS NULL THEN report ELSE (
+        SELECT event.id, event.source_id, key, standing, corrected_by_id, tag_id, refinements,
+            (CASE WHEN read_by IS NULL THEN report ELSE (
                 SELECT former.report FROM profiles_formerreading AS former WHERE former.event_id = event.id ORDER BY former.id LIMIT 1
-            ) END)::text, coalesce(original.record, holder.record), original.item
+            ) END)::text, coalesce(original.record, holder.record), original.item, batch_id
         FROM profiles_event AS event LEFT JOIN profiles_original AS original ON original.event_id = event.id
         LEFT JOIN profiles_original AS holder ON holder.event_id = original.holder_id
         WHERE key = ANY(%s)
         """,
         [wanted],
     )
+    found = cursor.fetchall()
+    read_with = _read_with(cursor, {batch_id for *_, batch_id in found})
     return {
         bytes(key): Stored(
             event_id,
+            source_id,
             bytes(key),
             standing,
             corrected_by_id,
             tag_id,
             refinements or [],
             decode_json(report.encode()) if report else {},
-            bytes(original or b""),
-            item,
+            Sent(bytes(original or b""), item, *read_with.get(batch_id, ("", None))),
         )
-        for event_id, key, standing, corrected_by_id, tag_id, refinements, report, original, item in cursor.fetchall()
+        for event_id, source_id, key, standing, corrected_by_id, tag_id, refinements, report, original, item, batch_id in found
     }
+
+
+def _read_with(cursor: CursorWrapper, batch_ids: set[UUID]) -> dict[UUID, tuple[str, dict[str, Any] | None]]:
+    """Door and file format of batches. Asked apart, so that what is new asks nothing and a file's columns come once."""
+    if not batch_ids:
+        return {}
+    cursor.execute("SELECT id, door, format::text FROM profiles_batch WHERE id = ANY(%s)", [list(batch_ids)])
+    return {batch_id: (door, decode_json(form.encode()) if form else None) for batch_id, door, form in cursor.fetchall()}
 
 
 def _set_aside(cursor: CursorWrapper, superseded: list[tuple[Stored, Entry]]) -> None:

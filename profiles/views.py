@@ -86,7 +86,7 @@ def customer(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "title": phones[0].masked if phones else _("Customer"),  # titles stay in a browser's history
         "phones": phones,
         "identifiers": identifiers,
-        "traits": page.traits_shown(found, unmasked=unmasked, readable=readable),
+        "traits": page.traits_shown(found, one, unmasked=unmasked, readable=readable),
         "summary": found,
         "sums": [money(total, currency) for currency, total in found.sums.items()],
         "charts": page.charts(found, readable),

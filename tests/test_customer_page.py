@@ -10,11 +10,12 @@ from django.urls import reverse
 from ingestion.models import QuarantineReason
 from ingestion.pipeline import Incoming, receive
 from profiles.models import Customer, Event
+from profiles.page import gist
 from profiles.summary import summary
 from profiles.timeline import holder_of, timeline
 from staff.models import AccessLog, ReadToken, User
 from taxonomy.current import current, refresh
-from taxonomy.models import MappingRule, Source
+from taxonomy.models import MappingRule, Source, Tag
 from taxonomy.publish import publish
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -278,3 +279,60 @@ def test_no_token_wrong_token_and_wrong_scope_are_told_apart(rep, customer):
     wrong = rep.get(url, headers={"Authorization": "Bearer tlr_wrong"})
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (401, "key.unknown")
     assert rep.get(url, headers=token_of(rep.user, scopes=["plan"])).status_code == 403
+
+
+def test_what_looks_personal_in_a_trait_is_masked_for_who_may_not_see_it(rep, standard):
+    """Whatever attribute it stands in: one of a personal class is hidden whole."""
+    Tag.objects.filter(code="profile_update").update(code="profile_former")
+    Tag.objects.filter(code="product_view").update(code="profile_update")
+    publish(notes="traits", by=None)
+    refresh()
+    given = {"product_id": "13800138999", "category": "write to ann.li@example.com", "price": "12345678.00"}
+    send(event(1, event="profile_update", identifiers={"user_id": "member-77"}, attributes=given))
+    send(event(2, event="profile_update", attributes={"product_id": "member-77"}), event(3, event="nonsense"))
+    one = Customer.objects.get()
+    headers = token_of(rep.user)
+
+    def seen() -> tuple[str, dict]:
+        page = rep.get(reverse("customer", args=[one.public_id])).content.decode()
+        return page.partition("Traits")[2].partition("</section>")[0], rep.get(
+            f"/api/v1/customers/{one.public_id}", headers=headers
+        ).json()["traits"]
+
+    page, traits = seen()
+    assert (traits["product_id"], traits["category"]) == ("138****8999", "write to a***@example.com")
+    assert "13800138999" not in page
+    assert "ann.li" not in page
+    assert "12,345,678" in page
+    send(event(0, event="profile_update", attributes={"product_id": "member-77"}))
+    page, traits = seen()
+    assert "member-77" not in page + traits["product_id"]
+    rep.user.user_permissions.add(Permission.objects.get(codename="see_personal_data"))
+    page, traits = seen()
+    assert traits["product_id"] == "member-77"
+    assert "ann.li@example.com" in page
+
+
+def test_what_is_held_of_a_customer_is_one_click_away_and_only_that(agent, customer):
+    send(event(202, event="nonsense", phone="+86 139 0013 9000"))
+    page = agent.get(reverse("customer", args=[customer.public_id])).content.decode()
+    link = reverse("admin:quarantine_customer", args=[customer.public_id])
+    assert f'href="{link}"' in page
+    answer = agent.get(link)
+    (held,) = Event.objects.filter(standing=Event.Standing.HELD, message_id="m201")
+    assert [one.pk for one, _name, _titles in answer.context["events"]] == [held.pk]
+    assert held.public_id in answer.content.decode()
+    assert AccessLog.objects.filter(action="view", customer=customer.public_id).count() == 2
+
+
+def test_who_may_not_see_the_quarantine_is_told_and_not_led_there(rep, customer):
+    page = rep.get(reverse("customer", args=[customer.public_id])).content.decode()
+    assert "1 event of this customer is held" in page
+    link = reverse("admin:quarantine_customer", args=[customer.public_id])
+    assert link not in page
+    assert rep.get(link).status_code == 403
+
+
+def test_a_line_of_the_timeline_begins_with_what_was_paid(agent, customer):
+    told = Event.objects.get(message_id="m200")
+    assert "10.50" in gist(told, unmasked=True).partition(" · ")[0]

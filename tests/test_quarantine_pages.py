@@ -14,7 +14,7 @@ from ingestion.models import QuarantineReason, WriteKey
 from profiles.models import Batch, Event, Original
 from staff.models import AccessLog, User
 from taxonomy.current import refresh
-from taxonomy.models import Source
+from taxonomy.models import Grant, Source
 from taxonomy.publish import publish
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("departments")]
@@ -311,3 +311,70 @@ def test_what_is_held_is_taken_home_with_all_reasons_masked_as_on_the_page(clien
     assert "test_shop" not in written
     assert ",=HYPERLINK" not in written
     assert AccessLog.objects.filter(action="export").count() == 2
+
+
+def reveal(client, event=None, cause=None, **posted):
+    url = reverse("admin:quarantine_event_reveal", args=[event]) if event else reverse("admin:quarantine_cause_reveal", args=[cause])
+    return client.post(url, posted)
+
+
+def test_an_event_s_number_is_shown_to_whoever_says_why_and_the_why_is_kept(client, log_in_as, shop, hold):
+    person = log_in_as("data_steward")
+    event, other = hold(shop, ("phone.invalid", "phone")), hold(shop, ("phone.invalid", "phone"))
+    assert PHONE not in event_page(client, event).content.decode()
+    answer = reveal(client, event=event.public_id, reason="which digit is missing")
+    assert answer.headers["Location"] == reverse("admin:quarantine_event", args=[event.public_id])
+    assert PHONE in event_page(client, event).content.decode()
+    assert PHONE not in event_page(client, other).content.decode()
+    entry = AccessLog.objects.get(action="reveal")
+    assert (entry.user, entry.reason) == (person, f"held event {event.public_id}: which digit is missing")
+    client.logout()
+    client.force_login(person)
+    assert PHONE not in event_page(client, event).content.decode()
+
+
+def test_a_cause_and_its_desk_are_shown_once_it_is_said_why(client, log_in_as, shop, hold, standard):
+    log_in_as("data_steward")
+    event = hold(shop, ("phone.invalid", "phone"))
+    cause = QuarantineReason.objects.get()
+    pages = [reverse("admin:quarantine_cause", args=[cause.pk]), f"{reverse('admin:desk')}?cause={cause.pk}"]
+    for page in pages:
+        shown = client.get(page).content.decode()
+        assert PHONE not in shown
+        assert reverse("admin:quarantine_cause_reveal", args=[cause.pk]) in shown
+    assert reveal(client, cause=cause.pk, back="desk", reason="calling the shop").headers["Location"] == pages[1]
+    for page in pages:
+        shown = client.get(page).content.decode()
+        assert PHONE in shown
+        assert reverse("admin:quarantine_cause_reveal", args=[cause.pk]) not in shown
+    assert PHONE not in event_page(client, event).content.decode()
+    assert AccessLog.objects.get(action="reveal").reason == f"held cause {cause.pk}: calling the shop"
+
+
+def test_without_a_why_nothing_is_shown(client, log_in_as, shop, hold):
+    log_in_as("data_steward")
+    event = hold(shop, ("phone.invalid", "phone"))
+    reveal(client, event=event.public_id, reason=" x ")
+    assert PHONE not in event_page(client, event).content.decode()
+    assert not AccessLog.objects.filter(action="reveal").exists()
+
+
+def test_who_may_not_see_customers_is_not_asked_and_not_shown(client, log_in_as, shop, hold):
+    log_in_as("product_manager")
+    event = hold(shop, ("phone.invalid", "phone"))
+    assert reverse("admin:quarantine_event_reveal", args=[event.public_id]) not in event_page(client, event).content.decode()
+    assert reveal(client, event=event.public_id, reason="curious").status_code == 403
+
+
+@pytest.mark.parametrize("posted", [{"event": "zz"}, {"event": "00" * 16}, {"cause": 0}, {"cause": 10**30}])
+def test_what_is_not_held_cannot_be_shown(client, log_in_as, posted):
+    log_in_as("data_steward")
+    assert reveal(client, reason="looking", **posted).status_code == 404
+
+
+def test_what_a_limited_reader_may_not_read_cannot_be_shown_either(client, log_in_as, shop, till, hold):
+    Grant.objects.create(department_id="sales", sources_of_id="data", may="read")
+    log_in_as("data_steward", department_id="service")
+    event = hold(shop, ("phone.invalid", "phone"))
+    assert reveal(client, event=event.public_id, reason="looking").status_code == 404
+    assert reveal(client, cause=QuarantineReason.objects.get().pk, reason="looking").status_code == 404

@@ -1,6 +1,7 @@
 """`make run`: it becomes ready, says how to use it, and leaves nothing behind; a second start goes on where the first was."""
 
 import json
+import multiprocessing
 import os
 import re
 import shlex
@@ -20,9 +21,11 @@ from urllib.request import ProxyHandler, Request, build_opener
 import psycopg
 import pytest
 from conftest import ROOT
+from django.core.management.base import CommandError
 
 from cdp import bootstrap, postgres
 from cdp.demo.shop import days
+from cdp.management.commands.run import _wait_for_end
 
 SECONDS = 180
 _open = build_opener(ProxyHandler({})).open
@@ -223,6 +226,17 @@ def shims(tmp_path, monkeypatch):
 
 
 FAILS = "echo 'pyenv: version not installed' >&2; exit 127"
+
+
+@pytest.mark.parametrize(("status", "told"), [(3, "ended with code 3"), (-11, "ended by signal 11")])
+def test_it_says_which_part_ended_and_how(status, told):
+    def web() -> None:
+        os.kill(os.getpid(), -status) if status < 0 else os._exit(status)
+
+    part = multiprocessing.get_context("fork").Process(target=web, name="web")
+    part.start()
+    with pytest.raises(CommandError, match=f"“web”.*{told}"):
+        _wait_for_end((part,))
 
 
 def test_a_python_is_found_behind_shims_that_fail(shims):

@@ -304,7 +304,7 @@ def test_a_source_that_is_not_released_is_told_to_come_again(hook, post, departm
     made.source = Source.objects.create(code="fresh", label_en="Fresh", label_zh_hans="新", source_kind="website", owner=owner)
     made.save()
     answer = post(LOGIN, path="/hooks/fresh")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "source_unreleased")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "source.unreleased")
 
 
 @pytest.mark.parametrize(

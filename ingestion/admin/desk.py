@@ -1,5 +1,6 @@
 """The desk: what is held for one cause, what would let it in, and the replays that did."""
 
+from collections.abc import Callable
 from typing import Any, cast
 from uuid import UUID
 
@@ -15,11 +16,13 @@ from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from ingestion.admin.reveal import may_ask, of_cause, shown_in
 from ingestion.alone import is_idle
 from ingestion.desk import MOST_VALUES, Value, attributes_missing, can_be_given, choices_for, mends_of, values_seen
 from ingestion.jobs import replay_held
 from ingestion.models import QuarantineReason, Replay
 from ingestion.replay import Preview, ask, preview, stop, undo
+from staff.admin.pages import id_or_404, number_or_none
 from staff.masking import is_time, shown_to
 from staff.models import User
 from taxonomy.admin.limits import of_sources_in, rights_in, source_in
@@ -80,14 +83,15 @@ class ReplayAdmin(ModelAdmin):
         if rights_in(request).limited and not request.GET.get("cause") and not request.GET.get("source"):
             messages.info(request, _("Choose a source first."))
             return HttpResponseRedirect(reverse("admin:ingestion_quarantinereason_changelist"))
-        replay, back = self._asked(request)
+        replay, back, cause = self._asked(request)
+        shown = shown_in(request, of_cause(cause)) if cause else shown_to(request.user)
         values = values_seen(replay) if (replay.path and can_be_given(replay.path)) or replay.path == "attributes" else []
         act = request.POST.get("act", "")
         problem = ""
         try:
             replay.mends = mends_of(replay.path, values, request.POST) if act in ("try", "read") else []
         except ValueError as error:
-            problem = _("This pasted line has no tab between what was sent and what is right: “%(line)s”.") % {"line": shown_to(request.user)(str(error))[:80]}  # fmt: skip
+            problem = _("This pasted line has no tab between what was sent and what is right: “%(line)s”.") % {"line": shown(str(error))[:80]}  # fmt: skip
         if act == "discard":
             replay.act, replay.why = Replay.Act.DISCARD, request.POST.get("why", "").strip()
             problem = "" if replay.why else _("Say why these events are discarded.")
@@ -103,16 +107,17 @@ class ReplayAdmin(ModelAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": _("Fix and replay"),
-            "about": about(replay, shown_to(request.user)),
+            "about": about(replay, shown),
             "replay": replay,
-            "cause": request.GET.get("cause", ""),
+            "cause": cause,
+            "may_ask": cause is not None and may_ask(request, of_cause(cause)),
             "back": back,
             "release": obeyed.version,
             "found": found,
             "percent": 100 * found.fixed // max(found.tried, 1),
             "reasons": [(title_for(code), code, where, count) for code, where, count in found.reasons[:12]],
             "tags": found.tags.most_common(8),
-            "values": [_shown(request, replay.path, value) for value in values],
+            "values": [_shown(request, replay.path, value, shown) for value in values],
             "many_values": len(values) == MOST_VALUES,
             "kind": kind,
             "options": options,
@@ -126,20 +131,20 @@ class ReplayAdmin(ModelAdmin):
         }
         return TemplateResponse(request, "ingestion/desk.html", context)
 
-    def _asked(self, request: HttpRequest) -> tuple[Replay, str]:
-        """The unsaved replay that the address asks for, and the page it came from."""
-        if request.GET.get("cause", "").isdecimal():
+    def _asked(self, request: HttpRequest) -> tuple[Replay, str, QuarantineReason | None]:
+        """The unsaved replay that the address asks for, the page it came from, and its cause if it is of one."""
+        if (cause_id := number_or_none(request.GET.get("cause", ""))) is not None:
             reasons = of_sources_in(QuarantineReason.objects.all(), request)
-            cause = get_object_or_404(reasons, pk=request.GET["cause"])
+            cause = get_object_or_404(reasons, pk=cause_id)
             replay = Replay(source_id=cause.source_id, code=cause.code, path=cause.path, name=cause.name)
-            return replay, reverse("admin:quarantine_cause", args=[cause.pk])
+            return replay, reverse("admin:quarantine_cause", args=[cause.pk]), cause
         back = reverse("admin:ingestion_quarantinereason_changelist")
         if code := request.GET.get("source"):
             source = source_in(request, code)
             if source is None:
                 raise Http404
-            return Replay(source_id=source.pk, code=request.GET.get("code", "")), back
-        return Replay(code=request.GET.get("code", "")), back
+            return Replay(source_id=source.pk, code=request.GET.get("code", "")), back, None
+        return Replay(code=request.GET.get("code", "")), back, None
 
     def _start(self, request: HttpRequest, replay: Replay) -> HttpResponse:
         replay.started_by = cast(User, request.user)
@@ -150,7 +155,7 @@ class ReplayAdmin(ModelAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        replay = self._replay(request, UUID(object_id))
+        replay = self._replay(request, id_or_404(Replay, object_id))
         if request.method == "POST":
             if not request.user.has_perm("ingestion.add_replay"):
                 raise PermissionDenied
@@ -202,11 +207,11 @@ def about(replay: Replay, shown: Any) -> str:
     return f"{named('source', [replay.source_id]).get(replay.source_id) or _('all sources')}: {', '.join(map(str, parts))}"
 
 
-def _shown(request: HttpRequest, path: str, value: Value) -> dict[str, Any]:
+def _shown(request: HttpRequest, path: str, value: Value, shown: Callable[[str], str]) -> dict[str, Any]:
     """A value as this reader may see it, and what was posted for it."""
     seen = value.seen
     if seen is not None and not is_time(path, seen):
-        seen = shown_to(request.user)(seen)
+        seen = shown(seen)
     return {"seen": seen, "events": value.events, "field": value.field, "given": request.POST.get(value.field, "")}
 
 

@@ -23,13 +23,14 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, 
 from ingestion.admin.reading import ReadingForm
 from ingestion.doors.files import BOM, UnreadableFile
 from ingestion.failed import failed_rows
-from ingestion.imports import STANDINGS, discard_draft, outcome, outcomes, read_otherwise, release_draft, standing_of, take_file
+from ingestion.imports import STANDINGS, discard_draft, outcome, outcomes, read_otherwise, release_draft, standing_of, still_held, take_file
 from ingestion.jobs import import_file
 from ingestion.models import ImportRun, TakeBack
 from ingestion.preview import preview
 from ingestion.sample import sample_of
 from ingestion.words import file_problem
 from staff.access import log_access
+from staff.admin.pages import id_or_404
 from staff.masking import may_see_personal
 from staff.models import AccessLog, User
 from taxonomy.admin.limits import hidden_in, of_sources_in, sources_in
@@ -145,7 +146,7 @@ class ImportRunAdmin(ModelAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        run = self._run(request, UUID(object_id))
+        run = self._run(request, id_or_404(ImportRun, object_id))
         if run.status == ImportRun.Status.DRAFT:
             return HttpResponseRedirect(_page(run))
         if request.method == "POST":
@@ -305,17 +306,22 @@ def _shown(run: ImportRun) -> dict[str, Any]:
     found = outcome(run)
     failed = found.counts["quarantined"] + found.counts["refused"]
     standing = standing_of(run)
+    is_over = standing in ("finished", "stopped", "failed")
+    held = still_held(run) if is_over and found.counts["quarantined"] and not run.dry_run else found.counts["quarantined"]
     return {
         "run": run,
         "standing": standing,
         "standing_label": STANDINGS[standing],
-        "done": standing in ("finished", "stopped", "failed"),
+        "done": is_over,
         "percent": 100 if run.status == ImportRun.Status.FINISHED else min(99, 100 * run.read_bytes // max(run.size_bytes, 1)),
         "received": found.received,
         "counts": found.counts,
         "skipped": found.skipped,
         "causes": [(code, title_for(code), count) for code, count in found.causes],
+        "notes": [(code, title_for(code), count) for code, count in found.notes],
         "failed": failed,
+        "left": held + found.counts["refused"],
+        "mended": found.counts["quarantined"] - held,
         "failed_words": ngettext("%(n)d row failed", "%(n)d rows failed", failed) % {"n": failed},
         "problem": file_problem(run.error or "import.stopped", {}) if standing in ("stopped", "failed") else "",
     }

@@ -4,6 +4,7 @@ from binascii import unhexlify
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -15,12 +16,15 @@ from django.urls import path
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
+from ingestion.admin.reveal import may_ask, of_cause, of_event, reveal_cause, reveal_event, sees, shown_in
 from ingestion.doors.files import BOM, FileFormat, write_row
 from ingestion.held import held_events, held_groups, open_reasons, reasons_like
 from ingestion.models import QuarantineReason, ReplayOffer
-from profiles.models import Event, Original
+from profiles.models import Customer, Event, Original
 from profiles.original import shown_original
+from profiles.summary import held_of
 from staff.access import log_access
+from staff.admin.pages import number_or_none
 from staff.masking import is_time, may_see_personal, shown_to
 from staff.models import AccessLog
 from taxonomy.admin.limits import of_sources_in, released_in, rights_in, sources_in
@@ -58,6 +62,9 @@ class QuarantineAdmin(ModelAdmin):
         return [
             path("", page(self.causes_view), name="ingestion_quarantinereason_changelist"),
             path("export/", page(self.export_view), name="quarantine_export"),
+            path("cause/<int:reason_id>/reveal/", page(reveal_cause), name="quarantine_cause_reveal"),
+            path("event/<str:public_id>/reveal/", page(reveal_event), name="quarantine_event_reveal"),
+            path("customer/<uuid:public_id>/", page(self.customer_view), name="quarantine_customer"),
             path("cause/<int:reason_id>/", page(self.cause_view), name="quarantine_cause"),
             path("event/<str:public_id>/", page(self.event_view), name="quarantine_event"),
         ]
@@ -65,7 +72,7 @@ class QuarantineAdmin(ModelAdmin):
     def causes_view(self, request: HttpRequest) -> HttpResponse:
         """Causes with most events first, of one source or code when asked."""
         source, code = request.GET.get("source", ""), request.GET.get("code", "")
-        number = max(1, int(request.GET.get("page", "1"))) if request.GET.get("page", "1").isdecimal() else 1
+        number = max(1, number_or_none(request.GET.get("page", "")) or 1)
         sources = sources_in(request) if rights_in(request).limited else None
         groups = held_groups(
             source=source, code=code, sources=sources, offset=(number - 1) * PAGE, limit=PAGE + 1, shown=shown_to(request.user)
@@ -107,31 +114,41 @@ class QuarantineAdmin(ModelAdmin):
         cause = get_object_or_404(of_sources_in(QuarantineReason.objects.all(), request), pk=reason_id)
         reasons = reasons_like(cause)
         newest = reasons.select_related("event").order_by("-received_at", "-id")
-        if request.GET.get("before", "").isdecimal():
-            newest = _after(newest, int(request.GET["before"]))
+        if (before := number_or_none(request.GET.get("before", ""))) is not None:
+            newest = _after(newest, before)
         page = list(newest[: PAGE + 1])
         context = {
             "title": title_for(cause.code),
             "cause": cause,
-            "name": shown_to(request.user)(cause.name),
+            "name": shown_in(request, of_cause(cause))(cause.name),
             "count": reasons.count(),
             "next": explain(cause.code).next,
-            "events": [self._line(request, reason) for reason in page[:PAGE]],
+            "events": [_line(reason, shown_in(request, of_cause(cause))) for reason in page[:PAGE]],
+            "unmasked": sees(request, of_cause(cause)),
+            "may_ask": may_ask(request, of_cause(cause)),
             "next_before": page[PAGE - 1].pk if len(page) > PAGE else None,
         }
         return self._render(request, "ingestion/quarantine_cause.html", context)
 
-    def _line(self, request: HttpRequest, reason: QuarantineReason) -> dict[str, Any]:
-        event = reason.event
+    def customer_view(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """The newest events of one customer that are held, each with what holds it."""
+        if not request.user.has_perm("profiles.view_customer"):
+            raise PermissionDenied
+        customer = get_object_or_404(Customer, public_id=public_id)
+        log_access(request.user, AccessLog.Action.VIEW, customer=customer.public_id)
+        held = of_sources_in(held_of(customer), request)
         shown = shown_to(request.user)
-        violations = (event.report or {}).get("violations", [])
-        mine = [one for one in violations if one.get("code") == reason.code and one.get("path", "") == reason.path]
-        return {
-            "event": event,
-            "message_id": shown(event.message_id or ""),
-            "seen": _seen(mine[0], shown) if mine else "",
-            "others": sum(one["code"] != reason.code and is_blocking(one) for one in violations),
+        events = held.select_related("source").prefetch_related("reasons").order_by("-received_at", "-id")[:PAGE]
+        context = {
+            "title": _("Held events of one customer"),
+            "customer": customer,
+            "count": held.count(),
+            "events": [
+                (one, shown(one.name or ""), sorted({str(title_for(reason.code)) for reason in one.reasons.all() if reason.open}))
+                for one in events
+            ],
         }
+        return self._render(request, "ingestion/quarantine_customer.html", context)
 
     def event_view(self, request: HttpRequest, public_id: str) -> HttpResponse:
         """One event whole: its reasons beside the record as it came. Opening it unmasked is recorded."""
@@ -141,15 +158,16 @@ class QuarantineAdmin(ModelAdmin):
             ),
             key=_key(public_id),
         )
-        unmasked = may_see_personal(request.user)
+        what = of_event(event.public_id)
+        unmasked, shown = sees(request, what), shown_in(request, what)
         if unmasked:
             log_access(request.user, AccessLog.Action.ORIGINAL, reason=f"quarantine {public_id}")
-        shown = shown_to(request.user)
         original = Original.objects.select_related("holder").filter(pk=event.pk).first()
         context = {
             "title": _("A held event"),
             "event": event,
             "unmasked": unmasked,
+            "may_ask": may_ask(request, what),
             "release": Release.objects.defer("snapshot").filter(pk=event.release_id).first() if event.release_id else None,
             "message_id": shown(event.message_id or ""),
             "name": shown(event.name or ""),
@@ -162,6 +180,18 @@ class QuarantineAdmin(ModelAdmin):
     def _render(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         request.current_app = self.admin_site.name
         return TemplateResponse(request, template, {**self.admin_site.each_context(request), **context})
+
+
+def _line(reason: QuarantineReason, shown: Callable[[str], str]) -> dict[str, Any]:
+    event = reason.event
+    violations = (event.report or {}).get("violations", [])
+    mine = [one for one in violations if one.get("code") == reason.code and one.get("path", "") == reason.path]
+    return {
+        "event": event,
+        "message_id": shown(event.message_id or ""),
+        "seen": _seen(mine[0], shown) if mine else "",
+        "others": sum(one["code"] != reason.code and is_blocking(one) for one in violations),
+    }
 
 
 def _reasons(event: Event, shown: Any) -> list[dict[str, Any]]:

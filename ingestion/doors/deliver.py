@@ -115,7 +115,7 @@ def deliver(incoming: list[Incoming], sender: keys.Sender, *, door: str, receive
     except UnknownSource as error:
         raise ApiError(
             503,
-            "source_unreleased",
+            "source.unreleased",
             _("The source is not in the published standard yet. Publish it, then send again."),
             retry_after_seconds=30,
         ) from error

@@ -67,6 +67,7 @@ class ImportChunk(models.Model):
         default=dict, help_text="accepted, changed, duplicate, quarantined, refused, and skipped: headers within the file"
     )
     causes = models.JSONField(default=dict, help_text="{code: count} of reasons in this chunk")
+    notes = models.JSONField(default=dict, help_text="{code: rows} of what was only noted in this chunk")
     failed_rows = models.JSONField(default=list, help_text="[[row number, event id or null, [codes]]] of rows held or refused")
 
     class Meta:

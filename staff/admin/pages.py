@@ -4,10 +4,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import Model
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin
+
+
+def id_or_404(model: type[Model], text: str) -> Any:
+    """The id of a row as an address has it."""
+    try:
+        return model._meta.pk.to_python(text)
+    except ValidationError as error:
+        raise Http404 from error
+
+
+def number_or_none(text: str) -> int | None:
+    """A whole number as an address has it, of so many digits as the database counts."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else None
 
 
 class OneButton(ModelAdmin):

@@ -21,6 +21,7 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from staff.admin.pages import id_or_404
 from staff.models import User
 from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in, said_outside, sources_in
 from taxonomy.admin.shown import deleted_lately, histories, last_saves, page_of, shown_changes, shown_effects, why_not
@@ -229,7 +230,7 @@ class ProposalAdmin(ModelAdmin):
     ) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        proposal = get_object_or_404(self.get_queryset(request).select_related("author"), pk=object_id)
+        proposal = get_object_or_404(self.get_queryset(request).select_related("author"), pk=id_or_404(Proposal, object_id))
         current = newest()
         if proposal.release_id:
             made = Release.objects.get(pk=proposal.release_id)

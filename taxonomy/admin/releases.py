@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from staff.admin.pages import id_or_404, number_or_none
 from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in
 from taxonomy.admin.proposals import said_of
 from taxonomy.admin.shown import page_of, shown_changes, shown_effects
@@ -85,10 +86,10 @@ class ReleaseAdmin(ModelAdmin):
         """What a release changed against the one before it, or against ?with= another."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        release = get_object_or_404(Release.objects.select_related("published_by", "reviewed_by"), pk=object_id)
+        release = get_object_or_404(Release.objects.select_related("published_by", "reviewed_by"), pk=id_or_404(Release, object_id))
         previous = Release.objects.filter(pk__lt=release.pk).order_by("-id").first()
-        chosen = request.GET.get("with", "")
-        other = get_object_or_404(Release, pk=chosen) if chosen.isdigit() else previous
+        chosen = number_or_none(request.GET.get("with", ""))
+        other = get_object_or_404(Release, pk=chosen) if chosen is not None else previous
         before, after = items_of(other), items_of(release)
         verdict = judge(before, after, on=release.day)
         hidden = hidden_in(request, before, after)

@@ -9,7 +9,7 @@ from taxonomy.standardize.keys import content_hash, message_key, message_key_of
 from taxonomy.standardize.limits import LIMITS
 from taxonomy.standardize.mend import standardize_mended
 from taxonomy.standardize.plan import Plan, SourcePlan, compile_plan
-from taxonomy.standardize.read import read
+from taxonomy.standardize.read import read, record_of_row
 from taxonomy.standardize.standardize import GLOBAL_KINDS, standardize
 from taxonomy.standardize.structs import Change, Problem, RawEvent, Refusal, Result, Subject, Violation
 
@@ -36,6 +36,7 @@ __all__ = [
     "message_key",
     "message_key_of",
     "read",
+    "record_of_row",
     "standardize",
     "standardize_mended",
     "storable",

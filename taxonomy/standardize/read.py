@@ -22,6 +22,8 @@ RESERVED = frozenset({"_tagline_id", "_reason"})
 TAGLINE_FIELDS = RESERVED | {
     "id", "event", "phone", "region", "identifiers", "occurred_at", "sent_at", "source_version", "attributes", "context",
 }  # fmt: skip
+# Of these, what a cell of a table can say.
+_CELLS = TAGLINE_FIELDS - {"identifiers", "attributes", "context"}
 FLAT_FIELDS = RESERVED | {"id", "event", "phone", "region", "occurred_at"}
 IDENTIFIER_COLUMN = "identifier."
 IDENTIFIERS = "identifiers."
@@ -194,6 +196,23 @@ def shorten(value: Any) -> Any:
     elif kind in _NUMBERS:
         return value
     return storable(text)
+
+
+def record_of_row(cells: dict[str, Any]) -> dict[str, Any]:
+    """A table's row as a record of our own JSON: `identifier.<kind>` are identifiers, other columns of no field's name attributes."""
+    record: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
+    identifiers: dict[str, Any] = {}
+    for key, value in cells.items():
+        if value == "":
+            continue
+        if key in _CELLS:
+            record[key] = value
+        elif key.startswith(IDENTIFIER_COLUMN):
+            identifiers[key[len(IDENTIFIER_COLUMN) :]] = value
+        else:
+            attributes[key] = value
+    return {**record, "identifiers": identifiers, "attributes": attributes}
 
 
 def tagline_reader(source_code: str) -> ItemReader:

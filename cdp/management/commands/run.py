@@ -82,8 +82,8 @@ def _wait_until_ready(port: int, serving: tuple[BaseProcess, ...]) -> None:
     """Until it can do its work. A standard that nobody has released yet is people's work, not this server's."""
     until = time.monotonic() + READY_SECONDS
     while time.monotonic() < until:
-        if any(one.exitcode is not None for one in serving):
-            raise CommandError("The server ended at once; its reason stands above.")
+        if (ended := _ended(serving)) is not None:
+            raise CommandError(_told(ended))
         told = _readiness(port)
         if told.get("database") and told.get("migrations"):
             return
@@ -105,6 +105,17 @@ def _readiness(port: int) -> dict[str, Any]:
 
 def _wait_for_end(serving: tuple[BaseProcess, ...]) -> None:
     """Until Ctrl-C; a part that ends is started anew by nobody, so its end is the end."""
-    while all(one.exitcode is None for one in serving):
+    while (ended := _ended(serving)) is None:
         time.sleep(0.3)
-    raise CommandError("A part of the server ended; its reason stands above.")
+    raise CommandError(_told(ended))
+
+
+def _ended(serving: tuple[BaseProcess, ...]) -> BaseProcess | None:
+    return next((one for one in serving if one.exitcode is not None), None)
+
+
+def _told(ended: BaseProcess) -> str:
+    """Which part ended and how, as far as its own last lines do not say it."""
+    code = ended.exitcode or 0
+    how = f"was ended by signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"ended with code {code}"
+    return f"The part “{ended.name}” {how}; what it said last stands above. Nothing stored is lost: run it again, and report it if that ends so too."
