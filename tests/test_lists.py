@@ -15,7 +15,7 @@ from taxonomy.starter.load import load_starter
 OURS = ("staff", "taxonomy", "ingestion", "profiles")
 LISTS = [f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist" for model in admin.site._registry]
 # Pages of their own rather than the admin's list: each says in its own words what it lacks.
-PAGES = {"checksetting", "quarantinereason", "discovered", "stream", "user"}
+PAGES = {"checksetting", "leak", "quarantinereason", "discovered", "stream", "user"}
 EMPTY = [
     model
     for model in admin.site._registry
