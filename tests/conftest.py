@@ -82,6 +82,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _links_before_the_answer(monkeypatch):
+    """A thread draws links after the answer; here before it, so that none is at it while a test's tables are emptied."""
+    from profiles.link import settle_soon
+
+    monkeypatch.setattr("ingestion.commit._settle_later", settle_soon)
+
+
+@pytest.fixture(autouse=True)
 def _forget_between_tests():
     """What a process remembers of the database is forgotten with each test's database."""
     yield

@@ -245,5 +245,5 @@ def let_in_by(page: Page, proposal: Proposal, source: str) -> list[str]:
     page.select_option("#sources", str(Source.objects.get(code=source).pk))
     page.locator("form[data-into='#trial'] button").click()
     page.locator("#trial table").wait_for()
-    assert page.locator("#trial .tl-figures dd").all_inner_texts() == ["0", "1", "0"]
+    assert page.locator("#trial .tl-figures dd").all_inner_texts() == ["0", "1", "0", "0", "0"]
     return page.locator("#trial tbody td:nth-child(2) code:last-child").all_inner_texts()

@@ -198,7 +198,7 @@ def check_what_arrived() -> None:
     events = {event.tag.code: event for event in Event.objects.all() if event.standing == Event.Standing.COUNTED}
     assert len(events) == Event.objects.count() == 4
     assert events["purchase"].subject.value == "+8613800138000"
-    assert events["purchase"].attributes["price"] == {"amount": 9.9, "currency": "CNY"}
+    assert events["purchase"].attributes["price"] == {"amount": Decimal("9.9"), "currency": "CNY"}
     assert events["profile_update"].attributes["birthday"] == "1990-01-31"
     assert events["profile_update"].attributes["address"] == {"city": "杭州"}
     assert events["checkout_start"].attributes["product_ids"] == ["p1", "p2"]

@@ -4,6 +4,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -49,7 +50,7 @@ def check_what_arrived() -> None:
     by_name = seen()
     assert by_name["profile_update"].subject.kind == "phone" and by_name["profile_update"].attributes["city"] == "杭州"
     purchase = by_name["purchase"].attributes
-    assert purchase["order_id"] == "o1" and purchase["price"]["amount"] == 9.9
+    assert purchase["order_id"] == "o1" and purchase["price"]["amount"] == Decimal("9.9")
     pages = [event.attributes for event in events if event.name == "view_page"]
     assert {"page_title": "Settings"} in pages
     assert {"page_title": "Home", "page_url": "https://shop.example.com/"} in pages

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from decimal import Decimal
 
 import pytest
 from broker import Broker
@@ -227,7 +228,9 @@ def shown(client, live_server, secret, door, **asked):
 def check_it_arrived(name="order_paid"):
     event = Event.objects.select_related("tag").get()
     assert (event.name, event.standing, event.tag.code) == (name, Event.Standing.COUNTED, "purchase"), event.report
-    assert event.attributes["price"] == {"amount": 59.9, "currency": "CNY"} and event.attributes["payment_method"] == "wechat_pay"
+    assert (
+        event.attributes["price"] == {"amount": Decimal("59.90"), "currency": "CNY"} and event.attributes["payment_method"] == "wechat_pay"
+    )
 
 
 RUNS = {

@@ -159,7 +159,9 @@ def _mailgun(sent: Sent) -> Claim | None:
     """Signs a time and a token inside the body, so that this much of it is read first. Source: Mailgun, "Securing webhooks"."""
     if sent.body.lstrip()[:1] == b"{":
         body = decode_json(sent.body)
-        said = body.get("signature") if isinstance(body, dict) else None
+        if not isinstance(body, dict):
+            raise ValueError("no JSON object")
+        said = body.get("signature")
     else:
         said = dict(parse_qsl(sent.body.decode()))
     if not isinstance(said, dict):
