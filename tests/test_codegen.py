@@ -1,6 +1,7 @@
 """Typed code from a release: right calls check, compile and arrive accepted; wrong ones do neither."""
 
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -208,6 +209,7 @@ def check_what_arrived() -> None:
 
 PYTHON_SENDS = """
 import sys
+from decimal import Decimal
 from datetime import date, datetime, timezone
 from decimal import Decimal
 import segment.analytics as analytics
