@@ -20,7 +20,7 @@ from ingestion.pipeline import Incoming, evaluate
 from profiles.models import Batch, Event, Tally
 from profiles.record import record
 from taxonomy.current import current
-from taxonomy.models import Release
+from taxonomy.models import Release, Source
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/api/v1/events"
@@ -321,4 +321,4 @@ def test_the_commands_make_a_source_and_its_key(standard, capsys):
     call_command("create_key", source="kiosk", json=True)
     made = json.loads(capsys.readouterr().out)
     assert made["source"] == "kiosk"
-    assert keys.sender(made["key"]).source_code == "kiosk"
+    assert keys.sender(made["key"]).source_id == str(Source.objects.get(code="kiosk").pk)

@@ -18,7 +18,7 @@ PLAN = compile_plan(small_plan_items())
 USUAL = {"id": "m1", "phone": "13800138000", "occurred_at": "2026-02-01T10:00:00+08:00"}
 # Of files' cells, webhooks' bodies and CloudEvents, of what decoding JSON repairs before, and of what is stored already.
 NOT_OF_JSON = {
-    "record.columns", "record.cut_off", "record.encoding", "record.not_form", "record.not_xml", "record.not_cloudevent", "attribute.unstorable", "message_id.reused",
+    "record.columns", "record.cut_off", "record.encoding", "record.not_form", "record.not_xml", "record.not_cloudevent", "value.mended", "attribute.unstorable", "message_id.reused",
 }  # fmt: skip
 
 

@@ -75,7 +75,7 @@ def test_a_second_that_is_over_gives_nothing_and_begins_no_other_anew(limited, c
 
 def test_keys_without_a_limit_and_webhooks_are_never_used_up(write_key, clock):
     free = keys.sender(write_key[0])
-    hook = keys.Sender(None, "website", "x", test=False, per_second=5)
+    hook = keys.Sender(None, "x", test=False, per_second=5)
     for one in (free, hook):
         assert all(keys.allowance.take(one, 1_000) for _ in range(5)) and not keys.allowance.is_used_up(one)
 
