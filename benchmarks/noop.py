@@ -6,11 +6,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cdp.settings")
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
-from django.urls import path
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
 settings.ROOT_URLCONF = "benchmarks.noop"
+# The views' parsers are modules of ours, which need Django set up.
+application = get_wsgi_application()
+
+from django.urls import path  # noqa: E402
+from rest_framework.response import Response  # noqa: E402
+from rest_framework.views import APIView  # noqa: E402
 
 
 class NoopView(APIView):
@@ -19,4 +22,3 @@ class NoopView(APIView):
 
 
 urlpatterns = [path("api/v1/events", NoopView.as_view())]
-application = get_wsgi_application()
