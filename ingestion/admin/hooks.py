@@ -153,6 +153,7 @@ class HookAdmin(OneButton):
     actions = None
     actions_list = ["of_vendor"]
     actions_detail = ["new_secret"]
+    conditional_fields = {"aes_key": "scheme === 'wechat_aes'", "app_id": "scheme === 'wechat_aes'"}
 
     def get_fields(self, request, obj=None):
         read = ["header", "kept_headers", "packed_in", "answer"]
