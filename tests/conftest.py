@@ -91,8 +91,16 @@ def _links_before_the_answer(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _forget_between_tests():
-    """What a process remembers of the database is forgotten with each test's database."""
+    """What a process remembers of the database is forgotten with each test's database.
+
+    And again before the next: its threads go on looking until the tables are emptied.
+    """
+    _forget()
     yield
+    _forget()
+
+
+def _forget() -> None:
     from ingestion import keys
     from profiles import subjects, ties
     from taxonomy import current, lookalikes
