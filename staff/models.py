@@ -7,8 +7,11 @@ from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
-from django.utils.translation import get_language, gettext
+from django.utils.functional import Promise
+from django.utils.translation import get_language, gettext, override
 from django.utils.translation import gettext_lazy as _
+
+from staff.moments import day_words
 
 
 def in_reader_language(english: str, chinese: str) -> str:
@@ -16,6 +19,20 @@ def in_reader_language(english: str, chinese: str) -> str:
     if (get_language() or "en").startswith("zh"):
         return chinese or english
     return english or chinese
+
+
+def in_languages(text: str | Promise) -> list[str]:
+    """A lazy text in English and in Chinese."""
+    found = []
+    for language in ("en", "zh-hans"):
+        with override(language):
+            found.append(str(text))
+    return found
+
+
+def in_both_languages(text: str | Promise) -> str:
+    """A text that is kept, and read by everybody, such as "Back · 返回"."""
+    return " · ".join(dict.fromkeys(in_languages(text)))
 
 
 class Department(models.Model):
@@ -175,7 +192,8 @@ class Notice(models.Model):
         indexes = [models.Index(fields=["user", "-at"])]
 
     def __str__(self) -> str:
-        return gettext(self.text) % self.values
+        told = {name: day_words(value) if name == "day" else value for name, value in self.values.items()}
+        return gettext(self.text) % told
 
 
 class Handover(models.Model):

@@ -5,11 +5,12 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from staff.moments import moment_words
 from taxonomy.models import Attribute
 
 Text = str | Promise
 
-# Every key the core uses in `expected`, in the order in which they are said.
+# Every key the core uses in `expected`, of events and of definitions, in the order in which they are said.
 SAYINGS: dict[str, Text] = {
     "type": _("a value of the type “%(value)s”"),
     "keys": _("with the fields %(value)s"),
@@ -32,6 +33,9 @@ SAYINGS: dict[str, Text] = {
     "kind": "%(value)s",
     "candidates": _("a region; it would be a number in %(value)s"),
     "region": _("of the region %(value)s"),
+    "of": _("each of the type “%(value)s”"),
+    "depth": _("at most %(value)s levels deep"),
+    "syntax": _("in the syntax of %(value)s"),
 }
 
 # Why a text is no phone number, as the core's phone.py tells them apart.
@@ -57,8 +61,10 @@ def expected_text(expected: Any) -> str:
 
 
 def _said(key: str, value: Any) -> str:
-    if key == "type":
+    if key in ("type", "of"):
         value = _type_label(value)
+    elif key in ("at_least", "at_most"):
+        value = moment_words(value)
     elif key == "kind":
         value = PHONE_KINDS.get(value, value)
     return str(SAYINGS[key]) % {"value": _listed(value)}

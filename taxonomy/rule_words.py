@@ -1,11 +1,10 @@
 """What a mapping rule is called, and the limits within which it applies: the same words wherever a rule is named."""
 
-from datetime import date
 from typing import Any
 
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from staff.moments import day_words
 from taxonomy.models.sources import MappingRule
 
 
@@ -20,7 +19,7 @@ def limits_words(rule: dict[str, Any]) -> str:
     if rule.get("below_version"):
         told.append(_("below version %(version)s") % {"version": rule["below_version"]})
     if rule.get("until"):
-        told.append(_("until %(day)s") % {"day": _day(rule["until"])})
+        told.append(_("until %(day)s") % {"day": day_words(rule["until"])})
     return _(", ").join(one for one in told if one)
 
 
@@ -31,11 +30,3 @@ def condition_words(condition: dict[str, Any] | None) -> str:
     operators = dict(MappingRule.Operator.choices)
     operator = operators.get(condition["operator"], condition["operator"])
     return f"{condition['path']} {operator} {condition.get('value') or ''}".strip()
-
-
-def _day(until: date | str) -> str:
-    """What is written wrongly is told as it is written."""
-    try:
-        return date_format(date.fromisoformat(str(until)), "DATE_FORMAT")
-    except ValueError:
-        return str(until)

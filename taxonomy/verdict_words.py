@@ -1,12 +1,11 @@
 """What each effect of a change means, in the words of what a source must change."""
 
-from datetime import date
 from typing import Any
 
-from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from staff.moments import day_words
 from taxonomy.diff import CONSTRAINTS, FIELDS, shown, title
 from taxonomy.models import TagMode
 from taxonomy.verdict import Effect, Items, Level
@@ -82,7 +81,7 @@ def level_shown(level: Level, breaks_from: str) -> dict[str, str]:
     """{"level", "level_label"}: a change that breaks something only later says from when."""
     if level == "breaking" or not breaks_from:
         return {"level": level, "level_label": str(LEVELS[level])}
-    day = date_format(date.fromisoformat(breaks_from), "DATE_FORMAT")
+    day = day_words(breaks_from)
     return {"level": LATER, "level_label": _("breaking from %(day)s") % {"day": day}}
 
 

@@ -13,6 +13,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -20,6 +22,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from staff.models import in_both_languages
 from taxonomy.admin.limits import hidden_in, names_shown, rights_in, said_outside
 from taxonomy.admin.lines import DAYS
 from taxonomy.definition import Definition, apply_definition, definition, definitions, draft_items
@@ -369,7 +372,8 @@ class GovernedAdmin(ModelAdmin):
             raise PermissionDenied
         back = request.path.partition("/restore/")[0] + "/history/"
         revision = get_object_or_404(Revision, pk=revision_id, item=object_id)
-        why = _("as of %(when)s") % {"when": revision.at.strftime("%Y-%m-%d %H:%M")}
+        when = date_format(timezone.localtime(revision.at), "SHORT_DATETIME_FORMAT")
+        why = in_both_languages(gettext_lazy("as of %(when)s")) % {"when": when}
         try:
             with writing([object_id]):
                 restored = apply_definition(object_id, revision.definition or {})
