@@ -9,8 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from staff.models import in_reader_language
 from taxonomy.definition import Definition, Items
 from taxonomy.merge import ROW_KEYS
-from taxonomy.models import TagMode
-from taxonomy.rule_words import limits_words, rule_name
+from taxonomy.models import Attribute, MappingRule, Source, Tag, TagMode
+from taxonomy.rule_words import condition_words, limits_words, rule_name
 
 FIELDS: dict[str, Promise | str] = {
     "attribute": _("attribute"),
@@ -63,7 +63,11 @@ FIELDS: dict[str, Promise | str] = {
 }
 # What a row without a name is called, and choices that a definition holds by their codes.
 _UNNAMED = {"modes": _("every other source")}
-_CHOICES: dict[str, dict[str, Promise | str]] = {"mode": dict(TagMode.Mode.choices)}
+CHOICES: dict[str, dict[str, Promise | str]] = {
+    "match": dict(MappingRule.Match.choices), "mode": dict(TagMode.Mode.choices), "of": dict(Attribute.Type.choices),
+    "operator": dict(MappingRule.Operator.choices), "personal": dict(Attribute.Personal.choices), "source_kind": dict(Source.Kind.choices),
+    "status": dict(Tag.Status.choices), "type": dict(Attribute.Type.choices),
+}  # fmt: skip
 CONSTRAINTS: dict[str, Promise | str] = {
     "minimum": _("minimum"),
     "maximum": _("maximum"),
@@ -96,7 +100,7 @@ def diff(before: Definition | None, after: Definition | None, names: Items) -> l
         if field in ROW_KEYS:
             lines += _row_lines(field, old.get(field) or [], new.get(field) or [], names)
         elif not (old.get(field) in _EMPTY and new.get(field) in _EMPTY):
-            lines.append(Line(str(FIELDS.get(field, field)), shown(old.get(field), names), shown(new.get(field), names)))
+            lines.append(Line(str(FIELDS.get(field, field)), *(_value(field, one.get(field), names) for one in (old, new))))
     return lines
 
 
@@ -105,7 +109,7 @@ def side_by_side(place: tuple[str, str], theirs: Definition, mine: Definition, n
     field, row = place
     told = {"place": f"{field}.{row}", "field": str(FIELDS.get(field, field))}
     if not row:
-        return {**told, "theirs": shown(theirs.get(field), names), "mine": shown(mine.get(field), names)}
+        return {**told, "theirs": _value(field, theirs.get(field), names), "mine": _value(field, mine.get(field), names)}
     key = ROW_KEYS[field]
     rows = ({one[key]: one for one in side.get(field) or []}.get(row) for side in (theirs, mine))
     versions = [_row(one, key, names) for one in rows]
@@ -134,12 +138,15 @@ def _row_name(field: str, name: str, names: Items) -> str:
 def _row(row: Definition | None, key: str, names: Items) -> str:
     if row is None:
         return ""
-    told = [
-        f"{FIELDS.get(name, name)} {_CHOICES[name].get(value, value) if name in _CHOICES else shown(value, names)}"
-        for name, value in row.items()
-        if name != key and value not in _EMPTY
-    ]
+    told = [f"{FIELDS.get(name, name)} {_value(name, value, names)}" for name, value in row.items() if name != key and value not in _EMPTY]
     return ", ".join(told) or str(_("there"))
+
+
+def _value(field: str, value: Any, names: Items) -> str:
+    """A field's value: a choice and a condition in words, all else as `shown` has it."""
+    if field == "condition" and isinstance(value, dict):
+        return condition_words(value)
+    return str(CHOICES[field].get(value, value)) if field in CHOICES and isinstance(value, str) else shown(value, names)
 
 
 def shown(value: Any, names: Items) -> str:

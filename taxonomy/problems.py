@@ -7,7 +7,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from taxonomy.definition import Items
-from taxonomy.diff import shown, title
+from taxonomy.diff import CONSTRAINTS, shown, title
+from taxonomy.expected import expected_text
+from taxonomy.models import Attribute
 from taxonomy.standardize import Problem
 
 PLAN: dict[str, Promise | str] = {
@@ -46,17 +48,47 @@ DEFINITION: dict[str, tuple[str, Promise | str]] = {
 }
 
 
+# What a problem's values are called, and the kinds of item it may speak of.
+VALUES: dict[str, Promise | str] = {
+    "attribute": gettext_lazy("attribute"), "code": gettext_lazy("code"), "expected": gettext_lazy("expected"),
+    "kind": gettext_lazy("kind"), "name": gettext_lazy("name"), "other": gettext_lazy("the other one"),
+    "pattern": gettext_lazy("pattern"), "problem": gettext_lazy("found"), "seen": gettext_lazy("found"), "source": gettext_lazy("source"),
+    "tag": gettext_lazy("tag"), "target": gettext_lazy("named"), "value": gettext_lazy("value"),
+}  # fmt: skip
+_KINDS: dict[str, Promise | str] = {
+    "category": gettext_lazy("category"), "attribute": gettext_lazy("attribute"), "tag": gettext_lazy("tag"), "source": gettext_lazy("source"),
+    "rule": gettext_lazy("mapping rule"),
+}  # fmt: skip
+_WORDS = {**dict(Attribute.Type.choices), **CONSTRAINTS}
+
+
 def definition_problem(problem: Any) -> tuple[str, str]:
     """(form field, sentence) of what check_definition found."""
     field, sentence = DEFINITION.get(problem.code, ("constraints", problem.code))
-    told = shown(problem.expected, {}) if problem.expected else ""
+    told = expected_words(problem.expected)
     return field, f"{sentence} {_('Expected: %(expected)s') % {'expected': told}}" if told else str(sentence)
 
 
 def plan_problem(problem: Problem, items: Items) -> str:
     """One sentence: which item, what is wrong, what to do."""
     item = items.get(problem.item)
-    told = ", ".join(f"{name}: {shown(value, items)}" for name, value in problem.values.items())
     where = title(item, items) if item else problem.item
-    sentence = f"{where}: {PLAN.get(problem.code, problem.code)}"
-    return f"{sentence} ({told})" if told else sentence
+    return f"{where}: {told_with_values(PLAN.get(problem.code, problem.code), problem.values, items)}"
+
+
+def told_with_values(sentence: Promise | str, values: dict[str, Any], names: Items) -> str:
+    """The sentence, and in brackets what was found, expected, named."""
+    parts = {name: _value_words(name, value, names) for name, value in values.items()}
+    told = _(", ").join(_("%(name)s: %(value)s") % {"name": VALUES.get(name, name), "value": part} for name, part in parts.items() if part)
+    return _("%(sentence)s (%(values)s)") % {"sentence": sentence, "values": told} if told else str(sentence)
+
+
+def expected_words(expected: Any) -> str:
+    """What check_definition expected: types and constraints by their names, or a value that is described."""
+    if isinstance(expected, dict):
+        return expected_text(expected)
+    return _(", ").join(str(_WORDS.get(one, one)) for one in expected or [])
+
+
+def _value_words(name: str, value: Any, names: Items) -> str:
+    return str(_KINDS.get(value, value)) if name == "kind" else shown(value, names)

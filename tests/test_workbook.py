@@ -1,9 +1,11 @@
 """The plan as a workbook: out in either language, in as a proposal, every row told what came of it."""
 
 import io
+import re
 import zipfile
 
 import pytest
+from conftest import ROOT
 from django.contrib.auth.models import Group
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
@@ -13,14 +15,17 @@ from openpyxl import Workbook, load_workbook
 
 from staff.models import User
 from taxonomy.definition import draft_items
+from taxonomy.diff import diff
 from taxonomy.exchange.book import UnreadableBook, escaped, open_book
 from taxonomy.exchange.cells import KEPT, Words
 from taxonomy.exchange.columns import LANGUAGES, SHEETS, columns_of
-from taxonomy.exchange.words import BOOKS, book_text
+from taxonomy.exchange.shapes import Trouble
+from taxonomy.exchange.words import BOOKS, book_text, trouble_text
 from taxonomy.exchange.workbook import about, around, read_sheets, sheets_of
 from taxonomy.exchange.written import KINDS, read
 from taxonomy.exchange.xlsx import ENCODINGS, save_csv, save_xlsx
 from taxonomy.models import Attribute, MappingRule, Proposal, Revision, Tag
+from taxonomy.problems import VALUES
 from taxonomy.publish import company_day
 from taxonomy.starter import starter_items
 
@@ -732,3 +737,56 @@ def test_html_in_a_workbook_is_text_on_the_page(marketer, client):
         client, book(attributes=[["code", "name in English", "name in Chinese"], ["brand_new", "<script>alert(1)</script>", "b"]])
     ).url
     assert "<script>alert(1)" not in client.get(page).content.decode()
+
+
+def test_choices_and_departments_stand_in_the_readers_language_and_are_read_again(items):
+    said = Words({code: [code, code.title(), f"{code}部"] for code in DEPARTMENTS})
+    with override("zh-hans"):
+        written_sheets = sheets_of(items, items, said)
+        content = save_xlsx(written_sheets, about(base="", is_selection=False, told=""), said)
+    for sheet in written_sheets:
+        for at, column in enumerate(sheet.columns):
+            if column.form in ("choice", "owner"):
+                codes = DEPARTMENTS if column.form == "owner" else column.of.values
+                assert not {row[at] for row in sheet.rows} & {code for code in codes if code}, (sheet.name, column.name)
+    reading = read_sheets(open_book(content, "plan.xlsx"), items, said)
+    entries = read(reading.written, items, departments=DEPARTMENTS, whole=reading.whole)
+    assert {entry.status for entry in entries} == {"unchanged"}
+
+
+def test_two_departments_of_one_name_are_written_by_their_codes():
+    said = Words({"a": ["a", "Sales", "销售部"], "b": ["b", "Sales", "销售部"]})
+    owner = SHEETS["tags"].column("owner")
+    assert said.label(owner, "a") == "a" and said.value(owner, said.label(owner, "b")) == "b"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (Trouble("definition.bound", "constraints", {"expected": {"type": "integer"}}), ["应为", "整数"]),
+        (Trouble("definition.constraint_unknown", "constraints", {"expected": ["minimum", "max_length"]}), ["应为", "最小值", "最长"]),
+        (Trouble("reference.missing", "category", {"kind": "category", "target": "x"}), ["类型", "分类"]),
+        (Trouble("written.not_a_choice", "status", {"seen": "x", "choices": "draft, active"}), ["草稿 (draft)", "启用 (active)"]),
+    ],
+    ids=lambda one: one.code if isinstance(one, Trouble) else "",
+)
+def test_what_is_wrong_is_said_in_the_readers_language(trouble, words):
+    with override("zh-hans"):
+        said = trouble_text(trouble, {})
+    assert all(word in said for word in words), said
+    assert not re.search(r"\b(expected|kind|integer|minimum|max_length)\b", said), said
+
+
+def test_every_value_of_a_problem_has_a_name_in_words():
+    source = (ROOT / "taxonomy/standardize/check.py").read_text()
+    names = {name for told in re.findall(r"Problem\((.*)\)|values = (\{.*\})", source) for name in re.findall(r'"(\w+)":', "".join(told))}
+    assert names and names <= VALUES.keys()
+
+
+def test_a_change_is_told_with_choices_and_conditions_in_words(items):
+    rule = next(one for one in items.values() if one["kind"] == "rule")
+    with override("zh-hans"):
+        [line] = diff({"kind": "tag", "status": "active"}, {"kind": "tag", "status": "deprecated"}, {})
+        assert (line.before, line.after) == ("启用", "已弃用")
+        [line] = diff(rule | {"condition": None}, rule | {"condition": {"path": "state", "operator": "eq", "value": "paid"}}, items)
+        assert "eq" not in line.after.split() and line.after.startswith("state ")

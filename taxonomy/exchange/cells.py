@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from staff.models import in_reader_language
 from taxonomy.exchange.columns import Column, in_languages
 from taxonomy.exchange.shapes import Trouble
 from taxonomy.lines import LineError, read_constraints, read_groups, read_words, written_constraints, written_groups
@@ -36,11 +37,15 @@ class Unsaid(Exception):
 
 @dataclass(slots=True)
 class Words:
-    """What is written for a choice in the reader's language, and what is read for it in either."""
+    """What is written for a choice in the reader's language, and what is read for it in either. `departments`: {code: [code, English, Chinese]}."""
 
     departments: dict[str, list[str]] = field(default_factory=dict)
 
     def label(self, column: Column, value: str) -> str:
+        if column.form == "owner":
+            names = self.departments.get(value) or [value]
+            label = in_reader_language(names[min(1, len(names) - 1)], names[-1])
+            return label if self.value(column, label) == value else value
         return str(column.of(value).label) if value in column.of.values else value
 
     def value(self, column: Column, written: str) -> str:
@@ -97,7 +102,7 @@ def _written(column: Column, value: Any, words: Words) -> str:
     if value is None:
         return ""
     match column.form:
-        case "choice":
+        case "choice" | "owner":
             return words.label(column, value)
         case "yes":
             return words_for(value)

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import override
 
+from staff.models import in_languages
 from taxonomy.diff import FIELDS
 from taxonomy.models import Attribute, MappingRule, Source, Tag, TagMode
 
@@ -139,14 +139,6 @@ def columns_of(sheet: Sheet) -> dict[str, Column]:
     found: dict[str, Column] = {}
     for column in (STATUS, REASON, *sheet.columns):
         found |= {_plain(name): column for name in (column.name, *in_languages(column.label))}
-    return found
-
-
-def in_languages(text: Text) -> list[str]:
-    found = []
-    for language in LANGUAGES:
-        with override(language):
-            found.append(str(text))
     return found
 
 

@@ -8,9 +8,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from taxonomy.diff import FIELDS, shown, title
+from taxonomy.diff import CHOICES, FIELDS, title
 from taxonomy.exchange.written import Status, Trouble
-from taxonomy.problems import DEFINITION, PLAN
+from taxonomy.problems import DEFINITION, PLAN, expected_words, told_with_values
 
 STATUSES: dict[Status, Promise | str] = {
     "added": gettext_lazy("added"),
@@ -112,12 +112,20 @@ def trouble_text(trouble: Trouble, names: dict[str, Any]) -> str:
     head, _dot, rest = trouble.field.partition(".")
     place = f"{FIELDS.get(head) or _PLACES.get(head, head)} {rest}".strip()
     if trouble.code in TROUBLES:
-        said = str(TROUBLES[trouble.code]) % {name: _told(value, names) for name, value in trouble.values.items()}
+        values = {name: _choices(head, value) if name == "choices" else _told(value, names) for name, value in trouble.values.items()}
+        said = str(TROUBLES[trouble.code]) % values
     else:
         sentence = DEFINITION[trouble.code][1] if trouble.code in DEFINITION else PLAN.get(trouble.code, trouble.code)
-        told = ", ".join(f"{name}: {shown(value, names)}" for name, value in trouble.values.items() if value)
-        said = f"{sentence} ({told})" if told else str(sentence)
+        found = {"expected": expected_words(trouble.values["expected"])} if trouble.code in DEFINITION else trouble.values
+        said = told_with_values(sentence, found, names)
     return f"{place}: {said}" if place else said
+
+
+def _choices(field: str, codes: str) -> str:
+    """Each by its name, with the code that YAML and workbooks take."""
+    labels = CHOICES.get("operator" if field == "condition" else field, {})
+    told = [(code, str(labels.get(code, code))) for code in codes.split(", ")]
+    return _(", ").join(code if label.lower() == code else f"{label} ({code})" for code, label in told)
 
 
 def book_text(code: str, values: dict[str, Any]) -> str:

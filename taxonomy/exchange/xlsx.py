@@ -187,7 +187,7 @@ class _Lists:
         if column.form == "yes":
             return [_("yes"), _("no")]
         if column.form == "owner":
-            return list(self.words.departments)
+            return [self.words.label(column, code) for code in self.words.departments]
         return [str(label) for label in column.of.labels]
 
     def write(self, book: Any) -> None:
