@@ -8,6 +8,11 @@ WITHOUT_DATABASE = {"help", "version", "collectstatic", "compilemessages", "make
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cdp.settings")
+    if sys.argv[1:2] == ["run"]:
+        from cdp.bootstrap import compile_translations
+
+        compile_translations(sys.executable)
+        os.environ.setdefault("PORT", "8000")  # it says where the site is, and asks no other run
     from django.conf import settings
     from django.core.management import execute_from_command_line
 

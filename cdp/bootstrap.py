@@ -92,6 +92,7 @@ def digest(name):
 
 
 def compile_translations(python):
+    """Compile each catalogue whose compiled one is missing or older."""
     for source in glob.glob(os.path.join(ROOT, "locale", "*", "LC_MESSAGES", "*.po")):
         compiled = source[:-3] + ".mo"
         if not os.path.exists(compiled) or os.path.getmtime(compiled) < os.path.getmtime(source):

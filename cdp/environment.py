@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -34,6 +36,20 @@ def whole_number(name: str, default: int, *, least: int = 0, most: int = 2**31) 
     if not value.isdecimal() or not least <= int(value) <= most:
         raise wrong(name, value, f"a whole number from {least} to {most}")
     return int(value)
+
+
+def port() -> int:
+    return whole_number("PORT", 8000, least=1, most=65_535)
+
+
+def site(running: Path) -> str:
+    """SITE_URL; else this machine at PORT; else where `manage.py run` serves now, which it keeps in the file `running`."""
+    if given := text("SITE_URL"):
+        return given
+    if not text("PORT"):
+        with suppress(OSError):
+            return running.read_text().strip()
+    return f"http://127.0.0.1:{port()}"
 
 
 def choice(name: str, default: str, choices: Collection[str]) -> str:

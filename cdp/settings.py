@@ -173,7 +173,8 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 FILE_UPLOAD_PERMISSIONS = 0o600
 
 vars().update(environment.mail(environment.text("EMAIL_URL")))
-SITE_URL = environment.text("SITE_URL") or f"http://127.0.0.1:{environment.whole_number('PORT', 8000, least=1, most=65_535)}"
+# Where people open Tagline: every link in a letter, a webhook, a command's answer and the dictionary begins with it.
+SITE_URL = environment.site(HOME / "address").rstrip("/")
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = environment.text("EMAIL_FROM", "Tagline <tagline@localhost>")
 
 REST_FRAMEWORK = {

@@ -43,7 +43,7 @@ def announce_release(made: Release, before: Items) -> None:
     if not subscribers:
         return
     previous = Release.objects.filter(pk__lt=made.pk).order_by("-id").values_list("version", flat=True).first()
-    site = settings.SITE_URL.rstrip("/")
+    site = settings.SITE_URL
     verdict = judge(before, items_of(made), on=made.day)
     data = {
         "version": made.version,

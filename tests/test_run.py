@@ -23,7 +23,7 @@ import pytest
 from conftest import ROOT
 from django.core.management.base import CommandError
 
-from cdp import bootstrap, postgres
+from cdp import bootstrap, environment, postgres
 from cdp.demo.shop import days
 from cdp.management.commands.run import _wait_for_end
 
@@ -119,7 +119,7 @@ def batches(home: Path) -> dict[tuple[str, object], int]:
 
 def test_it_says_where_it_is_and_who_may_log_in(first, home):
     accounts = json.loads((home / "demo.json").read_text())["accounts"]
-    assert first.address in first.printed
+    assert first.address in first.printed and (home / "address").read_text() == first.address
     assert accounts and all(re.search(rf"{re.escape(email)} +{password}\n", first.printed) for email, password in accounts.items())
     with _open(f"{first.address}/readyz", timeout=SECONDS) as answer:
         assert json.load(answer)["release"] == "1.0.0"
@@ -150,7 +150,7 @@ def test_ctrl_c_while_the_demo_loads_stops_all_that_was_started(first, home):
     assert first.interrupt() == 0
     assert "Stopping." in first.printed and "Traceback" not in first.printed
     assert not started & set(pids())
-    assert not postgres.is_running(home)
+    assert not postgres.is_running(home) and not (home / "address").exists()
 
 
 @pytest.fixture(scope="module")
@@ -261,3 +261,36 @@ def test_make_enters_through_a_python_that_runs_and_says_what_lacks(shims, tmp_p
     assert done.returncode != 0 and "Install one" in done.stderr
     shims("python", f'exec "{sys.executable}" "$@"')
     assert "python cdp/bootstrap.py" in subprocess.run(make, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "running", "expected"),
+    [
+        ({"SITE_URL": "https://tags.example.com/", "PORT": "9000"}, "http://127.0.0.1:8100", "https://tags.example.com/"),
+        ({"PORT": "9000"}, "http://127.0.0.1:8100", "http://127.0.0.1:9000"),
+        ({}, "http://127.0.0.1:8100", "http://127.0.0.1:8100"),
+        ({}, "", "http://127.0.0.1:8000"),
+    ],
+)
+def test_every_link_begins_where_the_site_is(tmp_path, monkeypatch, given, running, expected):
+    for name in ("SITE_URL", "PORT"):
+        monkeypatch.setenv(name, given.get(name, ""))
+    if running:
+        (tmp_path / "address").write_text(running)
+    assert environment.site(tmp_path / "address") == expected
+
+
+def test_a_catalogue_is_compiled_where_its_compiled_one_is_missing_or_older(tmp_path, monkeypatch):
+    source = tmp_path / "locale" / "zh_Hans" / "LC_MESSAGES" / "django.po"
+    source.parent.mkdir(parents=True)
+    source.write_text('msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\nmsgid "yes"\nmsgstr "是"\n')
+    monkeypatch.setattr(bootstrap, "ROOT", str(tmp_path))
+    compiled = source.with_suffix(".mo")
+    bootstrap.compile_translations(sys.executable)
+    first = compiled.stat().st_mtime_ns
+    bootstrap.compile_translations(sys.executable)
+    assert compiled.stat().st_mtime_ns == first and "是".encode() in compiled.read_bytes()
+    source.write_text(source.read_text().replace("是", "对"))
+    os.utime(source, ns=(first + 10**9, first + 10**9))
+    bootstrap.compile_translations(sys.executable)
+    assert "对".encode() in compiled.read_bytes()

@@ -104,7 +104,7 @@ def _query_of(request: HttpRequest) -> bytes:
 def _sender(hooks: list[Hook], request: HttpRequest, body: bytes, token: str, now: datetime) -> tuple[Hook, bytes] | None:
     """The first hook that this request proves, with the body it may be believed to say; None: nothing is sent. Raises ApiError 401."""
     address = request.get_full_path()
-    urls = (request.build_absolute_uri(), settings.SITE_URL.rstrip("/") + address)
+    urls = (request.build_absolute_uri(), settings.SITE_URL + address)
     problems = []
     for one in hooks:
         sent = Sent(request.method or "", urls, request.headers, request.GET.dict(), body, token, one.header)

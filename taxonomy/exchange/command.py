@@ -69,7 +69,7 @@ def refused(error: Exception) -> CommandError:
 
 
 def told(proposal: Proposal) -> dict[str, Any]:
-    return {"id": proposal.pk, "url": f"{settings.SITE_URL.rstrip('/')}{proposal.get_absolute_url()}", "title": proposal.title}
+    return {"id": proposal.pk, "url": f"{settings.SITE_URL}{proposal.get_absolute_url()}", "title": proposal.title}
 
 
 def say_proposal(proposal: Mapping[str, Any], say: Say) -> None:

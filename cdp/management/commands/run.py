@@ -27,12 +27,13 @@ class Command(BaseCommand):
     def handle(self, *args: object, **options: object) -> None:
         if settings.PRODUCTION:
             raise CommandError("manage.py run makes demo data and accounts. In production run granian and manage.py worker; see README.md.")
-        port = environment.whole_number("PORT", 8000, least=1, most=65_535)
+        port = environment.port()
         workers = environment.whole_number("WEB_WORKERS", 2, least=1)
         # Somebody else's database may hold real customers: there, demo data only when asked for.
         with_demo = environment.flag("DEMO", default=not settings.DATABASE_URL)
         _refuse_taken(port)
         running: list[BaseProcess] = []
+        address = settings.HOME / "address"
         started_postgres = False
         for end in parts.ENDS:
             signal.signal(end, signal.default_int_handler)
@@ -46,6 +47,7 @@ class Command(BaseCommand):
             parts.start(running, parts.worker)
             serving = tuple(running)
             _wait_until_ready(port, serving)
+            address.write_text(settings.SITE_URL)
             self.stdout.write(greeting)
             if settings.MQTT_BROKER:
                 parts.start(running, parts.mqtt)
@@ -59,6 +61,7 @@ class Command(BaseCommand):
             for end in parts.ENDS:
                 signal.signal(end, signal.SIG_IGN)
             parts.stop(running)
+            address.unlink(missing_ok=True)
             if started_postgres:
                 postgres.stop(settings.HOME)
 
