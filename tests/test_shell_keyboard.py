@@ -35,5 +35,5 @@ def test_an_error_page_and_an_error_in_a_form_are_told_apart(client, departments
 
 
 def test_each_department_has_somebody_in_the_demo_who_may_sign(departments):
-    able = {department for role, (_email, _name, department, _language) in PEOPLE.items() if permissions_of(role) >= SIGN}
+    able = {one.department for one in PEOPLE if permissions_of(one.role) >= SIGN}
     assert able == set(Department.objects.values_list("code", flat=True))

@@ -1,4 +1,4 @@
-"""What `make run` shows: the starter standard, an account in each department, a write key, and a shop's last ninety days."""
+"""What `make run` shows: the starter standard, accounts in each department, a write key, and a shop's last ninety days."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import secrets
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.contrib.auth.models import Group
@@ -23,16 +23,28 @@ from taxonomy.current import current
 from taxonomy.models import Release, Source
 from taxonomy.starter.load import load_starter
 
-# role: (e-mail, name, department, language)
-PEOPLE = {
-    "data_steward": ("steward@demo.example", "Lin Yue 林悦", "data", "en"),
-    "marketer": ("marketing@demo.example", "周敏", "marketing", "zh-hans"),
-    "sales_rep": ("sales@demo.example", "陈磊", "sales", "zh-hans"),
-    "product_manager": ("product@demo.example", "Maya Brown", "product", "en"),
-    "engineer": ("engineer@demo.example", "Tom Becker", "data", "en"),
-    "compliance_officer": ("compliance@demo.example", "何静", "compliance", "zh-hans"),
-    "service_agent": ("service@demo.example", "Sam Carter", "service", "en"),
-}
+
+class Colleague(NamedTuple):
+    role: str
+    email: str
+    name: str
+    department: str
+    language: str
+
+
+# Nobody signs their own: whoever proposes has a second one in the department who signs.
+PEOPLE = (
+    Colleague("data_steward", "steward@demo.example", "Lin Yue 林悦", "data", "en"),
+    Colleague("engineer", "engineer@demo.example", "Tom Becker", "data", "en"),
+    Colleague("marketer", "marketing@demo.example", "周敏", "marketing", "zh-hans"),
+    Colleague("marketer", "marketing2@demo.example", "Nina Rossi", "marketing", "en"),
+    Colleague("sales_rep", "sales@demo.example", "陈磊", "sales", "zh-hans"),
+    Colleague("sales_rep", "sales2@demo.example", "Ben Foster", "sales", "en"),
+    Colleague("service_agent", "service@demo.example", "Sam Carter", "service", "en"),
+    Colleague("service_agent", "service2@demo.example", "刘洋", "service", "zh-hans"),
+    Colleague("product_manager", "product@demo.example", "Maya Brown", "product", "en"),
+    Colleague("compliance_officer", "compliance@demo.example", "何静", "compliance", "zh-hans"),
+)
 ADMINISTRATOR = "admin@demo.example"
 
 
@@ -52,10 +64,13 @@ def prepare(home: Path) -> dict[str, Any]:
 
 def greeting(shown: dict[str, Any], port: int) -> str:
     address = f"http://127.0.0.1:{port}"
-    accounts = "\n".join(f"    {email:26} {password}" for email, password in shown["accounts"].items())
+    roles = {one.email: one.role.replace("_", " ") for one in PEOPLE}
+    accounts = "\n".join(f"    {roles.get(email, 'everything'):18} {email:26} {password}" for email, password in shown["accounts"].items())
     return (
         f"\nTagline is running at {address}\n\n"
         f"  Log in as one of:\n{accounts}\n\n"
+        f"  From a change to its release: marketing@ changes a tag of theirs and proposes it under Unreleased changes, marketing2@ signs,\n"
+        f"  and whoever else the proposal's page names; steward@ releases it. Nobody signs their own.\n\n"
         f"  Send an event:\n"
         f"    curl {address}/api/v1/events -H 'Authorization: Bearer {shown['write_key']}' \\\n"
         f"      -H 'Content-Type: application/json' \\\n"
@@ -117,13 +132,13 @@ def _make_people() -> dict[str, str]:
     administrator.is_superuser = True
     administrator.set_password(accounts[ADMINISTRATOR])
     administrator.save()
-    for role, (email, name, department, language) in PEOPLE.items():
-        accounts[email] = _password()
-        person = User.objects.filter(email=email).first() or User(email=email)
-        person.name, person.language, person.department = name, language, Department.objects.get(pk=department)
-        person.set_password(accounts[email])
+    for one in PEOPLE:
+        accounts[one.email] = _password()
+        person = User.objects.filter(email=one.email).first() or User(email=one.email)
+        person.name, person.language, person.department = one.name, one.language, Department.objects.get(pk=one.department)
+        person.set_password(accounts[one.email])
         person.save()
-        person.groups.add(Group.objects.get_or_create(name=role)[0])
+        person.groups.add(Group.objects.get_or_create(name=one.role)[0])
     return accounts
 
 
