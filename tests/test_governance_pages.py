@@ -195,3 +195,36 @@ def test_links_are_escaped_in_what_is_said(client, stewards, renamed):
     answer = client.post(reverse("admin:taxonomy_proposal_unreleased"), {"act": "discard", "items": [str(renamed[0].pk)]})
     assert "&lt;b&gt;bold&lt;/b&gt;</a>" in answer.content.decode()
     assert "<b>bold</b>" not in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    "link", ["javascript:alert(1)", "ftp://files.example.com/a", "www.example.com", "https://", "https://a b.example.com"]
+)
+def test_a_link_that_is_no_web_address_is_refused_and_nothing_written_is_lost(client, stewards, renamed, link):
+    client.force_login(stewards[0], "django.contrib.auth.backends.ModelBackend")
+    wanted = {"act": "edit", "title": "Clearer still", "why": "w", "links": f"https://wiki.example.com/a\n{link}", "retire_reason": ""}
+    answer = client.post(reverse("admin:taxonomy_proposal_act", args=[renamed[1].pk]), wanted)
+    shown = answer.content.decode()
+    assert "is no web address" in shown and 'value="Clearer still"' in shown and '<details class="tl-change" open>' in shown
+    assert Proposal.objects.get(pk=renamed[1].pk).title == "Clearer"
+    client.post(
+        reverse("admin:taxonomy_proposal_act", args=[renamed[1].pk]),
+        wanted | {"links": " https://wiki.example.com/a \n\nhttp://b.example/"},
+    )
+    assert Proposal.objects.get(pk=renamed[1].pk).links == "https://wiki.example.com/a\nhttp://b.example/"
+    other = Tag.objects.get(code="login")
+    apply_definition(str(other.pk), definition(other) | {"label_en": "Sign in"})
+    picked = {"act": "propose", "items": [str(other.pk)], "title": "New", "why": "w", "links": link}
+    assert "is no web address" in client.post(reverse("admin:taxonomy_proposal_unreleased"), picked).content.decode()
+    assert not Proposal.objects.filter(title="New").exists()
+
+
+def test_a_way_back_is_titled_for_readers_of_both_languages(client, stewards, renamed):
+    first = Release.objects.latest("id")
+    publish({str(renamed[0].pk)}, notes="n", by=None)
+    Proposal.objects.all().delete()
+    User.objects.filter(pk=stewards[0].pk).update(language="zh-hans")
+    client.force_login(User.objects.get(pk=stewards[0].pk), "django.contrib.auth.backends.ModelBackend")
+    client.post(reverse("admin:taxonomy_release_back", args=[first.pk]), {"why": "it was better"})
+    title = Proposal.objects.get().title
+    assert f"Back to release {first.version}" in title and " · " in title and not title.isascii()

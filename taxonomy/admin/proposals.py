@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib import admin, messages
@@ -92,6 +93,31 @@ class ProposalForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Proposal
         fields = ["title", "why", "links", "retire_reason"]
+
+    def clean_links(self) -> str:
+        """What a page would not show as a link is refused rather than kept unseen."""
+        links = [line.strip() for line in self.cleaned_data["links"].splitlines() if line.strip()]
+        if other := [line for line in links if not _is_link(line)]:
+            said = _("“%(line)s” is no web address. Write it in full, beginning with https:// or http://, one a line.")
+            raise forms.ValidationError([said % {"line": line[:80]} for line in other[:5]])
+        return "\n".join(links)
+
+
+def _is_link(line: str) -> bool:
+    """Whether it is an address of the web, and nothing else, such as a script."""
+    try:
+        parts = urlsplit(line)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not any(one.isspace() for one in line)
+
+
+class Unsaved(Exception):
+    """Title and reasons cannot be saved as written: `form` says why."""
+
+    def __init__(self, form: ProposalForm) -> None:
+        super().__init__(", ".join(form.errors))
+        self.form = form
 
 
 @admin.register(Proposal)
@@ -231,6 +257,10 @@ class ProposalAdmin(ModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         proposal = get_object_or_404(self.get_queryset(request).select_related("author"), pk=id_or_404(Proposal, object_id))
+        return self._page(request, proposal, None)
+
+    def _page(self, request: HttpRequest, proposal: Proposal, form: ProposalForm | None) -> HttpResponse:
+        """The proposal's page. `form`: what was written for its title and reasons, where that could not be saved."""
         current = newest()
         if proposal.release_id:
             made = Release.objects.get(pk=proposal.release_id)
@@ -276,10 +306,10 @@ class ProposalAdmin(ModelAdmin):
             "my_seats": _to_sign(signed, person) if proposal.is_locked else [],
             "affected": shown_effects(verdict, before, after, hidden=hidden),
             "problems": _problems(proposal, before, after, names),
-            "form": ProposalForm(instance=proposal),
+            "form": form or ProposalForm(instance=proposal),
             "trial_days": (1, 7, 30, 90),
             "sources": sources_in(request),
-            "links": [line.strip() for line in proposal.links.splitlines() if line.strip().startswith(("http://", "https://"))],
+            "links": [line.strip() for line in proposal.links.splitlines() if _is_link(line.strip())],
             "may": {name: request.user.has_perm(f"taxonomy.{name}") for name in ("publish_release", "emergency_release", "add_proposal")},
         }
         return TemplateResponse(request, "taxonomy/proposal.html", context)
@@ -310,6 +340,8 @@ class ProposalAdmin(ModelAdmin):
             if act in _OF_AUTHORS and not self.has_add_permission(request):
                 raise NotAllowed("right")
             said = act(proposal, request)
+        except Unsaved as error:
+            return self._page(request, proposal, error.form)
         except Exception as error:
             if (failed := said_of(error, partial(hidden_in, request))) is None:
                 raise
@@ -501,7 +533,7 @@ def _edit(proposal: Proposal, request: HttpRequest) -> str:
         raise PermissionError
     form = ProposalForm(request.POST)
     if not form.is_valid():
-        return ""
+        raise Unsaved(form)
     describe(proposal, by=_person(request), **form.cleaned_data)
     return _("Saved.")
 

@@ -17,6 +17,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from staff.admin.pages import id_or_404, number_or_none
+from staff.models import in_both_languages
 from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in
 from taxonomy.admin.proposals import said_of
 from taxonomy.admin.shown import page_of, shown_changes, shown_effects
@@ -135,7 +136,7 @@ class ReleaseAdmin(ModelAdmin):
         if not request.user.has_perm("taxonomy.add_proposal"):
             raise PermissionDenied
         release = get_object_or_404(Release, pk=object_id)
-        heading = _("Back to release %(version)s") % {"version": release.version}
+        heading = in_both_languages(gettext_lazy("Back to release %(version)s")) % {"version": release.version}
         why = request.POST.get("why", "").strip() or heading
         try:
             proposal = propose_going_back(release, title=heading, why=why, by=request.user)  # type: ignore[arg-type]
