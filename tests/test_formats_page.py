@@ -185,6 +185,9 @@ def test_the_command_writes_a_folder_a_zip_or_a_file(standard, tmp_path):
     run("write", "--format", "json-schema", "--out", str(tmp_path / "deep" / "plan.zip"))
     with zipfile.ZipFile(tmp_path / "deep" / "plan.zip") as archive:
         assert len(archive.namelist()) == Tag.objects.count()
+    run("write", "--format", "segment", "--out", str(tmp_path / "one.zip"))
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        assert len(archive.namelist()) == 1 and "rules" in json.loads(archive.read(archive.namelist()[0]))
     run("write", "--format", "segment", "--out", str(tmp_path / "plan.json"), "--draft", "--category", Category.objects.first().code)
     assert "rules" in json.loads((tmp_path / "plan.json").read_text())
 

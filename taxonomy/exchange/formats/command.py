@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from taxonomy.exchange.command import TROUBLE, Say, add_plan, add_proposal, colleague, plan_of, refused, say_json, say_proposal, told
 from taxonomy.exchange.formats import FORMATS, Choices, Exported, export_as, part_of, unpack
+from taxonomy.exchange.formats.documents import pack
 from taxonomy.exchange.formats.found import LeftOut
 from taxonomy.exchange.formats.propose import Looked, look_at, propose_written
 from taxonomy.exchange.formats.words import KINDS
@@ -55,10 +56,12 @@ def write(say: Say, *, format: str, out: Path, category: str, release: str, draf
 
 
 def _save(exported: Exported, out: Path) -> list[Path]:
+    """To the file that `out` names, a zip where it ends so; else into the folder of that name."""
     is_zip = exported.name.endswith(".zip")
-    if out.suffix and not out.is_dir() and out.suffix == Path(exported.name).suffix:
+    wanted = out.suffix.lower()
+    if not out.is_dir() and wanted in (".zip", Path(exported.name).suffix):
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(exported.body)
+        out.write_bytes(exported.body if is_zip or wanted != ".zip" else pack({exported.name: exported.body}))
         return [out]
     files = unpack(exported.name, exported.body) if is_zip else {exported.name: exported.body}
     for name, body in files.items():
