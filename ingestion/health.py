@@ -86,9 +86,12 @@ class Side:
 
 @dataclass(slots=True)
 class Around:
+    """`is_first`: there was no plan before it, and so nothing to compare with."""
+
     release: Release
     before: Side
     after: Side
+    is_first: bool = False
 
 
 @dataclass(slots=True)
@@ -223,6 +226,7 @@ def _around(rows: QuerySet[ReadingDay], release: Release, today: date) -> Around
                 side.accepted = row["events"]
             else:
                 side.held = row["events"]
+    around.is_first = not around.before.total and not Release.objects.filter(pk__lt=release.pk).exists()
     return around
 
 

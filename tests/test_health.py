@@ -218,6 +218,19 @@ def test_the_pages_show_it(client_of, language):
 
 
 @db
+def test_at_the_first_release_nothing_is_set_beside_what_was_not_there(client_of):
+    send({"id": "1", "event": "login"})
+    count()
+    client, tag = client_of("data_steward"), Tag.objects.get(code="login")
+    shown = client.get(reverse("admin:tag_health", args=[tag.pk])).content.decode()
+    assert "is the first release" in shown and "both sides" not in shown and "Events a day, before" not in shown
+    apply_definition(str(tag.pk), definition(tag) | {"label_en": "Sign in"})
+    publish(notes="other words", by=None)
+    shown = client.get(reverse("admin:tag_health", args=[tag.pk])).content.decode()
+    assert "is the first release" not in shown and "both sides" in shown
+
+
+@db
 def test_pages_answer_before_anything_has_arrived(client_of):
     client = client_of("data_steward")
     tag = Tag.objects.first()
