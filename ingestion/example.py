@@ -14,6 +14,7 @@ from ingestion.backwards import NOTHING, NoWay, before, find, matching, passing,
 from ingestion.reread import read_as
 from taxonomy.dictionary.examples import PHONE, as_cell, as_csv, chosen, values_of
 from taxonomy.standardize import Plan, Refusal, SourcePlan, decode_json, standardize
+from taxonomy.standardize.cloudevents import SPEC_VERSION, data_envelope
 from taxonomy.standardize.paths import first_names
 from taxonomy.standardize.plan import RAW_FIELDS, RulePlan, TagPlan
 from taxonomy.standardize.read import is_given
@@ -262,6 +263,12 @@ def _as_custom(raw: Record, envelope: Record) -> Record:
     return put(events, around, [item]) if events else item | around
 
 
+def _as_cloudevents(raw: Record, envelope: Record) -> Record:
+    data = _as_custom(raw, {**data_envelope(envelope), "event_constant": raw["name"]})
+    ids = {"id": raw["message_id"], "source": "/example", "type": raw["name"]}
+    return {"specversion": SPEC_VERSION, **ids, "time": raw["occurred_at"], "data": data}
+
+
 # Field of an envelope: what the raw event calls it; in the order in which people read a record.
 _CUSTOM = {
     "event": "name", "phone": "phone", "message_id": "message_id", "occurred_at": "occurred_at", "region": "region",
@@ -275,4 +282,6 @@ def _in_order(item: Record, paths: list[str]) -> Record:
     return dict(sorted(item.items(), key=lambda pair: places.get(pair[0], len(names))))
 
 
-_WRITERS = {"tagline": _as_tagline, "flat": _as_flat, "segment": _as_segment, "custom": _as_custom}
+_WRITERS = {
+    "tagline": _as_tagline, "flat": _as_flat, "segment": _as_segment, "cloudevents": _as_cloudevents, "custom": _as_custom,
+}  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any
 from taxonomy.dictionary.examples import examples_of
 from taxonomy.dictionary.standard import Standard
 from taxonomy.standardize import Refusal, decode_json, read, standardize
+from taxonomy.standardize.cloudevents import SPEC_VERSION, data_envelope
 from taxonomy.standardize.paths import plain_names
 from taxonomy.standardize.read import custom_paths
 
@@ -95,6 +96,9 @@ def _record(source: Record, name: str, values: Record, number: int) -> Record:
                 "type": "track", "event": name, "messageId": message_id, "timestamp": when, "context": {"traits": {"phone": _PHONE}},
                 "properties": values,
             }  # fmt: skip
+        case "cloudevents":
+            ids = {"specversion": SPEC_VERSION, "id": message_id, "source": "/example", "type": name, "time": when}
+            return {**ids, "data": _by_paths(data_envelope(envelope), {"phone": _PHONE}, values)}
         case "custom":
             said = {"event": name, "phone": _PHONE, "message_id": message_id, "occurred_at": _time(envelope.get("time_format") or "")}
             return _by_paths(envelope, said, values)

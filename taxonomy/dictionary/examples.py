@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from taxonomy.standardize import Plan, Refusal, compile_plan, decode_json, read, standardize
+from taxonomy.standardize.cloudevents import SPEC_VERSION
 from taxonomy.standardize.plan import TagPlan
 from taxonomy.standardize.types import ABSENT, TYPES, Defaults, Fault, Faults
 
@@ -21,6 +22,8 @@ _SHOWN = 8
 PHONE = "+86 138 0013 8000"
 # What stands in code where its reader puts a write key.
 KEY = "WRITE_KEY"
+# Likewise: a webhook's signing secret, the code of the source it is for, and a broker with a topic of the source.
+SECRET, SOURCE, BROKER, TOPIC = "whsec_SECRET", "SOURCE", "BROKER", "TOPIC"
 _WHEN = "2026-03-01T10:00:00+08:00"
 _RECEIVED_AT = datetime(2026, 3, 2, tzinfo=UTC)
 # Where Segment's own clients put things in a track call.
@@ -28,16 +31,22 @@ SEGMENT_ENVELOPE = {
     "preset": "custom", "event": "event", "attributes": "properties", "phone": "context.traits.phone", "message_id": "messageId",
     "occurred_at": "timestamp", "identifiers": {"user_id": "userId", "anonymous_id": "anonymousId"},
 }  # fmt: skip
-_ENVELOPES: dict[str, Definition] = {"api": {"preset": "tagline"}, "file": {"preset": "flat"}, "segment": SEGMENT_ENVELOPE}
+_ENVELOPES: dict[str, Definition] = {
+    "api": {"preset": "tagline"}, "file": {"preset": "flat"}, "segment": SEGMENT_ENVELOPE, "cloudevents": {"preset": "cloudevents"},
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Records as each door takes them, None where the tag cannot be sent so. `lacking`: attributes for which no value is known."""
+    """Records as each door takes them, None where the tag cannot be sent so. `lacking`: attributes for which no value is known.
+
+    `event`: of our own JSON, by HTTP, webhook and MQTT.
+    """
 
     event: Definition | None
     row: dict[str, str] | None
     track: Definition | None
+    cloudevent: Definition | None
     lacking: list[str]
 
 
@@ -56,20 +65,54 @@ def examples_of(tag: str, items: Items, *, currency: str = "") -> Examples:
         event["identifiers"] = {"crm_id": "C10086"}  # type: ignore[assignment]
     row = {"event": code, "phone": PHONE, "id": f"{code}-0001", "occurred_at": _WHEN}
     cells = {name: as_cell(value) for name, value in values.items() if not isinstance(value, list | dict)}
+    said = event | ({"attributes": values} if values else {})
+    cloudevent = {
+        "specversion": SPEC_VERSION, "id": event["id"], "source": "/example", "type": code, "time": _WHEN,
+        "data": {name: said[name] for name in ("phone", "identifiers", "attributes") if name in said},
+    }  # fmt: skip
     return Examples(
-        _accepted(event | ({"attributes": values} if values else {}), "api", plan),
+        _accepted(said, "api", plan),
         _accepted(row | cells, "file", plan),
         _accepted(track | {"properties": values}, "segment", plan),
+        _accepted(cloudevent, "cloudevents", plan),
         [code for code, slot in tag_plan.slots.items() if slot.required and code not in known],
     )
 
 
 def as_curl(event: Definition, address: str) -> str:
     """A command for a shell that sends the event."""
-    body = _json(event).replace("'", "'\\''")
-    return (
-        f"curl {address}/api/v1/events \\\n  -H 'Authorization: Bearer {KEY}' \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'"
-    )
+    return _curl(f"{address}/api/v1/events", "application/json", event)
+
+
+def as_cloudevent(event: Definition, address: str) -> str:
+    """A command for a shell that sends it in structured mode."""
+    return _curl(f"{address}/cloudevents", "application/cloudevents+json", event)
+
+
+def as_webhook(event: Definition, address: str) -> str:
+    """Lines for a shell that sign the event and post it. Source: Standard Webhooks, "Signature scheme"."""
+    return f"""BODY={_quoted(_json(event))}
+ID={event["id"]}; AT=$(date +%s)
+KEY=$(printf %s '{SECRET}' | sed 's/^whsec_//' | base64 -d | od -An -v -tx1 | tr -d ' \\n')
+SIGNATURE=$(printf '%s.%s.%s' "$ID" "$AT" "$BODY" | openssl dgst -sha256 -mac HMAC -macopt "hexkey:$KEY" -binary | base64)
+curl {address}/hooks/{SOURCE} \\
+  -H "webhook-id: $ID" -H "webhook-timestamp: $AT" -H "webhook-signature: v1,$SIGNATURE" \\
+  -H 'Content-Type: application/json' \\
+  --data-binary "$BODY\""""
+
+
+def as_mqtt(event: Definition) -> str:
+    """A command for a shell that publishes it by Mosquitto's own client."""
+    return f"mosquitto_pub -h {BROKER} -q 1 -t {TOPIC} \\\n  -m {_quoted(_json(event))}"
+
+
+def _curl(url: str, media_type: str, event: Definition) -> str:
+    return f"curl {url} \\\n  -H 'Authorization: Bearer {KEY}' \\\n  -H 'Content-Type: {media_type}' \\\n  -d {_quoted(_json(event))}"
+
+
+def _quoted(text: str) -> str:
+    """As one word of a shell."""
+    return "'" + text.replace("'", "'\\''") + "'"
 
 
 def as_csv(row: dict[str, str]) -> str:

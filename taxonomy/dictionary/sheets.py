@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from taxonomy.definition import Definition
-from taxonomy.dictionary.examples import as_csv, as_curl, as_track, examples_of
+from taxonomy.dictionary.examples import as_cloudevent, as_csv, as_curl, as_mqtt, as_track, as_webhook, examples_of
 from taxonomy.dictionary.standard import Standard
 from taxonomy.dictionary.words import (
     constraint_words,
@@ -146,12 +146,27 @@ def _refinements(tag: str, standard: Standard) -> Iterator[dict[str, str]]:
 
 
 def _examples(tag: str, standard: Standard) -> dict[str, Any]:
+    """{"lacking", "no_row", "doors": [{"door", "title", "text", "note"}]}, a door for each way in by which the tag can be sent."""
     found = examples_of(tag, standard.items, currency=standard.currency)
+    site = settings.SITE_URL
+    signed = _(
+        "SOURCE is the source's code, the secret that of its entry under “Webhooks in”; it sends our own JSON, or what its envelope reads."
+    )
+    topics = _(
+        "BROKER is the company's, TOPIC one that stands under “MQTT topics”; its source sends our own JSON, or what its envelope reads."
+    )
+    doors = [
+        ("curl", _("By HTTP"), as_curl(found.event, site) if found.event else "", ""),
+        ("csv", _("As a row of a CSV file"), as_csv(found.row) if found.row else "", ""),
+        ("track", _("By Segment's client"), as_track(found.track) if found.track else "", ""),
+        ("cloudevents", _("As a CloudEvent"), as_cloudevent(found.cloudevent, site) if found.cloudevent else "", ""),
+        ("webhook", _("By a signed webhook"), as_webhook(found.event, site) if found.event else "", signed),
+        ("mqtt", _("By MQTT"), as_mqtt(found.event) if found.event else "", topics),
+    ]
     return {
-        "curl": as_curl(found.event, settings.SITE_URL) if found.event else "",
-        "csv": as_csv(found.row) if found.row else "",
-        "track": as_track(found.track) if found.track else "",
         "lacking": found.lacking,
+        "no_row": bool(found.event and not found.row),
+        "doors": [{"door": door, "title": told, "text": text, "note": note} for door, told, text, note in doors if text],
     }
 
 

@@ -63,6 +63,7 @@ PRESETS: dict[str, Promise] = {
     "tagline": gettext_lazy("It sends Tagline's own JSON: event, phone, occurred_at and attributes."),
     "flat": gettext_lazy("It sends rows of a table, a column for each field: event, phone, occurred_at, and a column for each attribute."),
     "segment": gettext_lazy("It sends the messages of Segment's clients: track, identify, page, screen, alias and group."),
+    "cloudevents": gettext_lazy("It sends CloudEvents 1.0: the type is the event's name, the data holds the phone and the attributes."),
     "custom": gettext_lazy("It sends records of its own format. This is where things are found in them:"),
 }
 

@@ -50,13 +50,15 @@ def problem_of_event(event: dict[str, Any]) -> Refusal | None:
     return None
 
 
+def data_envelope(envelope: dict[str, Any]) -> dict[str, Any]:
+    """Where things are in the data: where the source's own envelope has them, else under our names."""
+    named = envelope.get("phone") or envelope.get("identifiers")
+    own = {key: value for key, value in envelope.items() if key not in _ITS_OWN} if named else _OURS
+    return {**own, "preset": "custom"}
+
+
 def cloudevents_reader(source_code: str, envelope: dict[str, Any]) -> ItemReader:
-    own = (
-        {key: value for key, value in envelope.items() if key not in _ITS_OWN}
-        if envelope.get("phone") or envelope.get("identifiers")
-        else _OURS
-    )
-    own = {**own, "preset": "custom"}
+    own = data_envelope(envelope)
     read_all, read_named = custom_reader(source_code, own), custom_reader(source_code, {"attributes": "attributes", **own})
     outer_finders = [(field, compile_path(path[2:])) for field, path in custom_paths(own).items() if path.startswith("$.")]
 
