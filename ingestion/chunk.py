@@ -71,7 +71,7 @@ def _try_block(run: ImportRun, block: Block, entries: list[Entry], skipped: int)
 def trial_key(entry: Entry) -> bytes:
     """What two rows have in common that are one event: their key, and of a held one what it says, for other words supersede it."""
     assert entry.raw is not None
-    return entry.key if entry.status == "accepted" else entry.key + content_hash(entry.raw)
+    return entry.key if entry.status == "accepted" else entry.key + content_hash(entry.raw, as_text=True)
 
 
 def _incoming(record: Record, file_format: FileFormat) -> Incoming:

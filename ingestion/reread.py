@@ -6,6 +6,8 @@ from typing import Any
 from ingestion.doors.files import FileFormat, decode_row
 from taxonomy.standardize import Plan, RawEvent, Refusal, SourcePlan, decode_body, decode_json, read, record_of_row
 
+# Envelopes without columns: the rows of a table are read by our own.
+_WITHOUT_COLUMNS = frozenset({"tagline", "segment", "cloudevents"})
 # Doors whose protocol fixes the envelope, whatever the source's own is.
 _PRESETS = {"segment": "segment", "cloudevents": "cloudevents"}
 
@@ -28,9 +30,11 @@ def read_as(
     file_format: FileFormat | None = None,
 ) -> list[RawEvent | Refusal]:
     """Find the events in one decoded record that came through `door`. `file_format`: of the file that it is a row of."""
-    if file_format and file_format.has_columns and isinstance(decoded, dict) and (source.envelope.get("preset") or "tagline") == "tagline":
-        decoded = record_of_row(decoded)
-    events = read(decoded, source, plan, received_at=received_at, original=original, preset=_PRESETS.get(door, ""))
+    preset = _PRESETS.get(door, "")
+    own = source.envelope.get("preset") or "tagline"
+    if file_format and file_format.has_columns and isinstance(decoded, dict) and own in _WITHOUT_COLUMNS:
+        decoded, preset = record_of_row(decoded, own), "tagline"
+    events = read(decoded, source, plan, received_at=received_at, original=original, preset=preset)
     if door == "file":
         for event in events:
             # When a row was sent was said by another clock about another sending: it corrects nothing.

@@ -158,7 +158,7 @@ def find_duplicates(deliveries: list[Delivery]) -> None:
         for delivery, entry in wanted:
             before = stored.get(entry.key)
             earlier = seen.get(entry.key)
-            if earlier is not None and (earlier[1].status == "accepted" or _same_content((delivery, entry), earlier)):
+            if earlier is not None and (earlier[1].status == "accepted" or not _mends((delivery, entry), earlier)):
                 entry.first, entry.differs = as_stored(earlier[1]), not _same_content((delivery, entry), earlier)
             elif earlier is None and before is not None and not _supersedes(entry, before, delivery):
                 entry.first, entry.differs = before, _says_otherwise(entry, before, delivery)
@@ -271,7 +271,7 @@ def _answer_repeats(repeats: list[Pair], firsts: dict[bytes, Pair]) -> list[Pair
         if stands is not None:
             supersedes = _supersedes(entry, stands, delivery)
         else:
-            supersedes = first[1].status == "quarantined" and not _same_content((delivery, entry), first)
+            supersedes = first[1].status == "quarantined" and _mends((delivery, entry), first)
         if supersedes:
             left.append((delivery, entry))
         else:
@@ -281,7 +281,21 @@ def _answer_repeats(repeats: list[Pair], firsts: dict[bytes, Pair]) -> list[Pair
 
 
 def _same_content(one: Pair, other: Pair) -> bool:
+    """Whether they say the same, by whatever door: a number and its digits as text do."""
     return _sent(*one) == _sent(*other) or _content(one[1]) == _content(other[1])
+
+
+def _mends(pair: Pair, held: Pair) -> bool:
+    """Whether it takes the place of what is held: it says otherwise, or says it in types that are accepted."""
+    entry, former = pair[1], held[1]
+    if _same_content(pair, held):
+        assert entry.raw is not None and former.raw is not None
+        return _is_accepted(entry) and content_hash(entry.raw) != content_hash(former.raw)
+    return True
+
+
+def _is_accepted(entry: Entry) -> bool:
+    return entry.result is not None and entry.result.verdict == "accepted"
 
 
 def _sent(delivery: Delivery, entry: Entry) -> Sent:
@@ -291,23 +305,27 @@ def _sent(delivery: Delivery, entry: Entry) -> Sent:
 
 def _content(entry: Entry) -> bytes:
     assert entry.raw is not None
-    return content_hash(entry.raw)
+    return content_hash(entry.raw, as_text=True)
 
 
 def _supersedes(entry: Entry, stands: Stored, delivery: Delivery) -> bool:
     """Whether an entry takes the place of what is stored under its key: taken back, or held and now said otherwise."""
     if stands.standing == TAKEN_BACK:
         return True
-    return stands.standing == HELD and _says_otherwise(entry, stands, delivery)
+    return stands.standing == HELD and _says_otherwise(entry, stands, delivery, exactly=_is_accepted(entry))
 
 
-def _says_otherwise(entry: Entry, stands: Stored, delivery: Delivery) -> bool:
-    """Whether it and what is stored say different things, each read as its own door and its own file's columns have it."""
+def _says_otherwise(entry: Entry, stands: Stored, delivery: Delivery, *, exactly: bool = False) -> bool:
+    """Whether it and what is stored say different things, each read as its own door and its own file's columns have it.
+
+    `exactly`: other types are another thing too.
+    """
     assert stands.sent is not None
     if _sent(delivery, entry) == stands.sent:
         return False
     former = delivery.reread(stands.sent)
-    return former is None or _content(entry) != content_hash(former)
+    assert entry.raw is not None
+    return former is None or content_hash(entry.raw, as_text=not exactly) != content_hash(former, as_text=not exactly)
 
 
 def as_stored(entry: Entry) -> Stored:

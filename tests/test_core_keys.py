@@ -109,3 +109,17 @@ def test_the_content_hash_minds_types_and_context_but_not_when_it_was_sent():
     assert content_hash(raw_of({**EVENT, "attributes": {"a": "1", "b": "x"}})) != base
     assert content_hash(raw_of({**EVENT, "region": "CN"})) != base
     assert content_hash(raw_of({**EVENT, "context": {"page": 1}})) != base
+
+
+def test_a_small_number_is_as_its_digits_were_written():
+    row = {"event": "SALE", "phone": "13800138000", "occurred_at": "2026-02-01", "share": "0.0000001"}
+    assert key_of(row, "till") == key_of(b'{"share":0.0000001,"event":"SALE","phone":"13800138000","occurred_at":"2026-02-01"}', "till")
+
+
+def test_as_text_the_content_of_a_row_and_of_an_object_is_the_same():
+    row = {"event": "SALE", "phone": "13800138000", "occurred_at": "1767225600", "total": "12.50", "paid": "true", "note": ""}
+    json = b'{"paid":true,"total":12.50,"event":"SALE","phone":13800138000,"occurred_at":1767225600,"coupon":null}'
+    one, other = raw_of(row, "till"), raw_of(json, "till")
+    assert content_hash(one, as_text=True) == content_hash(other, as_text=True)
+    assert content_hash(one) != content_hash(other)
+    assert content_hash(raw_of({**row, "total": "12.5"}, "till"), as_text=True) != content_hash(one, as_text=True)

@@ -10,6 +10,7 @@ from ingestion.imports import Outcome, outcome, run_import, still_held, take_fil
 from ingestion.models import ImportRun
 from profiles.models import Event
 from staff.models import User
+from taxonomy.current import refresh
 from taxonomy.models import Source
 from taxonomy.publish import publish
 
@@ -62,6 +63,31 @@ def test_a_column_that_no_attribute_has_is_set_aside_and_told(load, page):
     code, rows = found.notes[0]
     assert rows == 1
     assert f"#{code}" in page(run)
+
+
+@pytest.mark.parametrize("preset", ["segment", "cloudevents"])
+def test_a_table_of_a_source_that_sends_by_a_protocol_is_read_by_our_columns(load, preset):
+    Source.objects.filter(code="website").update(envelope={"preset": preset})
+    publish(notes="protocol", by=None)
+    refresh()
+    found = load(HEADER + ",colour", ROW + ",red")[1]
+    assert (found.counts["accepted"], found.counts["quarantined"], found.counts["refused"]) == (1, 0, 0)
+    event = Event.objects.get()
+    assert event.attributes.keys() >= {"order_id", "product_id", "price", "quantity"} and event.extra == {"colour": "red"}
+    assert (event.message_id, event.identifiers) == ("m1", {"user_id": "user-1"})
+
+
+def test_a_protocols_own_names_of_columns_are_read_too(load):
+    Source.objects.filter(code="website").update(envelope={"preset": "segment"})
+    publish(notes="protocol", by=None)
+    refresh()
+    load(
+        "messageId,event,phone,timestamp,userId,order_id,product_id,price,quantity",
+        ROW.replace("o1", "user-1,o1", 1).removesuffix(",user-1"),
+    )
+    event = Event.objects.get()
+    assert (event.message_id, event.identifiers, event.standing) == ("m1", {"user_id": "user-1"}, Event.Standing.COUNTED)
+    assert event.occurred_at.isoformat().startswith("2026-03-01T")
 
 
 def test_fields_of_ours_stay_what_they_are(load):

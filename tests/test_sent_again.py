@@ -97,6 +97,28 @@ def test_the_same_event_through_another_door_is_the_same(load):
     assert Event.objects.count() == 1
 
 
+@pytest.mark.parametrize("name", ["bad", "purchase"])
+@pytest.mark.parametrize("message_id", ["m1", ""])
+def test_numbers_of_an_object_and_their_digits_in_a_row_are_the_same(load, name, message_id):
+    line = ROW.replace("purchase", name).replace("m1", message_id, 1)
+    record = {key: cell for key, cell in zip(HEADER.split(","), line.split(","), strict=True) if cell}
+    typed = json.dumps({**record, "quantity": 1}).replace('"9.90"', "9.90").encode()
+    receipt = receive([Incoming(typed)], source_code="website", door="api", received_at=NOW, current=current())
+    assert receipt.counts["quarantined" if name == "bad" else "accepted"] == 1
+    assert verdicts(load(HEADER, line, dry_run=True)[1]) == (0, 1, 0)
+    assert verdicts(load(HEADER, line)[1]) == (0, 1, 0)
+    again = receive([Incoming(typed)], source_code="website", door="api", received_at=NOW, current=current())
+    assert (again.entries[0].status, again.entries[0].differs) == ("duplicate", False)
+    assert Event.objects.count() == 1
+
+
+def test_a_value_whose_type_alone_was_wrong_is_mended_by_sending_it_in_the_right_one(load):
+    record = dict(zip(HEADER.split(","), ROW.split(","), strict=True))
+    assert post({**record, "order_id": True})["quarantined"] == 1
+    assert verdicts(load(HEADER, ROW.replace("o1", "true"))[1]) == (1, 0, 0)
+    assert sorted(Event.objects.values_list("standing", flat=True)) == [COUNTED, Event.Standing.CORRECTED]
+
+
 def test_an_id_reused_under_another_header_is_told(load):
     load(HEADER, ROW)
     record = dict(zip(HEADER.split(","), ROW.split(","), strict=True))

@@ -4,7 +4,6 @@ A 16-byte BLAKE2b hash, so that the unique index holds no personal data. The thr
 BLAKE2's `person` parameter: an id that looks like somebody's derived key is still another event.
 """
 
-from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal
@@ -56,11 +55,15 @@ def message_key_of(raw: RawEvent, source: "SourcePlan", *, nonce: bytes = b"", r
     return MessageKey(hashing.digest(), "derived")
 
 
-def content_hash(raw: RawEvent) -> bytes:
-    """Hash what a reading can depend on, types included: tells "sent again" from "sent again, corrected"."""
-    content = [
-        raw.name, raw.phone, raw.region, raw.identifiers, raw.occurred_at, raw.source_version, raw.attributes, raw.context,
-    ]  # fmt: skip
+def content_hash(raw: RawEvent, *, as_text: bool = False) -> bytes:
+    """Hash what a reading can depend on, types included: tells "sent again" from "sent again, corrected".
+
+    `as_text`: what it says, scalars as text and nothing that is empty, so that a row of a file and a JSON object may say the same.
+    """
+    occurred_at, attributes = raw.occurred_at, raw.attributes
+    if as_text:
+        occurred_at, attributes = None if occurred_at is None else text_of(occurred_at), _texts(attributes)
+    content = [raw.name, raw.phone, raw.region, raw.identifiers, occurred_at, raw.source_version, attributes, raw.context]
     return blake2b(_encode(_exact, content), digest_size=KEY_BYTES, person=b"content").digest()
 
 
@@ -89,7 +92,7 @@ def _as_written(raw: RawEvent) -> bytes:
 
 def _texts(attributes: dict[str, Any]) -> dict[str, Any]:
     return {
-        key: value if type(value) is str else str(value) if type(value) in _NUMBERS else _as_text(value)
+        key: value if type(value) is str else str(value) if type(value) in _WHOLE else _as_text(value)
         for key, value in attributes.items()
         if value or (value is not None and value != "")
     }
@@ -104,7 +107,7 @@ def _as_text(value: Any) -> Any:
     return value if value is None else text_of(value)
 
 
-_NUMBERS = frozenset({int, float, Decimal})
+_WHOLE = frozenset({int, float})
 
 
 def _encode(encoder: msgspec.json.Encoder, content: Any) -> bytes:

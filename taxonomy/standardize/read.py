@@ -55,7 +55,8 @@ def read(
             notes, record = record.notes, list(record)
     if 0 in original:
         record = storable(record)
-        notes = [*notes, Violation("text.repaired")]
+        if all(note.code != "text.repaired" for note in notes):
+            notes = [*notes, Violation("text.repaired")]
     outer = _NOTHING
     if envelope.outer_finders:
         # Paths into the whole record: its depth counts too, two levels more than an event's for what stands around it.
@@ -140,7 +141,9 @@ def text_of(value: Any) -> str:
     if kind is str:
         return value  # type: ignore[no-any-return]
     if kind in _NUMBERS:
-        return str(value)
+        text = str(value)
+        # str() gives 0.0000001 as 1E-7
+        return f"{value:f}" if kind is Decimal and "E-" in text else text
     if kind is bool:
         return "true" if value else "false"
     return encode_json(value).decode()
@@ -198,14 +201,31 @@ def shorten(value: Any) -> Any:
     return storable(text)
 
 
-def record_of_row(cells: dict[str, Any]) -> dict[str, Any]:
-    """A table's row as a record of our own JSON: `identifier.<kind>` are identifiers, other columns of no field's name attributes."""
+# What the columns of a table are called where a protocol has a name of its own for a field of ours.
+_PROTOCOL_COLUMNS = {
+    "segment": {
+        "messageId": "id", "timestamp": "occurred_at", "originalTimestamp": "occurred_at", "sentAt": "sent_at",
+        "userId": "identifier.user_id", "anonymousId": "identifier.anonymous_id",
+    },
+    "cloudevents": {"type": "event", "time": "occurred_at"},
+}  # fmt: skip
+
+
+def record_of_row(cells: dict[str, Any], preset: str = "tagline") -> dict[str, Any]:
+    """A table's row as a record of our own JSON: `identifier.<kind>` are identifiers, other columns of no field's name attributes.
+
+    `preset`: of the source, whose protocol's own names of our fields are read too, where ours says nothing.
+    """
     record: dict[str, Any] = {}
     attributes: dict[str, Any] = {}
     identifiers: dict[str, Any] = {}
-    for key, value in cells.items():
+    ours = _PROTOCOL_COLUMNS.get(preset, {})
+    for written, value in cells.items():
         if value == "":
             continue
+        key = ours.get(written, written)
+        if key != written and cells.get(key):
+            key = written
         if key in _CELLS:
             record[key] = value
         elif key.startswith(IDENTIFIER_COLUMN):
