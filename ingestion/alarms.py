@@ -11,7 +11,7 @@ from django.urls import reverse
 from ingestion.models import Alarm, Subscriber
 from ingestion.outgoing import dispatch
 from staff.masking import mask_in_text
-from taxonomy.models import Source
+from taxonomy.released import named
 
 # New ones of one subscriber in one go, those with most events first: names are the sender's to choose.
 MOST_AT_ONCE = 100
@@ -41,7 +41,8 @@ def raise_alarms(now: datetime) -> int:
         if not cursor.fetchone()[0]:
             return 0
     windows = {one.held_minutes: _held_since(now - timedelta(minutes=one.held_minutes)) for one in subscribers}
-    sources = dict(Source.objects.values_list("pk", "code"))
+    names = named("source", {cause[0] for held in windows.values() for cause in held})
+    sources = {one.pk: one.code for one in names.values() if one.code}
     return sum(_raise_for(one, windows[one.held_minutes], sources, now) for one in subscribers)
 
 
@@ -90,5 +91,5 @@ def _said(subscriber: Subscriber, cause: Cause, held: _Held, source: str) -> dic
         "minutes": subscriber.held_minutes,
         "first_at": held.first_at,
         "last_at": held.last_at,
-        "page": settings.SITE_URL.rstrip("/") + reverse("admin:quarantine_cause", args=[held.reason_id]),
+        "page": settings.SITE_URL + reverse("admin:quarantine_cause", args=[held.reason_id]),
     }

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
-from django.db.models import Count
+from django.db.models import Count, Q
 
 from ingestion.models import Dispatch, Subscriber, Unannounced
 from ingestion.outgoing import dispatch
@@ -19,6 +19,8 @@ from profiles.link import settle_soon
 from staff.masking import mask_in_text, mask_phone
 from staff.personal import looks_personal
 from taxonomy.models import Attribute
+from taxonomy.released import codes_of, named, released
+from taxonomy.released import personal_codes as released_personal_codes
 from taxonomy.standardize import decode_json, encode_json
 
 # In one message, and about how many bytes: large events travel in fewer.
@@ -110,33 +112,33 @@ def told_events(cursor: CursorWrapper, event_ids: Collection[int], *, personal: 
     """What is told of these events, in the order they happened; one that was held again meanwhile is left out."""
     cursor.execute(
         """
-        SELECT encode(event.key, 'hex'), tag.code, coalesce(event.refinements, '{}'), event.attributes::text, event.occurred_at,
-            event.received_at, source.code, event.identifiers::text, CASE subject.kind WHEN 'phone' THEN subject.value END,
+        SELECT encode(event.key, 'hex'), event.tag_id, coalesce(event.refinements, '{}'), event.attributes::text, event.occurred_at,
+            event.received_at, event.source_id, event.identifiers::text, CASE subject.kind WHEN 'phone' THEN subject.value END,
             (
                 SELECT customer.public_id FROM profiles_link AS link JOIN profiles_customer AS customer ON customer.id = link.customer_id
                 WHERE link.subject_id = event.subject_id AND link.withdrawn_at IS NULL
                     AND event.occurred_at >= coalesce(link.since, '-infinity') AND event.occurred_at < coalesce(link.until, 'infinity')
                 ORDER BY link.id LIMIT 1
             )
-        FROM profiles_event AS event LEFT JOIN taxonomy_tag AS tag ON tag.id = event.tag_id
-        LEFT JOIN taxonomy_source AS source ON source.id = event.source_id
-        LEFT JOIN profiles_subject AS subject ON subject.id = event.subject_id
+        FROM profiles_event AS event LEFT JOIN profiles_subject AS subject ON subject.id = event.subject_id
         WHERE event.id = ANY(%s) AND event.attributes IS NOT NULL ORDER BY event.occurred_at, event.id
         """,
         [list(event_ids)],
     )
     hidden = set() if personal else personal_codes()
     told = []
-    for key, tag, refinements, attributes, occurred_at, received_at, source, identifiers, phone, customer in cursor.fetchall():
+    rows = cursor.fetchall()
+    tags, sources = named("tag", {row[1] for row in rows}), named("source", {row[6] for row in rows})
+    for key, tag, refinements, attributes, occurred_at, received_at, source, identifiers, phone, customer in rows:
         given = decode_json(attributes.encode())
         one = {
             "id": key,
-            "tag": tag,
+            "tag": tags[tag].code if tag else None,
             "refinements": refinements,
             "attributes": given,
             "occurred_at": occurred_at,
             "received_at": received_at,
-            "source": source,
+            "source": sources[source].code,
             "customer": str(customer) if customer else None,
             "phone": phone,
         }
@@ -152,10 +154,11 @@ def told_events(cursor: CursorWrapper, event_ids: Collection[int], *, personal: 
 
 
 def personal_codes() -> set[str]:
-    """Codes, in small letters, of attributes that the draft calls personal, or that hold a phone or an e-mail address."""
+    """Codes, in small letters, of attributes that are personal, or that hold a phone or an e-mail address, by the release or the draft."""
     contact = (Attribute.Type.PHONE, Attribute.Type.EMAIL)
-    attributes = Attribute.objects.values_list("code", "personal", "type", "of")
-    return {code.lower() for code, personal, type_, of in attributes if personal != "none" or type_ in contact or of in contact}
+    drafted = codes_of(Attribute.objects.filter(Q(type__in=contact) | Q(of__in=contact)))
+    standing = {one.code for one in released("attribute").values() if {one.definition["type"], one.definition.get("of")} & {*contact}}
+    return {*released_personal_codes(), *(code.lower() for code in drafted | standing)}
 
 
 def without_personal(value: Any, hidden: Collection[str]) -> Any:

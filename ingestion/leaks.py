@@ -23,7 +23,8 @@ from staff.models import Department
 from staff.notices import tell
 from staff.personal import personal_in
 from taxonomy.definition import definitions
-from taxonomy.models import Attribute, Source, Tag
+from taxonomy.models import Source, Tag
+from taxonomy.released import named, personal_codes
 from taxonomy.rights import May, On, rights_of_each
 
 VIEW = "ingestion.view_leak"
@@ -82,7 +83,7 @@ class _Seen:
 
 def look_for_leaks(cursor: CursorWrapper, firsts: list[int], lasts: list[int], now: datetime) -> None:
     """Count what looks personal among these runs of events, and tell of what is new. One statement where there is nothing."""
-    cursor.execute(_VALUES, {"firsts": firsts, "lasts": lasts, "digits": _DIGITS, "personal": sorted(declared_personal())})
+    cursor.execute(_VALUES, {"firsts": firsts, "lasts": lasts, "digits": _DIGITS, "personal": sorted(personal_codes())})
     seen: dict[Key, _Seen] = {}
     for source, tag, planned, name, value, count, first_at, last_at in cursor.fetchall():
         for kind, (sure, example) in kinds_in(value).items():
@@ -94,12 +95,6 @@ def look_for_leaks(cursor: CursorWrapper, firsts: list[int], lasts: list[int], n
     if seen:
         _write(_limited(seen))
         _tell(now)
-
-
-def declared_personal() -> set[str]:
-    """The codes of attributes declared personal, in small letters: in the draft, as pages hide them."""
-    codes = Attribute.objects.exclude(personal=Attribute.Personal.NONE).values_list("code", flat=True)
-    return {code.lower() for code in codes}
 
 
 def kinds_in(value: str) -> dict[str, tuple[bool, str]]:
@@ -171,12 +166,13 @@ def _tell(now: datetime) -> None:
     tags = Tag.objects.in_bulk([one.tag_id for one in new if one.tag_id])
     people = ModelBackend().with_perm(VIEW).filter(department__duty=Department.Duty.COMPLIANCE)
     plan = definitions([one.source for one in new]) | definitions(list(tags.values()))
+    names = named("source", {one.source_id for one in new})
     readers = [(rights.person, On(rights, plan)) for rights in rights_of_each(people)]
     for one in new:
         items = [str(item) for item in (one.source_id, one.tag_id) if item in {one.source_id, *tags}]
         to = [person for person, on in readers if all(on.may(May.READ, item) for item in items)]
         link = reverse("admin:ingestion_leak_changelist") + f"#leak-{one.pk}"
-        tell(to, _TEXTS[Leak.Kind(one.kind)], link=link, source=one.source.code, attribute=mask_in_text(one.attribute))
+        tell(to, _TEXTS[Leak.Kind(one.kind)], link=link, source=names[one.source_id].code, attribute=mask_in_text(one.attribute))
     Leak.objects.filter(pk__in=[one.pk for one in new]).update(told_at=now)
 
 

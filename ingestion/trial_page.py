@@ -14,10 +14,11 @@ from django.views.decorators.http import require_POST
 from ingestion.trial import OUTCOMES, SAMPLE, Difference, Trial, try_plan
 from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, sources_in
 from taxonomy.definition import Items
-from taxonomy.models import Proposal, Source
+from taxonomy.models import Proposal
 from taxonomy.problems import plan_problem
 from taxonomy.propose import proposed
 from taxonomy.publish import items_of, newest
+from taxonomy.released import named
 from taxonomy.standardize import CODES, check_plan, compile_plan
 from taxonomy.violations import title_for
 
@@ -79,7 +80,7 @@ def _readable(differences: list[Difference], names: Items, hidden: set[str]) -> 
 
 
 def _groups(done: Trial) -> list[dict[str, Any]]:
-    labels = {str(source.pk): source.label for source in Source.objects.all()}
+    labels = {str(one.pk): one.label for one in named("source", {UUID(one.source) for one in done.differences}).values()}
     return [
         {
             "outcome": outcome,

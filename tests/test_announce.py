@@ -8,6 +8,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from conftest import empty_the_queue, wait_until
 from django.db import connection
+from django.db.models import F, Value
+from django.db.models.functions import Concat
 from django.utils import timezone
 
 from ingestion import announce as module
@@ -409,3 +411,13 @@ def test_a_worker_killed_at_it_leaves_nothing_out(subscriber, receiver, worker, 
     by_message = dict(receiver.seen)
     taken = [event["id"] for body in by_message.values() for event in body["data"]["events"]]
     assert sorted(taken) == sorted(one.public_id for one in Event.objects.all()) and len(taken) == 240
+
+
+def test_what_is_told_has_the_names_of_the_release(subscriber):
+    Tag.objects.update(code=Concat(Value("drafted_"), F("code")))
+    Source.objects.update(code=Concat(Value("drafted_"), F("code")))
+    send(purchase())
+    roll_up(NOW)
+    announce(NOW)
+    [event] = told()
+    assert (event["tag"], event["source"]) == ("purchase", "website")

@@ -15,8 +15,8 @@ from django.db.models.functions import Concat
 from django.urls import reverse
 from django.utils import timezone
 
-from ingestion import keys, signing
-from ingestion.models import FailedRequest, Hook
+from ingestion import announce, keys, signing
+from ingestion.models import FailedRequest, Hook, Leak, MqttTopic, TakeBack, WriteKey
 from ingestion.pipeline import Incoming, receive
 from ingestion.rollup import roll_up
 from ingestion.streams import judge_streams
@@ -183,6 +183,35 @@ def test_no_field_of_the_draft_changes_an_answer_or_a_page(sent, agent):
     for address, content in pages(agent).items():
         assert content == shown[address], address
     assert doors(agent, sent) == answered
+
+
+def test_lists_and_forms_about_what_is_live_have_its_released_names(sent, client):
+    """Wherever a source or tag is named that something was sent, made or is chosen for."""
+    root = User.objects.create_superuser("root@example.com", "x")
+    MqttTopic.objects.create(filter="shops/#", source=Source.objects.get(code="website"))
+    TakeBack.objects.create(
+        source=Source.objects.get(code="website"), tag=Tag.objects.get(code="login"), received_until=timezone.now(), looked_at=timezone.now(),
+        decided_at=timezone.now(), state="taken", looked_by=root, decided_by=root,
+    )  # fmt: skip
+    Leak.objects.create(
+        source=Source.objects.get(code="website"), tag=Tag.objects.get(code="login"), attribute="note", kind="phone", count=3, lookalikes=0,
+        planned=True, first_at=timezone.now(), last_at=timezone.now(), example="138****8000",
+    )  # fmt: skip
+    key, hook = WriteKey.objects.get(), Hook.objects.get()
+    edit_everything()
+    client.force_login(root)
+    lists = ("writekey", "hook", "mqtttopic", "importrun", "takeback", "replay", "failedrequest", "leak")
+    addresses = [reverse(f"admin:ingestion_{one}_changelist") for one in lists]
+    addresses += [reverse(f"admin:ingestion_{one}_add") for one in ("writekey", "hook", "mqtttopic", "importrun", "takeback")]
+    addresses += [reverse("admin:ingestion_writekey_change", args=[key.pk]), reverse("admin:ingestion_hook_change", args=[hook.pk])]
+    for address in addresses:
+        assert not [line for line in lines(client.get(address)) if "rafted" in line], address
+
+
+def test_personal_data_is_left_out_of_webhooks_until_a_release_says_otherwise(sent):
+    assert "address" in announce.personal_codes()
+    Attribute.objects.update(personal="none", type="text", of="")
+    assert "address" in announce.personal_codes()
 
 
 def test_what_the_draft_deletes_stays_live(sent, agent):

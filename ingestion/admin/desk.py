@@ -13,7 +13,6 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from ingestion.admin.reveal import may_ask, of_cause, shown_in
@@ -26,6 +25,7 @@ from staff.admin.pages import id_or_404, number_or_none
 from staff.masking import is_time, shown_to
 from staff.models import User
 from taxonomy.admin.limits import of_sources_in, rights_in, source_in
+from taxonomy.admin.live import LiveFilter, OfSource
 from taxonomy.current import NoRelease, current
 from taxonomy.released import named
 from taxonomy.violations import title_for
@@ -34,16 +34,13 @@ _RUNNING = (Replay.Status.WAITING, Replay.Status.RUNNING)
 
 
 @admin.register(Replay)
-class ReplayAdmin(ModelAdmin):
+class ReplayAdmin(OfSource):
     when_empty = gettext_lazy(
         "Here stands each time that held events were read again or discarded. Open a cause under Quarantine to begin."
     )
     list_display = ["what", "shown_status", "in_all", "fixed", "held", "discarded", "started_by", "created_at"]
-    list_select_related = ["source", "started_by"]
-    list_filter = ["status", ("source", admin.RelatedOnlyFieldListFilter)]
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return of_sources_in(super().get_queryset(request), request)
+    list_select_related = ["started_by"]
+    list_filter = ["status", ("source", LiveFilter)]
 
     @display(description=gettext_lazy("events"))
     def what(self, replay: Replay) -> str:

@@ -21,7 +21,7 @@ from ingestion.models import Hook
 from ingestion.sealing import unseal
 from ingestion.signing import key_of
 from staff.admin.pages import OneButton, confirm_page, secret_page
-from taxonomy.admin.limits import of_sources_in, sources_in
+from taxonomy.admin.live import LiveFilter, OfSource
 from taxonomy.packs import packs
 from taxonomy.packs.load import pack_choices
 from taxonomy.released import named
@@ -140,15 +140,15 @@ class VendorForm(forms.Form):
 
 
 @admin.register(Hook)
-class HookAdmin(OneButton):
+class HookAdmin(OfSource, OneButton):
     """The systems that send by webhook. A secret is shown once, when it is made here; one given to us never."""
 
     form = HookForm
     when_empty = _(
         "Shops, payment and mail services report what happened here, each signed in its own way. Add a webhook for a source, then give its address to the sender."
     )
-    list_display = ["source", "name", "scheme", "state", "last_used_at"]
-    list_filter = [("source", admin.RelatedOnlyFieldListFilter), "scheme"]
+    list_display = ["live_source", "name", "scheme", "state", "last_used_at"]
+    list_filter = [("source", LiveFilter), "scheme"]
     list_select_related = ["source"]
     actions = None
     actions_list = ["of_vendor"]
@@ -159,17 +159,17 @@ class HookAdmin(OneButton):
         read = ["header", "kept_headers", "packed_in", "answer"]
         if obj is None:
             return ["source", "name", "scheme", "secret", "aes_key", "app_id", *read]
-        return ["source", "address", "scheme", "name", "active", *read, "secrets_kept", "last_used_at", "created_at", "created_by"]
+        return ["live_source", "address", "scheme", "name", "active", *read, "secrets_kept", "last_used_at", "created_at", "created_by"]
 
     def get_readonly_fields(self, request, obj=None):
-        return ["source", "address", "scheme", "secrets_kept", "last_used_at", "created_at", "created_by"] if obj else []
+        return ["live_source", "address", "scheme", "secrets_kept", "last_used_at", "created_at", "created_by"] if obj else []
 
     def get_form(self, request, obj=None, change=False, **kwargs):
         # Its own form has the field that only a new one asks for.
         return super().get_form(request, obj, change, **(kwargs | ({"form": forms.ModelForm} if obj else {})))
 
     def get_queryset(self, request):
-        return of_sources_in(super().get_queryset(request).prefetch_related("secrets"), request)
+        return super().get_queryset(request).prefetch_related("secrets")
 
     def get_changeform_initial_data(self, request):
         """With ?pack=<name>: what that vendor's webhook is set to."""
@@ -188,11 +188,6 @@ class HookAdmin(OneButton):
             request, title=_("Add the webhook of a vendor"), sentences=[_("The fields are filled in as this vendor signs and sends; look them through.")],
             button=_("Go on"), back_url=reverse("admin:ingestion_hook_changelist"), form=form,
         )  # fmt: skip
-
-    def formfield_for_foreignkey(self, db_field, request, **kwargs):
-        if db_field.name == "source":
-            kwargs["queryset"] = sources_in(request)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def has_delete_permission(self, request, obj=None):
         return False

@@ -16,7 +16,6 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
@@ -33,7 +32,8 @@ from staff.access import log_access
 from staff.admin.pages import id_or_404
 from staff.masking import may_see_personal
 from staff.models import AccessLog, User
-from taxonomy.admin.limits import hidden_in, of_sources_in, sources_in
+from taxonomy.admin.limits import hidden_in, sources_in
+from taxonomy.admin.live import LiveChoiceField, LiveFilter, OfSource
 from taxonomy.dictionary.sheets import rule_sheets, source_sheet
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.models import Source
@@ -44,7 +44,7 @@ _ROWS_SHOWN = 40
 
 
 class UploadForm(forms.Form):
-    source = forms.ModelChoiceField(
+    source = LiveChoiceField(
         Source.objects.all(), label=_("Source"), widget=UnfoldAdminSelectWidget,
         help_text=_("Whose file it is: its envelope and mapping rules read the rows."),
     )  # fmt: skip
@@ -59,21 +59,18 @@ class UploadForm(forms.Form):
 
 
 @admin.register(ImportRun)
-class ImportRunAdmin(ModelAdmin):
+class ImportRunAdmin(OfSource):
     when_empty = _(
         "An import brings in a file of events, such as last year's orders. Add one as a dry run first: it says what would "
         "happen and stores nothing."
     )
     list_display = [
-        "file_name", "shown_status", "received", "accepted", "duplicate", "quarantined", "refused", "source", "started_by", "created_at",
+        "file_name", "shown_status", "received", "accepted", "duplicate", "quarantined", "refused", "live_source", "started_by", "created_at",
     ]  # fmt: skip
-    list_filter = ["status", ("source", admin.RelatedOnlyFieldListFilter), "dry_run"]
+    list_filter = ["status", ("source", LiveFilter), "dry_run"]
     list_per_page = 25
-    list_select_related = ["source", "started_by"]
+    list_select_related = ["started_by"]
     search_fields = ["file_name"]
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return of_sources_in(super().get_queryset(request), request)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """The page's rows, each told what became of its records. One query."""

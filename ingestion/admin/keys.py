@@ -16,7 +16,8 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from ingestion.example import some_example
 from ingestion.models import WriteKey
 from staff.admin.pages import OneButton, confirm_page, secret_page
-from taxonomy.admin.limits import hidden_in, of_sources_in, sources_in
+from taxonomy.admin.limits import hidden_in
+from taxonomy.admin.live import LiveFilter, OfSource
 from taxonomy.dictionary.examples import KEY, as_curl
 from taxonomy.dictionary.standard import standard
 
@@ -42,12 +43,12 @@ def _first_command(request, source):
 
 
 @admin.register(WriteKey)
-class WriteKeyAdmin(OneButton):
+class WriteKeyAdmin(OfSource, OneButton):
     """The keys sources send with. A secret is shown once, when it is made."""
 
     when_empty = _("A write key lets a source send events. Add one for each source; it is shown once.")
-    list_display = ["source", "name", "hint_shown", "kind", "state", "per_second", "last_used_at"]
-    list_filter = [("source", admin.RelatedOnlyFieldListFilter), "test"]
+    list_display = ["live_source", "name", "hint_shown", "kind", "state", "per_second", "last_used_at"]
+    list_filter = [("source", LiveFilter), "test"]
     list_select_related = ["source"]
     fields = [
         "source",
@@ -65,19 +66,11 @@ class WriteKeyAdmin(OneButton):
     actions = None
     actions_detail = ["rotate", "revoke"]
 
-    def get_queryset(self, request):
-        return of_sources_in(super().get_queryset(request), request)
-
-    def formfield_for_foreignkey(self, db_field, request, **kwargs):
-        if db_field.name == "source":
-            kwargs["queryset"] = sources_in(request)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
-
     def get_fields(self, request, obj=None):
-        return self.fields if obj else self.fields[:4]
+        return ["live_source", *self.fields[1:]] if obj else self.fields[:4]
 
     def get_readonly_fields(self, request, obj=None):
-        return [name for name in self.fields if name not in ("name", "per_second")] if obj else []
+        return ["live_source", *(name for name in self.fields[1:] if name not in ("name", "per_second"))] if obj else []
 
     def has_delete_permission(self, request, obj=None):
         return False
@@ -95,7 +88,7 @@ class WriteKeyAdmin(OneButton):
         return secret_page(
             request,
             secret,
-            title=_("The key of %(source)s") % {"source": key.source},
+            title=_("The key of %(source)s") % {"source": self.live_source(key)},
             use=_first_command(request, key.source).replace(KEY, secret),
             back_url=reverse("admin:ingestion_writekey_changelist"),
             more=(_("How to send, in eight languages"), reverse("how_to_send", args=[key.source_id])),

@@ -1,5 +1,6 @@
 """The page of personal data that arrives in attributes not declared personal."""
 
+from collections.abc import Collection
 from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -20,12 +21,13 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 
 from ingestion.admin.discovered import IGNORE_DAYS, IgnoreForm
-from ingestion.leaks import EVENTS_LOOKED_AT, VIEW, declared_personal, found_leaks, of_readable
+from ingestion.leaks import EVENTS_LOOKED_AT, VIEW, found_leaks, of_readable
 from ingestion.models import Discovered, Leak
 from staff.masking import mask_in_text
 from staff.personal import KINDS
 from taxonomy.admin.limits import rights_in, sources_in, tags_in
 from taxonomy.models import Attribute
+from taxonomy.released import named, personal_codes
 from taxonomy.rights import among
 
 PAGE = 50
@@ -61,10 +63,13 @@ class LeakAdmin(ModelAdmin):
             raise PermissionDenied
         source, state = request.GET.get("source", ""), request.GET.get("state", "")
         state = state if state in STATES else "open"
-        personal, today = declared_personal(), _today()
+        personal, today = personal_codes(), _today()
         by_state: dict[str, list[Leak]] = {one: [] for one in STATES}
-        rows = _rows(request).filter(source__code=source) if source else _rows(request)
-        for row in rows.select_related("source", "tag", "ignored_by"):
+        rows = _rows(request)
+        sources = sorted(named("source", set(rows.values_list("source_id", flat=True))).values(), key=lambda one: one.code)
+        if source:
+            rows = rows.filter(source__in=[one.pk for one in sources if one.code == source])
+        for row in rows.select_related("ignored_by"):
             by_state[state_of(row, personal, today)].append(row)
         page = Paginator(by_state[state], PAGE).get_page(request.GET.get("page"))
         links = _links(request, page)
@@ -75,7 +80,7 @@ class LeakAdmin(ModelAdmin):
             "states": [(one, label, len(by_state[one])) for one, label in STATES.items()],
             "state": state,
             "source": source,
-            "sources": sources_in(request).filter(pk__in=_rows(request).values("source")),
+            "sources": sources,
             "query": urlencode({"state": state, "source": source}),
             "looked_at": EVENTS_LOOKED_AT,
             "may_change": request.user.has_perm(CHANGE),
@@ -107,7 +112,7 @@ class LeakAdmin(ModelAdmin):
         return HttpResponseRedirect(reverse("admin:ingestion_leak_changelist"))
 
 
-def state_of(row: Leak, personal: set[str], today: date) -> str:
+def state_of(row: Leak, personal: Collection[str], today: date) -> str:
     """A key of STATES."""
     if row.attribute.lower() in personal:
         return "declared"

@@ -6,18 +6,17 @@ from unfold.decorators import display
 
 from ingestion.models import MqttTopic
 from staff.admin.pages import OneButton
-from taxonomy.admin.limits import of_sources_in, sources_in
+from taxonomy.admin.live import LiveFilter, OfSource
 from taxonomy.dictionary.standard import standard
 
 
 @admin.register(MqttTopic)
-class MqttTopicAdmin(OneButton):
+class MqttTopicAdmin(OfSource, OneButton):
     """Which topics of the broker are which source's. `manage.py mqtt` obeys a change within a second."""
 
     when_empty = _("A topic says whose events its messages are. Add one for each source that sends by MQTT.")
-    list_display = ["filter", "source", "state", "last_used_at"]
-    list_filter = [("source", admin.RelatedOnlyFieldListFilter), "active"]
-    list_select_related = ["source"]
+    list_display = ["filter", "live_source", "state", "last_used_at"]
+    list_filter = [("source", LiveFilter), "active"]
     search_fields = ["filter"]
     actions = None
 
@@ -27,14 +26,6 @@ class MqttTopicAdmin(OneButton):
     def get_readonly_fields(self, request, obj=None):
         # What was subscribed must stay known, so that the broker can be told to stop: another topic is another row.
         return ["filter", "last_used_at", "created_at", "created_by"] if obj else []
-
-    def get_queryset(self, request):
-        return of_sources_in(super().get_queryset(request), request)
-
-    def formfield_for_foreignkey(self, db_field, request, **kwargs):
-        if db_field.name == "source":
-            kwargs["queryset"] = sources_in(request)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def has_delete_permission(self, request, obj=None):
         return False

@@ -138,7 +138,7 @@ class QuarantineAdmin(ModelAdmin):
         log_access(request.user, AccessLog.Action.VIEW, customer=customer.public_id)
         held = of_sources_in(held_of(customer), request)
         shown = shown_to(request.user)
-        events = held.select_related("source").prefetch_related("reasons").order_by("-received_at", "-id")[:PAGE]
+        events = held.prefetch_related("reasons").order_by("-received_at", "-id")[:PAGE]
         context = {
             "title": _("Held events of one customer"),
             "customer": customer,

@@ -1,24 +1,19 @@
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 
 from ingestion.models import FailedRequest
-from taxonomy.admin.limits import of_sources_in
+from taxonomy.admin.live import LiveFilter, OfSource
 
 
 @admin.register(FailedRequest)
-class FailedRequestAdmin(ModelAdmin):
+class FailedRequestAdmin(OfSource):
     """Requests that failed as a whole: a wrong key, no JSON, too many at once."""
 
     when_empty = _("Requests that were refused as a whole are counted here, such as those with a wrong key. None so far.")
-    list_display = ["hour", "source", "cause", "count"]
-    list_filter = ["cause", ("source", admin.RelatedOnlyFieldListFilter)]
-    list_select_related = ["source"]
+    list_display = ["hour", "live_source", "cause", "count"]
+    list_filter = ["cause", ("source", LiveFilter)]
     date_hierarchy = "hour"
     actions = None
-
-    def get_queryset(self, request):
-        return of_sources_in(super().get_queryset(request), request)
 
     def has_add_permission(self, request):
         return False

@@ -15,7 +15,6 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
@@ -25,6 +24,7 @@ from ingestion.takeback import CannotTakeBack, decide, is_idle, look_at, look_at
 from profiles.models import Batch
 from staff.models import User
 from taxonomy.admin.limits import item_in, of_sources_in, rights_in, sources_in
+from taxonomy.admin.live import LiveChoiceField, LiveFilter, OfSource
 from taxonomy.models import Source, Tag
 from taxonomy.released import named
 from taxonomy.rights import among
@@ -45,13 +45,19 @@ class _Moment(forms.DateTimeField):
         super().__init__(label=label, required=False, widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}))
 
 
+class _KeyField(forms.ModelChoiceField):
+    def label_from_instance(self, obj: WriteKey) -> str:
+        source = named("source", [obj.source_id])[obj.source_id].label
+        return " · ".join(filter(None, (source, obj.name, f"{obj.hint}…")))
+
+
 class LookForm(forms.Form):
-    source = forms.ModelChoiceField(Source.objects.none(), label=_("Source"), widget=UnfoldAdminSelectWidget)
-    key = forms.ModelChoiceField(
+    source = LiveChoiceField(Source.objects.none(), label=_("Source"), widget=UnfoldAdminSelectWidget)
+    key = _KeyField(
         WriteKey.objects.none(), label=_("Write key"), required=False, widget=UnfoldAdminSelectWidget,
         help_text=_("Only what was sent with it. Files come without one."),
     )  # fmt: skip
-    tag = forms.ModelChoiceField(
+    tag = LiveChoiceField(
         Tag.objects.none(), label=_("Tag"), required=False, widget=UnfoldAdminSelectWidget,
         help_text=_("Only events read as this tag; none that are held as unknown."),
     )  # fmt: skip
@@ -65,7 +71,7 @@ class LookForm(forms.Form):
         sources = sources_in(request)
         choices: dict[str, Any] = {
             "source": sources,
-            "key": WriteKey.objects.filter(source__in=sources, test=False).select_related("source"),
+            "key": WriteKey.objects.filter(source__in=sources, test=False),
             "tag": among(Tag.objects.order_by("code"), rights_in(request)),
         }
         for name, rows in choices.items():
@@ -86,15 +92,15 @@ class LookForm(forms.Form):
 
 
 @admin.register(TakeBack)
-class TakeBackAdmin(ModelAdmin):
+class TakeBackAdmin(OfSource):
     when_empty = _("Here stands what was taken back of wrong events, by whom and why. Begin with the form above, or on an import’s page.")
-    list_display = ["chosen", "source", "shown_state", "taken", "reason", "decided_by", "decided_at"]
-    list_filter = ["state", ("source", admin.RelatedOnlyFieldListFilter)]
-    list_select_related = ["source", "decided_by"]
+    list_display = ["chosen", "live_source", "shown_state", "taken", "reason", "decided_by", "decided_at"]
+    list_filter = ["state", ("source", LiveFilter)]
+    list_select_related = ["decided_by"]
     actions = None
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        found = of_sources_in(super().get_queryset(request), request)
+        found = super().get_queryset(request)
         is_list = request.resolver_match and request.resolver_match.url_name == "ingestion_takeback_changelist"
         return found.filter(decided_at__isnull=False) if is_list else found
 

@@ -13,6 +13,7 @@ from ingestion.sealing import seal, unseal
 from ingestion.signing import secret_text
 from staff.models import User
 from taxonomy.models import Source
+from taxonomy.released import named
 
 
 class Hook(models.Model):
@@ -53,7 +54,7 @@ class Hook(models.Model):
         verbose_name_plural = _("webhooks in")
 
     def __str__(self) -> str:
-        return self.name or f"{self.source.code} ({self.get_scheme_display()})"
+        return self.name or f"{named('source', [self.source_id])[self.source_id].code} ({self.get_scheme_display()})"
 
     def clean(self) -> None:
         """What is read of a request is kept with its events, and no secret may be."""

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from taxonomy.models import Source
+from taxonomy.released import named
 
 
 def protect_working(collector: Collector, field: Any, rows: Any, using: str) -> None:
@@ -45,7 +46,7 @@ class WriteKey(models.Model):
         verbose_name_plural = _("write keys")
 
     def __str__(self) -> str:
-        return f"{self.source.code} {self.hint}…"
+        return f"{named('source', [self.source_id])[self.source_id].code} {self.hint}…"
 
     @property
     def is_working(self) -> bool:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from ingestion.models.imports import ImportRun
 from ingestion.models.keys import WriteKey
 from taxonomy.models import Source, Tag
+from taxonomy.released import named
 
 
 class TakeBackQuerySet(models.QuerySet["TakeBack"]):
@@ -81,7 +82,7 @@ class TakeBack(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.source.code} {self.pk}"
+        return f"{named('source', [self.source_id])[self.source_id].code} {self.pk}"
 
     def get_absolute_url(self) -> str:
         return reverse("admin:ingestion_takeback_change", args=[self.pk])
