@@ -191,7 +191,7 @@ def test_lists_and_forms_about_what_is_live_have_its_released_names(sent, client
     MqttTopic.objects.create(filter="shops/#", source=Source.objects.get(code="website"))
     TakeBack.objects.create(
         source=Source.objects.get(code="website"), tag=Tag.objects.get(code="login"), received_until=timezone.now(), looked_at=timezone.now(),
-        decided_at=timezone.now(), state="taken", looked_by=root, decided_by=root,
+        decided_at=timezone.now(), state="taken", looked_by=root, decided_by=root, reason="r", taken_at=timezone.now(),
     )  # fmt: skip
     Leak.objects.create(
         source=Source.objects.get(code="website"), tag=Tag.objects.get(code="login"), attribute="note", kind="phone", count=3, lookalikes=0,

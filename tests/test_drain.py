@@ -54,8 +54,15 @@ def served(process_environment):
     process = subprocess.Popen(command, cwd=ROOT, env=process_environment, stdout=subprocess.DEVNULL)
 
     def answers() -> bool:
-        with socket.socket() as trying:
-            return trying.connect_ex(("127.0.0.1", port)) == 0
+        # the port is open before the process behind it reads
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
 
     wait_until(answers)
     yield port
