@@ -247,7 +247,7 @@ def _attributes(tag: UUID, found: Health, of: Q, shown: Shown | None) -> list[At
     if shown:
         unread = codes_of(Attribute.objects.exclude(pk__in=shown.attributes.values("pk")))
         rows = rows.filter(shown.counted).exclude(attribute__in=unread)
-    counts = dict(rows.values_list("attribute").annotate(events=Sum("count")).order_by("-events"))
+    counts = dict(rows.values_list("attribute").annotate(events=Sum("count")).order_by("-events", "attribute"))
     uses = {UUID(use["attribute"]): use.get("required", False) for use in named("tag", [tag])[tag].definition.get("attributes") or ()}
     names = named("attribute", uses)
     required = {names[attribute].code: is_required for attribute, is_required in uses.items()}
@@ -265,7 +265,7 @@ def _violations(rows: QuerySet[ViolationDay], found: Health, of: Q) -> list[Viol
             row["code"], row["path"], row["effect"], str(ViolationDay.Effect(row["effect"]).label), row["events"],
             100 * row["events"] / found.total if found.total else 0.0,
         )
-        for row in rows.values("code", "path", "effect").annotate(events=Sum("count")).order_by("-events")
+        for row in rows.values("code", "path", "effect").annotate(events=Sum("count")).order_by("-events", "code", "path")
     }  # fmt: skip
     if found.around is not None:
         _set_beside(lines, found.around, of)
