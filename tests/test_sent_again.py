@@ -113,9 +113,9 @@ def test_numbers_of_an_object_and_their_digits_in_a_row_are_the_same(load, name,
 
 
 def test_a_value_whose_type_alone_was_wrong_is_mended_by_sending_it_in_the_right_one(load):
-    record = dict(zip(HEADER.split(","), ROW.split(","), strict=True))
-    assert post({**record, "order_id": True})["quarantined"] == 1
-    assert verdicts(load(HEADER, ROW.replace("o1", "true"))[1]) == (1, 0, 0)
+    record = {"id": "c1", "event": "customer_service_call", "phone": "13800138000", "occurred_at": "2026-03-01 10:00:00"}
+    assert post({**record, "visit_date": 20260301})["quarantined"] == 1
+    assert verdicts(load(",".join([*record, "visit_date"]), ",".join([*record.values(), "20260301"]))[1]) == (1, 0, 0)
     assert sorted(Event.objects.values_list("standing", flat=True)) == [COUNTED, Event.Standing.CORRECTED]
 
 
