@@ -139,18 +139,22 @@ def _store(together: list[_Waiting]) -> None:
     """Store these in one commit. If that fails, each alone, so that one cannot fail the others."""
     try:
         store_in_one([waiting.delivery for waiting in together])
-    except (DatabaseError, InterfaceError) as error:
-        if len(together) == 1:
-            together[0].error = error
-        else:
-            for waiting in together:
-                _store([waiting])
-            return
+    except (DatabaseError, InterfaceError):
+        for waiting in together:
+            _store_again(waiting)
     except BaseException as error:
         for waiting in together:
             waiting.error = error
     for waiting in together:
         waiting.done.set()
+
+
+def _store_again(waiting: _Waiting) -> None:
+    """On a connection made anew, where the one before was lost, maybe while nobody sent anything."""
+    try:
+        store_in_one([waiting.delivery], again=True)
+    except BaseException as error:
+        waiting.error = error
 
 
 def _is_stored(delivery: Delivery) -> bool:

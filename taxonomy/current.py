@@ -39,10 +39,10 @@ class Current:
 class _Watch:
     def __init__(self) -> None:
         self.current: Current | None = None
-        self.forgotten = 0
         self.pid = 0
         self.failures = 0
         self.lock = threading.Lock()
+        self.refreshing = threading.Lock()
 
 
 _watch = _Watch()
@@ -63,12 +63,10 @@ def current() -> Current:
 
 def refresh() -> None:
     """Obey the newest release now. Releases are never taken away: where none is seen, what is known stands."""
-    forgotten = _watch.forgotten
-    newest_id = Release.objects.order_by("-id").values_list("id", flat=True).first()
-    if newest_id is not None and (_watch.current is None or _watch.current.release_id != newest_id):
-        found = plan_of(newest_id)
-        if _watch.forgotten == forgotten:
-            _watch.current = found
+    with _watch.refreshing:  # else who began earlier and compiles longer would go back to an older one
+        newest_id = Release.objects.order_by("-id").values_list("id", flat=True).first()
+        if newest_id is not None and (_watch.current is None or _watch.current.release_id != newest_id):
+            _watch.current = plan_of(newest_id)
 
 
 def plan_of(release_id: int) -> Current:
@@ -87,9 +85,9 @@ def plan_of(release_id: int) -> Current:
 
 
 def forget() -> None:
-    """Forget every release compiled, as tests need between databases. What the watch is just reading is not taken on."""
-    _watch.forgotten += 1
-    _watch.current = None
+    """Forget every release compiled, as tests need between databases."""
+    with _watch.refreshing:
+        _watch.current = None
     with _plans_lock:
         _plans.clear()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import tables
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -72,13 +73,41 @@ def pytest_terminal_summary(terminalreporter) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Start the embedded PostgreSQL for the tests, unless DATABASE_URL names another."""
     from django.conf import settings
+    from django.test import TransactionTestCase
 
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     if not settings.DATABASE_URL:
-        from cdp.postgres import ensure_running
+        _use_a_server_of_its_own(settings)
+    TransactionTestCase._fixture_teardown = lambda _self: tables.bring_back()
 
-        ensure_running(settings.HOME)
+
+def _use_a_server_of_its_own(settings) -> None:
+    """A PostgreSQL beside the one of `make run`, which may lose everything when the machine stops: it waits for no disk."""
+    import psycopg
+
+    from cdp.postgres import connection_settings, ensure_running
+
+    home = settings.HOME / "tests"
+    ensure_running(home)
+    settings.DATABASES["default"].update(connection_settings(home))
+    place = settings.DATABASES["default"]
+    with psycopg.connect(host=place["HOST"], port=place["PORT"], user=place["USER"], dbname="postgres", autocommit=True) as server:
+        for name in ("fsync", "full_page_writes", "synchronous_commit"):
+            server.execute(f"ALTER SYSTEM SET {name} = off")
+        server.execute("SELECT pg_reload_conf()")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """A run that was stopped may have left something in the database that is used again."""
+    from django.core.management import call_command
+
+    with django_db_blocker.unblock():
+        call_command("flush", verbosity=0, interactive=False)
+        make_departments()
+        empty_the_queue()
+        tables.remember_as_migrated()
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +116,30 @@ def _links_before_the_answer(monkeypatch):
     from profiles.link import settle_soon
 
     monkeypatch.setattr("ingestion.commit._settle_later", settle_soon)
+
+
+@pytest.fixture(autouse=True)
+def _no_shared_commit_out_of_a_transaction(monkeypatch):
+    """What another thread commits, no test's end takes back, and what the test wrote before it does not see."""
+    from ingestion import commit
+
+    ensure_thread = commit._ensure_thread
+
+    def refuse_or_ensure(name: str, runs: Callable[[], None]) -> None:
+        from django.db import connection
+
+        assert not connection.in_atomic_block, "this sends through a door that commits: mark it django_db(transaction=True)"
+        ensure_thread(name, runs)
+
+    monkeypatch.setattr(commit, "_ensure_thread", refuse_or_ensure)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_watch_for_releases():
+    """Its thread would still be compiling a release of the test before, and look into tables that are being emptied."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("taxonomy.current._follow", lambda: None)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +166,7 @@ def _forget() -> None:
 
 
 def make_departments() -> None:
-    """The six departments: a transactional test before may have emptied them."""
+    """The six departments, as the migrations make them."""
     from staff.models import Department
 
     for code, english, chinese in [
@@ -125,7 +178,14 @@ def make_departments() -> None:
 
 
 def publish_small_plan():
-    """The small plan of tests/plans.py, published."""
+    """The release of the small plan of tests/plans.py."""
+    from taxonomy.publish import newest
+
+    tables.made_once("small plan", _publish_small_plan)
+    return newest()
+
+
+def _publish_small_plan() -> None:
     from plans import small_plan_items
 
     from taxonomy.definition import KINDS, apply_definition
@@ -134,7 +194,16 @@ def publish_small_plan():
     items = small_plan_items()
     for uuid, item in sorted(items.items(), key=lambda pair: KINDS.index(pair[1]["kind"])):
         apply_definition(uuid, item)
-    return publish(notes="for tests", by=None)
+    publish(notes="for tests", by=None)
+
+
+def publish_starter():
+    """The release of the starter standard."""
+    from taxonomy.publish import newest
+    from taxonomy.starter.load import load_starter
+
+    tables.made_once("starter", load_starter)
+    return newest()
 
 
 def make_write_key():
@@ -150,11 +219,11 @@ def make_write_key():
 
 @pytest.fixture
 def departments(db):
-    make_departments()
+    """They are there, as in every database."""
 
 
 @pytest.fixture
-def standard(departments):
+def standard(db):
     return publish_small_plan()
 
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from django.core.management import call_command
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from cdp.logs import WithoutValues
@@ -276,6 +276,17 @@ def test_a_commit_whose_answer_was_lost_is_not_counted_twice(write_key, monkeypa
     assert [one.error for one in waiting] == [None, None]
     assert [one.delivery.entries[0].status for one in waiting] == ["accepted", "accepted"]
     assert list(Tally.objects.values_list("accepted", "duplicate")) == [(1, 0), (1, 0)]
+
+
+def test_a_connection_lost_while_nobody_sent_fails_nobody(post):
+    assert post(purchase(id="before")).json()["accepted"] == 1
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        assert cursor.fetchone()[0] >= 1
+    assert post(purchase(id="after")).json()["accepted"] == 1
+    assert sorted(Event.objects.values_list("message_id", flat=True)) == ["after", "before"]
 
 
 def test_without_a_release_the_sender_is_asked_to_come_back(post):

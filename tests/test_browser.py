@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import wait_until
+from conftest import publish_starter, wait_until
 from django.contrib.auth.models import Group
 from django.test import Client
 from playwright.sync_api import Locator, Page, TimeoutError
@@ -20,7 +20,6 @@ from profiles.models import Event
 from staff.models import AccessLog, User
 from taxonomy.current import current
 from taxonomy.models import Source, Tag
-from taxonomy.starter.load import load_starter
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -33,7 +32,7 @@ pytestmark = [
 def page(request, chromium, departments, settings, tmp_path, live_server):
     """A steward, logged in through the form, in each language."""
     settings.UPLOAD_DIR = tmp_path / "uploads"
-    load_starter()
+    publish_starter()
     User.objects.create_superuser("steward@example.com", "a long password", language=request.param)
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, locale="en" if request.param == "en" else "zh-CN")
     page = context.new_page()
@@ -214,7 +213,7 @@ def test_a_name_that_is_taken_is_found_while_typing_and_read_up_in_the_dictionar
 @pytest.fixture(params=["en", "zh-hans"])
 def on_a_phone(request, chromium, departments, live_server):
     """Log somebody of a role in, by keyboard, on a screen 360 px wide: their page."""
-    load_starter()
+    publish_starter()
     contexts, problems = [], []
 
     def log_in(role: str) -> Page:

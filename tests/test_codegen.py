@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from conftest import publish_starter
 from django.core.management import CommandError, call_command
 from installed import node_with, python_with, run
 from plans import small_plan_items, uuid_of
@@ -15,7 +16,6 @@ from taxonomy.exchange.codegen import LANGUAGES, generate
 from taxonomy.models import Source
 from taxonomy.standardize import check_plan
 from taxonomy.starter import starter_items
-from taxonomy.starter.load import load_starter
 
 SEGMENT_PYTHON = "segment-analytics-python==2.4.0"
 SEGMENT_NODE = ("@segment/analytics-node@3.1.0", "typescript@5.9.3")
@@ -188,7 +188,7 @@ def test_the_command_writes_a_release_and_knows_which_there_are(standard, tmp_pa
 
 @pytest.fixture
 def secret(departments):
-    load_starter()
+    publish_starter()
     key = WriteKey(source=Source.objects.get(code="website"))
     made = key.set_secret()
     key.save()

@@ -4,6 +4,7 @@ import csv
 import io
 
 import pytest
+from conftest import publish_starter
 from django.test import Client
 from django.urls import reverse
 from test_imports import rows, source, write  # noqa: F401
@@ -14,7 +15,6 @@ from ingestion.sample import sample_of
 from staff.models import User
 from taxonomy.dictionary.standard import standard as released
 from taxonomy.models import Source
-from taxonomy.starter.load import load_starter
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -76,7 +76,7 @@ def test_a_run_that_is_at_work_is_running(source, tmp_path):  # noqa: F811
 
 
 def test_every_source_has_a_sample_that_it_takes_when_it_is_imported(departments, tmp_path):
-    load_starter()
+    publish_starter()
     known = released()
     for one in Source.objects.all():
         sample = sample_of(str(one.pk), known)
@@ -87,7 +87,7 @@ def test_every_source_has_a_sample_that_it_takes_when_it_is_imported(departments
 
 
 def test_the_upload_page_tells_of_the_source_and_offers_the_sample(departments, steward):
-    load_starter()
+    publish_starter()
     till = Source.objects.get(code="till")
     told = steward.get(reverse("admin:ingestion_importrun_about", args=[till.pk])).content.decode()
     assert "<code>price_fen</code>" in told
@@ -100,6 +100,6 @@ def test_the_upload_page_tells_of_the_source_and_offers_the_sample(departments, 
 
 
 def test_a_sample_leaves_out_what_a_rule_takes_only_on_a_condition(departments):
-    load_starter()
+    publish_starter()
     sample = sample_of(str(Source.objects.get(code="till").pk), released())
     assert [row["event"] for row in csv.DictReader(io.StringIO(sample.text))].count("SALE") == 1  # a returned one is a refund

@@ -1,6 +1,7 @@
 """The admin's lists: each empty one says what it is for and what to do first, and each fits a phone."""
 
 import pytest
+from conftest import publish_starter
 from django.apps import apps
 from django.contrib import admin
 from django.test import Client
@@ -10,7 +11,6 @@ from django.utils import timezone
 from ingestion.models import FailedRequest, ImportRun, WriteKey
 from staff.models import AccessLog, Department, User
 from taxonomy.models import Proposal, ReviewPolicy, Source, Tag
-from taxonomy.starter.load import load_starter
 
 OURS = ("staff", "taxonomy", "ingestion", "profiles")
 LISTS = [f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist" for model in admin.site._registry]
@@ -58,7 +58,7 @@ def test_sorting_is_no_filter(steward):
 @pytest.fixture
 def much(departments):
     """Rows in every list that can hold some, with names as long as people give them."""
-    load_starter()
+    publish_starter()
     Department.objects.create(code="a" * 40, label_en="Department of everything that nobody else wants to own", label_zh_hans="部门")
     person = User.objects.create_superuser("a.rather.long.name.of.somebody@a-company-with-a-long-name.example.com", "a long password")
     source = Source.objects.get(code="till")

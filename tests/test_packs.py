@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import pytest
 import zstandard
-from conftest import SHARED
+from conftest import SHARED, publish_starter
 from django.urls import reverse
 
 from ingestion.doors.signatures import SCHEMES
@@ -30,7 +30,6 @@ from taxonomy.packs.page import page
 from taxonomy.publish import publish, unreleased
 from taxonomy.standardize import Refusal, check_plan, compile_plan, decode_body, encode_json, read, standardize
 from taxonomy.starter import starter_items
-from taxonomy.starter.load import load_starter
 
 RECEIVED_AT = datetime(2026, 11, 1, tzinfo=UTC)
 ITEMS = starter_items()
@@ -253,7 +252,7 @@ def test_what_vendors_really_send_is_accepted_or_held_for_a_reason(sent):
 
 @pytest.fixture
 def starter(departments):
-    load_starter()
+    publish_starter()
 
 
 @pytest.mark.django_db

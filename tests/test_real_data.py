@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
+from conftest import publish_starter
 from django.db import connection
 from django.db.models import Count
 from story import DATA, make_sources
@@ -19,7 +20,6 @@ from ingestion.imports import Outcome, outcome, run_import, take_file
 from profiles.models import Event, Original, Tally
 from taxonomy.models import Source
 from taxonomy.publish import publish
-from taxonomy.starter.load import load_starter
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.needs("shared-data")]
 
@@ -40,7 +40,7 @@ EVENTS = {
 @pytest.fixture
 def story(departments, settings, tmp_path):
     settings.UPLOAD_DIR = tmp_path / "uploads"
-    load_starter()
+    publish_starter()
     make_sources()
     publish(notes="story", by=None)
 

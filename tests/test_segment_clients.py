@@ -10,13 +10,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from conftest import publish_starter
 from installed import node_with, python_with, run
 from playwright.sync_api import sync_playwright
 
 from ingestion.models import WriteKey
 from profiles.models import Event, Subject
 from taxonomy.models import Source
-from taxonomy.starter.load import load_starter
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CLIENTS = Path(__file__).parent / "clients"
@@ -28,7 +28,7 @@ BROWSER = "@segment/analytics-next@1.84.3"
 @pytest.fixture
 def secret(departments):
     """A write key of the starter standard's web shop."""
-    load_starter()
+    publish_starter()
     key = WriteKey(source=Source.objects.get(code="website"))
     made = key.set_secret()
     key.save()

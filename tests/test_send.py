@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import pytest
 from broker import Broker
-from conftest import ROOT, wait_until
+from conftest import ROOT, publish_starter, wait_until
 from django.contrib.auth.models import Group
 from django.urls import reverse
 from django.utils import timezone
@@ -28,14 +28,13 @@ from taxonomy.current import current
 from taxonomy.dictionary.examples import KEY
 from taxonomy.models import Attribute, Grant, Source, Tag, TagAttribute
 from taxonomy.publish import publish
-from taxonomy.starter.load import load_starter
 
 SENDS_SECRET = re.compile(r"tl[wt]_[A-Za-z0-9_-]{32}")
 
 
 @pytest.fixture
 def starter(departments):
-    return load_starter()
+    return publish_starter()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from conftest import publish_starter
 from django.conf import settings
 from django.db.models import Sum
 from django.utils import timezone
@@ -18,7 +19,6 @@ from ingestion.send_code import loader
 from profiles.models import Customer, Event, Subject, Tally
 from profiles.timeline import timeline
 from taxonomy.models import Source
-from taxonomy.starter.load import load_starter
 
 PHONE = "+86 138 0013 8000"
 DOOR = "**/v1/b"
@@ -133,7 +133,7 @@ class Shop:
 
 @pytest.fixture
 def secret(transactional_db, departments):
-    load_starter()
+    publish_starter()
     key = WriteKey(source=Source.objects.get(code="website"))
     made = key.set_secret()
     key.save()
