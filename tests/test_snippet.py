@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db.models import Sum
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, Route
+from pytest_django.live_server_helper import LiveServer
 
 from ingestion.models import WriteKey
 from ingestion.send_code import loader
@@ -103,8 +104,9 @@ def a_site(pages: dict[str, str], policy: str = "") -> Iterator[str]:
 class Shop:
     """A site of another origin, whose pages have the snippet, and a browser that was never there."""
 
-    def __init__(self, url: str, host: str, key: str, context: BrowserContext) -> None:
-        self.url, self.host, self.key, self.context = url, host, key, context
+    def __init__(self, url: str, server: LiveServer, key: str, context: BrowserContext) -> None:
+        host = server.url
+        self.url, self.server, self.key, self.context = url, server, key, context
         self.requests: list[str] = []
         self.told: list[str] = []
         self.problems: list[str] = []
@@ -126,6 +128,19 @@ class Shop:
         page.evaluate("([key, options]) => tagline.load(key, options)", [self.key, options])
         return page
 
+    @contextmanager
+    def offline(self) -> Iterator[None]:
+        """The server is gone too: what outlives a page Chromium may send although it is told to be offline."""
+
+        def gone() -> None:
+            raise ConnectionAbortedError
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(self.server.thread.httpd, "get_app", gone)
+            self.context.set_offline(True)
+            yield
+        self.context.set_offline(False)
+
     @property
     def sent(self) -> int:
         return self.requests.count("POST /v1/b")
@@ -146,7 +161,7 @@ def shop(live_server, secret, chromium) -> Iterator[Shop]:
     script = WORKER.replace("SCRIPT", f"{live_server.url}/js/v1/tagline.js")
     context = chromium.new_context()
     with a_site({"/": page, "/tea": page, "/worker.js": script}) as url:
-        shop = Shop(url, live_server.url, secret, context)
+        shop = Shop(url, live_server, secret, context)
         yield shop
         context.close()
     assert shop.problems == []
@@ -206,7 +221,7 @@ class TestArrives:
         </script>"""
         context = chromium.new_context()
         with a_site({"/green": f"<!doctype html><title>绿茶</title>{loader(live_server.url)}{calls}"}) as url:
-            shop = Shop(url, live_server.url, secret, context)
+            shop = Shop(url, live_server, secret, context)
             page = context.new_page()
             page.goto(url + "/green?from=mail#top")
             assert page.evaluate("window.early") == 3
@@ -320,17 +335,16 @@ class TestOffline:
         view(page, "before")
         arrived(page, "before")
         until(page, lambda: queue(page) == [])
-        shop.context.set_offline(True)
-        view(page, "offline 1", "offline 2")
-        flush(page)
-        who = stored(page)["tagline.anonymous"]
-        page.reload()
-        shop.ready(page)
-        assert page.evaluate("navigator.onLine") is False and len(queue(page)) == 2
-        view(page, "after the reload")
-        flush(page)
-        assert Event.objects.count() == 1
-        shop.context.set_offline(False)
+        with shop.offline():
+            view(page, "offline 1", "offline 2")
+            flush(page)
+            who = stored(page)["tagline.anonymous"]
+            page.reload()
+            shop.ready(page)
+            assert page.evaluate("navigator.onLine") is False and len(queue(page)) == 2
+            view(page, "after the reload")
+            flush(page)
+            assert Event.objects.count() == 1
         arrived(page, "before", "offline 1", "offline 2", "after the reload")
         until(page, lambda: queue(page) == [])
         assert duplicates() == 0 and Subject.objects.get().value == who
@@ -462,12 +476,11 @@ class TestTabs:
         if not locks:
             shop.context.add_init_script("Object.defineProperty(navigator, 'locks', { value: undefined })")
         tabs = [shop.open(), shop.open("/tea")]
-        shop.context.set_offline(True)
-        ids = [[f"{tab}-{n}" for n in range(60)] for tab in "ab"]
-        for tab, own in zip(tabs, ids, strict=True):
-            view(tab, *own)
-        assert len(queue(tabs[0])) == 120
-        shop.context.set_offline(False)
+        with shop.offline():
+            ids = [[f"{tab}-{n}" for n in range(60)] for tab in "ab"]
+            for tab, own in zip(tabs, ids, strict=True):
+                view(tab, *own)
+            assert len(queue(tabs[0])) == 120
         arrived(tabs[0], *ids[0], *ids[1])
         until(tabs[0], lambda: queue(tabs[0]) == [])
         assert Event.objects.values("subject").distinct().count() == 1
@@ -488,10 +501,9 @@ class TestTabs:
 
     def test_what_a_closed_tab_left_the_other_one_sends(self, shop):
         first, second = shop.open(**LATER), shop.open(**LATER)
-        shop.context.set_offline(True)
-        view(first, "a")
-        first.close()
-        shop.context.set_offline(False)
+        with shop.offline():
+            view(first, "a")
+            first.close()
         flush(second)
         arrived(second, "a")
 
@@ -502,12 +514,11 @@ class TestConsent:
     def test_without_it_nothing_is_stored_or_sent_and_what_was_there_is_gone(self, shop):
         page = shop.open(**LATER)
         page.evaluate("() => localStorage.setItem('cart', 'tea')")
-        shop.context.set_offline(True)
-        view(page, "a")
-        page.evaluate("(phone) => tagline.identify(phone)", PHONE)
-        page.evaluate("() => tagline.consent(false)")
-        assert stored(page) == {"cart": "tea"}
-        shop.context.set_offline(False)
+        with shop.offline():
+            view(page, "a")
+            page.evaluate("(phone) => tagline.identify(phone)", PHONE)
+            page.evaluate("() => tagline.consent(false)")
+            assert stored(page) == {"cart": "tea"}
         view(page, "b")
         flush(page)
         shop.go(page, consent=False)
