@@ -52,6 +52,18 @@ PARTS = {
 OPTIONAL = {"java", "php", "shared-data"}
 
 
+# The files that take longest, longest first: begun last, one would leave a worker alone with it at the end.
+LONGEST = (
+    "faults", "permissions", "mqtt", "run", "postgres", "snippet", "browser", "browser_governance", "send", "segment_clients", "announce",
+    "webhooks_out", "formats_hostile", "file_imports", "governance_properties", "lists", "imports", "house",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs"):
         part = marker.args[0]
