@@ -149,9 +149,21 @@ def _no_shared_commit_out_of_a_transaction(monkeypatch):
 @pytest.fixture(scope="session", autouse=True)
 def _no_watch_for_releases():
     """Its thread would still be compiling a release of the test before, and look into tables that are being emptied."""
+    from django.conf import settings
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("taxonomy.current._follow", lambda: None)
+        patch.setattr(settings, "TAGLINE_AFTER_RELEASE", [*settings.TAGLINE_AFTER_RELEASE, "conftest.obey_once_committed"])
         yield
+
+
+def obey_once_committed(_made, _before) -> None:
+    """In place of the watch."""
+    from django.db import transaction
+
+    from taxonomy.current import refresh
+
+    transaction.on_commit(refresh)
 
 
 @pytest.fixture(autouse=True)
