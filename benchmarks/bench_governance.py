@@ -43,6 +43,7 @@ def pages() -> dict[str, str]:
 
     lists = ("tag", "attribute", "category", "source", "mappingrule", "proposal", "release")
     found = {f"list of {name}": reverse(f"admin:taxonomy_{name}_changelist") for name in lists}
+    found["first page"] = reverse("admin:index")
     found["unreleased changes"] = reverse("admin:taxonomy_proposal_unreleased")
     found["dictionary"] = reverse("dictionary")
     found["dictionary, one tag"] = reverse("dictionary_tag", args=["purchase"])
@@ -52,7 +53,7 @@ def pages() -> dict[str, str]:
     newest, oldest = Release.objects.first(), Release.objects.last()
     assert newest and oldest
     found["a release"] = reverse("admin:taxonomy_release_change", args=[newest.pk])
-    found["two releases compared"] = f"{found['a release']}?with={oldest.pk}"
+    found["two releases compared"] = f"{found['a release']}?with={oldest.version}"
     proposal = Proposal.objects.first() or propose(1)
     found["a proposal"] = proposal.get_absolute_url()
     found["its checks"] = reverse("admin:taxonomy_proposal_checks", args=[proposal.pk])

@@ -210,6 +210,7 @@ PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "jobs"
 # What lower apps call in higher ones, by dotted name.
 TAGLINE_RECENT_NAMES = "profiles.recent.names_seen"
 TAGLINE_RECENT_EVENTS = "profiles.recent.seen_lately"
+TAGLINE_EVENTS_SENT = "ingestion.carried.events_sent"
 TAGLINE_RULE_USE = "ingestion.use.rule_use"
 TAGLINE_TAG_USE = "ingestion.use.tag_use"
 TAGLINE_WATCHED = "ingestion.use.watched"

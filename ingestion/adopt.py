@@ -1,5 +1,6 @@
 """What people do about a discovered name: map it, add it to its tag, leave it alone. Into the draft, with its history."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -10,6 +11,7 @@ from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from ingestion.fill import Row
 from ingestion.models import Discovered, Ignored
 from staff.models import User
 from taxonomy.definition import draft_items
@@ -35,8 +37,8 @@ class Added:
     rules: list[MappingRule]
 
 
-def map_to_tag(row: Discovered, tag: Tag, *, by: User) -> tuple[MappingRule, bool]:
-    """A draft rule: this source's name becomes the tag. (the rule, whether it is new); one that is there stays as it is.
+def map_to_tag(row: Discovered, tag: Tag, *, by: User, rows: Iterable[Row] = ()) -> tuple[MappingRule, bool]:
+    """A draft rule with these rows: this source's name becomes the tag. (the rule, whether it is new); one that is there stays as it is.
 
     Raises CannotAdopt, and OutsideGrant where grants leave the source to others.
     """
@@ -47,7 +49,7 @@ def map_to_tag(row: Discovered, tag: Tag, *, by: User) -> tuple[MappingRule, boo
         there = MappingRule.objects.filter(source=row.source_id, name=row.name, **always).first()
         if there is not None:
             return there, False
-        rule = _new_rule(row, tag, row.name, by=by)
+        rule = _new_rule(row, tag, row.name, by=by, rows=rows)
         expect(by, May.PROPOSE, [rule.pk], draft_items())
         return rule, True
 
@@ -117,9 +119,12 @@ def _fill(row: Discovered, tag: Tag, target: str, path: str, *, by: User) -> lis
     return filled
 
 
-def _new_rule(row: Discovered, tag: Tag, name: str, *, by: User) -> MappingRule:
+def _new_rule(row: Discovered, tag: Tag, name: str, *, by: User, rows: Iterable[Row] = ()) -> MappingRule:
     """Behind the source's other rules: none of them took the name."""
     last: Any = MappingRule.objects.filter(source=row.source_id).aggregate(most=Max("position"))["most"]
     rule = MappingRule.objects.create(id=uuid4(), source_id=row.source_id, name=name, tag=tag, position=(last or 0) + 1)
+    MappingRow.objects.bulk_create(
+        MappingRow(rule=rule, position=at, target=one.target, path=one.path, transforms=one.transforms) for at, one in enumerate(rows)
+    )
     record_revision(rule, by=by, action=Revision.Action.CREATED, why=_("Found in what arrives"))
     return rule

@@ -1,7 +1,9 @@
 """After a release: what it would let in of what is held is offered, or read again by itself where the source says so."""
 
+from collections.abc import Iterable
 from typing import Any
 
+from django.contrib.auth.backends import ModelBackend
 from django.urls import reverse
 from django.utils.translation import gettext_noop
 
@@ -9,9 +11,14 @@ from ingestion.models import QuarantineReason, Replay, ReplayOffer
 from ingestion.replay import ask, preview
 from staff.models import User
 from staff.notices import tell
+from taxonomy.authors import author_ids
 from taxonomy.current import refresh
+from taxonomy.definition import Items
 from taxonomy.models import Release
-from taxonomy.released import released
+from taxonomy.publish import items_of
+from taxonomy.released import Named, released
+from taxonomy.rights import May, On, rights_of_each
+from taxonomy.tell import release_link
 
 
 def offer_after_release(made: Release, _before: Any) -> None:
@@ -39,12 +46,29 @@ def offer(release_id: int) -> list[Replay]:
         else:
             values = {"release": newest, "events": found.fixed, "tried": found.tried, "in_all": found.in_all}
             ReplayOffer.objects.update_or_create(source_id=source.pk, defaults=values)
-            tell(
-                User.objects.filter(department=source.definition["owner"]),
-                gettext_noop("Release %(version)s would let %(count)s held events of %(source)s in."),
-                link=f"{reverse('admin:desk')}?source={source.code}",
-                version=newest.version,
-                count=str(found.fixed),
-                source=source.code,
-            )
+            _tell(newest, source, found.fixed)
     return replays
+
+
+def _tell(made: Release, source: Named, events: int) -> None:
+    """Those who own the source, may replay, or wrote the release; who may not see held events is led to the release."""
+    people = {
+        person.pk: person
+        for some in (
+            User.objects.filter(department=source.definition["owner"], department__isnull=False),
+            ModelBackend().with_perm("ingestion.add_replay"),
+            User.objects.filter(pk__in=set().union(*(author_ids(proposal) for proposal in made.proposals.all()))),
+        )
+        for person in some.select_related("department")
+    }
+    readers = _readers(people.values(), str(source.pk), items_of(made))
+    may_look = [person for person in readers if person.has_perm("ingestion.view_quarantinereason")]
+    others = [person for person in readers if person not in may_look]
+    said = gettext_noop("Release %(version)s would let %(count)s held events of %(source)s in.")
+    for some, link in ((may_look, f"{reverse('admin:desk')}?source={source.code}"), (others, release_link(made))):
+        tell(some, said, link=link, version=made.version, count=str(events), source=source.code)
+
+
+def _readers(people: Iterable[User], source: str, plan: Items) -> list[User]:
+    """Those who may read the source."""
+    return [rights.person for rights in rights_of_each(people) if On(rights, plan).may(May.READ, source)]

@@ -61,14 +61,22 @@ class Trial:
         return sum(one.count for one in self.differences if one.outcome == outcome)
 
 
-def try_plan(before: Plan, after: Plan, *, since: datetime, sources: Collection[UUID] = (), sample: int = SAMPLE) -> Trial:
-    """Read the newest events under both plans: accepted ones since then, and whatever is held. `sources`: only theirs; none: all."""
+def try_plan(
+    before: Plan,
+    after: Plan,
+    *,
+    since: datetime,
+    until: datetime | None = None,
+    sources: Collection[UUID] | None = None,
+    sample: int = SAMPLE,
+) -> Trial:
+    """Read the newest events under both plans: accepted ones received in this time, and whatever is held. `sources`: only theirs; None: all."""
     old, new = before.sources_by_uuid, after.sources_by_uuid
     found: dict[tuple[Outcome, str, str, str], Difference] = {}
     tags: set[str] = set()
     tried = {Event.Standing.COUNTED: 0, Event.Standing.HELD: 0}
     for standing in tried:
-        for event in _sample(standing, since if standing == Event.Standing.COUNTED else None, sources, sample):
+        for event in _sample(standing, (since, until) if standing == Event.Standing.COUNTED else (None, None), sources, sample):
             tried[standing] += 1
             first = _read(event, old.get(str(event.source)), before)
             second = _read(event, new.get(str(event.source)), after)
@@ -76,9 +84,10 @@ def try_plan(before: Plan, after: Plan, *, since: datetime, sources: Collection[
             if (outcome := _outcome(first, second)) is not None:
                 _note(found, outcome, event, first, second, is_held=standing == Event.Standing.HELD)
     tallies = Tally.objects.filter(received_at__gte=since)
-    tallies = tallies.filter(source__in=sources) if sources else tallies
+    tallies = tallies.filter(received_at__lt=until) if until else tallies
+    tallies = tallies.filter(source__in=sources) if sources is not None else tallies
     held = Event.objects.filter(standing=Event.Standing.HELD)
-    held = held.filter(source__in=sources) if sources else held
+    held = held.filter(source__in=sources) if sources is not None else held
     return Trial(
         tried[Event.Standing.COUNTED],
         tallies.aggregate(sum=Sum("accepted"))["sum"] or 0,
@@ -99,19 +108,26 @@ class _Arrived(NamedTuple):
     item: int | None
 
 
-def _sample(standing: int, since: datetime | None, sources: Collection[UUID], sample: int) -> Iterator[_Arrived]:
+def _sample(
+    standing: int, times: tuple[datetime | None, datetime | None], sources: Collection[UUID] | None, sample: int
+) -> Iterator[_Arrived]:
     """The newest events of a standing with their original records. One query."""
-    chosen = ("AND received_at >= %s " if since else "") + ("AND e.source_id = ANY(%s)" if sources else "")
+    asked = [
+        ("received_at >= %s", times[0]),
+        ("received_at < %s", times[1]),
+        ("source_id = ANY(%s)", None if sources is None else list(sources)),
+    ]
+    chosen = [(condition, value) for condition, value in asked if value is not None]
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             SELECT e.key, e.source_id, e.received_at, coalesce(b.door, ''), b.format, coalesce(o.record, h.record), o.item
             FROM (
-                SELECT * FROM profiles_event e WHERE standing = %s {chosen} ORDER BY id DESC LIMIT %s
+                SELECT * FROM profiles_event WHERE {" AND ".join(["standing = %s", *(condition for condition, _value in chosen)])} ORDER BY id DESC LIMIT %s
             ) AS e
             JOIN profiles_original o ON o.event_id = e.id LEFT JOIN profiles_original h ON h.event_id = o.holder_id LEFT JOIN profiles_batch b ON b.id = e.batch_id
             """,
-            [standing, *([since] if since else []), *([list(sources)] if sources else []), sample],
+            [standing, *(value for _condition, value in chosen), sample],
         )
         for key, source, received_at, door, file_format, record, item in cursor:
             read_as = decode_json(file_format.encode()) if isinstance(file_format, str) else file_format

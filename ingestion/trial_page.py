@@ -1,20 +1,22 @@
 """A proposal tried on recent events: a part of its page."""
 
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from ingestion.trial import OUTCOMES, SAMPLE, Difference, Trial, try_plan
-from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, sources_in
+from ingestion.trial import OUTCOMES, Difference, Trial, try_plan
+from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in, sources_in
 from taxonomy.definition import Items
-from taxonomy.models import Proposal
+from taxonomy.models import Proposal, Source
 from taxonomy.problems import plan_problem
 from taxonomy.propose import proposed
 from taxonomy.publish import items_of, newest
@@ -22,7 +24,6 @@ from taxonomy.released import named
 from taxonomy.standardize import CODES, check_plan, compile_plan
 from taxonomy.violations import title_for
 
-DAYS = (1, 7, 30, 90)
 _OUTCOMES = {
     "held": (_("newly held"), _("Accepted now; this would hold them.")),
     "let_in": (_("newly accepted"), _("Held now; this would let them in.")),
@@ -36,22 +37,55 @@ _COMPARED = {
 }  # fmt: skip
 
 
+class TrialForm(forms.Form):
+    """Which events a plan is tried on: days of the company, both included, and sources, none for all."""
+
+    first = forms.DateField(label=pgettext_lazy("a day", "from"))
+    last = forms.DateField(label=pgettext_lazy("a day", "to"))
+    sources = forms.ModelMultipleChoiceField(Source.objects.none(), label=_("sources"), required=False)
+
+    def __init__(self, request: HttpRequest) -> None:
+        super().__init__(request.POST)
+        self.fields["sources"].queryset = sources_in(request)  # type: ignore[attr-defined]
+
+    def clean(self) -> None:
+        first, last = self.cleaned_data.get("first"), self.cleaned_data.get("last")
+        if first and last and first > last:
+            raise forms.ValidationError(gettext("The first day comes after the last. Choose them the other way round."))
+
+    @property
+    def problems(self) -> list[str]:
+        return [
+            f"{self.fields[name].label}: {one}" if name in self.fields else str(one) for name, some in self.errors.items() for one in some
+        ]
+
+    @property
+    def times(self) -> tuple[datetime, datetime]:
+        """From the first moment of the first day to the first after the last."""
+        zone = timezone.get_default_timezone()
+        first, last = self.cleaned_data["first"], self.cleaned_data["last"] + timedelta(days=1)
+        return datetime.combine(first, time(), zone), datetime.combine(last, time(), zone)
+
+
 @require_POST
 @permission_required(["taxonomy.view_proposal", "ingestion.view_quarantinereason"], raise_exception=True)
 def trial(request: HttpRequest, proposal_id: int) -> HttpResponse:
     """Both plans over the days and sources chosen: an HTML fragment."""
     proposal = get_object_or_404(proposals_shown(Proposal.objects.all(), request), pk=proposal_id)
-    days = next((one for one in DAYS if str(one) == request.POST.get("days")), DAYS[1])
-    sources = list(
-        sources_in(request).filter(pk__in=[one for one in request.POST.getlist("sources") if _is_uuid(one)]).values_list("pk", flat=True)
-    )
+    form = TrialForm(request)
+    if not form.is_valid():
+        return render(request, "ingestion/_trial.html", {"problems": form.problems})
+    chosen = list(form.cleaned_data["sources"])
+    among = chosen or (list(sources_in(request)) if rights_in(request).limited else None)
     before = items_of(newest())
     after = proposed(proposal, before)
     hidden = hidden_in(request, before, after)
     names = names_shown(before | after, hidden)
-    context: dict[str, Any] = {"problems": [plan_problem(one, names) for one in check_plan(after)], "days": days, "sample": SAMPLE}
+    context: dict[str, Any] = {"problems": [plan_problem(one, names) for one in check_plan(after)], "chosen": chosen}
     if not context["problems"]:
-        done = try_plan(compile_plan(before), compile_plan(after), since=timezone.now() - timedelta(days=days), sources=sources)
+        sources = None if among is None else [one.pk for one in among]
+        since, until = form.times
+        done = try_plan(compile_plan(before), compile_plan(after), since=since, until=until, sources=sources)
         done.differences = _readable(done.differences, before | after, hidden)
         concerned = _tags_of(proposal, before, after) - hidden
         absent = sorted(names[tag]["code"] for tag in concerned if names[tag]["code"] not in done.tags)
@@ -107,11 +141,3 @@ def _groups(done: Trial) -> list[dict[str, Any]]:
 def _reason(reason: str) -> str:
     code, _space, path = reason.partition(" ")
     return f"{title_for(code)} {path}".strip() if code in CODES else str(_COMPARED[code])
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True

@@ -15,6 +15,6 @@ def effects_by_source(verdict: Verdict, before: Items, after: Items) -> dict[str
             elif one["kind"] == "rule":
                 tag = plan.get(one["tag"], {})
                 reached[one["source"]] |= {item, one["tag"], *(use["attribute"] for use in tag.get("attributes") or [])}
-    effects = [effect for effect in verdict.effects if effect.level != "wording"]
-    found = {source: [effect for effect in effects if effect.item in items] for source, items in reached.items()}
+    telling = {item: [one for one in effects if one.level != "wording"] for item, effects in verdict.by_item.items()}
+    found = {source: [one for item in telling if item in items for one in telling[item]] for source, items in reached.items()}
     return {source: some for source, some in found.items() if some}

@@ -7,10 +7,14 @@ from taxonomy.definition import Definition
 from taxonomy.models import Proposal, Release, Revision
 
 
-def author_ids(proposal: Proposal) -> set[int]:
-    """Its author, its co-authors, and whoever saved what it holds; of a released proposal, up to its release."""
-    saved = {one.by_id for saves in saves_of(proposal).values() for one in saves if one.by_id is not None}
-    return {proposal.author_id, *proposal.co_authors.values_list("pk", flat=True), *saved}
+def author_ids(proposal: Proposal, saves: Mapping[str, list[Revision]] | None = None) -> set[int]:
+    """Its author, its co-authors, and whoever saved what it holds; of a released proposal, up to its release.
+
+    `saves`: those of `saves_of`, where they are at hand.
+    """
+    found = saves_of(proposal) if saves is None else saves
+    saved = {one.by_id for some in found.values() for one in some if one.by_id is not None}
+    return {proposal.author_id, *(person.pk for person in proposal.co_authors.all()), *saved}
 
 
 def saves_of(proposal: Proposal) -> dict[str, list[Revision]]:

@@ -19,6 +19,7 @@ WORDS: dict[str, tuple[Text, Text, Text]] = {
     "example.missing": (_("Attributes have an example"), _("There is no example."), _("Give a value as a source would send it.")),
     "attribute.same_meaning": (_("The same attribute has one type"), _("%(other)s says the same and is of another type."), _("Use one of them everywhere.")),
     "attribute.unfilled": (_("Rules fill what their tag requires"), _("No row fills %(attribute)s, which the tag requires."), _("Add a row, or let the rule take the rest as it is.")),
+    "attribute.not_sent": (_("What a tag requires is sent, or filled by a row"), _("No row fills %(attribute)s, which the tag requires, and none of the newest events that this rule reads carries it under that name (looked at: %(events)s)."), _("Add a row that says where it is, or have the source send it.")),
     "attribute.looks_personal": (_("Personal data is declared"), _("Its values look like personal data: %(looks_like)s."), _("Choose its class of personal data, or another example.")),
     "rule.matched_nothing": (_("Rules match something"), _("Nothing that came in the last %(days)s days matched it, though its source sends."), _("Correct its name or condition, or remove it.")),
     "rule.shadowed": (_("Rules get their turn"), _("%(other)s comes before it and takes all its events."), _("Move it up, or remove it.")),

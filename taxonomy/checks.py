@@ -5,13 +5,16 @@ What would not compile is refused before, by check_plan; these are matters of ta
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from typing import Any, Literal
 
 from staff.personal import looks_personal
-from taxonomy.standardize import Plan
+from taxonomy.standardize import Plan, RawEvent
+from taxonomy.standardize.plan import SourcePlan, consumed_names
+from taxonomy.standardize.read import is_given
 from taxonomy.turns import turns
 
 Definition = dict[str, Any]
@@ -24,13 +27,17 @@ _WITH_CODE = ("category", "attribute", "tag", "source")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What arrived: lately {source: its names}, {tag}, {rule}, {attribute's code: values}; ever {rule or tag: its last day}."""
+    """What arrived: lately {source: its names}, {tag}, {rule}, {attribute's code: values}; ever {rule or tag: its last day}.
+
+    `sent` gives recent events of sources, a few of each name, as they were sent: [(source, event)].
+    """
 
     names: dict[str, list[str]]
     tags: Collection[str]
     rules: Collection[str]
     values: dict[str, list[str]]
     last_days: dict[str, date] = field(default_factory=dict)
+    sent: Callable[[Collection[str]], Iterable[tuple[str, RawEvent]]] = lambda _sources: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,7 @@ def check(
     items: Items, compile: Callable[[], Plan], *, before: Items, settings: dict[str, Setting], seen: Seen | None, today: date
 ) -> list[Finding]:
     """What the checks of `settings` find, errors first. One that is weighed only for new items leaves those of `before` alone."""
-    findings = []
+    findings, compile = [], cache(compile)
     for name, setting in settings.items():
         run, default = CHECKS[name]
         if setting.severity == "off":
@@ -163,13 +170,39 @@ def _same_attribute(given: Given) -> Found:
 def _required_unfilled(given: Given) -> Found:
     """A rule that takes only what its rows say, and has none for an attribute that its tag requires."""
     for item, rule in given.of("rule"):
-        if rule.get("keep_unmapped", True):
-            continue
-        filled = {row["target"] for row in rule.get("rows") or []}
-        for use in given.items[rule["tag"]].get("attributes") or []:
-            code = given.items[use["attribute"]]["code"]
-            if use.get("required") and code not in filled:
-                yield item, {"attribute": use["attribute"]}
+        if not rule.get("keep_unmapped", True):
+            yield from ((item, {"attribute": attribute}) for attribute, _code in _without_row(given, rule))
+
+
+def _required_not_sent(given: Given) -> Found:
+    """A rule that also takes what is sent under the standard's names, for a required attribute that nothing it reads carries so."""
+    asked = {item: some for item, rule in given.of("rule") if rule.get("keep_unmapped", True) and (some := _without_row(given, rule))}
+    if not asked or given.seen is None:
+        return
+    sources, read = given.compile().sources_by_uuid, defaultdict(list)
+    for source, event in given.seen.sent({given.items[item]["source"] for item in asked}):
+        if source in sources and (rule := _taker(sources[source], event)) in asked:
+            read[rule].append(event.attributes)
+    for item, missing in asked.items():
+        taken = {name for row in given.items[item].get("rows") or [] for name in consumed_names(row)}
+        for attribute, code in missing:
+            if code in taken or not any(is_given(sent.get(code)) for sent in read[item]):
+                yield item, {"attribute": attribute, "events": len(read[item])}
+
+
+def _without_row(given: Given, rule: Definition) -> list[tuple[str, str]]:
+    """The attributes that the rule's tag requires and no row fills: [(uuid, code)]."""
+    filled = {row["target"] for row in rule.get("rows") or []}
+    required = [use["attribute"] for use in given.items[rule["tag"]].get("attributes") or [] if use.get("required")]
+    return [(one, code) for one in required if (code := given.items[one]["code"]) not in filled]
+
+
+def _taker(source: SourcePlan, event: RawEvent) -> str | None:
+    """The rule that takes an event."""
+    for meaning in source.meanings(event.name or ""):
+        if meaning.condition is None or meaning.condition(event.attributes, event):
+            return meaning.reading.rule
+    return None
 
 
 def _rule_matched_nothing(given: Given) -> Found:
@@ -241,6 +274,7 @@ CHECKS: dict[str, tuple[Run, Setting]] = {
     "example.missing": (_no_example, Setting("warning", only_new=True)),
     "attribute.same_meaning": (_same_attribute, Setting("warning")),
     "attribute.unfilled": (_required_unfilled, Setting("error")),
+    "attribute.not_sent": (_required_not_sent, Setting("warning")),
     "attribute.looks_personal": (_looks_personal, Setting("error", only_new=True)),
     "rule.matched_nothing": (_rule_matched_nothing, Setting("warning", words=("30",))),
     "rule.shadowed": (_rule_shadowed, Setting("warning")),

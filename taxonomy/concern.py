@@ -55,15 +55,14 @@ class Owners:
         self.items = items
         self.tags_of: dict[str, list[str]] = defaultdict(list)
         self.sources_of: dict[str, set[str]] = defaultdict(set)
-        self.filled_by: dict[str, set[str]] = defaultdict(set)
+        self.rules_to: dict[str, list[Definition]] = defaultdict(list)
         for item, one in items.items():
             if one["kind"] == "tag":
                 for use in one.get("attributes") or []:
                     self.tags_of[use["attribute"]].append(item)
             elif one["kind"] == "rule":
                 self.sources_of[one["tag"]].add(one["source"])
-                for attribute in _filled(one, items):
-                    self.filled_by[attribute].add(one["source"])
+                self.rules_to[one["tag"]].append(one)
 
     def of(self, item: str) -> dict[str, set[Reason]]:
         """{department: why it answers for the item}."""
@@ -76,7 +75,7 @@ class Owners:
                 ways = [(one.get("owner"), "owns"), *((self._owner(source), "sends") for source in self.sources_of[item])]
             case "attribute":
                 ways = [(self._owner(tag), "uses") for tag in self.tags_of[item]]
-                ways += [(self._owner(source), "fills") for source in self.filled_by[item]]
+                ways += [(self._owner(source), "fills") for source in self._filling(item, one["code"])]
             case "source":
                 ways = [(one.get("owner"), "owns")]
             case "rule":
@@ -86,6 +85,10 @@ class Owners:
             if owner:
                 found[owner].add(reason)
         return dict(found)
+
+    def _filling(self, attribute: str, code: str) -> set[str]:
+        """The sources whose rules may fill an attribute."""
+        return {rule["source"] for tag in self.tags_of[attribute] for rule in self.rules_to[tag] if _may_fill(rule, code)}
 
     def _owner(self, item: str) -> str | None:
         return self.items.get(item, {}).get("owner")
@@ -106,9 +109,12 @@ def _personal(before: Items, after: Items) -> set[str]:
     """Items that change an attribute's class of personal data, use such an attribute anew, or let one come from a new source."""
     found: set[str] = set()
     for item in before | after:
-        kind = (after.get(item) or before[item])["kind"]
-        if (kind == "attribute" and before.get(item, {}).get("personal", "none") != after.get(item, {}).get("personal", "none")) or (
-            kind == "tag" and _personal_uses(item, after) - _used(item, before)
+        old, new = before.get(item), after.get(item)
+        if old == new:
+            continue
+        kind = (new or old or {})["kind"]
+        if (kind == "attribute" and (old or {}).get("personal", "none") != (new or {}).get("personal", "none")) or (
+            kind == "tag" and {one for one in _used(item, after) if _is_personal(one, after)} - _used(item, before)
         ):
             found.add(item)
     was, now = _reached(before), _reached(after)
@@ -121,27 +127,23 @@ def _personal(before: Items, after: Items) -> set[str]:
 def _reached(items: Items) -> dict[tuple[str, str], set[str]]:
     """{(personal attribute, source whose rules may fill it): the rules and tags that let them}."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    personal = {item for item, one in items.items() if one["kind"] == "attribute" and _is_personal(item, items)}
+    uses = {item: some for item, one in items.items() if one["kind"] == "tag" and (some := _used(item, items) & personal)}
     for item, rule in items.items():
         if rule["kind"] == "rule":
-            for attribute in _filled(rule, items):
-                if _is_personal(attribute, items):
+            for attribute in uses.get(rule["tag"], ()):
+                if _may_fill(rule, items[attribute]["code"]):
                     found[attribute, rule["source"]] |= {item, rule["tag"]}
     return found
 
 
-def _filled(rule: Definition, items: Items) -> set[str]:
-    """The attributes of its tag that a rule has a row for, or lets through by their own names."""
-    targets = {row["target"] for row in rule.get("rows") or []}
-    used = {attribute for attribute in _used(rule["tag"], items) if attribute in items}
-    return used if rule.get("keep_unmapped", True) else {one for one in used if items[one]["code"] in targets}
+def _may_fill(rule: Definition, code: str) -> bool:
+    """Whether a rule has a row for an attribute of its tag, or lets it through by its own name."""
+    return rule.get("keep_unmapped", True) or any(row["target"] == code for row in rule.get("rows") or [])
 
 
 def _used(tag: str, items: Items) -> set[str]:
     return {use["attribute"] for use in items.get(tag, {}).get("attributes") or []}
-
-
-def _personal_uses(tag: str, items: Items) -> set[str]:
-    return {attribute for attribute in _used(tag, items) if _is_personal(attribute, items)}
 
 
 def _is_personal(attribute: str, items: Items) -> bool:

@@ -69,11 +69,19 @@ def definition_problem(problem: Any) -> tuple[str, str]:
     return field, f"{sentence} {_('Expected: %(expected)s') % {'expected': told}}" if told else str(sentence)
 
 
+def plan_sentence(code: str, values: dict[str, Any], items: Items) -> str:
+    """What is wrong, what to do, and what was seen."""
+    if code == "reference.missing" and values.get("target") in items:
+        said = _("It stands on %(target)s, which goes or is wrong itself. Put that right first, or choose another.")
+        return said % {"target": title(items[values["target"]], items)}
+    return told_with_values(PLAN.get(code, code), values, items)
+
+
 def plan_problem(problem: Problem, items: Items) -> str:
     """One sentence: which item, what is wrong, what to do."""
     item = items.get(problem.item)
     where = title(item, items) if item else problem.item
-    return f"{where}: {told_with_values(PLAN.get(problem.code, problem.code), problem.values, items)}"
+    return f"{where}: {plan_sentence(problem.code, problem.values, items)}"
 
 
 def told_with_values(sentence: Promise | str, values: dict[str, Any], names: Items) -> str:

@@ -11,6 +11,7 @@ from django.utils.module_loading import import_string
 from staff.models import Notice, User
 from taxonomy.checks import Seen
 from taxonomy.models import Source
+from taxonomy.standardize import RawEvent
 
 
 def names_seen(source: Source) -> list[dict[str, Any]]:
@@ -22,6 +23,11 @@ def seen_lately() -> Seen:
     """What the checks of a plan know of the newest events of every source."""
     seen: Seen = import_string(settings.TAGLINE_RECENT_EVENTS)()
     return seen
+
+
+def events_sent(sources: Collection[str]) -> list[tuple[str, RawEvent]]:
+    """A few of the newest events of each name of these sources, as they were sent. One query."""
+    return list(import_string(settings.TAGLINE_EVENTS_SENT)(sources))
 
 
 class Use(NamedTuple):

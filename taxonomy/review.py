@@ -1,8 +1,10 @@
 """Sign-off: which departments must sign a proposal, what they said, and its release."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
 from django.db import transaction
@@ -11,14 +13,14 @@ from django.utils.translation import gettext_noop
 
 from staff.models import Department, User
 from staff.notices import tell
-from taxonomy.authors import author_ids
+from taxonomy.authors import author_ids, saves_of
 from taxonomy.concern import COMPLIANCE, STEWARD, Change, Concern, concerns
 from taxonomy.definition import Definition, Items
 from taxonomy.draft import writing
 from taxonomy.models import Proposal, Release, ReviewPolicy, Vote
 from taxonomy.publish import company_day, items_of, newest, release
 from taxonomy.recent import seen_lately
-from taxonomy.rights import May, On, expect, rights_of_each
+from taxonomy.rights import May, On, Rights, expect, rights_of_each
 from taxonomy.tell import release_link, tell_of_release
 from taxonomy.verdict import Verdict, judge
 
@@ -94,27 +96,35 @@ class Standing:
         return [seat for seat in self.seats.values() if any(voter.pk == person.pk for voter in seat.voters)]
 
 
-def standing(proposal: Proposal) -> Standing:
-    """Computed from the plan as it is released now and as the proposal would make it."""
+def standing(proposal: Proposal, authors: Collection[int] | None = None) -> Standing:
+    """Computed from the plan as it is released now and as the proposal would make it. `authors`: where they are at hand."""
     from taxonomy.propose import proposed
 
     released = items_of(newest())
-    changed = [str(item) for item in proposal.items.values_list("item", flat=True)]
     after = proposed(proposal, released)
-    verdict = judge(released, after, on=company_day())
-    authors = author_ids(proposal)
+    return standing_between(proposal, released, after, judge(released, after, on=company_day()), authors)
+
+
+def standing_between(
+    proposal: Proposal, released: Items, after: Items, verdict: Verdict, authors: Collection[int] | None = None
+) -> Standing:
+    """The same of plans and a verdict that are at hand."""
+    concerned = concerns(released, after, [str(row.item) for row in proposal.items.all()], verdict)
+    authors = author_ids(proposal) if authors is None else authors
     votes = {one.department_id: one for one in proposal.votes.filter(stands=True).exclude(by__in=authors).select_related("by")}
-    return Standing(verdict, seats(concerns(released, after, changed, verdict), released, after, without=authors, votes=votes))
+    return Standing(verdict, seats(concerned, released, after, without=authors, votes=votes))
 
 
-def seats(concerned: dict[str, Concern], *plans: Items, without: Collection[int], votes: dict[str, Vote]) -> dict[str, Seat]:
+def seats(
+    concerned: dict[str, Concern], *plans: Items, without: Collection[int], votes: dict[str, Vote], signing: "Signing | None" = None
+) -> dict[str, Seat]:
     """{department's code: its seat}. At least one department signs: the data stewards, where no other must.
 
     Only those sign who may, of all the items their department is asked about, in each of the plans; nobody of `without`.
     """
-    departments = {one.pk: one for one in Department.objects.all()}
-    policies = {(one.department_id, one.change): one.say for one in ReviewPolicy.objects.all()}
-    voters = Voters(without, plans)
+    signing = signing or Signing()
+    departments, policies = signing.departments, signing.policies
+    voters = Voters(signing.people, without, plans)
     found: dict[str, Seat] = {}
     for code, concern in _by_department(concerned, departments.values()).items():
         say = max((policies.get((code, change), ReviewPolicy.Say.MUST) for change in concern.changes), key=lambda one: _WEIGHT[one])
@@ -127,6 +137,16 @@ def seats(concerned: dict[str, Concern], *plans: Items, without: Collection[int]
     for code, seat in found.items():
         seat.vote = votes.get(code)
     return dict(sorted(found.items(), key=lambda pair: (not pair[1].must, pair[0])))
+
+
+class Signing:
+    """By what rules departments sign, and who may: the same for every proposal. A fixed number of queries."""
+
+    def __init__(self) -> None:
+        self.departments = {one.pk: one for one in Department.objects.all()}
+        self.policies = {(one.department_id, one.change): one.say for one in ReviewPolicy.objects.all()}
+        people = ModelBackend().with_perm(SIGN).filter(department__isnull=False)
+        self.people = rights_of_each(people.select_related("department"))
 
 
 def vote(proposal: Proposal, *, by: User, choice: str, comment: str = "", department: str | None = None) -> None:
@@ -236,14 +256,56 @@ def is_own(made: Release, person: User) -> bool:
 
 
 def waiting_for(person: User) -> list[Proposal]:
-    """The proposals under review that this person can sign and whose department has not spoken."""
-    if not person.has_perm(SIGN):
+    """The proposals under review that this person can sign and whose department has not spoken. A fixed number of queries, once known."""
+    from taxonomy.propose import proposed
+
+    proposals = list(Proposal.objects.in_review().select_related("author").prefetch_related("co_authors", "votes"))
+    if not proposals or not person.has_perm(SIGN):
         return []
+    signing, released = Signing(), cache(lambda: items_of(newest()))
     found = []
-    for proposal in Proposal.objects.in_review().select_related("author"):
-        if any(seat.must and seat.vote is None for seat in standing(proposal).may_vote(person)):
+    for proposal, asked in zip(proposals, _asked_in_review(proposals, released), strict=True):
+        without = {proposal.author_id, *(author.pk for author in proposal.co_authors.all()), *asked.saved_by}
+        votes = {vote.department_id: vote for vote in proposal.votes.all() if vote.stands and vote.by_id not in without}
+        # only grants look at what the plans say
+        plans = (released(), proposed(proposal, released())) if any(rights.limited for rights in signing.people) else ()
+        here = Standing(asked.verdict, seats(asked.concerned, *plans, without=without, votes=votes, signing=signing))
+        if any(seat.must and seat.vote is None for seat in here.may_vote(person)):
             found.append(proposal)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What of a proposal under review stays as it is until it is submitted anew or something is released."""
+
+    verdict: Verdict
+    concerned: dict[str, Concern]
+    saved_by: set[int]
+
+
+# {(proposal, when it was submitted, release, day): what is asked}: computing it reads the whole plan, for each proposal.
+_asked: dict[tuple[Any, ...], _Asked] = {}
+
+
+def _asked_in_review(proposals: list[Proposal], released: Callable[[], Items]) -> list[_Asked]:
+    """What each asks, remembered by the process; of what is under review no longer, it is forgotten."""
+    from taxonomy.propose import proposed
+
+    release_id, day = Release.objects.order_by("-id").values_list("id", flat=True).first(), company_day()
+    found: dict[tuple[Any, ...], _Asked] = {}
+    for proposal in proposals:
+        key = (proposal.pk, proposal.submitted_at, release_id, day)
+        one = _asked.get(key)
+        if one is None:
+            after, saves = proposed(proposal, released()), saves_of(proposal)
+            verdict = judge(released(), after, on=day)
+            concerned = concerns(released(), after, [str(row.item) for row in proposal.items.all()], verdict)
+            one = _Asked(verdict, concerned, {save.by_id for some in saves.values() for save in some if save.by_id is not None})
+        found[key] = one
+    _asked.clear()
+    _asked.update(found)
+    return list(found.values())
 
 
 def releases_waiting_for(person: User) -> list[Release]:
@@ -345,13 +407,14 @@ def _with_duty(duty: str, departments: Iterable[Department]) -> list[str]:
 
 
 class Voters:
-    """Those who may sign, by department, without some people. A fixed number of queries."""
+    """Those who may sign, by department, without some people."""
 
-    def __init__(self, without: Collection[int], plans: Iterable[Items] = ()) -> None:
-        people = ModelBackend().with_perm(SIGN).filter(department__isnull=False)
+    def __init__(self, people: Iterable[Rights], without: Collection[int], plans: Iterable[Items] = ()) -> None:
+        plans = list(plans)
         self._of: dict[str, list[tuple[User, list[On]]]] = defaultdict(list)
-        for rights in rights_of_each(people.exclude(pk__in=without).select_related("department")):
-            self._of[str(rights.person.department_id)].append((rights.person, [On(rights, plan) for plan in plans]))
+        for rights in people:
+            if rights.person.pk not in without:
+                self._of[str(rights.person.department_id)].append((rights.person, [On(rights, plan) for plan in plans]))
 
     def of(self, department: str, items: Iterable[str] = ()) -> list[User]:
         """Those of a department who may sign for all these items."""

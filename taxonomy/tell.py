@@ -20,7 +20,7 @@ def tell_of_release(made: Release, before: Items) -> None:
     followers = User.objects.filter(pk__in=Follow.objects.filter(item__in=made.changed_items).values("user"))
     tell(followers, gettext_noop("Release %(version)s changes what you follow."), link=link, version=made.version)
     for source, effects in effects_by_source(judge(before, after, on=made.day), before, after).items():
-        breaking = any(effect.level == "breaking" or effect.breaks_from for effect in effects)
+        breaking = any(effect.must_change for effect in effects)
         one = after.get(source) or before[source]
         owners = User.objects.filter(department=one.get("owner"), department__isnull=False)
         day = must_change_by(effects)

@@ -92,11 +92,23 @@ class Effect:
         """The day from which it breaks something, such as "2026-12-31"; "" where it does so at once, or never."""
         return str(self.values.get("from") or "") if CODES[self.code] == "breaking" else ""
 
+    @property
+    def must_change(self) -> bool:
+        """Whether somebody who sends must change something, now or by a day."""
+        return CODES[self.code] == "breaking"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     level: Level
     effects: list[Effect]
+    by_item: dict[str, list[Effect]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_item: dict[str, list[Effect]] = {}
+        for effect in self.effects:
+            by_item.setdefault(effect.item, []).append(effect)
+        object.__setattr__(self, "by_item", by_item)
 
     @property
     def breaks_from(self) -> str:
@@ -104,11 +116,11 @@ class Verdict:
 
     def of(self, item: str) -> Level:
         """The level of one item's change."""
-        return highest(effect.level for effect in self.effects if effect.item == item)
+        return highest(effect.level for effect in self.by_item.get(item, ()))
 
     def of_later(self, item: str) -> str:
         """The day from which one item's change breaks something, where it does not at once."""
-        return first_day(effect for effect in self.effects if effect.item == item)
+        return first_day(self.by_item.get(item, ()))
 
     def breaks(self, item: str) -> bool:
         """Whether one item's change breaks something, now or later: nobody is asked again when the day comes."""
@@ -218,6 +230,8 @@ def _watching(item: str, old: Definition, new: Definition, codes: tuple[str, str
 def _uses(item: str, old: Definition, new: Definition, after: Items, on: str) -> Found:
     was, now = ({use["attribute"]: use for use in tag.get("attributes") or []} for tag in (old, new))
     for attribute in was | now:
+        if was.get(attribute) == now.get(attribute):
+            continue
         values: dict[str, Any] = {"attribute": attribute}
         if attribute not in now:
             yield Effect(item, "tag.attribute_removed", values)

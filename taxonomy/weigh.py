@@ -10,7 +10,7 @@ from django.utils import timezone
 from taxonomy.checks import CHECKS, Finding, Seen, Setting, check
 from taxonomy.definition import Items
 from taxonomy.models import CheckSetting
-from taxonomy.recent import rule_use, seen_lately, tag_use
+from taxonomy.recent import events_sent, rule_use, seen_lately, tag_use
 from taxonomy.standardize import compile_plan
 
 SEVERITIES = ("error", "warning")
@@ -42,7 +42,7 @@ def _seen(items: Items) -> Seen:
     rules, tags = ([UUID(item) for item, one in items.items() if one["kind"] == kind] for kind in ("rule", "tag"))
     last_days = {str(rule): use.last_day for rule, use in rule_use(rules).items()}
     last_days |= {str(tag): max(use.last_day for use in uses.values()) for tag, uses in tag_use(tags).items()}
-    return replace(seen_lately(), last_days=last_days)
+    return replace(seen_lately(), last_days=last_days, sent=events_sent)
 
 
 def _weigh(items: Items, before: Items, seen: Seen, severities: Collection[str]) -> list[Finding]:

@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
 
@@ -12,9 +12,9 @@ from plans import small_plan_items, uuid_of
 
 from taxonomy.check_words import WORDS, finding_text
 from taxonomy.checks import CHECKS, Seen, Setting, check
-from taxonomy.standardize import compile_plan
+from taxonomy.standardize import RawEvent, compile_plan
 
-TODAY = date(2026, 6, 30)
+TODAY, NOW = date(2026, 6, 30), datetime(2026, 6, 30, tzinfo=UTC)
 ITEMS = small_plan_items()
 PURCHASE, LOGIN, WEBSITE, PRICE, COUPON = (
     uuid_of(ITEMS, kind, code) for kind, code in [("tag", "purchase"), ("tag", "login"), ("source", "website"), ("attribute", "price"), ("attribute", "coupon")]
@@ -60,6 +60,47 @@ CASES: list[tuple[str, str, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
 def test_it_finds_what_is_wrong_and_leaves_a_near_miss_alone(name, item, wrong, near, more):
     assert found(name, item, wrong, **more) == {item}
     assert found(name, item, near, **more) == set()
+
+
+def sending(name: str, *attributes: dict[str, Any], source: str = WEBSITE) -> Seen:
+    events = [RawEvent("website", name, None, None, {}, None, None, NOW, None, None, one, {}, b"", []) for one in attributes]
+    return replace(SEEN, sent=lambda sources: [(source, one) for one in events if source in sources])
+
+
+ORDER = {"order_id": "o", "quantity": 1, "price": "9"}
+KEEPS = {"tag": PURCHASE, "keep_unmapped": True, "rows": []}
+
+
+@pytest.mark.parametrize(
+    ("changes", "events", "is_missing"),
+    [
+        ({}, [ORDER], False),
+        ({}, [{"order_id": "o"}, {"quantity": 2}], False),
+        ({}, [{"order_id": "o"}], True),
+        ({}, [{"orderId": "o", "quantity": 1}], True),
+        ({}, [{**ORDER, "quantity": ""}], True),
+        ({}, [], True),
+        # what a row takes elsewhere is not there any more; what it fills need not be sent
+        ({"rows": [{"target": "amount", "path": "quantity", "transforms": ""}]}, [ORDER], True),
+        ({"rows": [{"target": "quantity", "path": "qty", "transforms": ""}]}, [{"order_id": "o", "qty": 1}], False),
+        ({"rows": [{"target": "quantity", "path": "", "transforms": "constant(1)"}]}, [{"order_id": "o"}], False),
+        # only what the rule reads counts
+        ({"condition": {"path": "paid", "operator": "eq", "value": "yes"}}, [ORDER, {"order_id": "o", "paid": "yes"}], True),
+        ({"condition": {"path": "paid", "operator": "eq", "value": "yes"}}, [{"order_id": "o"}, {**ORDER, "paid": "yes"}], False),
+        # without it a row must fill: another check says so
+        ({"keep_unmapped": False}, [ORDER], False),
+    ],
+)
+def test_what_a_tag_requires_is_filled_by_a_row_or_carried_by_what_the_rule_reads(changes, events, is_missing):
+    told = found("attribute.not_sent", RULE, {**KEEPS, **changes}, seen=sending("goods_bought", *events))
+    assert told == ({RULE} if is_missing else set())
+
+
+def test_other_names_and_other_sources_say_nothing_of_what_a_rule_reads():
+    assert found("attribute.not_sent", RULE, KEEPS, seen=sending("purchase", ORDER)) == {RULE}
+    till = uuid_of(ITEMS, "source", "till")
+    assert found("attribute.not_sent", RULE, KEEPS, seen=sending("goods_bought", ORDER, source=till)) == {RULE}
+    assert CHECKS["attribute.not_sent"][1].severity == "warning"
 
 
 def test_personal_data_is_found_in_what_arrives_too():
@@ -115,5 +156,5 @@ def test_what_is_off_is_not_run_and_errors_come_first():
 
 def test_every_check_has_words_and_a_case():
     assert WORDS.keys() == CHECKS.keys()
-    tested = {name for name, *_rest in CASES} | {"rule.matched_nothing", "tag.unsent", "rule.shadowed"}
+    tested = {name for name, *_rest in CASES} | {"rule.matched_nothing", "tag.unsent", "rule.shadowed", "attribute.not_sent"}
     assert tested == set(CHECKS)

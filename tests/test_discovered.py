@@ -12,21 +12,25 @@ from django.utils import timezone
 
 from ingestion import discover
 from ingestion.adopt import CannotAdopt, add_to_tag, ignore, map_to_tag, path_of
+from ingestion.carried import events_sent
 from ingestion.code_of import code_of
 from ingestion.discovered import lines
 from ingestion.matches import matching_attributes, matching_tags
-from ingestion.models import Discovered, Ignored
+from ingestion.models import Discovered, Ignored, Replay
 from ingestion.pipeline import Incoming, receive
+from ingestion.replay import ask, run_replay
 from ingestion.rollup import roll_up
 from ingestion.values import kind_of, suggest_type
-from profiles.models import Event
+from profiles.models import Event, Original
 from staff.models import User
 from taxonomy import lookalikes
 from taxonomy.current import current, forget
-from taxonomy.models import Attribute, MappingRule, Proposal, Revision, Source, Tag
+from taxonomy.definition import draft_items
+from taxonomy.models import Attribute, Grant, MappingRule, Proposal, Revision, Source, Tag
 from taxonomy.propose import propose, submit
-from taxonomy.publish import publish, unreleased
+from taxonomy.publish import items_of, newest, publish, unreleased
 from taxonomy.standardize.paths import compile_path
+from taxonomy.weigh import weigh_change
 
 NOW = datetime.now(UTC)
 PHONE = "13912345678"
@@ -251,6 +255,48 @@ def test_mapping_makes_a_draft_rule_with_history_and_its_release_lets_the_name_i
     assert listed(client, state="released") == ["sign_me_in"]
     send({"id": "again", "event": "sign_me_in"})
     assert Event.objects.get(message_id="again").standing == Event.Standing.COUNTED
+
+
+@db
+def test_mapping_fills_the_rule_in_with_reasons_so_that_its_events_are_let_in(client_of):
+    client, row = client_of("marketer"), unknown("detailNew", attributes={"sku": "p1", "sale_price": "1,50"})
+    view = Tag.objects.get(code="product_view")
+    shown = act(client, row, act="map", tag=str(view.pk))
+    rule = MappingRule.objects.get(name="detailNew")
+    assert [(one.target, one.path, one.transforms) for one in rule.rows.all()] == [("product_id", "sku", ""), ("price", "sale_price", "decimal_comma")]  # fmt: skip
+    assert "product_id ← sku, price ← sale_price" in shown.content.decode()
+    assert [line["target"] for line in Revision.objects.get(item=rule.pk).definition["rows"]] == ["product_id", "price"]
+    publish(notes="x", by=None)
+    forget()
+    assert run_replay(ask(Replay(source=rule.source)).pk).fixed == 1
+
+
+@db
+def test_the_page_offers_rows_to_choose_from_and_says_what_is_missing(client_of):
+    client = client_of("marketer")
+    row = unknown("productView2", attributes={"productId": "p1", "page_url": "https://shop.example/"})
+    shown = page(client, row)
+    match = next(one for one in shown.context["matches"] if one["item"].code == "product_view")
+    assert [(one["row"].target, one["row"].path) for one in match["rows"]] == [("product_id", "productId")]
+    assert (match["missing"], match["accepted"], match["tried"]) == ([], 1, 1)
+    text = shown.content.decode()
+    assert 'name="rows" value="product_id" checked' in text and "With these rows 1 of 1 held event would be accepted." in text
+    answer = act(client, row, act="map", tag=str(match["item"].pk), chosen="1").content.decode()
+    assert not MappingRule.objects.get(name="productView2").rows.exists()
+    assert "Still required, and not found in what is sent: product_id" in answer
+
+
+@db
+def test_a_rule_that_the_reader_may_not_read_offers_nothing(client_of):
+    client = client_of("marketer")
+    row = unknown("detailNew", attributes={"receipt": "r1"})
+    cancel = Tag.objects.get(code="order_cancel")
+    assert "receipt" in act(client, row, act="map", tag=str(cancel.pk)).content.decode()
+    MappingRule.objects.filter(name="detailNew").delete()
+    Source.objects.filter(code="till").update(owner="service")
+    Grant.objects.create(department_id="service", may="read", sources_of_id="service")
+    act(client, row, act="map", tag=str(cancel.pk))
+    assert not MappingRule.objects.get(name="detailNew").rows.exists()
 
 
 @db
@@ -510,3 +556,30 @@ def test_two_people_deciding_at_once_make_one_rule_and_one_ignoring(steward):
     assert MappingRule.objects.filter(name="viewGoodsNew").count() == 1
     assert Revision.objects.filter(kind="rule", action="created").count() == 1
     assert (Ignored.objects.count(), Ignored.objects.filter(undone_at=None).count()) == (4, 1)
+
+
+@db
+def test_events_are_read_as_they_were_sent_whatever_became_of_them(standard):
+    attributes = {"product_id": "p1", "colour": "red"}
+    send(*({"id": f"v{n}", "event": "product_view", "attributes": attributes} for n in range(8)))
+    send({"id": "u", "event": "viewGoodsNew", "attributes": {"goodsId": "g"}}, {"id": "t", "event": "login"})
+    website, till = (str(Source.objects.get(code=code).pk) for code in ("website", "till"))
+    assert events_sent([till]) == []
+    sent = sorted((event.name, sorted(event.attributes)) for _source, event in events_sent([website, till]))
+    expected = [("login", []), *[("product_view", ["colour", "product_id"])] * 5, ("viewGoodsNew", ["goodsId"])]
+    assert sent == expected
+    Original.objects.filter(event__standing=Event.Standing.COUNTED).delete()
+    assert sorted((event.name, sorted(event.attributes)) for _source, event in events_sent([website])) == expected
+
+
+@db
+def test_a_rule_is_weighed_by_what_its_source_sends(standard):
+    send({"id": "a", "event": "goods_paid", "attributes": {"order_id": "o", "quantity": 1}})
+    rule = MappingRule.objects.create(source=Source.objects.get(code="website"), name="goods_paid", tag=Tag.objects.get(code="purchase"), position=99)  # fmt: skip
+
+    def told() -> set[str]:
+        return {one.check for one in weigh_change(items_of(newest()), draft_items()) if one.item == str(rule.pk)}
+
+    assert "attribute.not_sent" not in told()
+    MappingRule.objects.filter(pk=rule.pk).update(name="goods_ordered")
+    assert "attribute.not_sent" in told()

@@ -4,6 +4,8 @@ import re
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -12,10 +14,10 @@ from staff.models import Department, User
 from taxonomy.current import current
 from taxonomy.definition import apply_definition, definition
 from taxonomy.history import record_revision
-from taxonomy.models import Proposal, Release, Revision, Tag
+from taxonomy.models import Attribute, Grant, Proposal, Release, Revision, Tag
 from taxonomy.propose import join, propose, submit
 from taxonomy.publish import publish
-from taxonomy.review import emergency_release, review_release
+from taxonomy.review import emergency_release, review_release, standing, vote, waiting_for
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +45,34 @@ def page(client, person: User, url: str) -> str:
 
 def test_words_alone_ask_nothing_of_sources_whose_rules_use_the_tag(client, stewards, renamed):
     assert "no source has to change anything" in page(client, stewards[1], renamed[1].get_absolute_url())
+
+
+def test_only_what_a_source_must_change_stands_under_that_heading(client, stewards):
+    view, address = Tag.objects.get(code="product_view"), Attribute.objects.get(code="page_url")
+    stricter = definition(view)
+    stricter["attributes"] = [use | {"required": use["required"] or use["attribute"] == str(address.pk)} for use in stricter["attributes"]]
+    more = definition(purchase := Tag.objects.get(code="purchase"))
+    more["refinements"] = [*more["refinements"], {"pattern": "{tag}_at_{category}"}]
+    for tag, wanted in ((view, stricter), (purchase, more)):
+        apply_definition(str(tag.pk), wanted)
+    proposal = propose([str(view.pk), str(purchase.pk)], title="Both", why="w", by=stewards[0])
+    made = emergency_release(proposal, by=stewards[0], reason="alone")
+    for url in (proposal.get_absolute_url(), reverse("admin:taxonomy_release_change", args=[made.pk])):
+        shown = page(client, stewards[1], url)
+        must, rest = re.search(r"What sources must change(.*)What else changes for sources(.*?)</section>", shown, re.S).groups()
+        assert "is required from now on" in must and "are understood too" not in must
+        assert "are understood too" in rest and "is required from now on" not in rest
+        assert len(anchors := re.findall(r'id="source-[^"]+"', shown)) == len(set(anchors))
+
+
+def test_where_nothing_must_change_it_says_so_and_tells_the_rest_apart(client, stewards):
+    tag = Tag.objects.get(code="product_view")
+    wanted = definition(tag)
+    apply_definition(str(tag.pk), wanted | {"refinements": [*wanted["refinements"], {"pattern": "{tag}_at_{category}"}]})
+    shown = page(client, stewards[0], propose([str(tag.pk)], title="More", why="w", by=stewards[0]).get_absolute_url())
+    assert (
+        shown.index("no source has to change anything") < shown.index("What else changes for sources") < shown.index("are understood too")
+    )
 
 
 def test_the_review_of_an_emergency_is_offered_to_others_only(client, stewards, renamed):
@@ -99,7 +129,7 @@ def test_an_emergency_release_is_marked_on_every_page_of_it_until_it_is_reviewed
         reverse("admin:index"),
         reverse("dictionary"),
         reverse("dictionary_tag", args=["product_view"]),
-        f"{reverse('admin:taxonomy_release_change', args=[before.pk])}?with={made.pk}",
+        f"{reverse('admin:taxonomy_release_change', args=[before.pk])}?with={made.version}",
         reverse("admin:taxonomy_release_change", args=[made.pk]),
     ]
     for url in addresses:
@@ -228,3 +258,55 @@ def test_a_way_back_is_titled_for_readers_of_both_languages(client, stewards, re
     client.post(reverse("admin:taxonomy_release_back", args=[first.pk]), {"why": "it was better"})
     title = Proposal.objects.get().title
     assert f"Back to release {first.version}" in title and " · " in title and not title.isascii()
+
+
+def test_any_two_releases_can_be_compared_however_many_there_are(client, stewards, renamed):
+    made = publish({str(renamed[0].pk)}, notes="n", by=None)
+    Release.objects.bulk_create(
+        Release(version=f"9.{number}.0", content_hash=made.content_hash, snapshot=made.snapshot, changed_items=[]) for number in range(600)
+    )
+    newest, first = Release.objects.first(), Release.objects.last()
+    url = reverse("admin:taxonomy_release_change", args=[newest.pk])
+    shown = page(client, stewards[1], f"{url}?with={first.version}")
+    assert f"From {first.version} to {newest.version}:" in shown and "See a product" in shown
+    assert '<option value="9.100.0">' in shown and shown.count("<option") == 500
+    shown = page(client, stewards[1], f"{url}?with=7.7.7")
+    assert "There is no release “7.7.7" in shown and "From " not in shown
+
+
+def test_what_waits_costs_the_same_queries_however_many_proposals_there_are(client, stewards, renamed):
+    submit(renamed[1], by=stewards[0])
+    url = reverse("admin:index")
+    page(client, stewards[1], url)
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            shown = page(client, stewards[1], url)
+        assert all(proposal.get_absolute_url() in shown for proposal in Proposal.objects.in_review())
+        return len(captured)
+
+    one = queries()
+    for code in ("login", "search", "purchase"):
+        tag = Tag.objects.get(code=code)
+        apply_definition(str(tag.pk), definition(tag) | {"label_en": "Other"})
+        submit(propose([str(tag.pk)], title=code, why="w", by=stewards[0]), by=stewards[0])
+    page(client, stewards[1], url)
+    assert queries() == one
+
+
+def test_what_waits_is_told_anew_after_each_vote_submission_release_and_change_of_who_signs(client, stewards, renamed):
+    proposal = renamed[1]
+    submit(proposal, by=stewards[0])
+    assert waiting_for(stewards[1]) == [proposal] and waiting_for(stewards[0]) == []
+    join(proposal, by=stewards[1])
+    assert waiting_for(User.objects.get(pk=stewards[1].pk)) == []
+    third = User.objects.create_user("dee@example.com", "x", department_id="data", name="Dee")
+    third.groups.add(Group.objects.get(name="data_steward"))
+    assert waiting_for(third) == [proposal]
+    # where grants limit somebody the plans are looked at; stewards sign whatever they say
+    Grant.objects.create(person=stewards[0], may="review")
+    assert waiting_for(User.objects.get(pk=third.pk)) == [proposal]
+    Grant.objects.all().delete()
+    for department in {seat.department.pk for seat in standing(proposal).may_vote(third)}:
+        vote(proposal, by=third, choice="approve", department=department)
+    assert waiting_for(third) == []

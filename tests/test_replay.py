@@ -5,7 +5,9 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import connection
+from django.urls import reverse
 
 from ingestion import replay as module
 from ingestion.models import QuarantineReason, ReadingDay, Replay, Replayed, ReplayOffer
@@ -16,7 +18,7 @@ from ingestion.rollup import roll_up
 from profiles.models import Customer, Event, FormerReading, Link, Tally, Tie
 from staff.models import User
 from taxonomy.current import current, refresh
-from taxonomy.models import MappingRule, Release, Source, Tag
+from taxonomy.models import Grant, MappingRule, Proposal, Release, Source, Tag
 from taxonomy.publish import publish
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -306,6 +308,27 @@ def test_a_release_that_lets_held_events_in_is_offered(standard):
     assert owner.notices.get().values["count"] == "4"
     replay(source=made.source)
     assert not ReplayOffer.objects.exists()
+
+
+def test_the_offer_reaches_who_owns_the_source_who_may_replay_and_who_wrote_the_release(standard):
+    people = {
+        name: User.objects.create_user(f"{name}@example.com") for name in ("owner", "author", "co_author", "replayer", "kept_out", "other")
+    }
+    User.objects.filter(pk=people["owner"].pk).update(department_id="marketing")
+    rights = Permission.objects.filter(codename__in=["view_quarantinereason", "add_replay"])
+    for name in ("replayer", "kept_out"):
+        people[name].user_permissions.set(rights)
+    for name in ("owner", "author", "co_author", "replayer"):
+        Grant.objects.create(may="read", person=people[name])
+    send(*(purchase(number, event="goods_paid") for number in range(4)))
+    map_name("goods_paid", "purchase")
+    release = Release.objects.latest("id")
+    proposal = Proposal.objects.create(title="map", why="w", author=people["author"], state="released", release=release)
+    proposal.co_authors.add(people["co_author"])
+    offer(release.pk)
+    links = {name: [notice.link for notice in person.notices.all()] for name, person in people.items()}
+    page, desk = [reverse("admin:taxonomy_release_change", args=[release.pk])], [f"{reverse('admin:desk')}?source=website"]
+    assert links == {"owner": page, "author": page, "co_author": page, "replayer": desk, "kept_out": [], "other": []}
 
 
 def test_a_source_may_say_that_its_held_events_are_read_again_by_themselves(standard):

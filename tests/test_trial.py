@@ -22,9 +22,14 @@ pytestmark = pytest.mark.django_db
 NOW = datetime.now(UTC)
 
 
-def send(records: list[dict], door: str = "api") -> None:
+def send(records: list[dict], door: str = "api", source: str = "website") -> None:
     incoming = [Incoming(json.dumps({"phone": "+8613800138000", "occurred_at": NOW.isoformat(), **record}).encode()) for record in records]
-    receive(incoming, source_code="website", door=door, received_at=NOW, current=current())
+    receive(incoming, source_code=source, door=door, received_at=NOW, current=current())
+
+
+def days() -> dict[str, str]:
+    """The company's days around now, as the page asks for them."""
+    return {"first": str((NOW - timedelta(days=1)).date()), "last": str((NOW + timedelta(days=1)).date())}
 
 
 @pytest.fixture
@@ -75,9 +80,42 @@ def test_a_source_that_goes_takes_its_events_with_it(items):
 
 def test_only_the_days_and_sources_chosen_are_tried(items):
     send([{"id": "1", "event": "login"}])
-    assert tried(items, items, sources=[Source.objects.get(code="till").pk]).accepted == 0
-    assert tried(items, items, sources=[Source.objects.get(code="website").pk]).accepted == 1
+    send([{"id": "2", "event": "login"}], source="partner")
+    website, partner, till = (Source.objects.get(code=code).pk for code in ("website", "partner", "till"))
+    for sources, count in (([till], 0), ([website], 1), ([website, till], 1), ([website, partner], 2), ([], 0), (None, 2)):
+        done = tried(items, items, sources=sources)
+        assert (done.accepted, done.accepted_in_all) == (count, count), sources
+    assert tried(items, items, until=NOW).accepted == 0
+    assert tried(items, items, until=NOW + timedelta(seconds=1)).accepted == 2
     assert tried(items, items, sample=0).accepted == 0
+
+
+def test_its_page_takes_any_sources_and_days_and_says_what_is_wrong_with_them(items, client):
+    send([{"id": "1", "event": "login"}])
+    send([{"id": "2", "event": "login"}], source="partner")
+    login = uuid_of(items, "tag", "login")
+    apply_definition(login, items[login] | {"label_en": "Sign in"})
+    root = User.objects.create_superuser("root@example.com", "x", language="en")
+    place = reverse("trial", args=[propose([login], title="t", why="w", by=root).pk])
+    client.force_login(root)
+
+    def answer(**chosen):
+        return client.post(place, {**days(), **chosen})
+
+    of = {code: str(Source.objects.get(code=code).pk) for code in ("website", "partner", "till")}
+    assert answer().context["trial"].accepted == 2
+    both = answer(sources=[of["partner"], of["website"]])
+    assert both.context["trial"].accepted == 2 and "Sources: " in both.content.decode()
+    assert answer(sources=[of["partner"], of["till"]]).context["trial"].accepted == 1
+    assert answer(first="2026-01-01", last="2026-01-02").context["trial"].accepted == 0
+    for wrong, said in [
+        ({"first": "soon"}, "from: Enter a valid date"),
+        ({"first": "2026-01-03", "last": "2026-01-02"}, "first day comes after the last"),
+        ({"sources": ["nonsense"]}, "sources: "),
+        ({"sources": ["99999999-0000-4000-8000-000000000000"]}, "sources: "),
+    ]:
+        shown = answer(**wrong).content.decode()
+        assert said in shown and "Tried on" not in shown
 
 
 def test_its_page_explains_why_nothing_would_change(items, client):
@@ -88,7 +126,7 @@ def test_its_page_explains_why_nothing_would_change(items, client):
     client.force_login(root)
 
     def told() -> str:
-        return client.post(place, {"days": "7", "sources": ""}).content.decode()
+        return client.post(place, days()).content.decode()
 
     assert "Nothing arrived in these days" in told()
     send([{"id": "p", "event": "product_view", "attributes": {"product_id": "p"}}])
@@ -105,7 +143,7 @@ def test_its_page_tells_and_stores_nothing(items, client):
     proposal = propose([login], title="t", why="w", by=root)
     client.force_login(root)
     before = Event.objects.count()
-    page = client.post(reverse("trial", args=[proposal.pk]), {"days": "7", "sources": ""})
+    page = client.post(reverse("trial", args=[proposal.pk]), days())
     assert page.status_code == 200
     assert [group["count"] for group in page.context["groups"]] == [3, 0, 0, 0, 0]
     example = page.context["groups"][0]["rows"][0]["examples"][0]

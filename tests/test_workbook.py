@@ -16,6 +16,7 @@ from openpyxl import Workbook, load_workbook
 from staff.models import User
 from taxonomy.definition import draft_items
 from taxonomy.diff import diff
+from taxonomy.exchange.answer import answer
 from taxonomy.exchange.book import UnreadableBook, escaped, open_book
 from taxonomy.exchange.cells import KEPT, Words
 from taxonomy.exchange.columns import LANGUAGES, SHEETS, columns_of
@@ -353,8 +354,6 @@ def test_what_is_wrong_in_a_cell_is_told(items, header, value, code):
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_a_row_is_told_in_that_row(items, sheet, row, code):
-    from taxonomy.exchange.answer import answer
-
     content = edited(workbook_of(items), lambda made: made[sheet].append(row))
     reading, entries = come_in(content, items)
     out = next(one for one in answer(reading, entries, items, WORDS) if one.title == sheet)
@@ -362,6 +361,89 @@ def test_what_is_wrong_in_a_row_is_told_in_that_row(items, sheet, row, code):
     assert marked[-1][0] == "wrong" and marked[-1][1] and "%(" not in marked[-1][1]
     found = {one.code for entry in entries for one in entry.troubles} | {one.code for told in reading.troubles.values() for one in told}
     assert code in found
+
+
+SHEET_TITLES = [str(sheet.title) for sheet in SHEETS.values()]
+CODE = re.compile(r"\b(written|cell|definition|attribute|path|row|rule|mode|source|reference|refinement|transforms)\.[a-z_]+")
+
+
+def wrong_rows(content, items):
+    """{(sheet, first cells): reason} of the rows that are wrong; each has a reason in words, in either language."""
+    reading, entries = come_in(content, items)
+    found = {}
+    for language in LANGUAGES:
+        with override(language):
+            sheets = answer(reading, entries, items, WORDS)
+        for sheet in sheets:
+            for row, status in zip(sheet.rows, sheet.statuses, strict=True):
+                if status == "wrong":
+                    why = row[1]
+                    assert why.strip() and "%(" not in why and not CODE.search(why), (language, sheet.name, row)
+                    assert language == "en" or re.search("[一-鿿]", why), (sheet.name, row)
+                    found[sheet.name, *row[2:4]] = why
+    return found
+
+
+def spoil(value):
+    """Each column of each sheet holds the value once in a row that is there, and once in a new one."""
+
+    def edit(made):
+        for sheet in (made[title] for title in SHEET_TITLES if made[title].max_row > 1):
+            head, last = [cell.value for cell in sheet[1]], sheet.max_row
+            fresh = [[cell.value for cell in sheet[2 + at % (last - 1)]] for at in range(len(head))]
+            for at, row in enumerate(fresh):
+                sheet.cell(2 + at * max(1, (last - 2) // len(head)), at + 1).value = value
+                named = {"id": None, "code": f"new_{at}"}
+                row = [named.get(name, cell) for name, cell in zip(head, row, strict=True)]
+                row[at] = value
+                sheet.append(row)
+
+    return edit
+
+
+@pytest.mark.parametrize("value", ["=1+1", "no such thing!", "x" * 700, None], ids=["formula", "text", "long", "empty"])
+def test_whatever_is_wrong_in_whatever_column_has_its_reason_in_the_readers_language(items, value):
+    told = wrong_rows(edited(workbook_of(items), spoil(value)), items)
+    assert {sheet for sheet, *_row in told} >= {"tags", "tag_attributes", "attributes", "sources", "rules", "rule_rows"}
+
+
+def test_what_is_written_twice_or_missing_but_used_has_its_reason_on_every_sheet(items):
+    def again(made):
+        for title in SHEET_TITLES:
+            for row in range(2, min(made[title].max_row, 6)):
+                made[title].append([cell.value for cell in made[title][row]])
+
+    told = wrong_rows(edited(workbook_of(items), again), items)
+    assert {sheet for sheet, *_row in told} == {sheet.name for sheet in SHEETS.values() if sheet.name != "modes"}
+
+    told = wrong_rows(edited(workbook_of(items), lambda made: made["Tags"].delete_rows(2, made["Tags"].max_row)), items)
+    login = [why for (sheet, tag, *_rest), why in told.items() if (sheet, tag) == ("tag_attributes", "login")]
+    assert login and all("无法移除" in why for why in login)
+    for title in ("Attributes", "Categories", "Sources", "Mapping rules"):
+        wrong_rows(edited(workbook_of(items), lambda made, title=title: made[title].delete_rows(2, made[title].max_row // 2)), items)
+
+
+def test_a_row_wrong_by_another_says_what_is_wrong_there(items):
+    book_of_uses = book(tag_attributes=[["tag", "attribute", "required"], ["login", "brand", "no"], ["login", "nowhere", "no"]])
+    told = wrong_rows(book_of_uses, items)
+    assert "nowhere" in told["tag_attributes", "login", "brand"]
+
+
+def test_choices_are_told_as_they_are_called(items):
+    content = edited(workbook_of(items), lambda made: put(made["Tags"], find(made["Tags"], "code", "login"), "status", "perhaps"))
+    assert "草稿 (draft)" in wrong_rows(content, items)["tags", "login", "Log in"]
+
+
+def test_a_row_of_what_others_removed_meanwhile_says_so(items):
+    login = next(item for item, one in items.items() if one.get("code") == "login" and one["kind"] == "tag")
+    gone = {item: one for item, one in items.items() if item != login and one.get("tag") != login}
+    reading, entries = come_in(workbook_of(items), gone)
+    left = [entry for entry in entries if entry.item != login and (entry.before or entry.after).get("tag") != login]
+    with override("en"):
+        sheets = {sheet.name: sheet for sheet in answer(reading, left, gone, WORDS)}
+    for name in ("tags", "tag_attributes"):
+        rows = [row for row in sheets[name].rows if row[2] == "login"]
+        assert rows and all(row[0] == "unchanged" and "removed meanwhile" in row[1] for row in rows)
 
 
 def test_cells_beyond_the_header_are_left_aside(items):
@@ -481,8 +563,6 @@ def test_what_cannot_be_read_is_told_in_a_sentence(items, case):
 
 
 def test_every_code_of_an_upload_has_its_sentence():
-    import re
-
     from django.conf import settings
 
     text = "".join(

@@ -22,10 +22,11 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 
 from ingestion.adopt import CannotAdopt, add_to_tag, ignore, look_again, map_to_tag
-from ingestion.carried import SAMPLE, carried
+from ingestion.carried import SAMPLE, carried, events_held
 from ingestion.code_of import code_of
 from ingestion.discover import MOST
 from ingestion.discovered import STATES, Line, add_shares, limits_hit, line_of, lines, up_to_now
+from ingestion.fill import Filling, filling
 from ingestion.matches import matching_attributes, matching_tags
 from ingestion.models import Discovered, QuarantineReason
 from ingestion.seen_words import CANNOT_ADOPT, KINDS, SUGGESTED
@@ -33,9 +34,13 @@ from ingestion.seen_words import STATES as STATE_WORDS
 from ingestion.values import suggest_type
 from staff.masking import mask_in_text, may_see_personal
 from taxonomy.admin.limits import hidden_in, of_sources_in, released_in, rights_in, said_outside, sources_in, tags_in
+from taxonomy.definition import Items, draft_items
+from taxonomy.diff import title
 from taxonomy.draft import ItemLocked
 from taxonomy.models import Attribute, Tag
 from taxonomy.rights import OutsideGrant, among
+from taxonomy.standardize import RawEvent
+from taxonomy.violations import title_for
 
 PAGE = 50
 IGNORE_DAYS = 90
@@ -198,13 +203,41 @@ def _for_a_name(request: HttpRequest, row: Discovered) -> dict[str, Any]:
     given = {"code": code_of(row.name), label: row.name[:120], "synonyms": row.name[:120].replace(",", " ")}
     tags = tags_in(request).exclude(status=Tag.Status.DEPRECATED)
     matches = matching_tags(row.name, hidden=partial(hidden_in, request))
+    held = events_held(row)
+    items = _draft_shown(request) if matches else {}
     return {
-        "carried": [{"one": one, "kind": KINDS[one.kind]} for one in carried(row)],
+        "carried": [{"one": one, "kind": KINDS[one.kind]} for one in carried(held)],
         "sample": SAMPLE,
-        "matches": [{"item": one.item, "reason": one.reason} for one in matches],
+        "matches": [
+            {"item": one.item, "reason": one.reason, **_filling_shown(_filling(row, one.item, items, held), items)} for one in matches
+        ],
         "tags": tags,
         # a name that looks personal stays out of addresses
         "new_tag": "?" + urlencode(given) if mask_in_text(row.name) == row.name else "",
+    }
+
+
+def _draft_shown(request: HttpRequest) -> Items:
+    """What of the draft the reader may read."""
+    draft = draft_items()
+    hidden = hidden_in(request, draft)
+    return {item: one for item, one in draft.items() if item not in hidden}
+
+
+def _filling(row: Discovered, tag: Tag, items: Items, held: list[RawEvent]) -> Filling:
+    return filling(row.name, str(tag.pk), source=str(row.source_id), items=items, events=held)
+
+
+def _filling_shown(found: Filling, items: Items) -> dict[str, Any]:
+    """What a page says of the rows to be made."""
+    names = {one["code"]: title(one, items) for one in items.values() if one["kind"] == "attribute"}
+    return {
+        "rows": [{"row": row, "name": names.get(row.target, row.target)} for row in found.rows],
+        "kept": [names[code] for code in found.kept],
+        "missing": [names[code] for code in found.missing],
+        "accepted": found.accepted,
+        "tried": found.tried,
+        "holds": [f"{title_for(code)} {path}".strip() for (code, path), _count in found.reasons[:5]],
     }
 
 
@@ -231,14 +264,29 @@ def _map(request: HttpRequest, row: Discovered) -> str | None:
     if tag is None:
         messages.error(request, _("Choose the tag it means."))
         return None
-    rule, made = map_to_tag(row, tag, by=request.user)  # type: ignore[arg-type]
+    items = _draft_shown(request)
+    found = _filling(row, tag, items, events_held(row))
+    wanted = set(request.POST.getlist("rows")) if "chosen" in request.POST else {one.target for one in found.rows}
+    rows = [one for one in found.rows if one.target in wanted]
+    rule, made = map_to_tag(row, tag, by=request.user, rows=rows)  # type: ignore[arg-type]
     if made:
+        shown = _filling_shown(found, items)
+        filled = ", ".join(f"{one.target} ← {one.path or one.transforms}" for one in rows)
         messages.success(
-            request, _("A draft rule maps it to %(tag)s. Say here where its attributes come from, then propose it.") % {"tag": tag}
+            request, _("A draft rule maps it to %(tag)s. Look at where its attributes come from, then propose it.") % {"tag": tag}
         )
+        if filled:
+            messages.info(request, _("Filled in: %(rows)s.") % {"rows": filled})
+        if lacking := [*shown["missing"], *(one.target for one in found.rows if one not in rows and one.target in _required(tag))]:
+            said = _("Still required, and not found in what is sent: %(attributes)s. Say here where it is, or have the source send it.")
+            messages.warning(request, said % {"attributes": ", ".join(lacking)})
     else:
         messages.warning(request, _("The draft has a rule for this name already: this one. It was left as it is."))
     return reverse("admin:taxonomy_mappingrule_change", args=[rule.pk])
+
+
+def _required(tag: Tag) -> set[str]:
+    return set(tag.uses.filter(required=True).values_list("attribute__code", flat=True))
 
 
 def _use(request: HttpRequest, row: Discovered) -> str | None:

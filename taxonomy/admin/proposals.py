@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -64,7 +65,7 @@ from taxonomy.review import (
     release_proposal,
     releases_waiting_for,
     retired_but_sent,
-    standing,
+    standing_between,
     vote,
     waiting_for,
 )
@@ -256,8 +257,8 @@ class ProposalAdmin(ModelAdmin):
     ) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        proposal = get_object_or_404(self.get_queryset(request).select_related("author"), pk=id_or_404(Proposal, object_id))
-        return self._page(request, proposal, None)
+        proposals = self.get_queryset(request).select_related("author").prefetch_related("items", "co_authors")
+        return self._page(request, get_object_or_404(proposals, pk=id_or_404(Proposal, object_id)), None)
 
     def _page(self, request: HttpRequest, proposal: Proposal, form: ProposalForm | None) -> HttpResponse:
         """The proposal's page. `form`: what was written for its title and reasons, where that could not be saved."""
@@ -272,13 +273,15 @@ class ProposalAdmin(ModelAdmin):
         hidden = hidden_in(request, before, after)
         names = names_shown(before | after, hidden)
         changes = [ItemChange(item, before.get(item), after.get(item)) for item in rows if item not in hidden]
-        signed, person = standing(proposal), _person(request)
-        authors = list(User.objects.filter(pk__in=author_ids(proposal)))
+        person, saves = _person(request), saves_of(proposal)
+        written_by = author_ids(proposal, saves)
+        authors = list(User.objects.filter(pk__in=written_by))
         comments: dict[str, list[Any]] = {}
         for one in proposal.comments.select_related("by"):
             comments.setdefault(str(one.item) if one.item else "", []).append(one)
         on = Release.objects.get(pk=proposal.release_id).day if proposal.release_id else company_day()
         verdict = judge(before, after, on=on)
+        signed = standing_between(proposal, before, after, verdict, written_by) if proposal.is_open else Standing(verdict)
         page = page_of(changes, names, request.GET.get("page"))
         context = {
             **self.admin_site.each_context(request),
@@ -293,21 +296,20 @@ class ProposalAdmin(ModelAdmin):
             "colleagues": who_may_be_told(),
             **level_shown(verdict.level, verdict.breaks_from),
             "version": next_version(current.version if current else None, verdict.level) if proposal.is_open else "",
-            "groups": shown_changes(page, names, verdict, comments=comments, savers=_savers(saves_of(proposal))),
+            "groups": shown_changes(page, names, verdict, comments=comments, savers=_savers(saves)),
             "page": page,
             "hidden": len(rows) - len(changes),
             "comments": comments.get("", []),
             "votes": proposal.votes.select_related("by", "department"),
-            "seats": [{"seat": seat, "reasons": _reasons(seat, names, hidden)} for seat in signed.seats.values()]
-            if proposal.is_open
-            else [],
-            "stuck": stuck_seats(signed.stuck, author_ids(proposal)) if proposal.is_open else [],
+            "seats": [{"seat": seat, "reasons": _reasons(seat, names, hidden)} for seat in signed.seats.values()],
+            "stuck": stuck_seats(signed.stuck, written_by),
             "may_help": {"member": request.user.has_perms(ADD_MEMBER), "deputy": request.user.has_perm(NAME_DEPUTY)},
             "my_seats": _to_sign(signed, person) if proposal.is_locked else [],
             "affected": shown_effects(verdict, before, after, hidden=hidden),
             "problems": _problems(proposal, before, after, names),
             "form": form or ProposalForm(instance=proposal),
-            "trial_days": (1, 7, 30, 90),
+            "trial_first": company_day() - timedelta(days=6),
+            "trial_last": company_day(),
             "sources": sources_in(request),
             "links": [line.strip() for line in proposal.links.splitlines() if _is_link(line.strip())],
             "may": {name: request.user.has_perm(f"taxonomy.{name}") for name in ("publish_release", "emergency_release", "add_proposal")},

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from staff.admin.pages import id_or_404, number_or_none
+from staff.admin.pages import id_or_404
 from staff.models import in_both_languages
 from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in
 from taxonomy.admin.proposals import said_of
@@ -28,6 +28,9 @@ from taxonomy.review import NotAllowed, is_own, review_release
 from taxonomy.rights import OutsideGrant
 from taxonomy.verdict import judge
 from taxonomy.verdict_words import level_shown
+
+# Versions that a page offers while one types; any other can be typed out.
+OFFERED = 500
 
 
 @admin.register(Release)
@@ -84,13 +87,14 @@ class ReleaseAdmin(ModelAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """What a release changed against the one before it, or against ?with= another."""
+        """What a release changed against the one before it, or against ?with= another by its version."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         release = get_object_or_404(Release.objects.select_related("published_by", "reviewed_by"), pk=id_or_404(Release, object_id))
         previous = Release.objects.filter(pk__lt=release.pk).order_by("-id").first()
-        chosen = number_or_none(request.GET.get("with", ""))
-        other = get_object_or_404(Release, pk=chosen) if chosen is not None else previous
+        wanted = request.GET.get("with", "").strip()
+        chosen = Release.objects.filter(version=wanted).first() if wanted else None
+        other = chosen or previous
         before, after = items_of(other), items_of(release)
         verdict = judge(before, after, on=release.day)
         hidden = hidden_in(request, before, after)
@@ -105,7 +109,8 @@ class ReleaseAdmin(ModelAdmin):
             "release": release,
             "other": other,
             "is_compared": other != previous,
-            "releases": Release.objects.defer("snapshot").exclude(pk=release.pk)[:200],
+            "unknown": wanted if chosen is None else "",
+            "versions": Release.objects.exclude(pk=release.pk).values_list("version", "published_at")[:OFFERED],
             **level_shown(verdict.level, verdict.breaks_from),
             "groups": shown_changes(page, names_shown(before | after, hidden), verdict),
             "page": page,

@@ -1,6 +1,7 @@
 """Changes of items as pages show them."""
 
 from collections.abc import Collection, Iterable
+from functools import cache
 from typing import Any
 
 from django.core.paginator import Page, Paginator
@@ -16,7 +17,7 @@ from taxonomy.models import Revision
 from taxonomy.problems import plan_problem
 from taxonomy.publish import ItemChange, NotPublishable
 from taxonomy.rights import May, On
-from taxonomy.verdict import Verdict
+from taxonomy.verdict import Effect, Verdict
 from taxonomy.verdict_words import effect_text, level_shown
 
 PAGE = 100
@@ -36,9 +37,6 @@ def shown_changes(changes: Iterable[ItemChange], names: Items, verdict: Verdict,
     `about` gives each change more, by item: last={item: revision} becomes change["last"].
     """
     by_kind: dict[str, list[dict[str, Any]]] = {kind: [] for kind in MODELS}
-    effects: dict[str, list[Any]] = {}
-    for effect in verdict.effects:
-        effects.setdefault(effect.item, []).append(effect)
     for change in changes:
         row = {
             "item": change.item,
@@ -47,33 +45,34 @@ def shown_changes(changes: Iterable[ItemChange], names: Items, verdict: Verdict,
             "action": "new" if change.before is None else "gone" if change.after is None else "changed",
             "lines": diff(change.before, change.after, names),
             **level_shown(verdict.of(change.item), verdict.of_later(change.item)),
-            "effects": [effect_text(effect, names) for effect in effects.get(change.item, []) if effect.level != "wording"],
+            "effects": [effect_text(effect, names) for effect in verdict.by_item.get(change.item, []) if effect.level != "wording"],
         }
         by_kind[change.kind].append(row | {name: values.get(change.item) for name, values in about.items()})
     return [{"kind": kind, "label": MODELS[kind]._meta.verbose_name_plural, "changes": rows} for kind, rows in by_kind.items() if rows]
 
 
-def shown_effects(verdict: Verdict, before: Items, after: Items, *, hidden: Collection[str] = ()) -> list[dict[str, Any]]:
-    """What each source must or may change: [{"source", "title", "count", "effects": [{"level", "where", "text"}]}], the gravest first."""
+def shown_effects(verdict: Verdict, before: Items, after: Items, *, hidden: Collection[str] = ()) -> dict[str, list[dict[str, Any]]]:
+    """By what it asks of sources, {"must", "rest"}: [{"source", "title", "anchor", "count", "effects": [{"level", "where", "text"}]}].
+
+    What breaks at once comes before what breaks later. `anchor` is the source, at the first place where it stands.
+    """
     names = names_shown(before | after, set(hidden))
-    found = {
-        source: [one for one in effects if one.item not in hidden]
-        for source, effects in effects_by_source(verdict, before, after).items()
-        if source not in hidden
-    }
-    return [
-        {
-            "source": source,
-            "title": title(names[source], names),
-            "count": len(effects),
-            "effects": [
-                {**level_shown(effect.level, effect.breaks_from), "where": title(names[effect.item], names), "text": effect_text(effect, names)}
-                for effect in sorted(effects, key=lambda one: (one.level != "breaking", not one.breaks_from))[:PAGE]
-            ],
-        }
-        for source, effects in found.items()
-        if effects
-    ]  # fmt: skip
+    told = cache(lambda at: _effect_shown(verdict.effects[at], names))
+    places = {id(effect): at for at, effect in enumerate(verdict.effects)}
+    found: dict[str, list[dict[str, Any]]] = {"must": [], "rest": []}
+    for source, effects in effects_by_source(verdict, before, after).items():
+        readable = [one for one in effects if one.item not in hidden] if source not in hidden else []
+        must = sorted((one for one in readable if one.must_change), key=lambda one: one.level != "breaking")
+        rest = [one for one in readable if not one.must_change]
+        for name, some in (("must", must), ("rest", rest)):
+            if some:
+                row = {"source": source, "title": title(names[source], names), "anchor": "" if name == "rest" and must else source}
+                found[name].append(row | {"count": len(some), "effects": [told(places[id(one)]) for one in some[:PAGE]]})
+    return found
+
+
+def _effect_shown(effect: Effect, names: Items) -> dict[str, str]:
+    return {**level_shown(effect.level, effect.breaks_from), "where": title(names[effect.item], names), "text": effect_text(effect, names)}
 
 
 def histories(request: HttpRequest, changes: Iterable[ItemChange]) -> dict[str, str]:
@@ -83,12 +82,15 @@ def histories(request: HttpRequest, changes: Iterable[ItemChange]) -> dict[str, 
 
 def deleted_lately(request: HttpRequest, released: Items, draft: Items) -> list[dict[str, Any]]:
     """What was deleted and stands neither in the draft nor in the release, newest first: [{"title", "label", "last", "history"}]."""
-    gone = (
-        Revision.objects.filter(action=Revision.Action.DELETED).exclude(item__in=[*released, *draft]).order_by("-id").select_related("by")
-    )
-    last: dict[str, Revision] = {}
-    for one in gone.exclude(definition=None)[:DELETED_SHOWN]:
-        last.setdefault(str(one.item), one)
+    there = released.keys() | draft.keys()
+    deleted = Revision.objects.filter(action=Revision.Action.DELETED).exclude(definition=None).order_by("-id").values_list("id", "item")
+    newest: dict[str, int] = {}
+    for revision, item in deleted.iterator(chunk_size=500):
+        if str(item) not in there:
+            newest.setdefault(str(item), revision)
+        if len(newest) == DELETED_SHOWN:
+            break
+    last = {str(one.item): one for one in Revision.objects.filter(pk__in=newest.values()).order_by("-id").select_related("by")}
     readable = On(rights_in(request), released | draft | {item: one.definition or {} for item, one in last.items()})
     return [
         {

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from taxonomy.diff import diff
+from taxonomy.diff import diff, title
 from taxonomy.exchange.book import SheetRead
 from taxonomy.exchange.cells import Words, text_of, written
 from taxonomy.exchange.columns import REASON, STATUS, Column, Sheet
@@ -71,23 +71,31 @@ class _Teller:
         out.statuses.append(status)
 
     def _row(self, where: Where | None, known: Sheet, troubles: list[Trouble]) -> tuple[str, list[str]]:
-        entry = self.by_key.get((where.kind, where.key)) if where else None
-        if troubles or where is None or entry is None:
+        if troubles or where is None:
             return "wrong", [trouble_text(one, self.names) for one in troubles]
+        entry = self.by_key.get((where.kind, where.key))
+        if entry is None:
+            return "unchanged", [trouble_text(Trouble("written.gone_already"), self.names)]
         if known.name not in PARTS:
             return entry.status, reasons(entry, self.names)
         if entry.after is None and entry.before is not None:
-            return entry.status, []
+            return entry.status, self._left_out(entry) if entry.status == "wrong" else []
         about = [one for one in entry.troubles if self._is_about(one, known, where.part)]
         if about:
             return "wrong", [trouble_text(one, self.names) for one in about]
         if entry.status == "wrong":
-            return "wrong", [_("Left out: something else of %(item)s is wrong.") % {"item": where.key}]
+            return "wrong", self._left_out(entry)
         before, after = (self._parts(one, known).get(where.part) for one in (entry.before, entry.after))
         if before is None:
             return "added", []
         lines = diff({"kind": entry.kind, known.within: [before]}, {"kind": entry.kind, known.within: [after]}, self.names) if after else []
         return ("unchanged", []) if before == after else ("changed", [f"{line.before or '–'} → {line.after or '–'}" for line in lines])
+
+    def _left_out(self, entry: Entry) -> list[str]:
+        """Why a part is not taken though nothing is wrong with it: what is wrong with its item."""
+        one = entry.after or entry.before or {}
+        named = title(one, self.names) if one.get("label_en") or one.get("source") else entry.key
+        return [_("Left out: something else of %(item)s is wrong.") % {"item": named}, *reasons(entry, self.names)]
 
     def _is_about(self, trouble: Trouble, known: Sheet, part: str) -> bool:
         told = [str(value) for value in trouble.values.values()]

@@ -53,7 +53,7 @@ def misfits(definition: dict[str, Any], before: dict[str, Any] | None) -> Iterat
             elif (longest := LONGEST.get((kind, path))) is not None and len(text) > longest:
                 yield Trouble("written.too_long", place, {"longest": longest, "length": len(text)})
             elif (allowed := CHOICES.get((kind, path))) is not None and text not in allowed:
-                yield Trouble("written.not_a_choice", place, {"seen": text, "choices": ", ".join(allowed)})
+                yield Trouble("written.not_a_choice", place, {"seen": text, "choices": list(allowed)})
         if not _is_json(value):
             yield Trouble("written.characters", place)
     if "code" in definition and (before is None or before["code"] != definition["code"]):

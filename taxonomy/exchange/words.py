@@ -1,5 +1,6 @@
 """The words of what came of something written: for whoever uploads it, or reads the answer of a command."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from taxonomy.diff import CHOICES, FIELDS, title
 from taxonomy.exchange.written import Status, Trouble
-from taxonomy.problems import DEFINITION, PLAN, expected_words, told_with_values
+from taxonomy.problems import DEFINITION, expected_words, plan_sentence, told_with_values
 
 STATUSES: dict[Status, Promise | str] = {
     "added": gettext_lazy("added"),
@@ -39,6 +40,7 @@ TROUBLES: dict[str, Promise | str] = {
     "written.outside": gettext_lazy("Only %(names)s may change it (%(place)s). Leave it out, or ask them for the change."),
     "written.also_changed": gettext_lazy("Somebody else changed it meanwhile; this replaces what they wrote."),
     "written.changed_meanwhile": gettext_lazy("Somebody else changed it meanwhile."),
+    "written.gone_already": gettext_lazy("It was removed meanwhile, and this row is as it was before: it stays removed."),
     "written.gone_meanwhile": gettext_lazy("It was removed meanwhile; this brings it back."),
     "cell.formula": gettext_lazy("The cell holds a formula. Paste its value instead."),
     "cell.error": gettext_lazy("The cell holds the error %(seen)s. Write a value."),
@@ -114,17 +116,17 @@ def trouble_text(trouble: Trouble, names: dict[str, Any]) -> str:
     if trouble.code in TROUBLES:
         values = {name: _choices(head, value) if name == "choices" else _told(value, names) for name, value in trouble.values.items()}
         said = str(TROUBLES[trouble.code]) % values
+    elif trouble.code in DEFINITION:
+        said = told_with_values(DEFINITION[trouble.code][1], {"expected": expected_words(trouble.values["expected"])}, names)
     else:
-        sentence = DEFINITION[trouble.code][1] if trouble.code in DEFINITION else PLAN.get(trouble.code, trouble.code)
-        found = {"expected": expected_words(trouble.values["expected"])} if trouble.code in DEFINITION else trouble.values
-        said = told_with_values(sentence, found, names)
+        said = plan_sentence(trouble.code, trouble.values, names)
     return f"{place}: {said}" if place else said
 
 
-def _choices(field: str, codes: str) -> str:
+def _choices(field: str, codes: Iterable[str]) -> str:
     """Each by its name, with the code that YAML and workbooks take."""
     labels = CHOICES.get("operator" if field == "condition" else field, {})
-    told = [(code, str(labels.get(code, code))) for code in codes.split(", ")]
+    told = [(code, str(labels.get(code, code))) for code in codes]
     return _(", ").join(code if label.lower() == code else f"{label} ({code})" for code, label in told)
 
 
