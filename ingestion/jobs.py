@@ -9,6 +9,7 @@ from ingestion.announce import announce, wanted
 from ingestion.imports import run_import
 from ingestion.offer import offer
 from ingestion.outgoing import attempt, forget_old
+from ingestion.past import run_past
 from ingestion.replay import run_replay
 from ingestion.rollup import roll_up, roll_up_once
 from ingestion.streams import judge_streams
@@ -23,6 +24,11 @@ def import_file(run_id: str) -> None:
 @jobs.task(queue="imports", retry=jobs.AGAIN)
 def replay_held(replay_id: str) -> None:
     run_replay(UUID(replay_id))
+
+
+@jobs.task(queue="imports", retry=jobs.AGAIN)
+def read_past(replay_id: str) -> None:
+    run_past(UUID(replay_id))
 
 
 @jobs.task(queue="imports", retry=jobs.AGAIN)

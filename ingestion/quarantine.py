@@ -23,7 +23,14 @@ def close_reasons(cursor: CursorWrapper, event_ids: Collection[int]) -> None:
 
 
 def open_reasons_again(cursor: CursorWrapper, event_ids: Collection[int]) -> None:
-    cursor.execute("UPDATE ingestion_quarantinereason SET open = true WHERE NOT open AND event_id = ANY(%s)", [sorted(event_ids)])
+    """Of those of these events that are held."""
+    cursor.execute(
+        """
+        UPDATE ingestion_quarantinereason SET open = true
+        WHERE NOT open AND event_id IN (SELECT id FROM profiles_event WHERE id = ANY(%s) AND standing = 2)
+        """,
+        [sorted(event_ids)],
+    )
 
 
 def replace_reasons(cursor: CursorWrapper, event_ids: Collection[int], deliveries: list[Delivery]) -> None:

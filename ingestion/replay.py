@@ -6,7 +6,7 @@ ends as if never interrupted, and doing everything twice changes nothing.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +16,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.models import F
 from django.utils import timezone
 
 from ingestion.alone import alone
@@ -27,7 +28,7 @@ from ingestion.pool import in_processes
 from ingestion.quarantine import close_reasons, open_reasons_again, replace_reasons
 from ingestion.reread import reread
 from ingestion.rollup import roll_up
-from profiles.anew import discard, give_back, hold_still, read_anew
+from profiles.anew import HELD, discard, give_back, hold_still, read_anew
 from profiles.link import settle
 from profiles.record import Delivery, Entry, again_where_others_write
 from profiles.subjects import known
@@ -46,6 +47,8 @@ _EXAMPLES = 5
 _PATIENCE_SECONDS = 15
 
 Mends = Sequence[dict[str, Any]]
+# What is given for a violation: its path and value.
+Find = Callable[[Violation], tuple[str, Any] | None]
 
 
 @dataclass(slots=True)
@@ -73,11 +76,11 @@ def preview(replay: Replay) -> Preview:
     """Try an unsaved replay on its newest events, at most SAMPLE of them. Stores nothing. Raises NoRelease."""
     found = Preview(_selected(replay).values("event_id").distinct().count())
     newest = _selected(replay).order_by("-event_id").values_list("event_id", flat=True).distinct()[:SAMPLE]
-    obeyed = current()
+    obeyed, find = current(), finder(replay.mends)
     for start in range(0, len(newest), AT_ONCE):
-        for held in _load(newest[start : start + AT_ONCE]):
+        for held in load(newest[start : start + AT_ONCE]):
             found.tried += 1
-            _, result = _read(held, obeyed, replay.mends)
+            _, result = read_stored(held, obeyed, find)
             if result is None:
                 found.lost += 1
             elif result.verdict == "accepted":
@@ -101,6 +104,11 @@ def ask(replay: Replay) -> Replay:
 
 def run_replay(replay_id: UUID) -> Replay:
     """Do what is left of a replay. Safe to call again after any interruption; of two at once the second waits."""
+    return run(replay_id, left=_left, do=_do)
+
+
+def run(replay_id: UUID, *, left: Callable[[Replay], Iterator[list[int]]], do: Callable[[UUID, list[int]], None]) -> Replay:
+    """Do stretches of events, `left` to do, on all cores. `do` is one commit, and may be done again."""
     with alone(replay_id):
         replay = Replay.objects.get(pk=replay_id)
         if replay.status in (Replay.Status.FINISHED, Replay.Status.UNDONE):
@@ -108,12 +116,14 @@ def run_replay(replay_id: UUID) -> Replay:
         _begin(replay)
         try:
             _wait_until_counted(replay.last_event_id)
-            for _ in in_processes(_do, ((replay.pk, ids) for ids in _left(replay)), small=replay.in_all < SMALL):
+            for _, ids in in_processes(do, ((replay.pk, ids) for ids in left(replay)), small=replay.in_all < SMALL):
+                Replay.objects.filter(pk=replay.pk).update(seen=F("seen") + len(ids))
                 if Replay.objects.filter(pk=replay.pk, stop_asked=True).exists():
                     return _end(replay, Replay.Status.STOPPED)
         except Exception:
             _end(replay, Replay.Status.FAILED)
             raise
+        tie_anew()
         settle()  # what a killed process left
         return _end(replay, Replay.Status.FINISHED)
 
@@ -124,7 +134,10 @@ def stop(replay: Replay) -> None:
 
 
 def undo(replay_id: UUID) -> int:
-    """Hold again, as they were, the events that a replay let in or let go of and that still stand so; how many. Safe to call again."""
+    """Give the events that a replay read otherwise, or let go of, and that still stand so, their former readings; how many.
+
+    Safe to call again.
+    """
     done = 0
     with alone(replay_id):
         replay = Replay.objects.get(pk=replay_id)
@@ -142,20 +155,21 @@ def _undo(event_ids: list[int], replay_id: UUID) -> int:
         queue_untied(cursor, event_ids)  # by the subjects that they have now
         back = give_back(cursor, event_ids, replay_id)
         open_reasons_again(cursor, back)
+        queue_untied(cursor, back)  # and by those that they had before
         return len(back)
 
 
 def _begin(replay: Replay) -> None:
     refresh()  # a release published a moment ago counts
     replay.release_id = replay.release_id or current().release_id
-    replay.status, replay.stop_asked, replay.finished_at = Replay.Status.RUNNING, False, None
-    replay.save(update_fields=["release", "status", "stop_asked", "finished_at"])
+    replay.status, replay.stop_asked, replay.finished_at, replay.seen = Replay.Status.RUNNING, False, None, 0
+    replay.save(update_fields=["release", "status", "stop_asked", "finished_at", "seen"])
 
 
 def _end(replay: Replay, status: str) -> Replay:
     replay.refresh_from_db()
     replay.status, replay.finished_at = status, timezone.now()
-    if status == Replay.Status.FINISHED and replay.source_id:
+    if status == Replay.Status.FINISHED and replay.source_id and not replay.is_of_past:
         ReplayOffer.objects.filter(source=replay.source_id).delete()
     replay.untouched = max(0, replay.in_all - replay.fixed - replay.held - replay.discarded)
     replay.save(update_fields=["status", "finished_at", "untouched"])
@@ -200,7 +214,7 @@ def _left(replay: Replay) -> Iterator[list[int]]:
         after = ids[-1]
 
 
-class _Held(NamedTuple):
+class Stored(NamedTuple):
     event_id: int
     key: bytes
     source: str
@@ -213,7 +227,8 @@ class _Held(NamedTuple):
     item: int | None
 
 
-def _load(event_ids: Sequence[int]) -> list[_Held]:
+def load(event_ids: Sequence[int], *, standing: int = HELD) -> list[Stored]:
+    """Those of these events that stand so, in the order of their ids. One query."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -221,17 +236,17 @@ def _load(event_ids: Sequence[int]) -> list[_Held]:
                 coalesce(o.record, h.record), o.item
             FROM profiles_event e JOIN profiles_original o ON o.event_id = e.id
             LEFT JOIN profiles_original h ON h.event_id = o.holder_id LEFT JOIN profiles_batch b ON b.id = e.batch_id
-            WHERE e.id = ANY(%s) AND e.standing = 2 ORDER BY e.id
+            WHERE e.id = ANY(%s) AND e.standing = %s ORDER BY e.id
             """,
-            [list(event_ids)],
+            [list(event_ids), standing],
         )
         return [
-            _Held(event_id, bytes(key), source, batch, received_at, door, decode_json(form.encode()) if form else None, report, bytes(record or b""), item)
+            Stored(event_id, bytes(key), source, batch, received_at, door, decode_json(form.encode()) if form else None, report, bytes(record or b""), item)
             for event_id, key, source, batch, received_at, door, form, report, record, item in cursor.fetchall()
         ]  # fmt: skip
 
 
-def _read(held: _Held, obeyed: Current, mends: Mends) -> tuple[RawEvent | None, Result | None]:
+def read_stored(held: Stored, obeyed: Current, find: Find) -> tuple[RawEvent | None, Result | None]:
     """What the release makes of an event; None where it has no such source, or finds no such event in the record."""
     source = obeyed.plan.sources_by_uuid.get(held.source)
     if source is None:
@@ -241,10 +256,10 @@ def _read(held: _Held, obeyed: Current, mends: Mends) -> tuple[RawEvent | None, 
     raw = events[held.item or 0] if (held.item or 0) < len(events) else None
     if raw is None or isinstance(raw, Refusal):
         return None, None
-    return raw, standardize_mended(raw, obeyed.plan, _finder(mends))
+    return raw, standardize_mended(raw, obeyed.plan, find)
 
 
-def _finder(mends: Mends) -> Callable[[Violation], tuple[str, Any] | None]:
+def finder(mends: Mends) -> Find:
     given = {(one["path"], _ANY if one.get("any") else text_seen(one.get("seen"))): (one["target"], one["value"]) for one in mends}
 
     def find(violation: Violation) -> tuple[str, Any] | None:
@@ -270,8 +285,8 @@ def _do(replay_id: UUID, event_ids: list[int]) -> None:
         again_where_others_write(partial(_discard, replay, event_ids))
         return
     assert replay.release_id is not None
-    obeyed = plan_of(replay.release_id)
-    read = [(held, *_read(held, obeyed, replay.mends)) for held in _load(event_ids)]
+    obeyed, find = plan_of(replay.release_id), finder(replay.mends)
+    read = [(held, *read_stored(held, obeyed, find)) for held in load(event_ids)]
     again_where_others_write(partial(_store, replay, obeyed, read))
 
 
@@ -280,10 +295,10 @@ def _discard(replay: Replay, event_ids: list[int]) -> None:
         ids = hold_still(cursor, event_ids)
         discard(cursor, ids, replay.pk)
         close_reasons(cursor, ids)
-        _tell(cursor, replay, dict.fromkeys(ids, Replayed.Outcome.DISCARDED))
+        note_outcomes(cursor, replay, dict.fromkeys(ids, Replayed.Outcome.DISCARDED))
 
 
-def _store(replay: Replay, obeyed: Current, read: list[tuple[_Held, RawEvent | None, Result | None]]) -> None:
+def _store(replay: Replay, obeyed: Current, read: list[tuple[Stored, RawEvent | None, Result | None]]) -> None:
     deliveries: dict[tuple[UUID, datetime], Delivery] = {}
     with transaction.atomic(), connection.cursor() as cursor:
         still = hold_still(cursor, [held.event_id for held, _, _ in read])
@@ -294,12 +309,12 @@ def _store(replay: Replay, obeyed: Current, read: list[tuple[_Held, RawEvent | N
                 continue
             outcomes[held.event_id] = Replayed.Outcome.FIXED if result.verdict == "accepted" else Replayed.Outcome.HELD
             if result.verdict == "accepted" or _says_else(result, held.report):
-                anew.append((_delivery(deliveries, held, obeyed), _entry(held, raw, result, obeyed)))
+                anew.append((delivery_of(deliveries, held, obeyed), entry_of(held, raw, result, obeyed)))
         ids, ties = read_anew(cursor, anew, replay.pk) if anew else ({}, None)
         close_reasons(cursor, [event_id for event_id, outcome in outcomes.items() if outcome == Replayed.Outcome.FIXED])
         otherwise = [(delivery, entry) for delivery, entry in anew if entry.status == "quarantined"]
-        replace_reasons(cursor, [entry.event_id for _, entry in otherwise if entry.event_id], _of(otherwise))
-        let_in = [event_id for event_id in _tell(cursor, replay, outcomes) if outcomes[event_id] == Replayed.Outcome.FIXED]
+        replace_reasons(cursor, [entry.event_id for _, entry in otherwise if entry.event_id], with_entries(otherwise))
+        let_in = [event_id for event_id in note_outcomes(cursor, replay, outcomes) if outcomes[event_id] == Replayed.Outcome.FIXED]
         queue_accepted(cursor, let_in, let_in)
     known.learn(ids)
     if ties is not None:
@@ -314,7 +329,7 @@ def _says_else(result: Result, report: str | None) -> bool:
     ]
 
 
-def _delivery(deliveries: dict[tuple[UUID, datetime], Delivery], held: _Held, obeyed: Current) -> Delivery:
+def delivery_of(deliveries: dict[tuple[UUID, datetime], Delivery], held: Stored, obeyed: Current) -> Delivery:
     """The delivery an event came with, as far as a reading needs it."""
     key = (held.batch, held.received_at)
     if key not in deliveries:
@@ -322,14 +337,14 @@ def _delivery(deliveries: dict[tuple[UUID, datetime], Delivery], held: _Held, ob
     return deliveries[key]
 
 
-def _of(pairs: list[tuple[Delivery, Entry]]) -> list[Delivery]:
+def with_entries(pairs: list[tuple[Delivery, Entry]]) -> list[Delivery]:
     """The deliveries with these entries of theirs."""
     for delivery, entry in pairs:
         delivery.entries.append(entry)
     return list({id(delivery): delivery for delivery, _ in pairs}.values())
 
 
-def _entry(held: _Held, raw: RawEvent, result: Result, obeyed: Current) -> Entry:
+def entry_of(held: Stored, raw: RawEvent, result: Result, obeyed: Current) -> Entry:
     entry = Entry(held.record, raw, result, key=held.key, event_id=held.event_id)
     source = obeyed.plan.sources[raw.source]
     if result.identifiers:
@@ -340,7 +355,7 @@ def _entry(held: _Held, raw: RawEvent, result: Result, obeyed: Current) -> Entry
 _COLUMN = {Replayed.Outcome.FIXED: "fixed", Replayed.Outcome.HELD: "held", Replayed.Outcome.DISCARDED: "discarded"}
 
 
-def _tell(cursor: CursorWrapper, replay: Replay, outcomes: dict[int, int]) -> list[int]:
+def note_outcomes(cursor: CursorWrapper, replay: Replay, outcomes: Mapping[int, int]) -> list[int]:
     """Say what became of each event, once: one that this replay told of before is not counted again. The ids told of now."""
     if not outcomes:
         return []

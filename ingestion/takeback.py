@@ -14,6 +14,7 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from ingestion.models import ImportRun, TakeBack, WriteKey
+from ingestion.quarantine import open_reasons_again
 from ingestion.touched import STANDINGS, selection, touched
 from profiles.models import Batch, Event
 from profiles.record import freed_key
@@ -170,13 +171,7 @@ def _put_stretch(take_back_id: int) -> bool:
             """,
             [ids],
         )
-        cursor.execute(
-            """
-            UPDATE ingestion_quarantinereason SET open = true
-            WHERE NOT open AND event_id IN (SELECT id FROM profiles_event WHERE id = ANY(%s) AND standing = 2)
-            """,
-            [ids],
-        )
+        open_reasons_again(cursor, ids)
         _settle_corrections(cursor, ids)
         queue_untied(cursor, ids)
         counts = _count(cursor, take_back, ids, sign=-1)

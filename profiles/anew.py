@@ -4,6 +4,7 @@ Whoever reads an event anew holds its row, so that of two only one does, and a l
 """
 
 from collections.abc import Collection
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
@@ -18,23 +19,43 @@ from taxonomy.standardize import Subject
 COUNTED, HELD, DISCARDED = int(Event.Standing.COUNTED), int(Event.Standing.HELD), int(Event.Standing.DISCARDED)
 _READING = "standing, occurred_at, subject_id, tag_id, attributes, extra, identifiers, refinements, report, rule_id, release_id"
 _COLUMNS = _READING.split(", ")
+# What a reading says of an event; the others say how it came to be.
+SAID = ("tag_id", "attributes", "extra", "subject_id", "occurred_at", "identifiers", "refinements")
+_WHAT = ", ".join(f"event.{column}" for column in SAID)
+_WHAT_ANEW = ", ".join(f"anew.{column}" for column in SAID)
+_DIFFERS = ", ".join(f"CASE WHEN event.{column} IS DISTINCT FROM anew.{column} THEN '{column}' END" for column in SAID)
 
 
-def hold_still(cursor: CursorWrapper, event_ids: Collection[int]) -> set[int]:
-    """Lock those of these events that are held, and counted as such by the rollup; their ids."""
+class Difference(NamedTuple):
+    """`before` and `after`: the tags' uuids; `what`: of SAID, those that differ."""
+
+    event_id: int
+    before: str | None
+    after: str | None
+    what: list[str]
+
+
+def hold_still(cursor: CursorWrapper, event_ids: Collection[int], *, standing: int = HELD) -> set[int]:
+    """Lock those of these events that stand so, and were counted by the rollup as they came; their ids."""
     cursor.execute(
         """
         SELECT id FROM profiles_event AS event WHERE id = ANY(%s) AND standing = %s
             AND NOT EXISTS (SELECT FROM profiles_arrival AS arrival WHERE event.id BETWEEN arrival.first_id AND arrival.last_id)
         ORDER BY id FOR UPDATE
         """,
-        [sorted(event_ids), HELD],
+        [sorted(event_ids), standing],
     )
     return {event_id for (event_id,) in cursor.fetchall()}
 
 
 def read_anew(cursor: CursorWrapper, read: list[tuple[Delivery, Entry]], act: UUID) -> tuple[dict[Subject, int], Ties]:
     """Give events, locked by `hold_still`, the readings of these entries. What to learn after the commit."""
+    ids = stage(cursor, read)
+    return ids, take_staged(cursor, read, ids, act)
+
+
+def stage(cursor: CursorWrapper, read: list[tuple[Delivery, Entry]]) -> dict[Subject, int]:
+    """Put the readings of these entries beside the events, in the table read_anew of this transaction; the subjects' ids."""
     subjects: set[Subject] = set()
     for _, entry in read:
         assert entry.result is not None
@@ -45,16 +66,33 @@ def read_anew(cursor: CursorWrapper, read: list[tuple[Delivery, Entry]], act: UU
     ids = subject_ids(cursor, subjects)
     cursor.execute("CREATE TEMP TABLE IF NOT EXISTS read_anew (LIKE profiles_event) ON COMMIT DELETE ROWS")
     copy_events(cursor, read, ids, table="read_anew")
-    keep_former(cursor, [entry.event_id for _, entry in read if entry.event_id is not None], act)
+    return ids
+
+
+def differing(cursor: CursorWrapper) -> list[Difference]:
+    """Which events the staged readings would read otherwise, in the order of their ids. By which rule and release does not count."""
+    cursor.execute(
+        f"""
+        SELECT event.id, event.tag_id::text, anew.tag_id::text, array_remove(ARRAY[{_DIFFERS}], NULL)
+        FROM profiles_event AS event JOIN read_anew AS anew ON anew.id = event.id WHERE ({_WHAT}) IS DISTINCT FROM ({_WHAT_ANEW}) ORDER BY event.id
+        """
+    )
+    return [Difference(*row) for row in cursor.fetchall()]
+
+
+def take_staged(cursor: CursorWrapper, read: list[tuple[Delivery, Entry]], ids: dict[Subject, int], act: UUID) -> Ties:
+    """Give the events of these entries, all of them staged, their new readings. What to learn after the commit."""
+    event_ids = [entry.event_id for _, entry in read if entry.event_id is not None]
+    keep_former(cursor, event_ids, act)
     taken = ", ".join(f"{column} = anew.{column}" for column in _COLUMNS)
     cursor.execute(
-        f"UPDATE profiles_event AS event SET read_by = %s, {taken} FROM read_anew AS anew WHERE event.id = anew.id",
-        [act],
+        f"UPDATE profiles_event AS event SET read_by = %s, {taken} FROM read_anew AS anew WHERE event.id = anew.id AND event.id = ANY(%s)",
+        [act, event_ids],
     )
     ties = Ties()
     ties.add(read, ids)
     ties.write(cursor)
-    return ids, ties
+    return ties
 
 
 def discard(cursor: CursorWrapper, event_ids: Collection[int], act: UUID) -> None:

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 
 from profiles import page
 from profiles.lookup import find_customer
-from profiles.models import Customer, Event, Original
+from profiles.models import Customer, Event, FormerReading, Original
 from profiles.money import is_money, money
 from profiles.original import shown_original
 from profiles.readable import Readable, readable_to
@@ -26,6 +26,7 @@ from profiles.timeline import Cursor, event_of, holder_of, timeline
 from staff.access import log_access
 from staff.masking import mask_in_text, may_see_personal
 from staff.models import AccessLog
+from taxonomy.models import Release
 from taxonomy.publish import items_of
 from taxonomy.released import by_code, by_codes, named, personal_codes
 from taxonomy.standardize import storable
@@ -33,6 +34,8 @@ from taxonomy.standardize.faults import Fault
 from taxonomy.violations import message_for, title_for
 
 _EVENT_ID = re.compile("[0-9a-f]{32}")
+# Former readings shown of one event, the newest first.
+_FORMER = 5
 staff_page = permission_required("profiles.view_customer", login_url="admin:login", raise_exception=False)
 
 
@@ -164,6 +167,7 @@ def event(request: HttpRequest, public_id: UUID, event_id: str) -> HttpResponse:
         "changes": [_change(change, unmasked=unmasked) for change in report.get("changes", [])],
         "notes": [_shown(message_for(one), unmasked=unmasked) for one in report.get("violations", [])],
         "rule": _rule(found),
+        "former": [_former(one, unmasked=unmasked, readable=readable) for one in found.former_readings.order_by("-id")[:_FORMER]],
         "unmasked": unmasked,
     }
     return _render(request, "profiles/event.html", context)
@@ -179,6 +183,19 @@ def event_by_id(request: HttpRequest, event_id: str) -> HttpResponse:
     if holder is None:
         raise Http404
     return HttpResponseRedirect(reverse("customer_event", args=[holder.public_id, event_id]))
+
+
+def _former(one: FormerReading, *, unmasked: bool, readable: Readable | None) -> dict[str, Any]:
+    """A reading that another replaced: when, and what it said."""
+    may = readable is None or not one.tag_id or readable.shows(one.tag_id, one.event.source_id)
+    tag = named("tag", [one.tag_id]).get(one.tag_id) if may else None
+    return {
+        "replaced_at": one.replaced_at,
+        "standing": one.get_standing_display(),
+        "tag": tag,
+        "attributes": _attributes(one.attributes or {}, unmasked=unmasked, readable=readable) if may else [],
+        "release": Release.objects.filter(pk=one.release_id or 0).values_list("version", flat=True).first(),
+    }
 
 
 def _rule(event: Event) -> str:

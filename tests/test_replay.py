@@ -183,7 +183,7 @@ def test_killed_midway_and_begun_again_it_ends_as_if_never_interrupted(standard,
     send(*(purchase(number, event="goods_paid") for number in range(5)), purchase(8, phone="12"))
     map_name("goods_paid", "purchase")
     asked = ask(Replay())
-    real = module._tell
+    real = module.note_outcomes
     calls = []
 
     def tell(*arguments):
@@ -192,7 +192,7 @@ def test_killed_midway_and_begun_again_it_ends_as_if_never_interrupted(standard,
             raise KeyboardInterrupt  # in the middle of a commit
         return real(*arguments)
 
-    monkeypatch.setattr(module, "_tell", tell)
+    monkeypatch.setattr(module, "note_outcomes", tell)
     with pytest.raises(KeyboardInterrupt):
         run_replay(asked.pk)
     assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == 2
@@ -203,14 +203,14 @@ def test_killed_midway_and_begun_again_it_ends_as_if_never_interrupted(standard,
 def test_an_event_corrected_by_its_sender_meanwhile_is_left_alone(standard, monkeypatch):
     send(purchase(attributes={"quantity": "two"}))
     asked = ask(Replay(mends=[{"path": "attributes.quantity", "seen": "two", "target": "attributes.quantity", "value": "2"}]))
-    real = module._load
+    real = module.load
 
     def load(ids):
         found = real(ids)
         send(purchase(attributes={"quantity": 3}))
         return found
 
-    monkeypatch.setattr(module, "_load", load)
+    monkeypatch.setattr(module, "load", load)
     done = run_replay(asked.pk)
     assert (done.fixed, done.untouched) == (0, 1)
     assert sorted(Event.objects.values_list("standing", flat=True)) == [Event.Standing.COUNTED, Event.Standing.CORRECTED]

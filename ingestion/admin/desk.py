@@ -15,10 +15,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.decorators import display
 
+from ingestion.admin.past import about_past, may_read_past, past_page
 from ingestion.admin.reveal import may_ask, of_cause, shown_in
 from ingestion.alone import is_idle
 from ingestion.desk import MOST_VALUES, Value, attributes_missing, can_be_given, choices_for, mends_of, values_seen
-from ingestion.jobs import replay_held
+from ingestion.jobs import read_past, replay_held
 from ingestion.models import QuarantineReason, Replay
 from ingestion.replay import Preview, ask, preview, stop, undo
 from staff.admin.pages import id_or_404, number_or_none
@@ -31,6 +32,11 @@ from taxonomy.released import named
 from taxonomy.violations import title_for
 
 _RUNNING = (Replay.Status.WAITING, Replay.Status.RUNNING)
+_TITLES: dict[str, Any] = {
+    Replay.Act.READ: gettext_lazy("Reading held events again"),
+    Replay.Act.DISCARD: gettext_lazy("Discarding events"),
+    Replay.Act.PAST: gettext_lazy("Reading the past anew"),
+}
 
 
 @admin.register(Replay)
@@ -38,9 +44,9 @@ class ReplayAdmin(OfSource):
     when_empty = gettext_lazy(
         "Here stands each time that held events were read again or discarded. Open a cause under Quarantine to begin."
     )
-    list_display = ["what", "shown_status", "in_all", "fixed", "held", "discarded", "started_by", "created_at"]
+    list_display = ["what", "act", "shown_status", "in_all", "fixed", "held", "discarded", "started_by", "created_at"]
     list_select_related = ["started_by"]
-    list_filter = ["status", ("source", LiveFilter)]
+    list_filter = ["act", "status", ("source", LiveFilter)]
 
     @display(description=gettext_lazy("events"))
     def what(self, replay: Replay) -> str:
@@ -54,13 +60,17 @@ class ReplayAdmin(OfSource):
         return replay.status, replay.get_status_display()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
+        return may_read_past(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Accepted events read anew, tried first."""
+        return past_page(request, site=self.admin_site, opts=self.opts)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
@@ -154,14 +164,14 @@ class ReplayAdmin(OfSource):
     ) -> HttpResponse:
         replay = self._replay(request, id_or_404(Replay, object_id))
         if request.method == "POST":
-            if not request.user.has_perm("ingestion.add_replay"):
+            if not _may_do(request, replay):
                 raise PermissionDenied
             self._do(request, replay)
             return HttpResponseRedirect(request.path)
-        may = request.user.has_perm("ingestion.add_replay")
+        may = _may_do(request, replay)
         context = {
             **self.admin_site.each_context(request),
-            "title": _("Discarding events") if replay.act == Replay.Act.DISCARD else _("Reading held events again"),
+            "title": _TITLES[replay.act],
             "opts": self.opts,
             "about": about(replay, shown_to(request.user)),
             "may_stop": may and replay.status in _RUNNING,
@@ -177,10 +187,12 @@ class ReplayAdmin(OfSource):
             stop(replay)
             messages.info(request, _("It stops after the events it is at."))
         elif act == "go_on" and _may_go_on(replay):
-            replay_held.defer(replay_id=str(replay.pk))
+            (read_past if replay.is_of_past else replay_held).defer(replay_id=str(replay.pk))
         elif act == "undo" and replay.status in (Replay.Status.FINISHED, Replay.Status.STOPPED):
-            back = undo(replay.pk)
-            messages.success(request, _("%(count)d events are held again, as they were.") % {"count": back})
+            said = (
+                _("%(count)d events are read as they were.") if replay.is_of_past else _("%(count)d events are held again, as they were.")
+            )
+            messages.success(request, said % {"count": undo(replay.pk)})
 
     def progress_view(self, request: HttpRequest, replay_id: UUID) -> HttpResponse:
         """The part of the page that changes while it runs, as HTML in JSON."""
@@ -196,6 +208,8 @@ class ReplayAdmin(OfSource):
 
 def about(replay: Replay, shown: Any) -> str:
     """Which events, in words: "Web shop: Unknown event, “buy”"."""
+    if replay.is_of_past:
+        return about_past(replay)
     parts = [title_for(replay.code)] if replay.code else [_("all that is held")]
     if replay.name:
         parts.append(f"“{shown(replay.name)}”")
@@ -212,13 +226,17 @@ def _shown(request: HttpRequest, path: str, value: Value, shown: Callable[[str],
     return {"seen": seen, "events": value.events, "field": value.field, "given": request.POST.get(value.field, "")}
 
 
+def _may_do(request: HttpRequest, replay: Replay) -> bool:
+    return may_read_past(request) if replay.is_of_past else request.user.has_perm("ingestion.add_replay")
+
+
 def _may_go_on(replay: Replay) -> bool:
     stuck = replay.status == Replay.Status.RUNNING and is_idle(replay.pk)
     return replay.status in (Replay.Status.STOPPED, Replay.Status.FAILED) or stuck
 
 
 def _progress(replay: Replay) -> dict[str, Any]:
-    done = replay.fixed + replay.held + replay.discarded
+    done = replay.seen if replay.is_of_past else replay.fixed + replay.held + replay.discarded
     over = replay.status not in _RUNNING
     return {
         "replay": replay,

@@ -40,7 +40,7 @@ _CANNOT = {
 }
 
 
-class _Moment(forms.DateTimeField):
+class Moment(forms.DateTimeField):
     def __init__(self, label: Any) -> None:
         super().__init__(label=label, required=False, widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}))
 
@@ -61,10 +61,10 @@ class LookForm(forms.Form):
         Tag.objects.none(), label=_("Tag"), required=False, widget=UnfoldAdminSelectWidget,
         help_text=_("Only events read as this tag; none that are held as unknown."),
     )  # fmt: skip
-    received_since = _Moment(_("Received from"))
-    received_until = _Moment(_("Received before"))
-    occurred_since = _Moment(_("Occurred from"))
-    occurred_until = _Moment(_("Occurred before"))
+    received_since = Moment(_("Received from"))
+    received_until = Moment(_("Received before"))
+    occurred_since = Moment(_("Occurred from"))
+    occurred_until = Moment(_("Occurred before"))
 
     def __init__(self, request: HttpRequest) -> None:
         super().__init__(request.POST or None)

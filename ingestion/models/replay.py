@@ -6,15 +6,16 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from profiles.models import Event
-from taxonomy.models import Release, Source
+from taxonomy.models import Release, Source, Tag
 
 
 class Replay(models.Model):
-    """Held events read again, or let go of: which, with what put right, by which release, and what came of it."""
+    """Events read again, held ones or those accepted in the past, or let go of: which, by which release, and what came of it."""
 
     class Act(models.TextChoices):
         READ = "read", _("read again")
         DISCARD = "discard", _("discarded")
+        PAST = "past", _("the past read anew")
 
     class Status(models.TextChoices):
         WAITING = "waiting", _("waiting")
@@ -31,6 +32,10 @@ class Replay(models.Model):
     code = models.CharField(_("reason"), max_length=60, blank=True)
     path = models.CharField(_("where"), max_length=200, blank=True)
     name = models.CharField(_("event name as sent"), max_length=200, null=True)
+    # which of the past: of one source, perhaps of one tag, received in this window
+    tag = models.ForeignKey(Tag, models.PROTECT, null=True, related_name="+", verbose_name=_("tag"))
+    since = models.DateTimeField(_("received from"), null=True)
+    until = models.DateTimeField(_("received before"), null=True)
     last_event_id = models.BigIntegerField(help_text="What arrives after it was asked for is not its business")
     mends = models.JSONField(
         default=list, help_text='[{"path", "seen" or "any", "target", "value"}]: what to give where a violation saw what'
@@ -39,6 +44,7 @@ class Replay(models.Model):
     release = models.ForeignKey(Release, models.PROTECT, null=True, related_name="+", verbose_name=_("release"))
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.WAITING)
     stop_asked = models.BooleanField(default=False)
+    seen = models.BigIntegerField(default=0, help_text="Since it last began: how far it is")
     in_all = models.BigIntegerField(_("events"), default=0)
     fixed = models.BigIntegerField(_("fixed"), default=0)
     held = models.BigIntegerField(_("still held"), default=0)
@@ -53,6 +59,10 @@ class Replay(models.Model):
         verbose_name = _("replay")
         verbose_name_plural = _("replays")
         default_permissions = ("view", "add")
+
+    @property
+    def is_of_past(self) -> bool:
+        return self.act == self.Act.PAST
 
 
 class ReplayOffer(models.Model):

@@ -1,0 +1,120 @@
+"""Reading the past anew: choose it, see what that would change, say why."""
+
+from typing import Any, cast
+from uuid import UUID
+
+from django import forms
+from django.contrib.admin import AdminSite
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from ingestion.admin.takeback import RIGHT as TAKE_BACK
+from ingestion.admin.takeback import Moment
+from ingestion.jobs import read_past
+from ingestion.models import Replay
+from ingestion.past import Preview, ask_past, preview_past
+from staff.models import User
+from taxonomy.admin.limits import item_in, rights_in, sources_in
+from taxonomy.admin.live import LiveChoiceField
+from taxonomy.current import NoRelease, current
+from taxonomy.models import Source, Tag
+from taxonomy.released import named
+from taxonomy.rights import among
+from taxonomy.violations import title_for
+
+WHAT = {
+    "tag_id": _("tag"), "attributes": _("attributes"), "extra": _("unplanned attributes"), "subject_id": _("whom it is about"),
+    "occurred_at": _("time"), "identifiers": _("identifiers"), "refinements": _("refinements"),
+}  # fmt: skip
+_MOST = 12
+
+
+class PastForm(forms.Form):
+    source = LiveChoiceField(Source.objects.none(), label=_("Source"), widget=UnfoldAdminSelectWidget)
+    tag = LiveChoiceField(
+        Tag.objects.none(), label=_("Tag"), required=False, widget=UnfoldAdminSelectWidget,
+        help_text=_("Only events that are read as this tag now. Empty: all of the source."),
+    )  # fmt: skip
+    since = Moment(_("Received from"))
+    until = Moment(_("Received before"))
+    why = forms.CharField(
+        label=_("Why"), required=False, max_length=300, widget=UnfoldAdminTextInputWidget, help_text=_("It stays with it, with your name.")
+    )
+
+    def __init__(self, request: HttpRequest) -> None:
+        super().__init__(request.POST or None, initial={name: request.GET.get(name) for name in ("source", "tag")})
+        self.act = request.POST.get("act", "")
+        for name, rows in {"source": sources_in(request), "tag": among(Tag.objects.order_by("code"), rights_in(request))}.items():
+            self.fields[name].queryset = rows  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        since, until = cleaned.get("since"), cleaned.get("until")
+        if since and until and since >= until:
+            self.add_error("until", _("This is not after the time above. Choose a later one."))
+        if self.act == "read" and not (cleaned.get("why") or "").strip():
+            self.add_error("why", _("Say why: it stays with it."))
+        return cleaned
+
+
+def may_read_past(request: HttpRequest) -> bool:
+    """It changes what counts, as taking back does."""
+    return bool(request.user.has_perms(["ingestion.view_replay", "ingestion.add_replay", TAKE_BACK]))
+
+
+def past_page(request: HttpRequest, *, site: AdminSite, opts: Any) -> HttpResponse:
+    if not may_read_past(request):
+        raise PermissionDenied
+    form = PastForm(request)
+    found: Preview | None = None
+    release = ""
+    if request.method == "POST" and form.is_valid():
+        replay = Replay(**form.cleaned_data, started_by=cast(User, request.user))
+        try:
+            if form.act == "read":
+                ask_past(replay)
+                read_past.defer(replay_id=str(replay.pk))
+                return HttpResponseRedirect(reverse("admin:ingestion_replay_change", args=[replay.pk]))
+            found, release = preview_past(replay), current().version
+        except NoRelease:
+            form.add_error(None, _("No standard has been published yet. Publish one first."))
+    elif request.method == "POST" and form.errors.keys() == {"why"}:
+        found, release = preview_past(Replay(**{**form.cleaned_data, "why": ""})), current().version
+    context = {
+        "title": _("Read the past anew"),
+        "opts": opts,
+        "form": form,
+        "found": found,
+        "release": release,
+        **(_readable(request, found) if found else {}),
+    }
+    return TemplateResponse(request, "ingestion/past.html", {**site.each_context(request), **context})
+
+
+def _readable(request: HttpRequest, found: Preview) -> dict[str, Any]:
+    tags = {one: _tag(request, one) for pair in found.tags for one in pair}
+    return {
+        "tags": [(tags[before], tags[after], count) for (before, after), count in found.tags.most_common(_MOST)],
+        "what": [(WHAT[column], count) for column, count in found.what.most_common()],
+        "reasons": [(title_for(code), path, count) for (code, path), count in found.causes.most_common(_MOST)],
+        "examples": [(key, [WHAT[column] for column in one.what]) for key, one in found.examples],
+    }
+
+
+def _tag(request: HttpRequest, uuid: str | None) -> str:
+    tag = item_in(request, "tag", UUID(uuid)) if uuid else None
+    return str(tag.label) if tag else str(_("(not shown to you)"))
+
+
+def about_past(replay: Replay) -> str:
+    """Which events, in words."""
+    source, tag = named("source", [replay.source_id]).get(replay.source_id), named("tag", [replay.tag_id]).get(replay.tag_id)
+    parts = [source.label if source else "–", *([tag.label] if tag else [])]
+    parts += [f"{label} {date_format(localtime(at), 'SHORT_DATETIME_FORMAT')}" for label, at in ((_("received from"), replay.since), (_("received before"), replay.until)) if at]  # fmt: skip
+    return ", ".join(map(str, parts))

@@ -1,0 +1,188 @@
+"""The past read anew: what the rules of now read otherwise changes, what they would hold stays, and all of it can be taken back."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.contrib.auth.models import Group
+from django.urls import reverse
+
+from ingestion.models import QuarantineReason, Replay, Replayed
+from ingestion.past import ask_past, preview_past, run_past
+from ingestion.pipeline import Incoming, receive
+from ingestion.replay import ask, run_replay, undo
+from profiles.models import Customer, Event, FormerReading, Tally, Tie
+from staff.models import User
+from taxonomy.current import current, refresh
+from taxonomy.models import Attribute, MappingRule, Source, Tag
+from taxonomy.publish import publish
+from tests.test_replay import map_name, purchase, state
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
+
+
+def send(*events: dict, source="website", received_at=NOW):
+    incoming = [Incoming(json.dumps(event).encode()) for event in events]
+    return receive(incoming, source_code=source, door="api", received_at=received_at, current=current())
+
+
+def past(**more) -> Replay:
+    return Replay(source=Source.objects.get(code="website"), **more)
+
+
+def read_past(**more) -> Replay:
+    return run_past(ask_past(past(**more)).pk)
+
+
+def remap(name: str, tag: str) -> None:
+    MappingRule.objects.filter(name=name).update(tag=Tag.objects.get(code=tag))
+    publish(notes="mapped otherwise", by=None)
+    refresh()
+
+
+def log_in(client, role: str) -> None:
+    person = User.objects.create_user(f"{role}@example.com", language="en")
+    person.groups.add(Group.objects.get(name=role))
+    client.force_login(person)
+
+
+def test_a_changed_rule_is_applied_to_what_was_accepted(standard):
+    map_name("goods_paid", "product_view")
+    send(*(purchase(number, event="goods_paid") for number in range(3)), purchase(9))
+    tallies = list(Tally.objects.values_list("accepted", "quarantined"))
+    remap("goods_paid", "purchase")
+
+    found = preview_past(past())
+    assert (found.in_all, found.tried, found.changed, found.held, found.same) == (4, 4, 3, 0, 1)
+    assert set(Event.objects.values_list("tag__code", flat=True)) == {"product_view", "purchase"}, "a preview stores nothing"
+    assert not FormerReading.objects.exists()
+
+    done = read_past()
+
+    assert (done.status, done.fixed, done.held, done.untouched, done.seen) == ("finished", 3, 0, 1, 4)
+    assert set(Event.objects.values_list("tag__code", flat=True)) == {"purchase"}
+    assert [former.tag_id for former in FormerReading.objects.all()] == [Tag.objects.get(code="product_view").pk] * 3
+    assert list(Tally.objects.values_list("accepted", "quarantined")) == tallies, "first verdicts never change"
+
+
+def test_doing_it_twice_changes_nothing(standard):
+    map_name("goods_paid", "product_view")
+    send(purchase(1, event="goods_paid"))
+    remap("goods_paid", "purchase")
+    first = read_past()
+    before = state()
+    assert (first.fixed, read_past().fixed, run_past(first.pk).fixed) == (1, 0, 1)
+    assert state() == before
+    assert FormerReading.objects.count() == 1
+
+
+def test_what_the_release_would_hold_stays_accepted_and_is_told(standard):
+    send(purchase(1), purchase(2, attributes={"quantity": 5}))
+    quantity = Attribute.objects.get(code="quantity")
+    quantity.constraints = {"maximum": "4"}
+    quantity.save()
+    publish(notes="few", by=None)
+    refresh()
+
+    found = preview_past(past())
+    assert (found.changed, found.held, found.same) == (0, 1, 1)
+    assert found.causes == {("attribute.out_of_range", "attributes.quantity"): 1}
+    done = read_past()
+
+    assert (done.fixed, done.held) == (0, 1)
+    assert set(Event.objects.values_list("standing", flat=True)) == {Event.Standing.COUNTED}
+    assert not QuarantineReason.objects.exists()
+
+
+def test_taken_back_everything_is_as_it_was_ties_included(standard):
+    map_name("member_ping", "product_view")
+    rule = MappingRule.objects.get(name="member_ping")
+    send(purchase(1, event="member_ping", identifiers={"device": "d1"}))
+    before, ties = state(), list(Tie.objects.values_list("weaker_id", "stronger_id"))
+    assert ties
+    rule.tag = Tag.objects.get(code="purchase")
+    rule.save()
+    publish(notes="bought", by=None)
+    refresh()
+    done = read_past()
+    assert Event.objects.get().tag.code == "purchase"
+
+    assert undo(done.pk) == 1
+
+    assert state() == before
+    assert list(Tie.objects.values_list("weaker_id", "stronger_id")) == ties
+    assert not FormerReading.objects.exists()
+    assert Replay.objects.get().status == Replay.Status.UNDONE
+
+
+def test_reasons_of_an_event_that_was_let_in_before_stay_closed_when_it_is_taken_back(standard):
+    send(purchase(1, event="goods_paid"))
+    map_name("goods_paid", "product_view")
+    run_replay(ask(Replay()).pk)
+    remap("goods_paid", "purchase")
+    done = read_past()
+    assert done.fixed == 1
+    undo(done.pk)
+    assert Event.objects.get().tag.code == "product_view"
+    assert not QuarantineReason.objects.filter(open=True).exists()
+
+
+def test_what_staff_put_right_stays_right(standard):
+    send(purchase(1, phone="mobile of Ann"), purchase(2))
+    held = Event.objects.get(message_id="m1")
+    reason = held.reasons.get()
+    mends = [{"path": "phone", "seen": "mobile of Ann", "target": "phone", "value": "13800138000"}]
+    assert run_replay(ask(Replay(source=reason.source, code=reason.code, path=reason.path, name=reason.name, mends=mends)).pk).fixed == 1
+    before = state()
+    done = read_past()
+    assert (done.fixed, done.held) == (0, 0)
+    assert state() == before
+
+
+def test_only_the_tag_and_time_asked_for_are_read(standard):
+    map_name("goods_paid", "product_view")
+    send(purchase(1, event="goods_paid", occurred_at="2026-02-25T09:00:00Z"), received_at=NOW - timedelta(days=3))
+    send(purchase(2, event="goods_paid"), purchase(3))
+    remap("goods_paid", "purchase")
+    assert preview_past(past(since=NOW - timedelta(days=1))).in_all == 2
+    assert preview_past(past(until=NOW - timedelta(days=1))).in_all == 1
+    assert read_past(tag=Tag.objects.get(code="product_view"), since=NOW - timedelta(days=1)).fixed == 1
+    assert Replayed.objects.count() == 1
+
+
+def test_what_was_taken_back_is_not_read(standard):
+    map_name("goods_paid", "product_view")
+    send(purchase(1, event="goods_paid"))
+    Event.objects.update(standing=Event.Standing.TAKEN_BACK)
+    remap("goods_paid", "purchase")
+    assert preview_past(past()).in_all == 0
+    assert read_past().fixed == 0
+
+
+def test_a_steward_sees_what_it_does_says_why_and_can_take_it_back(standard, client):
+    map_name("goods_paid", "product_view")
+    send(purchase(1, event="goods_paid"))
+    remap("goods_paid", "purchase")
+    log_in(client, "data_steward")
+    asked = {"source": Source.objects.get(code="website").pk}
+    page = reverse("admin:ingestion_replay_add")
+
+    tried = client.post(page, {**asked, "act": "try"})
+    assert tried.context["found"].changed == 1
+    assert client.post(page, {**asked, "act": "read"}).context["form"].errors["why"]
+    begun = client.post(page, {**asked, "act": "read", "why": "the shop sells"})
+    replay = Replay.objects.get()
+    assert begun.url == reverse("admin:ingestion_replay_change", args=[replay.pk])
+    run_past(replay.pk)
+    assert client.get(begun.url).context["replay"].fixed == 1
+    key = bytes(Event.objects.get().key).hex()
+    shown = client.get(reverse("customer_event", args=[Customer.objects.get().public_id, key]))
+    assert [one["tag"].code for one in shown.context["former"]] == ["product_view"]
+    client.post(begun.url, {"act": "undo"})
+    assert Event.objects.get().tag.code == "product_view"
+
+
+def test_who_may_only_mend_held_events_may_not_read_the_past(standard, client):
+    log_in(client, "sales_rep")
+    assert client.get(reverse("admin:ingestion_replay_add")).status_code == 403
