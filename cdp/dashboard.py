@@ -14,7 +14,8 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ingestion.held import held_groups
+from ingestion.causes import waiting
+from ingestion.held import held_causes, held_groups
 from ingestion.models import ImportRun, Withdrawal, WriteKey
 from profiles.charts import StackedBars, stacked_bars
 from profiles.models import Tally
@@ -76,7 +77,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     if user.has_perm("taxonomy.view_proposal"):
         context |= waiting_in(request) | {"mine": Proposal.objects.open().filter(Q(author=user.pk) | Q(co_authors=user.pk)).distinct()}
     if user.has_perm("ingestion.view_quarantinereason"):
-        context["causes"] = held_groups(limit=5, sources=sources_in(request) if rights_in(request).limited else None, shown=shown_to(user))
+        causes = held_causes(sources=sources_in(request) if rights_in(request).limited else None)
+        context |= {"causes": held_groups(causes, limit=5, shown=shown_to(user)), "causes_waiting": waiting(request)}
     if user.has_perm("ingestion.view_importrun"):
         context["imports"] = of_sources_in(ImportRun.objects.all(), request).order_by("-created_at")[:3]
     return context

@@ -73,6 +73,9 @@ AREAS: list[tuple[Any, list[tuple[Any, str, str, str | None]]]] = [
     ),
 ]
 
+# What waits for the reader, by entry.
+BADGES = {"notices": "staff.notices.unread", "admin:ingestion_quarantinereason_changelist": "ingestion.causes.waiting"}
+
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The sidebar of this person: only what they may open."""
@@ -97,7 +100,7 @@ def _item(request: HttpRequest, title: Any, icon: str, url_name: str, permission
         return None
     here = request.path == link if url_name == "admin:index" else request.path.startswith(link)
     item = {"title": title, "icon": icon, "link": link, "active": here}
-    return {**item, "badge": "staff.notices.unread"} if url_name == "notices" else item
+    return {**item, "badge": BADGES[url_name]} if url_name in BADGES else item
 
 
 def account_links(_request: HttpRequest) -> list[dict[str, Any]]:

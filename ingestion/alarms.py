@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.urls import reverse
 
+from ingestion.causes import add_up
 from ingestion.models import Alarm, Subscriber
 from ingestion.outgoing import dispatch
 from staff.masking import mask_in_text
@@ -22,12 +23,12 @@ Cause = tuple[UUID, str, str, str]
 
 
 class _Held(NamedTuple):
-    """Events held for one cause in a window of time. `reason_id`, any reason of it, names its page."""
+    """Events held for one cause in a window of time."""
 
     number: int
     first_at: datetime
     last_at: datetime
-    reason_id: int
+    cause_id: int
 
 
 @transaction.atomic
@@ -40,6 +41,7 @@ def raise_alarms(now: datetime) -> int:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
         if not cursor.fetchone()[0]:
             return 0
+    add_up(now)
     windows = {one.held_minutes: _held_since(now - timedelta(minutes=one.held_minutes)) for one in subscribers}
     names = named("source", {cause[0] for held in windows.values() for cause in held})
     sources = {one.pk: one.code for one in names.values() if one.code}
@@ -51,9 +53,11 @@ def _held_since(since: datetime) -> dict[Cause, _Held]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT reason.source_id, reason.code, reason.path, reason.name, count(*), min(event.received_at), max(event.received_at),
-                min(reason.id)
+            SELECT cause.source_id, cause.code, cause.path, cause.name, count(*), min(event.received_at), max(event.received_at),
+                min(cause.id)
             FROM profiles_event AS event JOIN ingestion_quarantinereason AS reason ON reason.event_id = event.id AND reason.open
+            JOIN ingestion_cause AS cause ON (cause.source_id, cause.code, cause.path, cause.name)
+                = (reason.source_id, reason.code, reason.path, reason.name)
             WHERE event.standing = 2 AND event.received_at >= %s GROUP BY 1, 2, 3, 4
             """,
             [since],
@@ -91,5 +95,5 @@ def _said(subscriber: Subscriber, cause: Cause, held: _Held, source: str) -> dic
         "minutes": subscriber.held_minutes,
         "first_at": held.first_at,
         "last_at": held.last_at,
-        "page": settings.SITE_URL + reverse("admin:quarantine_cause", args=[held.reason_id]),
+        "page": settings.SITE_URL + reverse("admin:quarantine_cause", args=[held.cause_id]),
     }

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
-from django.db.models import Count, Max, Min, QuerySet
+from django.db.models import Model, QuerySet
 
-from ingestion.models import QuarantineReason
+from ingestion.models import Cause, QuarantineReason
 from profiles.models import Event
 from taxonomy.models import Source
 from taxonomy.released import Named, by_code, named
@@ -14,63 +13,51 @@ from taxonomy.standardize import storable
 from taxonomy.violations import title_for
 
 _AT_ONCE = 1_000
-CAUSE = ("source_id", "code", "path", "name")
 
 
 @dataclass(frozen=True)
 class Group:
-    """Held events with one cause. `reason_id`, any reason of it, names it in URLs: names and paths may be personal."""
+    """A cause, its place and name as the reader may see them."""
 
+    cause: Cause
     source: Named | None
-    code: str
     path: str
     name: str
-    count: int
-    first_at: datetime
-    last_at: datetime
-    reason_id: int
 
     @property
     def title(self) -> str:
-        return title_for(self.code)
+        return title_for(self.cause.code)
 
 
 def open_reasons(*, source: str = "", code: str = "", sources: QuerySet[Source] | None = None) -> QuerySet[QuarantineReason]:
     """Reasons that still hold an event, of one source (its code) or one violation code when given. `sources`: only of these."""
-    reasons = QuarantineReason.objects.filter(open=True)
+    return _of(QuarantineReason.objects.filter(open=True), source=source, code=code, sources=sources)
+
+
+def _of[Row: Model](rows: QuerySet[Row], *, source: str, code: str, sources: QuerySet[Source] | None) -> QuerySet[Row]:
     if sources is not None:
-        reasons = reasons.filter(source_id__in=sources.values("id"))
+        rows = rows.filter(source_id__in=sources.values("id"))
     if source:
         one = by_code("source", storable(source))
-        reasons = reasons.filter(source_id=one.pk) if one else reasons.none()
-    if code:
-        reasons = reasons.filter(code=code)
-    return reasons
+        rows = rows.filter(source_id=one.pk) if one else rows.none()
+    return rows.filter(code=code) if code else rows
 
 
-def held_groups(
-    *,
-    source: str = "",
-    code: str = "",
-    sources: QuerySet[Source] | None = None,
-    offset: int = 0,
-    limit: int = 50,
-    shown: Callable[[str], str] = str,
-) -> list[Group]:
-    """Groups with most events first, their names and paths as `shown` says. One query, whatever the number of groups."""
-    rows = list(
-        open_reasons(source=source, code=code, sources=sources)
-        .values(*CAUSE)
-        .annotate(count=Count("id"), first_at=Min("received_at"), last_at=Max("received_at"), reason_id=Min("id"))
-        .order_by("-count", *CAUSE)[offset : offset + limit]
-    )
-    found = named("source", (row["source_id"] for row in rows))
-    return [Group(source=found.get(row.pop("source_id")), name=shown(row.pop("name")), path=shown(row.pop("path")), **row) for row in rows]
+def held_causes(*, source: str = "", code: str = "", sources: QuerySet[Source] | None = None) -> QuerySet[Cause]:
+    """Causes that hold events, by their kept sums; asked for as `open_reasons`."""
+    return _of(Cause.objects.filter(held__gt=0), source=source, code=code, sources=sources)
 
 
-def reasons_like(reason: QuarantineReason) -> QuerySet[QuarantineReason]:
-    """The open reasons of the same group."""
-    return QuarantineReason.objects.filter(open=True, source_id=reason.source_id, code=reason.code, path=reason.path, name=reason.name)
+def held_groups(causes: QuerySet[Cause], *, offset: int = 0, limit: int = 50, shown: Callable[[str], str] = str) -> list[Group]:
+    """Groups with most events first, their names and paths as `shown` says. One query, whatever is held."""
+    rows = list(causes.select_related("department", "person").order_by("-held", "id")[offset : offset + limit])
+    found = named("source", (row.source_id for row in rows))
+    return [Group(row, found.get(row.source_id), shown(row.path), shown(row.name)) for row in rows]
+
+
+def reasons_like(cause: Cause) -> QuerySet[QuarantineReason]:
+    """The open reasons of a cause."""
+    return QuarantineReason.objects.filter(open=True, source_id=cause.source_id, code=cause.code, path=cause.path, name=cause.name)
 
 
 def held_events(*, source: str = "", code: str = "", sources: QuerySet[Source] | None = None) -> Iterator[Event]:

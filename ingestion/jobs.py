@@ -6,6 +6,7 @@ from django.utils import timezone
 from cdp import jobs
 from ingestion.alarms import raise_alarms
 from ingestion.announce import announce, wanted
+from ingestion.digest import send_digests
 from ingestion.imports import run_import
 from ingestion.offer import offer
 from ingestion.outgoing import attempt, forget_old
@@ -68,6 +69,12 @@ def announce_events(timestamp: int) -> None:
 @jobs.task(queueing_lock="raise_quarantine_alarms", pass_context=False)
 def raise_quarantine_alarms(timestamp: int) -> None:
     raise_alarms(datetime.fromtimestamp(timestamp, UTC))
+
+
+@jobs.periodic(cron="*/10 * * * *")
+@jobs.task(queueing_lock="send_quarantine_digests", pass_context=False)
+def send_quarantine_digests(timestamp: int) -> None:
+    send_digests(datetime.fromtimestamp(timestamp, UTC))
 
 
 @jobs.periodic(cron="17 3 * * *")

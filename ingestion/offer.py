@@ -7,7 +7,8 @@ from django.contrib.auth.backends import ModelBackend
 from django.urls import reverse
 from django.utils.translation import gettext_noop
 
-from ingestion.models import QuarantineReason, Replay, ReplayOffer
+from ingestion.causes import give_to_owners
+from ingestion.models import Cause, QuarantineReason, Replay, ReplayOffer
 from ingestion.replay import ask, preview
 from staff.models import User
 from staff.notices import tell
@@ -35,6 +36,7 @@ def offer(release_id: int) -> list[Replay]:
     newest = Release.objects.order_by("-id").first()
     if newest is None or newest.pk != release_id:
         return []
+    give_to_owners(Cause.objects.filter(assigned_at=None, held__gt=0))
     replays = []
     holding = set(QuarantineReason.objects.filter(open=True).values_list("source_id", flat=True).distinct())
     for source in sorted((one for one in released("source").values() if one.pk in holding), key=lambda one: one.code):

@@ -137,7 +137,7 @@ def _read(event_ids: list[int], obeyed: Current) -> tuple[list[tuple[Delivery, E
     left: dict[int, set[tuple[str, str]]] = {}
     mends = _mends_of(event_ids)
     for stored in load(event_ids, standing=COUNTED):
-        raw, result = read_stored(stored, obeyed, mends.get(stored.event_id, finder(())))
+        raw, result = read_stored(stored, obeyed.plan, mends.get(stored.event_id, finder(())))
         if raw is not None and result is not None and result.verdict == "accepted":
             read.append((delivery_of(deliveries, stored, obeyed), entry_of(stored, raw, result, obeyed)))
         else:

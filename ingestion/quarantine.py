@@ -5,7 +5,7 @@ from collections.abc import Collection
 from django.db.backends.utils import CursorWrapper
 
 from profiles.record import Delivery
-from taxonomy.standardize import storable
+from taxonomy.standardize import general, storable
 
 _CHARACTERS = 200
 
@@ -13,20 +13,23 @@ _CHARACTERS = 200
 def write_reasons(cursor: CursorWrapper, deliveries: list[Delivery], closed: list[int]) -> None:
     """A row per event held and distinct reason; the reasons of closed events stay, closed."""
     if closed:
-        cursor.execute("UPDATE ingestion_quarantinereason SET open = false WHERE event_id = ANY(%s)", [closed])
+        cursor.execute("UPDATE ingestion_quarantinereason SET open = false, fixed_at = now() WHERE open AND event_id = ANY(%s)", [closed])
     _insert(cursor, deliveries)
 
 
-def close_reasons(cursor: CursorWrapper, event_ids: Collection[int]) -> None:
-    """Of events that are let in or let go of: the reasons stay, closed, to be opened again where that is taken back."""
-    cursor.execute("UPDATE ingestion_quarantinereason SET open = false WHERE open AND event_id = ANY(%s)", [sorted(event_ids)])
+def close_reasons(cursor: CursorWrapper, event_ids: Collection[int], *, fixed: bool) -> None:
+    """Of events that are let in (`fixed`) or let go of: the reasons stay, closed, to be opened again where that is taken back."""
+    cursor.execute(
+        "UPDATE ingestion_quarantinereason SET open = false, fixed_at = CASE WHEN %s THEN now() END WHERE open AND event_id = ANY(%s)",
+        [fixed, sorted(event_ids)],
+    )
 
 
 def open_reasons_again(cursor: CursorWrapper, event_ids: Collection[int]) -> None:
     """Of those of these events that are held."""
     cursor.execute(
         """
-        UPDATE ingestion_quarantinereason SET open = true
+        UPDATE ingestion_quarantinereason SET open = true, fixed_at = NULL
         WHERE NOT open AND event_id IN (SELECT id FROM profiles_event WHERE id = ANY(%s) AND standing = 2)
         """,
         [sorted(event_ids)],
@@ -41,7 +44,14 @@ def replace_reasons(cursor: CursorWrapper, event_ids: Collection[int], deliverie
 
 def _insert(cursor: CursorWrapper, deliveries: list[Delivery]) -> None:
     rows = {
-        (entry.event_id, delivery.source_id, violation.code, _short(violation.path), _short(entry.raw.name or ""), delivery.received_at)
+        (
+            entry.event_id,
+            delivery.source_id,
+            violation.code,
+            _short(general(violation.path)),
+            _short(entry.raw.name or ""),
+            delivery.received_at,
+        )
         for delivery in deliveries
         for entry in delivery.entries
         if entry.raw is not None and entry.result is not None and entry.status == "quarantined" and entry.event_id is not None
@@ -50,9 +60,13 @@ def _insert(cursor: CursorWrapper, deliveries: list[Delivery]) -> None:
     }
     if not rows:
         return
-    with cursor.copy("COPY ingestion_quarantinereason (event_id, source_id, code, path, name, received_at, open) FROM STDIN") as copy:
+    before = None
+    with cursor.copy(
+        "COPY ingestion_quarantinereason (event_id, source_id, code, path, name, received_at, open, leads) FROM STDIN"
+    ) as copy:
         for row in sorted(rows):
-            copy.write_row((*row, True))
+            copy.write_row((*row, True, row[0] != before))
+            before = row[0]
 
 
 def _short(text: str) -> str:

@@ -16,13 +16,14 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
-from django.db.models import F
+from django.db.models import Count, F, Sum
 from django.utils import timezone
 
 from ingestion.alone import alone
 from ingestion.announce import queue_accepted
+from ingestion.causes import add_up
 from ingestion.doors.files import FileFormat
-from ingestion.models import QuarantineReason, Replay, Replayed, ReplayOffer
+from ingestion.models import Cause, QuarantineReason, Replay, Replayed, ReplayOffer
 from ingestion.pipeline import others_of
 from ingestion.pool import in_processes
 from ingestion.quarantine import close_reasons, open_reasons_again, replace_reasons
@@ -34,7 +35,7 @@ from profiles.record import Delivery, Entry, again_where_others_write
 from profiles.subjects import known
 from profiles.untied import queue_untied, tie_anew
 from taxonomy.current import Current, current, plan_of, refresh
-from taxonomy.standardize import RawEvent, Refusal, Result, Violation, decode_json, encode_json, standardize_mended
+from taxonomy.standardize import Plan, RawEvent, Refusal, Result, Violation, decode_json, encode_json, general, standardize_mended
 
 # In one commit: a fraction of a second, and little to do again.
 AT_ONCE = 1_000
@@ -72,15 +73,15 @@ class Preview:
         return [(code, path, count) for (code, path), count in self.causes.most_common()]
 
 
-def preview(replay: Replay) -> Preview:
-    """Try an unsaved replay on its newest events, at most SAMPLE of them. Stores nothing. Raises NoRelease."""
-    found = Preview(_selected(replay).values("event_id").distinct().count())
-    newest = _selected(replay).order_by("-event_id").values_list("event_id", flat=True).distinct()[:SAMPLE]
-    obeyed, find = current(), finder(replay.mends)
+def preview(replay: Replay, *, plan: Plan | None = None, sample: int = SAMPLE) -> Preview:
+    """Try an unsaved replay on its newest events. Stores nothing. `plan`: another than the release's. Raises NoRelease."""
+    found = Preview(how_many(replay))
+    newest = _selected(replay).order_by("-event_id").values_list("event_id", flat=True).distinct()[:sample]
+    plan, find = plan or current().plan, finder(replay.mends)
     for start in range(0, len(newest), AT_ONCE):
         for held in load(newest[start : start + AT_ONCE]):
             found.tried += 1
-            _, result = read_stored(held, obeyed, find)
+            _, result = read_stored(held, plan, find)
             if result is None:
                 found.lost += 1
             elif result.verdict == "accepted":
@@ -93,11 +94,26 @@ def preview(replay: Replay) -> Preview:
     return found
 
 
+def how_many(replay: Replay) -> int:
+    """The events it is about, from the kept sums; counted only where one event can have the code at two places."""
+    add_up(timezone.now())
+    causes = Cause.objects.filter(held__gt=0)
+    causes = causes.filter(source=replay.source_id) if replay.source_id else causes
+    if replay.name is not None:
+        causes = causes.filter(code=replay.code, path=replay.path, name=replay.name)
+    elif not replay.code:
+        return int(causes.aggregate(events=Sum("events"))["events"] or 0)
+    causes = causes.filter(code=replay.code)
+    if causes.values("source", "name").annotate(places=Count("path")).filter(places__gt=1).exists():
+        return int(_selected(replay).aggregate(events=Count("event_id", distinct=True))["events"])
+    return int(causes.aggregate(events=Sum("held"))["events"] or 0)
+
+
 def ask(replay: Replay) -> Replay:
     """Save a replay of what is held now. Its job is for the caller to start."""
     newest = _selected(replay).order_by("-event_id").values_list("event_id", flat=True).first()
     replay.last_event_id = newest or 0
-    replay.in_all = _selected(replay).values("event_id").distinct().count()
+    replay.in_all = how_many(replay)
     replay.save(force_insert=True)
     return replay
 
@@ -246,24 +262,26 @@ def load(event_ids: Sequence[int], *, standing: int = HELD) -> list[Stored]:
         ]  # fmt: skip
 
 
-def read_stored(held: Stored, obeyed: Current, find: Find) -> tuple[RawEvent | None, Result | None]:
+def read_stored(held: Stored, plan: Plan, find: Find) -> tuple[RawEvent | None, Result | None]:
     """What the release makes of an event; None where it has no such source, or finds no such event in the record."""
-    source = obeyed.plan.sources_by_uuid.get(held.source)
+    source = plan.sources_by_uuid.get(held.source)
     if source is None:
         return None, None
     file_format = FileFormat(**held.format) if held.format else None
-    events = reread(held.record, source, obeyed.plan, door=held.door, received_at=held.received_at, file_format=file_format)
+    events = reread(held.record, source, plan, door=held.door, received_at=held.received_at, file_format=file_format)
     raw = events[held.item or 0] if (held.item or 0) < len(events) else None
     if raw is None or isinstance(raw, Refusal):
         return None, None
-    return raw, standardize_mended(raw, obeyed.plan, find)
+    return raw, standardize_mended(raw, plan, find)
 
 
 def finder(mends: Mends) -> Find:
     given = {(one["path"], _ANY if one.get("any") else text_seen(one.get("seen"))): (one["target"], one["value"]) for one in mends}
 
     def find(violation: Violation) -> tuple[str, Any] | None:
-        return given.get((violation.path, text_seen(violation.seen)), given.get((violation.path, _ANY)))
+        path = general(violation.path)
+        found = given.get((path, text_seen(violation.seen)), given.get((path, _ANY)))
+        return found and (violation.path if found[0] == path else found[0], found[1])
 
     return find
 
@@ -286,7 +304,7 @@ def _do(replay_id: UUID, event_ids: list[int]) -> None:
         return
     assert replay.release_id is not None
     obeyed, find = plan_of(replay.release_id), finder(replay.mends)
-    read = [(held, *read_stored(held, obeyed, find)) for held in load(event_ids)]
+    read = [(held, *read_stored(held, obeyed.plan, find)) for held in load(event_ids)]
     again_where_others_write(partial(_store, replay, obeyed, read))
 
 
@@ -294,7 +312,7 @@ def _discard(replay: Replay, event_ids: list[int]) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         ids = hold_still(cursor, event_ids)
         discard(cursor, ids, replay.pk)
-        close_reasons(cursor, ids)
+        close_reasons(cursor, ids, fixed=False)
         note_outcomes(cursor, replay, dict.fromkeys(ids, Replayed.Outcome.DISCARDED))
 
 
@@ -311,7 +329,7 @@ def _store(replay: Replay, obeyed: Current, read: list[tuple[Stored, RawEvent | 
             if result.verdict == "accepted" or _says_else(result, held.report):
                 anew.append((delivery_of(deliveries, held, obeyed), entry_of(held, raw, result, obeyed)))
         ids, ties = read_anew(cursor, anew, replay.pk) if anew else ({}, None)
-        close_reasons(cursor, [event_id for event_id, outcome in outcomes.items() if outcome == Replayed.Outcome.FIXED])
+        close_reasons(cursor, [event_id for event_id, outcome in outcomes.items() if outcome == Replayed.Outcome.FIXED], fixed=True)
         otherwise = [(delivery, entry) for delivery, entry in anew if entry.status == "quarantined"]
         replace_reasons(cursor, [entry.event_id for _, entry in otherwise if entry.event_id], with_entries(otherwise))
         let_in = [event_id for event_id in note_outcomes(cursor, replay, outcomes) if outcomes[event_id] == Replayed.Outcome.FIXED]

@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from ingestion.announce import queue_accepted
+from ingestion.causes import add_up
 from ingestion.discover import EVENTS, MOST_VIOLATIONS, VIOLATIONS, discover, fold, forget_rare
 from ingestion.leaks import look_for_leaks
 from taxonomy.standardize.codes import HELD
@@ -42,6 +43,7 @@ def roll_up(now: datetime) -> int:
         if _alone():
             fold(now)
             forget_rare(now)
+    add_up(now)
     return stretches
 
 

@@ -232,8 +232,9 @@ def _settle_corrections(cursor: CursorWrapper, ids: list[int]) -> None:
     )
     for becomes, is_open in ((HELD, True), (CORRECTED, False)):
         cursor.execute(
-            "UPDATE ingestion_quarantinereason SET open = %s WHERE event_id = ANY(%s)",
-            [is_open, [one.id for one in changed if one.becomes == becomes]],
+            "UPDATE ingestion_quarantinereason SET open = %s, fixed_at = CASE WHEN NOT %s THEN coalesce(fixed_at, now()) END"
+            " WHERE event_id = ANY(%s)",
+            [is_open, is_open, [one.id for one in changed if one.becomes == becomes]],
         )
     _give_keys_back(cursor, chain)
 

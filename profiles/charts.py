@@ -72,6 +72,26 @@ def stacked_bars(labels: list[str], values: dict[str, list[int]], *, other: Any,
     )
 
 
+@dataclass(frozen=True)
+class Trend:
+    """A chart of a line's height: `path` draws bars in a box of `width` by TREND_HEIGHT; `said`: the numbers, as text."""
+
+    width: int
+    path: str
+    said: str
+
+
+TREND_HEIGHT, TREND_SLOT, TREND_BAR = 24, 6, 4
+
+
+def trend(counts: list[int]) -> Trend:
+    """Bars of counts, the highest as high as the box; what is not nothing is seen. One path: a page has dozens of these."""
+    top = max(counts, default=0) or 1
+    heights = [max(1.5, TREND_HEIGHT * count / top) if count > 0 else 0 for count in counts]
+    bars = (f"M{at * TREND_SLOT} {TREND_HEIGHT}v{-height:.2f}h{TREND_BAR}v{height:.2f}z" for at, height in enumerate(heights) if height)
+    return Trend(len(counts) * TREND_SLOT, "".join(bars), ", ".join(f"{count:,}" for count in counts))
+
+
 def _round_up(number: int) -> int:
     """The next even round number, so that the half of it reads well too: 11,300 becomes 12,000."""
     if number <= 10:

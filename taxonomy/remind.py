@@ -18,7 +18,7 @@ def remind(now: datetime) -> int:
     """Write to everybody whose hour it is and for whom there is something; once a day. How many were written to."""
     written = 0
     for person in User.objects.filter(is_active=True, department__isnull=False).exclude(reminder_days=[]):
-        if not is_due(person, now):
+        if not is_due(person, now, person.reminded_at):
             continue
         proposals, to_review = waiting_for(person), releases_waiting_for(person)
         news = stopped_since(person, person.reminded_at or now - timedelta(days=1))
@@ -34,14 +34,11 @@ def remind(now: datetime) -> int:
     return written
 
 
-def is_due(person: User, now: datetime) -> bool:
-    """Whether it is past the person's hour on one of their days, and they were not written to since."""
+def is_due(person: User, now: datetime, last: datetime | None) -> bool:
+    """Whether it is past the person's hour on one of their days, and they were not written to (`last`) since."""
     local = now.astimezone(ZoneInfo(person.time_zone or settings.TIME_ZONE))
     hour = local.replace(hour=person.reminder_hour, minute=0, second=0, microsecond=0)
     late = local - hour > timedelta(hours=3)  # nobody is written to in the evening because the server was down
     return (
-        local.isoweekday() in person.reminder_days
-        and hour <= local
-        and not late
-        and (person.reminded_at is None or person.reminded_at.astimezone(local.tzinfo) < hour)
+        local.isoweekday() in person.reminder_days and hour <= local and not late and (last is None or last.astimezone(local.tzinfo) < hour)
     )

@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 from plans import small_plan_items
 
-from taxonomy.standardize import compile_plan, decode_json, encode_json, read, standardize, standardize_mended
+from taxonomy.standardize import compile_plan, decode_json, encode_json, general, read, standardize, standardize_mended
+from taxonomy.standardize.places import put
 
 RECEIVED = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -114,3 +115,71 @@ def test_the_original_stays_as_it_was(plan):
     standardize(raw, plan, {"event": "product_view", "attributes.product_id": "2"})
     assert encode_json(raw) == before
     assert decode_json(raw.original)["event"] == "prduct_view"
+
+
+@pytest.fixture(scope="module")
+def basket():
+    """The small plan with a list of objects, of which each needs a price."""
+    items = small_plan_items()
+    lines = {
+        "kind": "attribute", "code": "lines", "label_en": "Lines", "label_zh_hans": "", "type": "list", "of": "object", "personal": "none",
+        "fields": {"price": {"type": "decimal", "required": True}, "to": {"type": "object", "fields": {"no": {"type": "integer"}}}},
+        "constraints": {},
+    }  # fmt: skip
+    items["a7000000-0000-4000-8000-0000000000ff"] = lines
+    tag = next(one for one in items.values() if one["kind"] == "tag" and one["code"] == "product_view")
+    tag["attributes"].append({"attribute": "a7000000-0000-4000-8000-0000000000ff", "required": False, "constraints": {}})
+    return compile_plan(items)
+
+
+def any_entry(*rows):
+    """(path with [] for entries, value seen, value given)"""
+    given = {(path, seen): value for path, seen, value in rows}
+
+    def find(violation):
+        value = given.get((general(violation.path), violation.seen))
+        return None if value is None else (violation.path, value)
+
+    return find
+
+
+def test_values_within_lists_and_objects_are_put_right(basket):
+    lines = [{"price": "x"}, {"price": "1.5"}, {}, {"price": "2", "to": {"no": "seven"}}]
+    raw = raw_of(basket, event("product_view", {"product_id": "1", "lines": lines}))
+    price, number = "attributes.lines[].price", "attributes.lines[].to.no"
+    result = standardize_mended(raw, basket, any_entry((price, "x", "9"), (price, None, "3"), (number, "seven", "7")))
+    assert result.verdict == "accepted", result.violations
+    found = result.attributes["lines"]
+    assert [one["price"] for one in found] == [Decimal("9"), Decimal("1.5"), Decimal("3"), Decimal("2")]
+    assert found[3]["to"] == {"no": 7}
+    assert [(one.path, one.before, one.after) for one in result.changes if one.code == "value.mended"] == [
+        ("attributes.lines[0].price", "x", "9"),
+        ("attributes.lines[2].price", None, "3"),
+        ("attributes.lines[3].to.no", "seven", "7"),
+    ]
+    assert lines[0] == {"price": "x"}
+
+
+def test_more_entries_than_one_reading_tells_of_are_put_right(basket):
+    raw = raw_of(basket, event("product_view", {"product_id": "1", "lines": [{"price": "x"}] * 250}))
+    result = standardize_mended(raw, basket, any_entry(("attributes.lines[].price", "x", "1")))
+    assert result.verdict == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("value", "place", "expected"),
+    [
+        ([{"a": 1}], "[0].a", [{"a": 9}]),
+        ({"a.b": 1, "a": {"b": 2}}, ".a.b", {"a.b": 9, "a": {"b": 2}}),
+        ({"a": {}}, ".a.new", {"a": {"new": 9}}),
+        ([1, 2], "[1]", [1, 9]),
+    ],
+)
+def test_a_value_is_put_in_its_place(value, place, expected):
+    assert put(value, place, 9)[0] == expected
+
+
+@pytest.mark.parametrize(("value", "place"), [([], "[0]"), ({}, "[0]"), ("text", ".a"), (None, ".a.b"), ([1], ".a")])
+def test_what_has_no_such_place_says_so(value, place):
+    with pytest.raises(LookupError):
+        put(value, place, 9)

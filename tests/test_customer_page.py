@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
+from ingestion.causes import cause_of
 from ingestion.models import QuarantineReason
 from ingestion.pipeline import Incoming, receive
 from profiles.models import Customer, Event
@@ -186,7 +187,7 @@ def test_a_name_that_is_a_phone_is_masked_everywhere(rep, customer):
     rep.user.save()
     send(event(400, event="13800138000"), event(401, event="call_13800138000"), event(402, event="电话13800138000号"))
     pages = [reverse("admin:index"), reverse("admin:ingestion_quarantinereason_changelist")]
-    pages += [reverse("admin:quarantine_cause", args=[reason.pk]) for reason in QuarantineReason.objects.all()]
+    pages += [reverse("admin:quarantine_cause", args=[cause_of(reason).pk]) for reason in QuarantineReason.objects.all()]
     pages += [reverse("admin:quarantine_event", args=[held.public_id]) for held in Event.objects.filter(standing=2)]
     assert len(pages) > 6
     for page in pages:

@@ -16,10 +16,10 @@ from world import NO_ROLE, Visitor
 
 from ingestion.models import (
     AttributeDay,
+    Cause,
     Discovered,
     FailedRequest,
     ImportRun,
-    QuarantineReason,
     ReadingDay,
     Replay,
     Stream,
@@ -134,7 +134,7 @@ def values_of(one: Address, parameter: str, samples: Samples) -> list:
         "version": list(Release.objects.values_list("version", flat=True)),
         "after": list(Release.objects.values_list("version", flat=True)),
         "run_id": list(ImportRun.objects.values_list("pk", flat=True)),
-        "reason_id": list(QuarantineReason.objects.values_list("pk", flat=True)),
+        "cause_id": list(Cause.objects.values_list("pk", flat=True)),
         "event_id": [event.public_id for event in Event.objects.all()],
     }.get(parameter, [])
     if parameter == "object_id" and model:

@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 
 from ingestion import leaks
+from ingestion.causes import cause_of
 from ingestion.leaks import EVENTS_LOOKED_AT, found_leaks
 from ingestion.models import Discovered, Leak, QuarantineReason
 from ingestion.pipeline import Incoming, receive
@@ -275,7 +276,7 @@ def shown(standard, client):
             "api timeline": reverse("api_timeline", args=[customer.public_id]),
         }
         for reason in QuarantineReason.objects.all():
-            urls[f"cause {reason.pk}"] = reverse("admin:quarantine_cause", args=[reason.pk])
+            urls[f"cause {reason.pk}"] = reverse("admin:quarantine_cause", args=[cause_of(reason).pk])
             urls[f"held {reason.pk}"] = reverse("admin:quarantine_event", args=[reason.event.public_id])
         for one in Discovered.objects.all():
             urls[f"discovered {one.pk}"] = reverse("admin:ingestion_discovered_change", args=[one.pk])

@@ -30,6 +30,7 @@ _browser = Client()
 def make_world() -> dict[str, Any]:
     """One of everything: an event accepted, one held, an import, a proposal, a release and what administers them."""
 
+    from ingestion.causes import cause_of
     from ingestion.jobs import import_file
     from ingestion.models import (
         Discovered,
@@ -92,7 +93,7 @@ def make_world() -> dict[str, Any]:
     special["admin:quarantine_event", "public_id"] = special["admin:quarantine_event_reveal", "public_id"] = held.public_id
     common = {
         "public_id": Customer.objects.get().public_id, "event_id": accepted.public_id, "proposal_id": proposal.pk, "item": tag.pk,
-        "reason_id": QuarantineReason.objects.first().pk, "run_id": run.pk, "uidb64": "MQ", "token": "x-y", "content_type_id": "1",
+        "cause_id": cause_of(QuarantineReason.objects.first()).pk, "run_id": run.pk, "uidb64": "MQ", "token": "x-y", "content_type_id": "1",
         "object_id": "1", "revision_id": 1, "batch_id": accepted.batch_id, "message_id": accepted.public_id,
     }  # fmt: skip
     # the table says what is seen of a name; the rollup that finds names is tested elsewhere

@@ -1,6 +1,7 @@
 """The desk: what is held for one cause, what would let it in, and the replays that did."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
@@ -18,19 +19,44 @@ from unfold.decorators import display
 from ingestion.admin.past import about_past, may_read_past, past_page
 from ingestion.admin.reveal import may_ask, of_cause, shown_in
 from ingestion.alone import is_idle
-from ingestion.desk import MOST_VALUES, Value, attributes_missing, can_be_given, choices_for, mends_of, values_seen
+from ingestion.desk import (
+    MOST_IN_TABLE,
+    MOST_VALUES,
+    Value,
+    attributes_missing,
+    can_be_given,
+    choices_for,
+    mends_of,
+    table_of,
+    values_seen,
+    workbook_of,
+)
 from ingestion.jobs import read_past, replay_held
-from ingestion.models import QuarantineReason, Replay
-from ingestion.replay import Preview, ask, preview, stop, undo
+from ingestion.models import Cause, Replay
+from ingestion.remedy import KINDS as REMEDIES
+from ingestion.remedy import NoRemedy, effect, offered, propose_change, suggestions
+from ingestion.replay import SAMPLE, Preview, ask, preview, stop, undo
+from staff.access import log_access
 from staff.admin.pages import id_or_404, number_or_none
 from staff.masking import is_time, shown_to
-from staff.models import User
-from taxonomy.admin.limits import of_sources_in, rights_in, source_in
+from staff.models import AccessLog, User
+from taxonomy.admin.limits import hidden_in, of_sources_in, released_in, rights_in, source_in
 from taxonomy.admin.live import LiveFilter, OfSource
+from taxonomy.admin.proposals import said_of
 from taxonomy.current import NoRelease, current
+from taxonomy.exchange.book import UnreadableBook
+from taxonomy.exchange.words import book_text
 from taxonomy.released import named
+from taxonomy.standardize import Plan
 from taxonomy.violations import title_for
 
+# Newest events on which a choice is tried: what a person waits for. Reading again does them all.
+TRIED = 1_000
+# What it takes to propose what would let a cause's events in.
+PROPOSES = (
+    "ingestion.view_quarantinereason", "ingestion.add_replay", "taxonomy.add_proposal", "taxonomy.change_tag", "taxonomy.change_attribute",
+    "taxonomy.add_mappingrule", "taxonomy.change_mappingrule",
+)  # fmt: skip
 _RUNNING = (Replay.Status.WAITING, Replay.Status.RUNNING)
 _TITLES: dict[str, Any] = {
     Replay.Act.READ: gettext_lazy("Reading held events again"),
@@ -76,6 +102,7 @@ class ReplayAdmin(OfSource):
         view = self.admin_site.admin_view
         return [
             path("desk/", view(self.desk_view), name="desk"),
+            path("desk/table/<int:cause_id>/", view(self.table_view), name="desk_table"),
             path("<uuid:replay_id>/progress/", view(self.progress_view), name="ingestion_replay_progress"),
             *super().get_urls(),
         ]
@@ -84,33 +111,51 @@ class ReplayAdmin(OfSource):
         """One cause, or all that is held of a source: what reading it again would do, and doing it."""
         if not request.user.has_perm("ingestion.view_quarantinereason"):
             raise PermissionDenied
-        may = request.user.has_perm("ingestion.add_replay")
-        if request.POST.get("act") and not may:
+        act, remedy = request.POST.get("act", ""), request.GET.get("remedy", "")
+        may, may_propose = request.user.has_perm("ingestion.add_replay"), request.user.has_perms(PROPOSES)
+        if (act and not may) or (act in ("look", "propose") and not may_propose):
             raise PermissionDenied
         if rights_in(request).limited and not request.GET.get("cause") and not request.GET.get("source"):
             messages.info(request, _("Choose a source first."))
             return HttpResponseRedirect(reverse("admin:ingestion_quarantinereason_changelist"))
         replay, back, cause = self._asked(request)
         shown = shown_in(request, of_cause(cause)) if cause else shown_to(request.user)
-        values = values_seen(replay) if (replay.path and can_be_given(replay.path)) or replay.path == "attributes" else []
-        act = request.POST.get("act", "")
-        problem = ""
+        fillable = cause is not None and (can_be_given(replay.path) or replay.path == "attributes")
+        values = values_seen(replay) if fillable else []
+        problem, table = "", list[list[str]]()
         try:
-            replay.mends = mends_of(replay.path, values, request.POST) if act in ("try", "read") else []
+            if (upload := request.FILES.get("table")) and act in ("try", "read"):
+                table = table_of(upload.read(), upload.name or "")
+            known = values_seen(replay, most=MOST_IN_TABLE, events=SAMPLE) if table else values
+            replay.mends = mends_of(replay.path, known, request.POST, table) if act else []
         except ValueError as error:
-            problem = _("This pasted line has no tab between what was sent and what is right: “%(line)s”.") % {"line": shown(str(error))[:80]}  # fmt: skip
+            problem = _("This row has not two columns, what was sent and what is right: “%(line)s”.") % {"line": shown(str(error))[:80]}
+        except UnreadableBook as error:
+            problem = book_text(error.code, error.values)
         if act == "discard":
             replay.act, replay.why = Replay.Act.DISCARD, request.POST.get("why", "").strip()
             problem = "" if replay.why else _("Say why these events are discarded.")
         if act in ("read", "discard") and not problem:
             return self._start(request, replay)
         try:
-            found = preview(replay)
             obeyed = current()
+            mends, looked = replay.mends, act in ("look", "propose")
+            replay.mends = [] if looked else mends
+            choice = request.POST.get(f"choice-{remedy}", "")
+            if looked and cause is not None:
+                try:
+                    found = effect(remedy, _tag_of(request, choice) if remedy == "map" else choice, replay, sample=TRIED)
+                    if act == "propose":
+                        return self._propose(request, remedy, choice, cause, replay, found)
+                except NoRemedy as error:
+                    problem, looked = str(error), False
+            if not looked or cause is None:
+                found = preview(replay, sample=TRIED)
         except NoRelease:
             messages.error(request, _("No standard has been published yet. Publish one, then read held events again."))
             return HttpResponseRedirect(reverse("admin:ingestion_quarantinereason_changelist"))
         kind, options = choices_for(replay, obeyed.plan)
+        given = [(one["seen"], one["value"]) for one in mends if one.get("path") == replay.path and "seen" in one]
         context = {
             **self.admin_site.each_context(request),
             "title": _("Fix and replay"),
@@ -132,19 +177,51 @@ class ReplayAdmin(OfSource):
             "regions": sorted(phonenumbers.SUPPORTED_REGIONS) if replay.code == "phone.region_unknown" else [],
             "posted": request.POST,
             "tried": act == "try" and not problem,
+            "looked": remedy if looked else "",
             "problem": problem,
             "may": may,
-            "may_map": request.user.has_perm("taxonomy.add_mappingrule") and replay.code == "event.unknown",
+            "remedies": offered(replay, obeyed.plan) if may_propose and cause else [],
+            "suggestions": _suggested(replay, obeyed.plan, values, given, shown),
+            "choices": {name: request.POST.get(f"choice-{name}", "") for name in REMEDIES},
+            "tags_to_map": _tags_to_map(request) if may_propose and replay.code == "event.unknown" else [],
         }
         return TemplateResponse(request, "ingestion/desk.html", context)
 
-    def _asked(self, request: HttpRequest) -> tuple[Replay, str, QuarantineReason | None]:
+    def _propose(self, request: HttpRequest, remedy: str, choice: str, cause: Cause, replay: Replay, found: Preview) -> HttpResponse:
+        try:
+            chosen = _tag_of(request, choice) if remedy == "map" else choice
+            made = propose_change(remedy, chosen, cause, replay, found, by=cast(User, request.user))
+        except NoRemedy as error:
+            messages.error(request, str(error))
+        except Exception as error:
+            if (said := said_of(error, partial(hidden_in, request))) is None:
+                raise
+            messages.error(request, said)
+        else:
+            messages.success(request, _("The draft has the change, and this proposal asks for it. Look it through and submit it."))
+            return HttpResponseRedirect(made.get_absolute_url())
+        return HttpResponseRedirect(f"{request.path}?cause={cause.pk}")
+
+    def table_view(self, request: HttpRequest, cause_id: int) -> HttpResponse:
+        """The values seen of a cause, as a workbook to fill in; masked as on the page."""
+        if not request.user.has_perms(["ingestion.view_quarantinereason", "ingestion.add_replay"]):
+            raise PermissionDenied
+        cause = get_object_or_404(of_sources_in(Cause.objects.all(), request), pk=cause_id)
+        replay = Replay(source_id=cause.source_id, code=cause.code, path=cause.path, name=cause.name)
+        shown = shown_in(request, of_cause(cause))
+        values = values_seen(replay, most=MOST_IN_TABLE, events=SAMPLE)
+        log_access(cast(User, request.user), AccessLog.Action.EXPORT, reason=f"held values of {of_cause(cause)}")
+        rows = ((str(_shown(request, replay.path, value, shown)["seen"] or ""), value) for value in values)
+        answer = HttpResponse(workbook_of(rows), content_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+        answer["Content-Disposition"] = f'attachment; filename="held-{cause.pk}.xlsx"'
+        return answer
+
+    def _asked(self, request: HttpRequest) -> tuple[Replay, str, Cause | None]:
         """The unsaved replay that the address asks for, the page it came from, and its cause if it is of one."""
         if (cause_id := number_or_none(request.GET.get("cause", ""))) is not None:
-            reasons = of_sources_in(QuarantineReason.objects.all(), request)
-            cause = get_object_or_404(reasons, pk=cause_id)
+            cause = get_object_or_404(of_sources_in(Cause.objects.all(), request), pk=cause_id)
             replay = Replay(source_id=cause.source_id, code=cause.code, path=cause.path, name=cause.name)
-            return replay, reverse("admin:quarantine_cause", args=[cause.pk]), cause
+            return replay, cause.get_absolute_url(), cause
         back = reverse("admin:ingestion_quarantinereason_changelist")
         if code := request.GET.get("source"):
             source = source_in(request, code)
@@ -204,6 +281,25 @@ class ReplayAdmin(OfSource):
         if not self.has_view_permission(request):
             raise PermissionDenied
         return get_object_or_404(self.get_queryset(request).select_related("source", "release", "started_by"), pk=replay_id)
+
+
+def _tags_to_map(request: HttpRequest) -> list[tuple[str, str]]:
+    """The tags that the reader may read and sources may send: [(code, what it is called)]."""
+    return [(one.code, one.label) for one in released_in(request, "tag") if one.definition["status"] == "active"]
+
+
+def _tag_of(request: HttpRequest, code: str) -> str:
+    """The id of the tag of a code; "" for none."""
+    return next((str(one.pk) for one in released_in(request, "tag") if one.code == code.strip().lower()), "")
+
+
+def _suggested(
+    replay: Replay, plan: Plan, values: list[Value], given: list[tuple[str | None, str]], shown: Callable[[str], str]
+) -> list[tuple[str, int]]:
+    """Transforms worth a try; what the reader sees masked makes none."""
+    seen = [(value.seen, value.events) for value in values]
+    open_ones = [(wrong, right) for wrong, right in given if wrong is None or shown(wrong) == wrong]
+    return suggestions(replay, plan, seen, open_ones)
 
 
 def about(replay: Replay, shown: Any) -> str:

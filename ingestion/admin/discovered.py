@@ -23,12 +23,13 @@ from unfold.admin import ModelAdmin
 
 from ingestion.adopt import CannotAdopt, add_to_tag, ignore, look_again, map_to_tag
 from ingestion.carried import SAMPLE, carried, events_held
+from ingestion.causes import add_up
 from ingestion.code_of import code_of
 from ingestion.discover import MOST
 from ingestion.discovered import STATES, Line, add_shares, limits_hit, line_of, lines, up_to_now
 from ingestion.fill import Filling, filling
 from ingestion.matches import matching_attributes, matching_tags
-from ingestion.models import Discovered, QuarantineReason
+from ingestion.models import Cause, Discovered
 from ingestion.seen_words import CANNOT_ADOPT, KINDS, SUGGESTED
 from ingestion.seen_words import STATES as STATE_WORDS
 from ingestion.values import suggest_type
@@ -191,10 +192,10 @@ def _shown(request: HttpRequest, line: Line) -> dict[str, Any]:
     }
 
 
-def _held_as(row: Discovered) -> QuarantineReason | None:
-    """A reason that names the cause in the quarantine; None when no event is held for it any more."""
-    reasons = QuarantineReason.objects.filter(open=True, source=row.source_id, code="event.unknown", path="event", name=row.name)
-    return reasons.order_by("-id").first()
+def _held_as(row: Discovered) -> Cause | None:
+    """The cause in the quarantine; None when no event is held for it any more."""
+    add_up(timezone.now())
+    return Cause.objects.filter(held__gt=0, source=row.source_id, code="event.unknown", path="event", name=row.name).first()
 
 
 def _for_a_name(request: HttpRequest, row: Discovered) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 from unfold.admin import ModelAdmin
 
 from ingestion.health import DAYS, Health, Shown, overview, releases_to_choose, source_health, tag_health
-from ingestion.held import held_groups
+from ingestion.held import held_causes, held_groups
 from ingestion.intake import COUNTS, Counts, Intake, intake
 from ingestion.models import Stream
 from profiles.charts import StackedBars, stacked_bars
@@ -120,7 +120,7 @@ class StreamAdmin(ModelAdmin):
             **(_of_intake(came) if came else {}),
             "may_see_keys": request.user.has_perm("ingestion.view_writekey"),
             "may_replay": request.user.has_perm("ingestion.add_replay"),
-            "causes": held_groups(source=item.code, limit=CAUSES, shown=shown_to(request.user)) if kind == "source" else [],
+            "causes": held_groups(held_causes(source=item.code), limit=CAUSES, shown=shown_to(request.user)) if kind == "source" else [],
             "days": days,
             "choices": DAYS,
             "releases": releases,

@@ -1,41 +1,46 @@
 """The quarantine pages: causes, the events of one cause, and one event beside its reasons."""
 
 from binascii import unhexlify
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, cast
+from urllib.parse import urlencode
 from uuid import UUID
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Exists, OuterRef, Q
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.db.models import Count, Exists, Min, OuterRef, Sum
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path
-from django.utils.translation import gettext_lazy as _
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 
+from ingestion.admin.digests import digest_page, scorecard_page
 from ingestion.admin.reveal import may_ask, of_cause, of_event, reveal_cause, reveal_event, sees, shown_in
-from ingestion.doors.files import BOM, FileFormat, write_row
-from ingestion.held import held_events, held_groups, open_reasons, reasons_like
-from ingestion.models import QuarantineReason, ReplayOffer
+from ingestion.causes import TREND_DAYS, add_up, assign, cause_of, open_causes_of, trends, waiting, who_see_to_causes
+from ingestion.export import FORMS, said_seen, told
+from ingestion.held import Group, held_causes, held_events, held_groups, reasons_like
+from ingestion.models import Cause, QuarantineReason, ReplayOffer
+from profiles.charts import Trend, trend
 from profiles.models import Customer, Event, Original
 from profiles.original import shown_original
 from profiles.summary import held_of
 from staff.access import log_access
 from staff.admin.pages import number_or_none
-from staff.masking import is_time, may_see_personal, shown_to
-from staff.models import AccessLog
+from staff.masking import may_see_personal, shown_to
+from staff.models import AccessLog, Department, User
 from taxonomy.admin.limits import of_sources_in, released_in, rights_in, sources_in
-from taxonomy.exchange.book import escaped
 from taxonomy.models import Release
-from taxonomy.released import named
-from taxonomy.standardize import encode_json
+from taxonomy.standardize import general, storable
 from taxonomy.violations import expected_text, explain, is_blocking, title_for
 
 PAGE = 50
-_CSV = FileFormat("csv")
+_ASSIGNMENTS = 10
 
 
 @admin.register(QuarantineReason)
@@ -61,74 +66,112 @@ class QuarantineAdmin(ModelAdmin):
 
         return [
             path("", page(self.causes_view), name="ingestion_quarantinereason_changelist"),
+            path("digest/", page(digest_page), name="quarantine_digest"),
+            path("source/<uuid:source_id>/scorecard/", page(scorecard_page), name="quarantine_scorecard"),
             path("export/", page(self.export_view), name="quarantine_export"),
-            path("cause/<int:reason_id>/reveal/", page(reveal_cause), name="quarantine_cause_reveal"),
+            path("cause/<int:cause_id>/reveal/", page(reveal_cause), name="quarantine_cause_reveal"),
+            path("cause/<int:cause_id>/assign/", page(self.assign_view), name="quarantine_cause_assign"),
             path("event/<str:public_id>/reveal/", page(reveal_event), name="quarantine_event_reveal"),
             path("customer/<uuid:public_id>/", page(self.customer_view), name="quarantine_customer"),
-            path("cause/<int:reason_id>/", page(self.cause_view), name="quarantine_cause"),
+            path("cause/<int:cause_id>/", page(self.cause_view), name="quarantine_cause"),
             path("event/<str:public_id>/", page(self.event_view), name="quarantine_event"),
         ]
 
     def causes_view(self, request: HttpRequest) -> HttpResponse:
-        """Causes with most events first, of one source or code when asked."""
-        source, code = request.GET.get("source", ""), request.GET.get("code", "")
+        """Causes with most events first, of one source, code or department when asked."""
+        add_up(timezone.now())
+        source, code, of = (request.GET.get(name, "") for name in ("source", "code", "of"))
         number = max(1, number_or_none(request.GET.get("page", "")) or 1)
         sources = sources_in(request) if rights_in(request).limited else None
-        groups = held_groups(
-            source=source, code=code, sources=sources, offset=(number - 1) * PAGE, limit=PAGE + 1, shown=shown_to(request.user)
-        )
-        holding = set(open_reasons().values_list("source_id", flat=True).distinct())
+        causes = held_causes(source=source, code=code, sources=sources)
+        if of:
+            causes = causes.filter(pk__in=open_causes_of(request.user)) if of == "mine" else causes.filter(department=of)
+        groups = held_groups(causes, offset=(number - 1) * PAGE, limit=PAGE + 1, shown=shown_to(request.user))
+        every = held_causes(sources=sources)
+        holding = set(every.values_list("source_id", flat=True).distinct())
+        held = causes.aggregate(events=Sum("events"), oldest=Min("first_at"), causes=Count("id"))
         context = {
             "title": _("Quarantine"),
-            "groups": groups[:PAGE],
-            "held": open_reasons(source=source, code=code, sources=sources).aggregate(events=Count("event_id", distinct=True))["events"],
+            "trend_days": TREND_DAYS,
+            "lines": _with_trends(groups[:PAGE]),
+            # with several reasons an event is in several groups, and leads in one that another filter may leave out
+            "held": (held["events"] or 0) if not code and not of else None,
+            "causes": held["causes"],
+            "oldest": held["oldest"],
             "source": source,
             "code": code,
+            "of": of,
             "sources": [one for one in released_in(request, "source") if one.pk in holding],
-            "codes": [
-                (one, title_for(one)) for one in open_reasons(sources=sources).values_list("code", flat=True).distinct().order_by("code")
-            ],
+            "codes": [(one, title_for(one)) for one in every.values_list("code", flat=True).distinct().order_by("code")],
+            "departments": Department.objects.filter(pk__in=every.values("department")),
+            "waiting": waiting(request),
             "offers": of_sources_in(ReplayOffer.objects.select_related("release").defer("release__snapshot"), request),
             "may_replay": request.user.has_perm("ingestion.add_replay"),
             "limited": rights_in(request).limited,
             "previous_page": number - 1,
             "next_page": number + 1 if len(groups) > PAGE else 0,
+            "query": urlencode({name: value for name, value in (("source", source), ("code", code), ("of", of)) if value}),
         }
         return self._render(request, "ingestion/quarantine_causes.html", context)
 
     def export_view(self, request: HttpRequest) -> StreamingHttpResponse:
         """All that is held, or of one source or code, each event with all its reasons and its record; masked as on the page."""
-        as_csv = request.GET.get("format") == "csv"
+        form = FORMS.get(request.GET.get("format", ""), FORMS["ndjson"])
         sources = sources_in(request) if rights_in(request).limited else None
         events = held_events(source=request.GET.get("source", ""), code=request.GET.get("code", ""), sources=sources)
         log_access(request.user, AccessLog.Action.EXPORT, reason="held events")
         unmasked, shown = may_see_personal(request.user), shown_to(request.user)
-        rows = (_exported(event, shown, unmasked=unmasked) for event in events)
-        answer = StreamingHttpResponse(_as_csv(rows) if as_csv else (encode_json(row) + b"\n" for row in rows))
-        answer["Content-Type"] = "text/csv; charset=utf-8" if as_csv else "application/x-ndjson"
-        answer["Content-Disposition"] = f'attachment; filename="held.{"csv" if as_csv else "ndjson"}"'
+        answer = StreamingHttpResponse(form.write(told(event, shown, unmasked=unmasked) for event in events))
+        answer["Content-Type"] = form.content_type
+        answer["Content-Disposition"] = f'attachment; filename="{form.file_name}"'
         return answer
 
-    def cause_view(self, request: HttpRequest, reason_id: int) -> HttpResponse:
-        """The newest events of one cause; `before` is the reason to go on from."""
-        cause = get_object_or_404(of_sources_in(QuarantineReason.objects.all(), request), pk=reason_id)
-        reasons = reasons_like(cause)
-        newest = reasons.select_related("event").order_by("-received_at", "-id")
+    def cause_view(self, request: HttpRequest, cause_id: int) -> HttpResponse:
+        """One cause and its newest events; `before` is the reason to go on from."""
+        add_up(timezone.now())
+        cause = get_object_or_404(of_sources_in(Cause.objects.select_related("department", "person"), request), pk=cause_id)
+        newest = reasons_like(cause).select_related("event").order_by("-event_id")
         if (before := number_or_none(request.GET.get("before", ""))) is not None:
-            newest = _after(newest, before)
+            newest = newest.filter(event_id__lt=before)
         page = list(newest[: PAGE + 1])
+        shown = shown_in(request, of_cause(cause))
+        may = request.user.has_perm("ingestion.add_replay")
         context = {
             "title": title_for(cause.code),
             "cause": cause,
-            "name": shown_in(request, of_cause(cause))(cause.name),
-            "count": reasons.count(),
+            "name": shown(cause.name),
+            "place": shown(cause.path),
+            "trend": trend(trends([cause.pk], timezone.localdate(timezone=timezone.get_default_timezone()))[cause.pk]),
+            "trend_days": TREND_DAYS,
             "next": explain(cause.code).next,
-            "events": [_line(reason, shown_in(request, of_cause(cause))) for reason in page[:PAGE]],
+            "events": [_line(reason, shown) for reason in page[:PAGE]],
             "unmasked": sees(request, of_cause(cause)),
             "may_ask": may_ask(request, of_cause(cause)),
-            "next_before": page[PAGE - 1].pk if len(page) > PAGE else None,
+            "next_before": page[PAGE - 1].event_id if len(page) > PAGE else None,
+            "assignments": cause.assignments.select_related("department", "person", "by")[:_ASSIGNMENTS],
+            "departments": Department.objects.all() if may else [],
+            "people": who_see_to_causes() if may else [],
+            "may_assign": may,
         }
         return self._render(request, "ingestion/quarantine_cause.html", context)
+
+    @method_decorator(require_POST)
+    def assign_view(self, request: HttpRequest, cause_id: int) -> HttpResponse:
+        """Give a cause to a department or a person."""
+        if not request.user.has_perm("ingestion.add_replay"):
+            raise PermissionDenied
+        cause = get_object_or_404(of_sources_in(Cause.objects.all(), request), pk=cause_id)
+        chosen = number_or_none(request.POST.get("person", ""))
+        person = None if chosen is None else who_see_to_causes().filter(pk=chosen).first()
+        # somebody takes it to their own department
+        department = person.department if person else Department.objects.filter(pk=request.POST.get("department", "")).first()
+        if department is None:
+            messages.error(request, _("Choose a department, or a person who is of one."))
+        else:
+            note = str(storable(request.POST.get("note", "").strip()))[:300]
+            assign(cause, department=department, person=person, note=note, by=cast(User, request.user))
+            messages.success(request, _("It waits for %(who)s now. They are told.") % {"who": person or department})
+        return HttpResponseRedirect(cause.get_absolute_url())
 
     def customer_view(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """The newest events of one customer that are held, each with what holds it."""
@@ -173,7 +216,7 @@ class QuarantineAdmin(ModelAdmin):
             "name": shown(event.name or ""),
             "reasons": _reasons(event, shown),
             "original": shown_original(original, event, unmasked=unmasked) if original else None,
-            "back": QuarantineReason.objects.filter(event_id=event.pk).order_by("id").values_list("pk", flat=True).first(),
+            "back": _cause_of(event),
         }
         return self._render(request, "ingestion/quarantine_event.html", context)
 
@@ -182,14 +225,25 @@ class QuarantineAdmin(ModelAdmin):
         return TemplateResponse(request, template, {**self.admin_site.each_context(request), **context})
 
 
+def _with_trends(groups: list[Group]) -> list[tuple[Group, Trend]]:
+    found = trends((group.cause.pk for group in groups), timezone.localdate(timezone=timezone.get_default_timezone()))
+    return [(group, trend(found[group.cause.pk])) for group in groups]
+
+
+def _cause_of(event: Event) -> Cause | None:
+    """The first cause of an event."""
+    reason = QuarantineReason.objects.filter(event_id=event.pk).order_by("-leads", "id").first()
+    return cause_of(reason) if reason else None
+
+
 def _line(reason: QuarantineReason, shown: Callable[[str], str]) -> dict[str, Any]:
     event = reason.event
     violations = (event.report or {}).get("violations", [])
-    mine = [one for one in violations if one.get("code") == reason.code and one.get("path", "") == reason.path]
+    mine = [one for one in violations if one.get("code") == reason.code and general(one.get("path", "")) == reason.path]
     return {
         "event": event,
         "message_id": shown(event.message_id or ""),
-        "seen": _seen(mine[0], shown) if mine else "",
+        "seen": said_seen(mine[0], shown) if mine else "",
         "others": sum(one["code"] != reason.code and is_blocking(one) for one in violations),
     }
 
@@ -202,51 +256,11 @@ def _reasons(event: Event, shown: Any) -> list[dict[str, Any]]:
             "explained": explain(one["code"], one.get("values")),
             "holds": is_blocking(one),
             "path": one.get("path", ""),
-            "seen": _seen(one, shown),
+            "seen": said_seen(one, shown),
             "expected": expected_text(one.get("expected")),
         }
         for one in sorted(found, key=lambda one: not is_blocking(one))
     ]
-
-
-def _exported(event: Event, shown: Callable[[str], str], *, unmasked: bool) -> dict[str, Any]:
-    original = shown_original(event.original, event, unmasked=unmasked)
-    held = [one for one in (event.report or {}).get("violations", []) if is_blocking(one)]
-    return {
-        "_tagline_id": event.public_id,
-        "source": named("source", [event.source_id])[event.source_id].code,
-        "received_at": event.received_at.isoformat(),
-        "message_id": shown(event.message_id or ""),
-        "event": shown(event.name or ""),
-        "reasons": [
-            {"code": one["code"], "path": one.get("path", ""), "seen": _seen(one, shown), "expected": expected_text(one.get("expected"))}
-            for one in held
-        ],
-        "record": dict(original.cells) if original.cells else original.text,
-    }
-
-
-def _as_csv(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
-    """For a spreadsheet: with a byte order mark, and nothing that it would take for a formula."""
-    yield BOM
-    yield write_row(["_tagline_id", "source", "received_at", "message_id", "event", "_reason", "record"], _CSV)
-    for row in rows:
-        reasons = " ".join(f"{title_for(one['code'])}: {one['path']} {one['seen']}".strip() for one in row["reasons"])
-        record = row["record"] if isinstance(row["record"], str) else encode_json(row["record"]).decode()
-        cells = [row["_tagline_id"], row["source"], row["received_at"], row["message_id"], row["event"], reasons, record]
-        yield write_row([escaped(cell) for cell in cells], _CSV)
-
-
-def _seen(violation: dict[str, Any], shown: Callable[[str], str]) -> str:
-    seen, path = violation.get("seen"), str(violation.get("path", ""))
-    if seen is None:
-        return ""
-    return str(seen) if is_time(path, seen) else shown(str(seen))
-
-
-def _after(newest: Any, reason_id: int) -> Any:
-    last = get_object_or_404(QuarantineReason, pk=reason_id)
-    return newest.filter(Q(received_at__lt=last.received_at) | Q(received_at=last.received_at, pk__lt=last.pk))
 
 
 def _key(public_id: str) -> bytes:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from ingestion.models import QuarantineReason
+from ingestion.models import Cause, QuarantineReason
 from profiles.models import Event
 from staff.access import log_access
 from staff.masking import mask_in_text, may_see_personal
@@ -26,7 +26,7 @@ def of_event(public_id: str) -> str:
     return f"event {public_id}"
 
 
-def of_cause(cause: QuarantineReason) -> str:
+def of_cause(cause: Cause) -> str:
     return f"cause {cause.pk}"
 
 
@@ -56,9 +56,11 @@ def reveal_event(request: HttpRequest, public_id: str) -> HttpResponse:
 
 
 @require_POST
-def reveal_cause(request: HttpRequest, reason_id: int) -> HttpResponse:
+def reveal_cause(request: HttpRequest, cause_id: int) -> HttpResponse:
     """Show what was sent where a cause says, on its page and at its desk, once it is recorded why."""
-    cause = get_object_or_404(_reasons(request), pk=reason_id)
+    if not request.user.has_perms(NEEDS):
+        raise PermissionDenied
+    cause = get_object_or_404(of_sources_in(Cause.objects.all(), request), pk=cause_id)
     _reveal(request, of_cause(cause))
     if request.POST.get("back") == "desk":
         return HttpResponseRedirect(f"{reverse('admin:desk')}?cause={cause.pk}")

@@ -1,4 +1,6 @@
 from ingestion.models.arrived import AttributeDay, Discovered, Ignored, ReadingDay, Sighting, Stopped, Stream, ViolationDay
+from ingestion.models.causes import Assignment, Cause, CauseDay, CauseMove
+from ingestion.models.digests import Digest
 from ingestion.models.hooks import Hook, HookSecret
 from ingestion.models.imports import ImportChunk, ImportRun, TrialKey
 from ingestion.models.keys import FailedRequest, KeyLease, WriteKey
@@ -11,8 +13,13 @@ from ingestion.models.takeback import TakeBack, Withdrawal
 
 __all__ = [
     "Alarm",
+    "Assignment",
     "Attempt",
     "AttributeDay",
+    "Cause",
+    "CauseDay",
+    "CauseMove",
+    "Digest",
     "Discovered",
     "Dispatch",
     "FailedRequest",

@@ -8,6 +8,7 @@ from taxonomy.standardize.identifiers import KINDS
 from taxonomy.standardize.keys import content_hash, message_key, message_key_of
 from taxonomy.standardize.limits import LIMITS
 from taxonomy.standardize.mend import standardize_mended
+from taxonomy.standardize.places import general
 from taxonomy.standardize.plan import Plan, SourcePlan, compile_plan
 from taxonomy.standardize.read import read, record_of_row
 from taxonomy.standardize.standardize import GLOBAL_KINDS, standardize
@@ -33,6 +34,7 @@ __all__ = [
     "decode_body",
     "decode_json",
     "encode_json",
+    "general",
     "message_key",
     "message_key_of",
     "read",

@@ -130,7 +130,7 @@ def keep_softened(
     kept = dict(attributes)
     for code, mode in softened.items():
         step = next((quick.step for quick in reading.steps if quick.code == code), None)
-        value = _value_of(step, sent, raw) if step is not None else None
+        value = value_of(step, sent, raw) if step is not None else None
         if value is None or value == "" or code in attributes:
             continue
         standard = ABSENT if mode == "set_aside" else unbound_cast(reading.tag.slots[code])(value, defaults)
@@ -141,7 +141,7 @@ def keep_softened(
     return {code: kept[code] for code in reading.tag.slots if code in kept}
 
 
-def _value_of(step: Step, sent: dict[str, Any], raw: RawEvent) -> Any:
+def value_of(step: Step, sent: dict[str, Any], raw: RawEvent) -> Any:
     """What the source sent for an attribute, transformed where its transforms can be."""
     found = step.find(sent, raw)
     if found is None and step.fallback:

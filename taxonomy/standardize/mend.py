@@ -1,6 +1,7 @@
 """What staff put right in one held event: values given in place of what was found, by the path of the violation.
 
-Paths are "event", "phone", "region", "occurred_at" and "attributes.<code>". A value given is cast and checked like any other.
+Paths are "event", "phone", "region", "occurred_at", "attributes.<code>", and places within an attribute such as
+"attributes.items[0].price". A value given is cast and checked like any other.
 """
 
 from collections.abc import Callable
@@ -10,8 +11,9 @@ from taxonomy.standardize.plan import Plan
 from taxonomy.standardize.standardize import standardize
 from taxonomy.standardize.structs import RawEvent, Result, Violation
 
-# A name put right shows what its attributes lack, a region what its number lacks; more there is not.
-_ROUNDS = 3
+# A name put right shows what its attributes lack, a region what its number lacks; and of a long list each reading tells
+# of LIMITS.violations entries: so many of them are put right.
+_ROUNDS = 20
 
 
 def standardize_mended(raw: RawEvent, plan: Plan, find: Callable[[Violation], tuple[str, Any] | None]) -> Result:

@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 
-from taxonomy.standardize.attributes import check_refined, keep_softened, read_attributes, refinements_of, set_aside, with_refined
+from taxonomy.standardize.attributes import check_refined, keep_softened, read_attributes, refinements_of, set_aside, value_of, with_refined
 from taxonomy.standardize.decode import storable
 from taxonomy.standardize.identifiers import KINDS, normalize_identifier
 from taxonomy.standardize.limits import LIMITS
 from taxonomy.standardize.phone import PhoneReading, parse_phone
-from taxonomy.standardize.plan import Plan, Reading, SourcePlan
+from taxonomy.standardize.places import put
+from taxonomy.standardize.plan import Plan, Reading, SourcePlan, Step
 from taxonomy.standardize.read import shorten, text_of
 from taxonomy.standardize.structs import Change, RawEvent, Result, Subject, Violation
 from taxonomy.standardize.times import by_our_clock
@@ -24,8 +25,8 @@ GLOBAL_KINDS = frozenset(kind.name for kind in KINDS.values() if kind.is_global)
 def standardize(raw: RawEvent, plan: Plan, mended: Mapping[str, Any] | None = None) -> Result:
     """Read one raw event by the plan. Never raises for what a source sent; `raw.source` must be in the plan.
 
-    `mended`: values given by staff in place of what was found, by path: "event", "phone", "region", "occurred_at" or
-    "attributes.<code>".
+    `mended`: values given by staff in place of what was found, by path: "event", "phone", "region", "occurred_at",
+    "attributes.<code>", or a place within one.
     """
     source = plan.sources[raw.source]
     violations = raw.notes.copy()
@@ -102,15 +103,28 @@ def _mended_envelope(
 def _mended_reading(
     mended: Mapping[str, Any], reading: Reading, sent: dict[str, Any], raw: RawEvent, changes: list[Change]
 ) -> tuple[Reading, dict[str, Any]]:
-    """The reading and what was sent, with the attributes that are given in place of those that were found."""
-    given = {path.removeprefix("attributes."): value for path, value in mended.items() if path.startswith("attributes.")}
-    for step in (quick.step for quick in reading.steps):
-        if step.code in given:
-            found = step.find(sent, raw)
-            changes.append(
-                Change("value.mended", step.path, shorten(sent.get(step.code) if found is None else found), shorten(given[step.code]))
-            )
+    """The reading and what was sent, with the attributes, or places within them, that are given in place of what was found."""
+    given: dict[str, Any] = {}
+    for path in sorted(path for path in mended if path.startswith("attributes.")):
+        step = _step_at(reading, path)
+        if step is None:
+            # what no attribute of the tag takes, others may look for: a currency
+            given[path.removeprefix("attributes.")] = mended[path]
+            continue
+        value, place = mended[path], path[len(step.path) :]
+        whole = given[step.code] if step.code in given else value_of(step, sent, raw)
+        try:
+            given[step.code], found = put(whole, place, value)
+        except LookupError:
+            continue
+        changes.append(Change("value.mended", path, shorten(found), shorten(value)))
     return reading.given(given), {**sent, **given}
+
+
+def _step_at(reading: Reading, path: str) -> Step | None:
+    """The attribute that a path is in."""
+    steps = (quick.step for quick in reading.steps)
+    return next((step for step in steps if path == step.path or path.startswith((f"{step.path}.", f"{step.path}["))), None)
 
 
 def _first_ones(violations: list[Violation]) -> list[Violation]:

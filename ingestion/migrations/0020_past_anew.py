@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ingestion', '0017_import_notes'),
+        ('ingestion', '0019_count_causes'),
         ('taxonomy', '0007_replay_held'),
     ]
 

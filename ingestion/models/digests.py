@@ -1,0 +1,20 @@
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+
+class Digest(models.Model):
+    """A stretch of time whose news of the quarantine somebody was told; the next one begins where it ended."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="digests")
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    news = models.PositiveIntegerField(help_text="Causes that were new, growing or fixed; of none nobody was written to")
+
+    class Meta:
+        ordering = ["-until"]
+        default_permissions = ()
+        indexes = [models.Index(fields=["user", "-until"])]
+
+    def get_absolute_url(self) -> str:
+        return f"{reverse('admin:quarantine_digest')}?digest={self.pk}"
