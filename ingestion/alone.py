@@ -20,6 +20,21 @@ def alone(run_id: UUID) -> Iterator[None]:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
 
 
+@contextmanager
+def alone_or_not(run_id: UUID) -> Iterator[bool]:
+    """Whether nobody else is at this run; if so, others are kept waiting."""
+    key = _lock_of(run_id)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
+        is_mine = bool(cursor.fetchone()[0])
+        try:
+            yield is_mine
+        finally:
+            if is_mine:
+                with suppress(DatabaseError, InterfaceError):  # as above
+                    cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
+
+
 def is_idle(run_id: UUID) -> bool:
     """Whether no process is at this run."""
     with transaction.atomic(), connection.cursor() as cursor:

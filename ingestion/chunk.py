@@ -24,7 +24,7 @@ def store_block(run_id: UUID, block: Block) -> None:
     run = ImportRun.objects.get(pk=run_id)
     file_format = FileFormat(**run.format)
     found = list(records(block, file_format))
-    incoming = [_incoming(record, file_format) for record in found if not record.is_heading]
+    incoming = [incoming_of(record, file_format) for record in found if not record.is_heading]
     skipped = len(found) - len(incoming)
     assert run.release_id is not None and run.started_at is not None
     obeyed = plan_of(run.release_id)
@@ -74,7 +74,8 @@ def trial_key(entry: Entry) -> bytes:
     return entry.key if entry.status == "accepted" else entry.key + content_hash(entry.raw, as_text=True)
 
 
-def _incoming(record: Record, file_format: FileFormat) -> Incoming:
+def incoming_of(record: Record, file_format: FileFormat) -> Incoming:
+    """A record of a file as the pipeline takes it."""
     if record.refusal is not None:
         return Incoming(record.original, record.refusal, row=record.row)
     if record.cells is not None:
@@ -96,25 +97,25 @@ def _chunk(run: ImportRun, block: Block, entries: list[Entry], skipped: int) -> 
         "first_row": block.first_row,
         "counts": {**counts(entries), "skipped": skipped},
         "causes": dict(causes),
-        "notes": dict(_notes(entries)),
+        "notes": dict(notes_of(entries)),
         "failed_rows": [
             [entry.row, entry.key.hex() if entry.result else None, [msgspec.to_builtins(one) for one in reasons(entry)]] for entry in failed
         ],
     }
 
 
-def _notes(entries: list[Entry]) -> Counter[str]:
+def notes_of(entries: list[Entry]) -> Counter[str]:
     """What was noted of rows that are no duplicates, and held none of them."""
     stored = (entry.result for entry in entries if entry.first is None and entry.result is not None and entry.result.violations)
     return Counter(code for result in stored for code in {one.code for one in result.violations if not one.blocking})
 
 
-def reasons(entry: Entry) -> list[Violation]:
+def reasons(entry: Entry, *, most: int = _MOST_REASONS) -> list[Violation]:
     """Why a row failed: its refusal, or what blocks it."""
     if entry.refusal is not None:
         return [Violation(entry.refusal.code, entry.refusal.path, values=entry.refusal.values)]
     assert entry.result is not None
-    return [one for one in entry.result.violations if one.blocking][:_MOST_REASONS]
+    return [one for one in entry.result.violations if one.blocking][:most]
 
 
 def _insert(cursor: CursorWrapper, chunk: dict[str, Any]) -> None:

@@ -50,7 +50,7 @@ def example_of(
     """
     ways = [rule for rule in source.rules if rule.tag is tag and rule.uuid not in hidden]
     for rule in (*ways, None):
-        found = _by(rule, tag, source, plan, at, message_id, door)
+        found = example_by(rule, tag, source, plan, at, message_id, door)
         if found is not None:
             return found
     return None
@@ -73,7 +73,10 @@ def is_accepted(record: Record, tag: TagPlan | None, source: SourcePlan, plan: P
     return _culprits(decode_json(original), original, tag, source, plan, at, door) is None
 
 
-def _by(rule: RulePlan | None, tag: TagPlan, source: SourcePlan, plan: Plan, at: datetime, message_id: str, door: str) -> Example | None:
+def example_by(
+    rule: RulePlan | None, tag: TagPlan, source: SourcePlan, plan: Plan, at: datetime, message_id: str, door: str
+) -> Example | None:
+    """The same as one rule reads it; None: by the tag's own code."""
     known = values_of(tag, plan.items, source.currency)
     wanted = _wanted(rule, tag, known)
     needed = {code for code, slot in tag.slots.items() if slot.required}

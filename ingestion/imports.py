@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
@@ -57,16 +57,17 @@ def take_file(
     dry_run: bool = False,
     by: User | None = None,
     is_draft: bool = False,
+    run_id: UUID | None = None,
     **said: Unpack[Choices],
 ) -> ImportRun:
     """Keep a copy of the file and make its run. The same file for the same source, unfinished, is that run again.
 
-    A draft waits until somebody has looked at how it is read. Raises UnreadableFile.
+    A draft waits until somebody has looked at how it is read. `run_id`: what a new run is to be called. Raises UnreadableFile.
     """
     file_format = sniff(path, **said)
     if not is_draft:
         check_columns(file_format)
-    fingerprint = _sha256(path)
+    fingerprint = sha256_of(path)
     status = ImportRun.Status.DRAFT if is_draft else ImportRun.Status.WAITING
     unfinished = ImportRun.objects.filter(source=source, sha256=fingerprint, dry_run=dry_run).exclude(status=ImportRun.Status.FINISHED)
     if run := unfinished.first():
@@ -75,6 +76,7 @@ def take_file(
             run.save(update_fields=["format", "status", "error"])
         return run
     run = ImportRun(
+        id=run_id or uuid4(),
         source=source,
         file_name=file_name,
         dry_run=dry_run,
@@ -137,6 +139,12 @@ def standing_of(run: ImportRun) -> str:
     return run.status
 
 
+def sha256_of(path: Path) -> str:
+    """What tells a file from others, whatever it is called: 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def outcome(run: ImportRun) -> Outcome:
     return outcomes([run])[run.pk]
 
@@ -182,11 +190,6 @@ def _kept(run_id: UUID) -> Path:
     folder = Path(settings.UPLOAD_DIR)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder / str(run_id)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _end(run: ImportRun, status: str, error: str = "") -> None:

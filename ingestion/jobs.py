@@ -15,11 +15,23 @@ from ingestion.replay import run_replay
 from ingestion.rollup import roll_up, roll_up_once
 from ingestion.streams import judge_streams
 from ingestion.takeback import work_on
+from ingestion.uploads import finish_upload, forget_half_sent
 
 
 @jobs.task(queue="imports", retry=jobs.AGAIN)
 def import_file(run_id: str) -> None:
     run_import(UUID(run_id))
+
+
+@jobs.task(queue="imports", retry=jobs.AGAIN)
+def finish_file(upload_id: str) -> None:
+    finish_upload(UUID(upload_id))
+
+
+@jobs.periodic(cron="41 3 * * *")
+@jobs.task(queueing_lock="forget_half_sent_files", pass_context=False)
+def forget_half_sent_files(timestamp: int) -> None:
+    forget_half_sent(datetime.fromtimestamp(timestamp, UTC))
 
 
 @jobs.task(queue="imports", retry=jobs.AGAIN)

@@ -19,7 +19,7 @@ _ONE_LINE = 80
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """`door`: "api", "snippet", "segment" or "file". `needs`: what is to be installed, "" for nothing. `note`: what else to know."""
+    """`door`: "api", "snippet", "segment", "file" or "import". `needs`: what is to be installed, "" for nothing. `note`: what else to know."""
 
     door: str
     text: str
@@ -30,13 +30,36 @@ class Code:
 def doors_of(language: str) -> list[str]:
     """Those for which there is code in a language; "file" is taken for one."""
     known = (("api", _BY_HTTP), ("snippet", ("web",)), ("segment", _CLIENTS))
-    return ["file"] if language == "file" else [door for door, languages in known if language in languages]
+    return ["file", "import"] if language == "file" else [door for door, languages in known if language in languages]
 
 
 def api_code(language: str, record: Record, address: str) -> Code | None:
     """A program, or a command, that posts the record; None for a language whose clients all speak Segment's protocol."""
     write = _BY_HTTP.get(language)
     return Code("api", write(record, address)) if write else None
+
+
+def import_code(file: str, address: str) -> Code:
+    """Commands that send a whole file and ask what became of it."""
+    key = f"-H 'Authorization: Bearer {KEY}'"
+    return Code(
+        "import",
+        f"""here=$(curl -s -D - -o /dev/null {address}/api/v1/imports \\
+  {key} \\
+  -H 'Content-Type: application/json' \\
+  -d '{{"file": "{file}", "size_bytes": '$(wc -c < {file})'}}' \\
+  | tr -d '\\r' | sed -n 's/^[Ll]ocation: //p')
+
+curl -X PATCH {address}$here/file \\
+  {key} \\
+  -H 'Content-Type: application/offset+octet-stream' \\
+  -H 'Upload-Offset: 0' \\
+  --data-binary @{file}
+
+curl {address}$here \\
+  {key}""",
+        needs="curl",
+    )
 
 
 def sends_apart(door: str, language: str) -> bool:

@@ -22,7 +22,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from ingestion.example import Example, cells_of, example_of, is_accepted
 from ingestion.latest_page import live
 from ingestion.models import MqttTopic, WriteKey
-from ingestion.send_code import Code, api_code, doors_of, in_one_line, parted, segment_code, sends_apart, snippet_code
+from ingestion.send_code import Code, api_code, doors_of, import_code, in_one_line, parted, segment_code, sends_apart, snippet_code
 from ingestion.send_mqtt import DOORS as MQTT_DOORS
 from ingestion.send_mqtt import mqtt_code, place_of
 from taxonomy.admin.limits import hidden_in, sources_in
@@ -39,7 +39,7 @@ LANGUAGES = {
     "swift": "Swift", "php": "PHP", "mqtt": "MQTT", "file": gettext_lazy("File"),
 }  # fmt: skip
 _DOORS = {
-    "api": gettext_lazy("By HTTP"), "snippet": gettext_lazy("By our own snippet"), "segment": gettext_lazy("By Segment's client"), "file": gettext_lazy("In a file"),
+    "api": gettext_lazy("By HTTP"), "snippet": gettext_lazy("By our own snippet"), "segment": gettext_lazy("By Segment's client"), "file": gettext_lazy("In a file"), "import": gettext_lazy("The file, by HTTP"),
     "mqtt": gettext_lazy("With Mosquitto's client"), "mqtt_python": gettext_lazy("In Python"),
 }  # fmt: skip
 
@@ -145,7 +145,7 @@ def _blocks(tag: TagPlan, source: SourcePlan, known: Standard, hidden: set[str],
 def _code(door: str, tag: TagPlan, source: SourcePlan, known: Standard, hidden: set[str], language: str, address: str) -> Code | None:
     # Each look at the page has an id of its own: the same one again is a duplicate.
     message_id, at = f"example-{secrets.token_hex(4)}", timezone.now()
-    envelope = "segment" if door == "snippet" else door
+    envelope = {"snippet": "segment", "import": "file"}.get(door, door)
     found = example_of(tag, source, known.plan, at=at, message_id=message_id, door=envelope, hidden=hidden)
     if sends_apart(door, language) and found is not None and not _works_apart(found, tag, source, known, at):
         # A rule that reads the context reads nothing of such a client: the tag's own code is left.
@@ -159,6 +159,8 @@ def _code(door: str, tag: TagPlan, source: SourcePlan, known: Standard, hidden: 
         return mqtt_code(door, found.record, place_of(settings.MQTT_BROKER, _topic_of(source), **files))
     if door == "file":
         return Code(door, cells_of(found.record) if found.is_row else in_one_line(found.record))
+    if door == "import":
+        return import_code("events.csv" if found.is_row else "events.ndjson", address)
     if door == "snippet":
         return snippet_code(found.record, address)
     return (segment_code if door == "segment" else api_code)(language, found.record, address)

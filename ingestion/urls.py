@@ -4,14 +4,21 @@ from ingestion.doors import cloudevents, hooks, segment
 from ingestion.doors.api import EventsView
 from ingestion.doors.plan import DiffView, PlanView, ReleasesView, ReleaseView, TagView
 from ingestion.doors.receipts import ReceiptView
+from ingestion.doors.uploads import ImportFailedRowsView, ImportFileView, ImportFindingsView, ImportsView, ImportView
 from ingestion.latest_page import latest_view
 from ingestion.send_page import how_to_send, send_sources
 from ingestion.snippet import snippet
+from ingestion.spec_page import spec_download, spec_of_partner, spec_of_source, spec_partner_download
 from ingestion.trial_page import trial
 
 urlpatterns = [
     path("api/v1/events", EventsView.as_view(), name="events"),
     path("api/v1/receipts/<path:message_id>", ReceiptView.as_view(), name="receipt"),
+    path("api/v1/imports", ImportsView.as_view(), name="imports"),
+    path("api/v1/imports/<uuid:upload_id>", ImportView.as_view(), name="import"),
+    path("api/v1/imports/<uuid:upload_id>/file", ImportFileView.as_view(), name="import_file"),
+    path("api/v1/imports/<uuid:upload_id>/failed-rows", ImportFailedRowsView.as_view(), name="import_failed_rows"),
+    path("api/v1/imports/<uuid:upload_id>/findings", ImportFindingsView.as_view(), name="import_findings"),
     path("api/v1/plan", PlanView.as_view(), name="plan"),
     path("api/v1/plan/tags/<str:code>", TagView.as_view(), name="plan_tag"),
     path("api/v1/releases", ReleasesView.as_view(), name="releases"),
@@ -26,6 +33,10 @@ urlpatterns = [
     path("js/v1/tagline.js", snippet, {"version": "v1"}, name="snippet"),
     path("send/", send_sources, name="send"),
     path("send/<uuid:source_id>/", how_to_send, name="how_to_send"),
+    path("send/<uuid:source_id>/files/", spec_of_source, name="spec_of_source"),
+    path("send/<uuid:source_id>/files/<str:file>", spec_download, name="spec_download"),
+    path("files/<str:token>/", spec_of_partner, name="spec_of_partner"),
+    path("files/<str:token>/<str:file>", spec_partner_download, name="spec_partner_download"),
     path("latest/", latest_view, name="latest"),
     path("proposals/<int:proposal_id>/trial/", trial, name="trial"),
 ]

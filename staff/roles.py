@@ -30,6 +30,8 @@ READ_INCOMING = _each("ingestion", "view", "quarantinereason replay importrun fa
 LEAKS = _each("ingestion", "view change", "leak")
 TAKE_BACK = {"ingestion.take_back"}
 IMPORT = _each("ingestion", "view add change", "importrun")
+# what partners are shown of a source's files
+PARTNERS = _each("ingestion", "add change", "speclink")
 # held events: read again, put right, let go of
 MEND = _each("ingestion", "view add", "replay")
 OUTGOING = _each("ingestion", "view add change delete", "subscriber") | _each("ingestion", "view", "dispatch")
@@ -50,10 +52,11 @@ ROLES: dict[str, set[str]] = {
     | TAKE_BACK
     | LEAKS
     | IMPORT
+    | PARTNERS
     | MEND
     | OUTGOING,
     "product_manager": READ_STANDARD | SIGN | READ_INCOMING,
-    "engineer": EDIT_STANDARD | READ_INCOMING | _each("ingestion", "view", "leak") | IMPORT | MEND | OUTGOING | _each("ingestion", "add change", "writekey hook mqtttopic"),
+    "engineer": EDIT_STANDARD | READ_INCOMING | _each("ingestion", "view", "leak") | IMPORT | PARTNERS | MEND | OUTGOING | _each("ingestion", "add change", "writekey hook mqtttopic"),
     "compliance_officer": READ_STANDARD
     | SIGN
     | READ_CUSTOMERS
@@ -65,6 +68,7 @@ ROLES: dict[str, set[str]] = {
     | _each("taxonomy", "view add change delete", "grant")
     | READ_INCOMING
     | TAKE_BACK
+    | PARTNERS
     | _each("ingestion", "add change", "writekey hook mqtttopic")
     | _each("staff", "view add change", "user department"),
 }  # fmt: skip

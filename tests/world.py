@@ -42,8 +42,10 @@ def make_world() -> dict[str, Any]:
         MqttTopic,
         QuarantineReason,
         Replay,
+        SpecLink,
         Subscriber,
         TakeBack,
+        Upload,
     )
     from ingestion.pipeline import Incoming, receive
     from profiles.models import Customer, Event
@@ -109,6 +111,11 @@ def make_world() -> dict[str, Any]:
     }  # fmt: skip
     special["dictionary_attribute", "code"], special["dictionary_source", "code"] = "product_id", "website"
     special["admin:source_health", "item_id"] = source.pk
+    for name in ("spec_of_partner", "spec_partner_download"):
+        special[name, "token"] = SpecLink.objects.create(source=source, created_by=writer).token
+    common |= {"file": "template.csv"}
+    upload = Upload.objects.create(source=source, file_name="x.csv", size_bytes=1, received_bytes=1, run=run)
+    special |= {(name, "upload_id"): upload.pk for name in ("import", "import_failed_rows", "import_findings", "import_file")}
     subscriber = Subscriber.objects.create(name="s", url="https://example.com/hook", events=["release"])
     Dispatch.objects.create(subscriber=subscriber, event="release", body="{}")
     take_back = TakeBack.objects.create(source=source, batch_id=accepted.batch_id, received_until=now, looked_by=writer, state="ready")

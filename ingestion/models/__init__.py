@@ -5,11 +5,13 @@ from ingestion.models.hooks import Hook, HookSecret
 from ingestion.models.imports import ImportChunk, ImportRun, TrialKey
 from ingestion.models.keys import FailedRequest, KeyLease, WriteKey
 from ingestion.models.leaks import Leak
+from ingestion.models.links import SpecLink
 from ingestion.models.mqtt import MqttTopic
 from ingestion.models.outgoing import Alarm, Attempt, Dispatch, Subscriber, Unannounced
 from ingestion.models.quarantine import QuarantineReason
 from ingestion.models.replay import Replay, Replayed, ReplayOffer
 from ingestion.models.takeback import TakeBack, Withdrawal
+from ingestion.models.uploads import Upload
 
 __all__ = [
     "Alarm",
@@ -37,12 +39,14 @@ __all__ = [
     "ReplayOffer",
     "Replayed",
     "Sighting",
+    "SpecLink",
     "Stopped",
     "Stream",
     "Subscriber",
     "TakeBack",
     "TrialKey",
     "Unannounced",
+    "Upload",
     "ViolationDay",
     "Withdrawal",
     "WriteKey",
