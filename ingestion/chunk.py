@@ -81,7 +81,7 @@ def incoming_of(record: Record, file_format: FileFormat) -> Incoming:
     if record.cells is not None:
         closes = record.cells.pop("_tagline_id", None)
         record.cells.pop("_reason", None)
-        return Incoming(record.original, record.cells, closes, record.row)
+        return Incoming(record.original, record.cells, closes if isinstance(closes, str) else None, record.row)
     said = decode_object(record.original, file_format)
     closes = said.get("_tagline_id") if isinstance(said, dict) else None
     return Incoming(record.original, as_sent(said), closes if isinstance(closes, str) else None, record.row)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from ingestion.backwards import NOTHING, NoWay, before, find, matching, passing, put
 from ingestion.reread import read_as
 from taxonomy.dictionary.examples import PHONE, as_cell, as_csv, chosen, values_of
-from taxonomy.standardize import Plan, Refusal, SourcePlan, decode_json, standardize
+from taxonomy.standardize import Plan, Refusal, SourcePlan, decode_json, standardize, to_day_number
 from taxonomy.standardize.cloudevents import SPEC_VERSION, data_envelope
 from taxonomy.standardize.paths import first_names
 from taxonomy.standardize.plan import RAW_FIELDS, RulePlan, TagPlan
@@ -216,6 +216,8 @@ def written_time(at: datetime, form: str, timezone: str) -> Any:
     local = at.astimezone(ZoneInfo(timezone)).replace(microsecond=0)
     if form in ("epoch_s", "epoch_ms"):
         return int(local.timestamp()) * (1000 if form == "epoch_ms" else 1)
+    if form in ("excel", "excel_1904"):
+        return to_day_number(local.replace(tzinfo=None), 1904 if form == "excel_1904" else 1900)
     return local.isoformat() if form in ("", "iso") else local.strftime(form)
 
 

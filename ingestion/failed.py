@@ -2,8 +2,9 @@
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,10 +22,14 @@ from ingestion.doors.files import (
     decode_object,
     in_encoding,
     records,
+    whole,
+    widths_of,
+    write_cells,
+    write_chosen,
     write_row,
 )  # fmt: skip
 from ingestion.models import ImportChunk, ImportRun
-from taxonomy.standardize import encode_json
+from taxonomy.standardize import decode_json, encode_json
 from taxonomy.violations import message_for
 
 _PIECE_BYTES = 64 * 1024
@@ -39,7 +44,10 @@ class _Failed(NamedTuple):
 def failed_rows(run: ImportRun) -> Iterator[bytes]:
     """The records that were held or refused, with `_tagline_id` and `_reason`."""
     file_format = FileFormat(**run.format)
-    write = {"csv": _as_csv, "ndjson": _as_lines, "json": _as_list, "xlsx": _as_workbook}[file_format.kind]
+    if file_format.kind == "parquet":
+        yield from _as_parquet(run, file_format)
+        return
+    write = {"csv": _as_csv, "fixed": _as_fixed, "ndjson": _as_lines, "json": _as_list, "xlsx": _as_workbook}[file_format.kind]
     yield from write(_failed(run, file_format), file_format)
 
 
@@ -66,6 +74,33 @@ def _as_csv(failed: Iterator[_Failed], file_format: FileFormat) -> Iterator[byte
     for one in failed:
         cells, surplus = cells_under(one.record.original, file_format)
         yield write_row([*cells, one.event_ids, one.reason, *surplus], written)
+
+
+def _as_fixed(failed: Iterator[_Failed], file_format: FileFormat) -> Iterator[bytes]:
+    """Two blanks between columns as wide as they must be, measured as in the file: so that they are found again."""
+    encoding, measure = _written(file_format).encoding, file_format.measure
+    header = [*_kept(file_format), *RESERVED]
+    with tempfile.TemporaryFile("w+b") as waiting:
+        for one in failed:
+            cells, surplus = cells_under(one.record.original, file_format)
+            waiting.write(encode_json([*cells, one.event_ids, " ".join([one.reason, *surplus])]) + b"\n")
+        waiting.seek(0)
+        widths = widths_of(chain([header], map(decode_json, waiting)), measure)
+        waiting.seek(0)
+        yield _mark(encoding)
+        for row in chain([header], map(decode_json, waiting)):
+            yield in_encoding(write_cells(row, widths, measure) + "\r\n", encoding)
+
+
+def _as_parquet(run: ImportRun, file_format: FileFormat) -> Iterator[bytes]:
+    """The same columns with the same types, and the two that are ours."""
+    chosen = ((one.record.row, one.event_ids, one.reason) for one in _failed(run, file_format))
+    with ExitStack() as unpacked, tempfile.NamedTemporaryFile() as stored:
+        members = file_format.members or [file_format.member]
+        paths = [unpacked.enter_context(whole(Path(run.path), file_format.compression, member)) for member in members]
+        write_chosen(paths, Path(stored.name), chosen)
+        while piece := stored.read(_PIECE_BYTES):
+            yield piece
 
 
 def _as_lines(failed: Iterator[_Failed], file_format: FileFormat) -> Iterator[bytes]:

@@ -18,13 +18,17 @@ from ingestion.doors.files import (
     records,
 )  # fmt: skip
 from ingestion.doors.files.sheets import sheet_names
-from ingestion.doors.files.unpack import data_files
+from ingestion.doors.files.unpack import data_files, whole
 from ingestion.models import ImportRun
-from ingestion.words import file_problem
+from ingestion.traps import find_traps
+from ingestion.words import file_problem, trap_words
 from taxonomy.standardize import Refusal, Violation, encode_json, storable
 from taxonomy.violations import message_for
 
 _ROWS = 10
+# As many rows as one block has are looked through for what may be read otherwise than it was meant.
+_LOOKED_AT = 500
+_MOST_TRAPS = 12
 _BLOCK_BYTES = 64 * 1024
 # A table of more columns than these is not looked through before an import; the rest can be scrolled to.
 _COLUMNS = 200
@@ -41,25 +45,30 @@ class PreviewRow:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`members`: the files of the zip or the sheets of the workbook. `problem`: why it cannot be imported as it is read."""
+    """`members`: the files of the zip. `sheets`: of the workbook. `problem`: why it cannot be imported as it is read."""
 
     file_format: FileFormat
     columns: list[str]
     rows: list[PreviewRow]
     members: list[str] = field(default_factory=list)
+    sheets: list[str] = field(default_factory=list)
     problem: str = ""
     has_decimal_comma: bool = False
+    traps: list[str] = field(default_factory=list)
 
 
 def preview(run: ImportRun) -> Preview:
     file_format, path = FileFormat(**run.format), Path(run.path)
     try:
-        first = list(
+        looked_at = list(
             islice(
-                (record for block in blocks(path, file_format, block_bytes=_BLOCK_BYTES) for record in records(block, file_format)), _ROWS
+                (record for block in blocks(path, file_format, block_bytes=_BLOCK_BYTES) for record in records(block, file_format)),
+                _LOOKED_AT,
             )
         )
-        members = _members(path, file_format)
+        first = looked_at[:_ROWS]
+        members = data_files(path) if file_format.compression == "zip" else []
+        sheets = _sheets(path, file_format)
         columns, rows = _table(first, file_format)
     except UnreadableFile as error:
         return Preview(file_format, [], [], problem=file_problem(error.code, error.values))
@@ -69,13 +78,30 @@ def preview(run: ImportRun) -> Preview:
         problem = file_problem(error.code, error.values)
     else:
         problem = ""
-    return Preview(file_format, columns, rows, members, problem, decimal_sign([row.cells for row in rows]) == ",")
+    return Preview(
+        file_format,
+        columns,
+        rows,
+        members,
+        sheets,
+        problem,
+        decimal_sign([row.cells for row in rows]) == ",",
+        _traps(looked_at, file_format),
+    )
 
 
-def _members(path: Path, file_format: FileFormat) -> list[str]:
-    if file_format.kind == "xlsx":
-        return sheet_names(path)
-    return data_files(path) if file_format.compression == "zip" else []
+def _sheets(path: Path, file_format: FileFormat) -> list[str]:
+    if file_format.kind != "xlsx":
+        return []
+    with whole(path, file_format.compression, file_format.member) as unpacked:
+        return sheet_names(unpacked)
+
+
+def _traps(looked_at: list[Record], file_format: FileFormat) -> list[str]:
+    if not file_format.has_columns:
+        return []
+    rows = ((one.row, cells_under(one.original, file_format)[0]) for one in looked_at if one.cells is not None)
+    return [trap_words(trap) for trap in find_traps(_shown_columns(file_format), rows)][:_MOST_TRAPS]
 
 
 def _table(first: list[Record], file_format: FileFormat) -> tuple[list[str], list[PreviewRow]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from ingestion.example import written_time
 from taxonomy.dictionary.examples import examples_of
 from taxonomy.dictionary.standard import Standard
 from taxonomy.standardize import Refusal, decode_json, read, standardize
@@ -100,7 +101,12 @@ def _record(source: Record, name: str, values: Record, number: int) -> Record:
             ids = {"specversion": SPEC_VERSION, "id": message_id, "source": "/example", "type": name, "time": when}
             return {**ids, "data": _by_paths(data_envelope(envelope), {"phone": _PHONE}, values)}
         case "custom":
-            said = {"event": name, "phone": _PHONE, "message_id": message_id, "occurred_at": _time(envelope.get("time_format") or "")}
+            said = {
+                "event": name,
+                "phone": _PHONE,
+                "message_id": message_id,
+                "occurred_at": written_time(_WHEN, envelope.get("time_format") or "", "UTC"),
+            }
             return _by_paths(envelope, said, values)
         case _:
             return {"id": message_id, "event": name, "phone": _PHONE, "occurred_at": when, "attributes": values}
@@ -130,12 +136,6 @@ def _put(record: Record, names: list[str], value: Any) -> None:
             return
         record = inner
     record.setdefault(names[-1], value)
-
-
-def _time(written_as: str) -> Any:
-    if written_as in ("epoch_s", "epoch_ms"):
-        return int(_WHEN.timestamp()) * (1000 if written_as == "epoch_ms" else 1)
-    return _WHEN.strftime(written_as) if "%" in written_as else _WHEN.isoformat()
 
 
 def _as_rows(records: list[Record]) -> list[dict[str, str]] | None:

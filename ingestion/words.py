@@ -5,6 +5,9 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from ingestion.traps import Trap
+from taxonomy.standardize import storable
+
 FILE_PROBLEMS: dict[str, Promise | str] = {
     "file.empty": _("The file is empty. Choose a file with at least one row."),
     "file.not_text": _("The file is no text in an encoding that can be read. Save it as CSV UTF-8, then upload it again."),
@@ -23,7 +26,6 @@ FILE_PROBLEMS: dict[str, Promise | str] = {
     "file.old_excel": _(
         "The file is of an Excel before 2007, or is locked with a password. Save it as XLSX without one, then upload it again."
     ),
-    "file.parquet": _("Parquet files are not read. Save the table as CSV, then upload it again."),
     "file.no_member": _("The zip holds no such file. Choose another of its files."),
     "file.no_sheet": _("The workbook has no such sheet. Choose another of its sheets."),
     "file.workbook_too_large": _("The texts of the workbook are larger than 256 MB. Save the sheet as CSV UTF-8, then upload that."),
@@ -36,6 +38,23 @@ FILE_PROBLEMS: dict[str, Promise | str] = {
     "release.none": _("No standard has been published yet. Publish one, then start the import again."),
     "source.unreleased": _("The source is not in the published standard yet. Publish it, then start the import again."),
 }
+
+
+# What a cell of the first rows may hide; a column, a row and the cell as it stands.
+TRAPS: dict[str, Promise | str] = {
+    "cut": _("Column “%(column)s”, row %(row)d: “%(seen)s” has lost its last digits in a spreadsheet. Such ids are held; export the column as text."),
+    "grouped": _("Column “%(column)s”, row %(row)d: in “%(seen)s” the comma may part thousands or decimals. As a number it is held; write it without."),
+    "day_order": _("Column “%(column)s”, row %(row)d: “%(seen)s” may be %(days)s. As a time it is held unless the source's time format says which."),
+    "day_number": _("Column “%(column)s”, row %(row)d: “%(seen)s” may be a spreadsheet's number of a day, %(days)s. As a time it is held unless the source's time format is excel or excel_1904."),
+    "zones": _("Column “%(column)s”: some times have a time zone and some, such as “%(seen)s” in row %(row)d, are written otherwise. Those without one are read in the zone of the source."),
+    "full_width": _("Column “%(column)s”, row %(row)d: “%(seen)s” has characters of full width. Numbers, times and phones are read; names and ids are another than in ordinary letters."),
+    "odd_space": _("Column “%(column)s”, row %(row)d: “%(seen)s” has a space that does not look like one. Around numbers, times and phones it does no harm; a name or a choice with it is another."),
+}  # fmt: skip
+
+
+def trap_words(trap: Trap) -> str:
+    days = str(_(" or ")).join(trap.days)
+    return str(TRAPS[trap.kind]) % {"column": storable(trap.column), "row": trap.row, "seen": storable(trap.seen[:60]), "days": days}
 
 
 def file_problem(code: str, values: dict[str, Any]) -> str:

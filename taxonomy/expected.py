@@ -15,6 +15,7 @@ SAYINGS: dict[str, Text] = {
     "type": _("a value of the type “%(value)s”"),
     "keys": _("with the fields %(value)s"),
     "format": _("a time in the format %(value)s"),
+    "days": _("a date that can be read in one way only, not as %(value)s"),
     "example": _("such as %(value)s"),
     "one_of": _("at least one of %(value)s"),
     "choices": _("one of %(value)s"),
@@ -48,7 +49,7 @@ PHONE_KINDS: dict[str, Text] = {
     "no_such_number": _("a phone number that can exist"),
     "no_such_country": _("a country code that exists"),
     "spreadsheet_exponent": _("all digits of the phone number: a spreadsheet turned it into a power of ten"),
-    "spreadsheet_decimal": _("the phone number as text: a spreadsheet turned it into a decimal"),
+    "spreadsheet_digits": _("all digits: a spreadsheet turned the number into a power of ten and lost the others"),
 }
 
 

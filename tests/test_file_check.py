@@ -1,5 +1,7 @@
 """Before a file is imported its rows are shown as they are understood; what is wrong is corrected without another upload."""
 
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -158,3 +160,31 @@ def test_a_header_with_damaged_characters_can_be_stored_and_shown(upload):
     run, page = upload(as_csv(rows(30)).replace(b"quantity", b"quan\xfftity\0", 1))
     assert run.format["columns"][HEADER.index("quantity")] == "quan\ufffdtity\ufffd"
     assert page.status_code == 200
+
+
+def test_what_may_be_read_otherwise_than_it_was_meant_is_told_with_its_row(upload):
+    lines = "".join(f"m{n},login,13800138000,2026-01-0{n} 10:00\n" for n in range(1, 9))
+    _, page = upload(f"id,event,phone,occurred_at\n{lines}2.10381E+18,login,13800138000,03/04/05\n".encode())
+    assert [trap.split(":")[0] for trap in page.context["found"].traps] == ["Column “id”, row 9", "Column “occurred_at”, row 9"]
+    assert "2003-04-05 or 2005-03-04 or 2005-04-03" in page.content.decode()
+
+
+def test_columns_of_fixed_width_are_given_where_no_blank_parts_them(upload, steward):  # noqa: F811
+    run, page = upload("m1login南京路店9.50\nm2login北京路店9.50\n".encode("gb18030"))
+    after = choose(steward, run, page, "show", widths="2, 5, 8, 0", measure="gb18030", headers="0")
+    assert cells(after) == [["m1", "login", "南京路店", "9.50"], ["m2", "login", "北京路店", "9.50"]]
+    assert "widths" in choose(steward, run, after, "show", widths="2, x").context["form"].errors
+    back = choose(steward, run, after, "show", widths="", delimiter="comma")
+    assert ImportRun.objects.get().format["kind"] == "csv" and len(cells(back)[0]) == 1
+
+
+def test_of_a_zip_of_months_all_are_read_or_one(upload, steward):  # noqa: F811
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as packed:
+        for month in ("1", "2"):
+            packed.writestr(f"{month}.csv", f"id,event\n{month},login\n")
+    run, page = upload(written.getvalue())
+    assert [row[0] for row in cells(page)] == ["1", "2"]
+    one = choose(steward, run, page, "show", member="2.csv")
+    assert [row[0] for row in cells(one)] == ["2"]
+    assert [row[0] for row in cells(choose(steward, run, one, "show", member=""))] == ["1", "2"]

@@ -1,17 +1,21 @@
 """Whatever its encoding, delimiter, header and packing, a file is understood, and every record keeps its exact bytes."""
 
+import gzip
 import io
 import json
 import zipfile
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from arro3.core import Array, DataType, Table
+from arro3.io import write_parquet
 from openpyxl import Workbook
 
-from ingestion.doors.files import FileFormat, UnreadableFile, blocks, check_columns, decode_row, records, sniff
+from ingestion.doors.files import FileFormat, UnreadableFile, blocks, cells_under, check_columns, decode_row, records, sniff
 from taxonomy.standardize import Refusal
 
 CHINESE = "编号,事件,手机,备注\n" + "".join(f"m{n},购买,1380013800{n % 10},门店{n}号“满减”\n" for n in range(40))
@@ -278,9 +282,145 @@ def test_a_sheet_gives_what_its_cells_show(tmp_path):
 @pytest.mark.parametrize("block_bytes", [30, 1_000_000])
 def test_the_sheet_that_is_said_is_read(tmp_path, block_bytes):
     path = workbook(tmp_path / "a.xlsx", [["x"]], [["a", "b"], *([n, "z"] for n in range(1, 50))])
-    found = sniff(path, member="表1")
+    found = sniff(path, sheet="表1")
     assert [row.cells["a"] for row in read(path, found, block_bytes)] == [str(n) for n in range(1, 50)]
     assert [row.row for row in read(path, found, block_bytes)] == list(range(1, 50))
+
+
+def parquet(path: Path, columns: dict[str, Array], **said: object) -> Path:
+    table = Table.from_pydict(columns)
+    write_parquet(table, path, **said)
+    return path
+
+
+def test_a_table_of_parquet_gives_its_values_with_their_types(tmp_path):
+    path = parquet(tmp_path / "a", {
+        "编号": Array(["m1", None], DataType.utf8()), "phone": Array([13800138000, None], DataType.int64()),
+        "card": Array([2**63 + 5, None], DataType.uint64()), "price": Array(["12345678901234567890.12", None], DataType.utf8()).cast(DataType.decimal128(30, 2)),
+        "short": Array([9.9, None], DataType.float32()), "at": Array(["2026-03-01T10:05:00", None], DataType.utf8()).cast(DataType.timestamp("us")),
+        "zoned": Array(["2026-03-01T02:05:00+08:00", None], DataType.utf8()).cast(DataType.timestamp("us", tz="Asia/Shanghai")), "day": Array(["2026-03-01", None], DataType.utf8()).cast(DataType.date32()),
+        "bytes": Array(["李雷".encode(), None], DataType.binary()), "ok": Array([True, None], DataType.bool()),
+    })  # fmt: skip
+    found = sniff(path)
+    assert (found.kind, found.columns[:2]) == ("parquet", ["编号", "phone"])
+    first, second = read(path, found)
+    assert list(first.cells.values()) == [
+        "m1", 13800138000, 2**63 + 5, Decimal("12345678901234567890.12"), Decimal("9.9"), "2026-03-01T10:05:00", "2026-03-01T02:05:00+08:00",
+        "2026-03-01", "李雷", True,
+    ]  # fmt: skip
+    assert set(second.cells.values()) == {None}
+    assert decode_row(first.original, found) == first.cells
+    assert cells_under(first.original, found)[0][3:6] == ["12345678901234567890.12", "9.9", "2026-03-01T10:05:00"]
+
+
+@pytest.mark.parametrize("block_bytes", [64, 1_000_000])
+@pytest.mark.parametrize("pack", [gzip.compress, None], ids=["gzip", "plain"])
+def test_parquet_is_cut_into_the_same_records_packed_or_not(tmp_path, block_bytes, pack):
+    path = parquet(
+        tmp_path / "a", {"n": Array(list(range(50)), DataType.int64()), "b": Array(["x"] * 50, DataType.utf8())}, max_row_group_size=20
+    )
+    path = stored(tmp_path, pack(path.read_bytes())) if pack else path
+    found = sniff(path)
+    assert [(row.row, row.cells["n"]) for row in read(path, found, block_bytes)] == [(n + 1, n) for n in range(50)]
+
+
+def test_a_parquet_file_that_is_cut_or_empty_is_told(tmp_path):
+    path = parquet(tmp_path / "a", {"n": Array(list(range(500)), DataType.int64())})
+    whole = path.read_bytes()
+    for kept in (5, len(whole) // 2, len(whole) - 1):
+        assert code_of(stored(tmp_path, whole[:kept])) == "file.damaged"
+    assert code_of(stored(tmp_path, whole[:20] + b"\xff" * 40 + whole[60:])) == "file.damaged"
+    assert code_of(parquet(tmp_path / "b", {"n": Array([], DataType.int64())})) == "file.empty"
+
+
+def test_a_parquet_file_that_unpacks_to_far_too_much_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("ingestion.doors.files.unpack.BOMB_BYTES", 2_000_000)
+    path = parquet(tmp_path / "a", {"n": Array(["x" * 1000] * 20_000, DataType.utf8())}, compression="zstd(1)")
+    assert code_of(path) == "file.bomb"
+
+
+@pytest.mark.proof
+def test_a_page_of_parquet_that_fills_the_memory_ends_its_reader_alone(tmp_path):
+    path = parquet(tmp_path / "a", {"n": Array(["x" * 600_000_000], DataType.utf8())}, compression="zstd(1)", dictionary_enabled=False)
+    assert path.stat().st_size < 1_000_000
+    assert code_of(path) == "file.bomb"
+
+
+def test_a_workbook_or_a_parquet_file_in_a_zip_is_read(tmp_path):
+    book = workbook(tmp_path / "a.xlsx", [["x"]], [["a", "b"], [1, "z"]]).read_bytes()
+    table = parquet(tmp_path / "a.parquet", {"a": Array([1], DataType.int64()), "b": Array(["z"], DataType.utf8())}).read_bytes()
+    path = zipped(tmp_path / "a.zip", book=book, table=table)
+    found = sniff(path, member="folder/book", sheet="表1")
+    assert (found.kind, found.compression, found.member, found.sheet) == ("xlsx", "zip", "folder/book", "表1")
+    assert [row.cells for row in read(path, found)] == [{"a": "1", "b": "z"}]
+    assert [row.cells for row in read(path, sniff(path, member="folder/table"))] == [{"a": 1, "b": "z"}]
+
+
+@pytest.mark.parametrize("block_bytes", [64, 1_000_000])
+def test_the_files_of_a_zip_that_are_alike_are_read_as_one(tmp_path, block_bytes):
+    months = {f"m{month}": CHINESE.replace("购买", f"{month}月").encode("gb18030") for month in range(1, 4)}
+    path = zipped(tmp_path / "a.zip", **months, readme="说明".encode("gb18030"))
+    found = sniff(path)
+    rows = read(path, found, block_bytes)
+    assert found.members == ["folder/m1", "folder/m2", "folder/m3"]
+    assert [row.row for row in rows] == list(range(1, 121)) and rows[-1].cells["事件"] == "3月"
+    assert [block.index for block in blocks(path, found, block_bytes=block_bytes)] == list(
+        range(len(list(blocks(path, found, block_bytes=block_bytes))))
+    )
+    assert len(read(path, sniff(path, member="folder/m2"))) == 40
+
+
+TILL = [
+    ["编号", "事件", "手机", "门店", "金额"],
+    *([f"m{n}", "购买", "13800138000", ["南京路店", "A店", "Mall 3"][n % 3], f"{n}.50"] for n in range(12)),
+]
+
+
+def fixed_width(rows: list[list[str]], sizes: list[int], codec: str | None) -> str:
+    """Lines padded by characters, or by the bytes of an encoding."""
+
+    def pad(cell: str, size: int) -> str:
+        return cell + " " * (size - (len(cell.encode(codec)) if codec else len(cell)))
+
+    return "".join("".join(map(pad, row, sizes)) + "\n" for row in rows)
+
+
+@pytest.mark.parametrize("measure", [None, "gb18030", "utf-8"])
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-8", "utf-16-le"])
+@pytest.mark.parametrize("rows", [TILL, TILL[:3]], ids=["many rows", "two rows"])
+def test_columns_of_fixed_width_are_found_whatever_they_are_counted_in(tmp_path, measure, encoding, rows):
+    path = stored(tmp_path, fixed_width(rows, [8, 8, 14, 14, 6], measure).encode(encoding))
+    found = sniff(path, encoding=encoding)
+    assert (found.kind, found.columns) == ("fixed", rows[0])
+    assert [list(row.cells.values()) for row in read(path, found, 80)] == rows[1:]
+    assert decode_row(read(path, found)[0].original, found) == dict(zip(*rows[:2], strict=True))
+
+
+def test_columns_without_a_blank_between_them_are_those_that_are_said(tmp_path):
+    path = stored(tmp_path, fixed_width([["20260301", "13800138000", "南京路店", "9.50"]] * 3, [8, 11, 8, 4], "gb18030").encode("gb18030"))
+    found = sniff(path, widths=[8, 11, 8, 4], measure="gb18030", encoding="gb18030")
+    assert found.columns == ["A", "B", "C", "D"]
+    assert read(path, found)[0].cells == {"A": "20260301", "B": "13800138000", "C": "南京路店", "D": "9.50"}
+
+
+def test_a_row_of_fixed_width_that_is_shifted_is_told(tmp_path):
+    text = fixed_width(TILL, [8, 8, 14, 14, 6], "gb18030") + "m99" + " " * 4 + "购买" + " " * 30 + "\nm98     购买\n"
+    found = sniff(stored(tmp_path, fixed_width(TILL, [8, 8, 14, 14, 6], "gb18030").encode("gb18030")))
+    path = stored(tmp_path, text.encode("gb18030"))
+    shifted, short = read(path, found)[-2:]
+    assert (shifted.row, shifted.refusal.code) == (13, "record.columns")
+    assert short.cells == {"编号": "m98", "事件": "购买", "手机": "", "门店": "", "金额": ""}
+
+
+def test_a_comma_here_and_there_parts_no_columns_of_fixed_width(tmp_path):
+    rows = [[*row[:3], "Mall 3, B2" if row[0] == "m5" else row[3], row[4]] for row in TILL]
+    path = stored(tmp_path, fixed_width(rows, [8, 8, 14, 14, 6], "gb18030").encode("gb18030"))
+    assert [list(row.cells.values()) for row in read(path, sniff(path))] == rows[1:]
+
+
+def test_words_with_spaces_are_no_columns(tmp_path):
+    path = stored(tmp_path, b"name\nLi Lei\nHan Mei\n")
+    assert sniff(path).kind == "csv"
 
 
 def cut(path: Path) -> None:
@@ -308,8 +448,6 @@ def test_a_zip_bomb_is_refused(tmp_path):
 @pytest.mark.parametrize("pack", ["gzip", "zstd"])
 def test_a_packed_bomb_is_refused_before_it_is_read_to_its_end(tmp_path, monkeypatch, pack):
     monkeypatch.setattr("ingestion.doors.files.unpack.BOMB_BYTES", 8_000_000)
-    import gzip
-
     import zstandard
 
     piece = b"1,2\n" * 250_000

@@ -9,6 +9,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from arro3.core import Array, DataType, Table
+from arro3.io import read_parquet, write_parquet
 from openpyxl import Workbook, load_workbook
 from test_imports import HEADER, rows, source  # noqa: F401
 
@@ -46,6 +48,19 @@ def as_workbook(lines) -> bytes:
     return written.getvalue()
 
 
+def as_fixed(lines) -> bytes:
+    table = [HEADER, *([str(cell) for cell in line] for line in lines)]
+    return "".join("".join(cell.ljust(32) for cell in row).rstrip() + "\r\n" for row in table).encode("gb18030")
+
+
+def as_parquet(lines) -> bytes:
+    written = io.BytesIO()
+    write_parquet(
+        Table.from_pydict({name: Array([str(line[at]) for line in lines], DataType.utf8()) for at, name in enumerate(HEADER)}), written
+    )
+    return written.getvalue()
+
+
 def as_zip(content: bytes) -> bytes:
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as packed:
@@ -63,6 +78,8 @@ FORMS = {
     "ndjson": lambda lines: "\n".join(map(json.dumps, as_objects(lines))).encode("gb18030"),
     "zip": lambda lines: as_zip(as_csv(lines, encoding="gb18030")),
     "xlsx": as_workbook,
+    "fixed": as_fixed,
+    "parquet": as_parquet,
 }
 KNOWN = [form for form in FORMS if form != "headerless"]
 
@@ -110,8 +127,16 @@ def test_failed_rows_come_back_in_their_form_and_close_what_they_mend(source, tm
             assert row[header.index("_reason")].value
             row[header.index("quantity")].value, row[0].value = 2, ""
         book.save(returned)
+    elif form == "parquet":
+        table = read_parquet(returned).read_all()
+        columns = {name: table.column(name).combine_chunks().to_pylist() for name in table.column_names}
+        assert all(columns["_reason"])
+        columns |= {"quantity": ["2", "2"], "id": [None, None]}
+        write_parquet(Table.from_pydict({name: Array(cells, DataType.utf8()) for name, cells in columns.items()}), returned)
     else:
-        codec = {"zip": "gb18030", "cp1252": "utf-8", "json": "utf-8", "ndjson": "utf-8", "utf-16": "utf-16-le"}.get(form, form)
+        codec = {"zip": "gb18030", "fixed": "gb18030", "cp1252": "utf-8", "json": "utf-8", "ndjson": "utf-8", "utf-16": "utf-16-le"}.get(
+            form, form
+        )
         text = returned.read_bytes().decode(codec)
         mended = text.replace("two", "2").replace("three", "2").replace("m1", "").replace("m4", "")
         returned.write_bytes(mended.encode(codec))
@@ -161,7 +186,8 @@ print(count, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 10
 
 
 @pytest.mark.parametrize(
-    ("form", "lines"), [("gb18030", 700_000), ("utf-16", 500_000), ("json", 280_000), ("zip", 700_000), ("xlsx", 60_000)]
+    ("form", "lines"),
+    [("gb18030", 700_000), ("utf-16", 500_000), ("json", 280_000), ("zip", 700_000), ("xlsx", 60_000), ("parquet", 300_000)],
 )
 def test_memory_does_not_grow_with_the_file(tmp_path, form, lines):
     """Files of more than 50 MB, unpacked (of the workbook 20 MB): reading takes the memory of a few blocks, 1.5 MB each with its cells."""

@@ -128,7 +128,7 @@ def test_ndjson_is_told_by_its_first_byte(tmp_path):
         (zstandard.ZstdCompressor().compress(b"a,b\n1,2\n") + b"no zstd", "file.damaged"),
         (b'{\n "event": "login"\n}', "file.no_list"),
         (b'[{"event": "login"}][]', "file.after_list"),
-        (b"PAR1....", "file.parquet"),
+        (b"PAR1....", "file.damaged"),
         (b"\xd0\xcf\x11\xe0....", "file.old_excel"),
         (b"a,b\r1,2\r", "file.line_ends"),
     ],

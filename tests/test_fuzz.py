@@ -6,9 +6,15 @@ import json
 import logging
 import random
 import tracemalloc
+import zipfile
+from collections.abc import Callable
+from datetime import date, datetime
 
 import pytest
 import zstandard
+from arro3.core import Array, DataType, Table
+from arro3.io import write_parquet
+from openpyxl import Workbook
 
 from ingestion.doors.files import UnreadableFile, blocks, records, sniff
 from ingestion.words import FILE_PROBLEMS
@@ -33,6 +39,7 @@ FILES = [
     b"id,event,phone,occurred_at,order_id\r\n" + b'm1,purchase,13800138000,2026-03-01,"o,1"\r\n' * 9,
     b"\n".join([BODIES[0], BODIES[2]] * 5),
     b"a;b\n" + b'1;"x\ny"\n' * 9,
+    "编号   手机           门店\n".encode("gb18030") + "m1     13800138000    南京路店\n".encode("gb18030") * 9,
 ]
 
 
@@ -130,6 +137,51 @@ def test_no_file_breaks_the_reader(tmp_path, count, record_property):
     assert all(code in FILE_PROBLEMS for code in refused)
     assert peak_megabytes < 20
     record_property("figure", f"{count:,} mangled files: {read:,} read, {len(refused):,} refused in words, {peak_megabytes:.1f} MB at most")
+
+
+def as_workbook(part: str, change: Callable[[bytes], bytes]) -> bytes:
+    """A workbook of texts, numbers and dates, one part of it changed."""
+    book, whole, changed = Workbook(), io.BytesIO(), io.BytesIO()
+    for row in (["id", "phone", "at"], ["m1", 13800138000, datetime(2026, 3, 1, 10)], ["m2", 6.2e18, date(2026, 3, 1)]):
+        book.active.append(row)
+    book.save(whole)
+    with zipfile.ZipFile(whole) as packed, zipfile.ZipFile(changed, "w") as out:
+        for name in packed.namelist():
+            out.writestr(name, change(packed.read(name)) if name == part else packed.read(name))
+    return changed.getvalue()
+
+
+PARTS = ["xl/worksheets/sheet1.xml", "xl/sharedStrings.xml", "xl/styles.xml", "xl/workbook.xml", "xl/_rels/workbook.xml.rels"]
+
+
+@pytest.mark.parametrize(
+    ("form", "count"),
+    [("xlsx", 150), ("parquet", 8), *(pytest.param(form, 5_000, marks=pytest.mark.proof) for form in ("xlsx", "parquet"))],
+)
+def test_no_table_breaks_the_reader(tmp_path, form, count, record_property):
+    chance = random.Random(SEED)
+    table = io.BytesIO()
+    write_parquet(
+        Table.from_pydict({"id": Array(["m1", "m2"] * 50, DataType.utf8()), "n": Array(list(range(100)), DataType.int64())}), table
+    )
+    read = 0
+    refused: list[str] = []
+    for _ in range(count):
+        content = (
+            mangled(table.getvalue(), chance)
+            if form == "parquet"
+            else as_workbook(chance.choice(PARTS), lambda part: mangled(part, chance))
+        )
+        path = tmp_path / "file"
+        path.write_bytes(content)
+        try:
+            found = sniff(path)
+            read += all(record.original for block in blocks(path, found, block_bytes=64) for record in records(block, found))
+        except UnreadableFile as error:
+            refused.append(error.code)
+    assert refused
+    assert all(code in FILE_PROBLEMS for code in refused)
+    record_property("figure", f"{count:,} mangled {form} files: {read:,} read, {len(refused):,} refused in words")
 
 
 def test_the_reader_refuses_what_unpacks_to_far_more_than_a_row(tmp_path):

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import zipfile
 from pathlib import Path
 from uuid import uuid4
 
@@ -205,3 +206,32 @@ def test_a_large_file_is_stored_by_several_processes(source, tmp_path, monkeypat
     path = write(tmp_path / "a.csv", rows(200))
     assert outcome(imported(path, source)).counts["accepted"] == 200
     assert Event.objects.count() == 200
+
+
+def test_the_command_reads_a_file_as_it_is_told(source, tmp_path, capsys):
+    lines = ["日报", *("\t".join(line) for line in [HEADER, *rows(3)])]
+    path = tmp_path / "a.txt"
+    path.write_bytes("\n".join(lines).encode("gb18030"))
+    call_command(
+        "import_events", str(path), source="files", encoding="gb18030", delimiter="tab", quote="none", above=1, headers=1, json=True
+    )
+    assert json.loads(capsys.readouterr().out)["accepted"] == 3
+    run = ImportRun.objects.get()
+    assert [run.format[name] for name in ("encoding", "delimiter", "quote", "above")] == ["gb18030", "\t", "", 1]
+
+
+@pytest.mark.parametrize("said", [{"delimiter": "ab"}, {"delimiter": ""}, {"quote": "x"}, {"member": "b.csv"}], ids=str)
+def test_the_command_says_which_way_of_reading_is_none(source, tmp_path, said):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        packed.writestr("a.csv", "id,event\n1,login\n")
+    with pytest.raises(CommandError):
+        call_command("import_events", str(tmp_path / "a.zip"), source="files", **said)
+
+
+def test_the_command_takes_fixed_widths(source, tmp_path, capsys):
+    path = tmp_path / "a.txt"
+    path.write_text("id    event   phone\n" + "".join(f"m{n}    login   13800138000\n" for n in range(3)))
+    call_command("import_events", str(path), "--source=files", "--widths=6,8,11", "--measure=characters", "--json")
+    assert json.loads(capsys.readouterr().out)["accepted"] == 3
+    with pytest.raises(CommandError):
+        call_command("import_events", str(path), "--source=files", "--widths=6,x")

@@ -50,7 +50,7 @@ class UploadForm(forms.Form):
     )  # fmt: skip
     file = forms.FileField(
         label=_("File"), widget=UnfoldAdminFileFieldWidget,
-        help_text=_("CSV, an Excel workbook (XLSX), a JSON list, or one JSON object a line; as it is, or packed with gzip, zstd or zip. Any size. You see its first rows before it is imported."),
+        help_text=_("CSV, columns of fixed width, an Excel workbook (XLSX), Parquet, a JSON list, or one JSON object a line; as it is, or packed with gzip, zstd or zip. Any size. You see its first rows before it is imported."),
     )  # fmt: skip
     dry_run = forms.BooleanField(
         label=_("Dry run"), required=False, widget=UnfoldBooleanSwitchWidget,
@@ -207,7 +207,7 @@ class ImportRunAdmin(OfSource):
     def failed_rows_view(self, request: HttpRequest, run_id: UUID) -> StreamingHttpResponse:
         run = self._own_run(request, run_id)
         log_access(request.user, AccessLog.Action.EXPORT, reason=f"failed rows of import {run.pk}")
-        ending = run.format["kind"]
+        ending = {"fixed": "txt"}.get(run.format["kind"], run.format["kind"])
         name = f"{run.file_name.split('.')[0]}-failed.{ending}"
         answer = StreamingHttpResponse(failed_rows(run), content_type="application/octet-stream")
         answer.headers["Content-Disposition"] = f"attachment; filename=\"failed.{ending}\"; filename*=UTF-8''{_quoted(name)}"
@@ -286,8 +286,19 @@ def _page(run: ImportRun) -> str:
 
 def _kind(run: ImportRun) -> str:
     """What the file is, with its packing."""
-    kinds = {"csv": "CSV", "ndjson": _("JSON, an object a line"), "json": _("JSON, a list"), "xlsx": "XLSX"}
-    return " · ".join(str(part) for part in (kinds[run.format["kind"]], run.format.get("compression"), run.format.get("member")) if part)
+    kinds = {
+        "csv": "CSV", "fixed": _("Columns of fixed width"), "ndjson": _("JSON, an object a line"), "json": _("JSON, a list"),
+        "xlsx": "XLSX", "parquet": "Parquet",
+    }  # fmt: skip
+    members = run.format.get("members") or []
+    read = (
+        ngettext("%(n)d file read as one", "%(n)d files read as one", len(members)) % {"n": len(members)}
+        if members
+        else run.format.get("member")
+    )
+    return " · ".join(
+        str(part) for part in (kinds[run.format["kind"]], run.format.get("compression"), read, run.format.get("sheet")) if part
+    )
 
 
 def _count(run: Any, verdict: str) -> str:

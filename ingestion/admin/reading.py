@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from ingestion.doors.files import Choices, FileFormat
+from ingestion.doors.files import Choices
 from ingestion.preview import Preview
 
 ENCODINGS = [
@@ -23,13 +23,21 @@ DELIMITERS = [
     ("other", _("another")),
 ]
 QUOTES = [('"', _('double "')), ("'", _("single '")), ("", _("none"))]
+MEASURES = [("characters", _("characters")), ("gb18030", _("bytes of GB18030: Chinese 2")), ("utf-8", _("bytes of UTF-8: Chinese 3"))]
 HEADERS = [("0", _("none: columns are A, B, C …")), ("1", _("one row")), ("2", _("two rows"))]
 # What is found out anew where these are changed.
-_PARTS = ("encoding", "delimiter", "quote")
+_PARTS = ("encoding", "delimiter", "quote", "widths", "measure")
+# What there is to choose in files of a kind.
+_OF_KIND = {
+    "csv": ("delimiter", "other", "quote", "widths", "measure", "above", "headers"),
+    "fixed": ("delimiter", "other", "widths", "measure", "above", "headers"),
+    "xlsx": ("above", "headers"),
+}
 
 
 class ReadingForm(forms.Form):
-    member = forms.ChoiceField(widget=UnfoldAdminSelectWidget)
+    member = forms.ChoiceField(label=_("File in the zip"), required=False, widget=UnfoldAdminSelectWidget)
+    sheet = forms.ChoiceField(label=_("Sheet"), widget=UnfoldAdminSelectWidget)
     encoding = forms.ChoiceField(label=_("Encoding"), choices=ENCODINGS, widget=UnfoldAdminSelectWidget)
     delimiter = forms.ChoiceField(label=_("Cells are parted by"), choices=DELIMITERS, widget=UnfoldAdminSelectWidget)
     other = forms.CharField(
@@ -37,6 +45,11 @@ class ReadingForm(forms.Form):
         help_text=_("One character, where cells are parted by another."),
     )  # fmt: skip
     quote = forms.ChoiceField(label=_("Quotation mark"), required=False, choices=QUOTES, widget=UnfoldAdminSelectWidget)
+    widths = forms.CharField(
+        label=_("Widths of the columns"), required=False, max_length=2000, widget=UnfoldAdminTextInputWidget,
+        help_text=_("Of columns of fixed width, in their order, such as 8, 11, 20. A last 0: to the line's end. Empty: cells are parted by a sign."),
+    )  # fmt: skip
+    measure = forms.ChoiceField(label=_("Widths count"), choices=MEASURES, widget=UnfoldAdminSelectWidget)
     above = forms.IntegerField(label=_("Rows above the header"), min_value=0, max_value=99, widget=UnfoldAdminIntegerFieldWidget)
     headers = forms.ChoiceField(label=_("Header"), choices=HEADERS, widget=UnfoldAdminSelectWidget)
 
@@ -44,24 +57,32 @@ class ReadingForm(forms.Form):
         file_format = found.file_format
         sign = next((name for name, sign in _SIGNS.items() if sign == file_format.delimiter), "other")
         initial = {
-            "member": file_format.member, "encoding": file_format.encoding, "delimiter": sign,
+            "member": "" if file_format.members else file_format.member, "sheet": file_format.sheet or file_format.member,
+            "widths": ", ".join(map(str, file_format.widths)), "measure": file_format.measure or MEASURES[0][0], "encoding": file_format.encoding, "delimiter": sign,
             "other": file_format.delimiter if sign == "other" else "", "quote": file_format.quote, "above": file_format.above,
             "headers": str(len(file_format.heading)),
         }  # fmt: skip
         super().__init__(data, initial=initial)
-        self._keep(file_format, found.members)
+        self._keep(found)
 
-    def _keep(self, file_format: FileFormat, members: list[str]) -> None:
+    def _keep(self, found: Preview) -> None:
         """Only what there is to choose in such a file."""
-        kept = {"above", "headers"} if file_format.has_columns else set()
-        kept |= {"encoding"} if file_format.kind != "xlsx" else set()
-        kept |= {"delimiter", "other", "quote"} if file_format.kind == "csv" else set()
-        kept |= {"member"} if len(members) > 1 else set()
+        kept = {*_OF_KIND.get(found.file_format.kind, ())} | ({"encoding"} if found.file_format.is_text else set())
+        kept |= {"member"} if len(found.members) > 1 else set()
+        kept |= {"sheet"} if len(found.sheets) > 1 else set()
         for name in set(self.fields) - kept:
             del self.fields[name]
         if "member" in kept:
-            self.fields["member"].label = _("Sheet") if file_format.kind == "xlsx" else _("File in the zip")
-            self.fields["member"].choices = [(one, one) for one in members]  # type: ignore[attr-defined]
+            alike = [("", _("all that are read as the first"))]
+            self.fields["member"].choices = [*alike, *((one, one) for one in found.members)]  # type: ignore[attr-defined]
+        if "sheet" in kept:
+            self.fields["sheet"].choices = [(one, one) for one in found.sheets]  # type: ignore[attr-defined]
+
+    def clean_widths(self) -> list[int]:
+        parts = [part.strip() for part in self.cleaned_data["widths"].replace("，", ",").split(",") if part.strip()]
+        if not all(part.isdecimal() and len(part) < 6 for part in parts) or "0" in parts[:-1]:
+            raise ValidationError(_("Give whole numbers with commas between them, such as 8, 11, 20."))
+        return [int(part) for part in parts]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -75,8 +96,8 @@ class ReadingForm(forms.Form):
         """What the person says; what depends on what was changed is found out anew."""
         changed, cleaned = set(self.changed_data), self.cleaned_data
         kept = set(self.fields)
-        if "member" in changed:
-            kept = changed
+        if changed & {"member", "sheet"}:
+            kept = changed | (kept & {"member"})
         elif changed & {*_PARTS, "other"}:
             kept -= {"above", "headers"} - changed
         elif "above" in changed:
@@ -84,6 +105,10 @@ class ReadingForm(forms.Form):
         said = Choices()
         if "member" in kept:
             said["member"] = cleaned["member"]
+        if "sheet" in kept:
+            said["sheet"] = cleaned["sheet"]
+        if "widths" in kept and cleaned["widths"]:
+            said["widths"], said["measure"] = cleaned["widths"], cleaned["measure"]
         if "encoding" in kept:
             said["encoding"] = cleaned["encoding"]
         if kept & {"delimiter", "other"}:

@@ -50,7 +50,7 @@ ENVELOPE = (
     ("phone", gettext_lazy("phone"), "customer.mobile"),
     ("region", gettext_lazy("region"), "customer.country"),
     ("occurred_at", gettext_lazy("time"), "created_at"),
-    ("time_format", gettext_lazy("time format"), "iso, epoch_s, epoch_ms or %Y/%m/%d %H:%M:%S"),
+    ("time_format", gettext_lazy("time format"), "iso, epoch_s, epoch_ms, excel, excel_1904 or %d/%m/%Y %H:%M:%S"),
     ("sent_at", gettext_lazy("time sent"), "sent_at"),
     ("message_id", gettext_lazy("message id"), "event_id"),
     ("source_version", gettext_lazy("source version"), "app.version"),

@@ -11,6 +11,7 @@ from taxonomy.standardize.mend import standardize_mended
 from taxonomy.standardize.places import general
 from taxonomy.standardize.plan import Plan, SourcePlan, compile_plan
 from taxonomy.standardize.read import read, record_of_row
+from taxonomy.standardize.spreadsheets import is_cut, possible_days, to_day_number
 from taxonomy.standardize.standardize import GLOBAL_KINDS, standardize
 from taxonomy.standardize.structs import Change, Problem, RawEvent, Refusal, Result, Subject, Violation
 
@@ -35,11 +36,14 @@ __all__ = [
     "decode_json",
     "encode_json",
     "general",
+    "is_cut",
     "message_key",
     "message_key_of",
+    "possible_days",
     "read",
     "record_of_row",
     "standardize",
     "standardize_mended",
     "storable",
+    "to_day_number",
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from taxonomy.standardize.decode import NotedList, NotedRecord, encode_json, storable
 from taxonomy.standardize.limits import LIMITS
 from taxonomy.standardize.paths import Getter, compile_path, first_names
+from taxonomy.standardize.spreadsheets import is_cut
 from taxonomy.standardize.structs import RawEvent, Refusal, Violation
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ TAGLINE_FIELDS = RESERVED | {
     "id", "event", "phone", "region", "identifiers", "occurred_at", "sent_at", "source_version", "attributes", "context",
 }  # fmt: skip
 # Of these, what a cell of a table can say.
-_CELLS = TAGLINE_FIELDS - {"identifiers", "attributes", "context"}
+_OBJECTS = frozenset({"identifiers", "attributes", "context"})
+_CELLS = TAGLINE_FIELDS - _OBJECTS
 FLAT_FIELDS = RESERVED | {"id", "event", "phone", "region", "occurred_at"}
 IDENTIFIER_COLUMN = "identifier."
 IDENTIFIERS = "identifiers."
@@ -31,6 +33,8 @@ IDENTIFIERS = "identifiers."
 _MAX_BYTES, _MAX_NESTING = LIMITS.event_bytes, LIMITS.nesting
 _MAX_ATTRIBUTES, _MAX_ID_CHARACTERS = LIMITS.attributes, LIMITS.message_id_characters
 _MAX_NOTES = LIMITS.violations + 1  # one more tells that there are more
+# What an id must have that a spreadsheet wrote as 2.10381E+18.
+CUT = {"kind": "spreadsheet_digits"}
 _MAX_SEEN_CHARACTERS = LIMITS.seen_characters
 _BRACKET = ord("[")
 _NOTHING: dict[str, Any] = {}
@@ -107,6 +111,10 @@ def _read_item(
         raw.path = f"{where}.{raw.path}".strip(".")
         return raw
     message_id = raw.message_id
+    if message_id is not None and is_cut(message_id):
+        # Many ids become the same one so: each is its own event, by its content.
+        notes.append(Violation("envelope.wrong_type", "id", message_id, CUT))
+        raw.message_id = message_id = None
     if message_id is not None and len(message_id) > _MAX_ID_CHARACTERS:
         return Refusal("limit.message_id", where, {"seen": len(message_id), "limit": _MAX_ID_CHARACTERS})
     if len(raw.attributes) > _MAX_ATTRIBUTES:
@@ -230,9 +238,15 @@ def record_of_row(cells: dict[str, Any], preset: str = "tagline") -> dict[str, A
             record[key] = value
         elif key.startswith(IDENTIFIER_COLUMN):
             identifiers[key[len(IDENTIFIER_COLUMN) :]] = value
+        elif key in _OBJECTS and type(value) is dict:
+            record[key] = value
         else:
             attributes[key] = value
-    return {**record, "identifiers": identifiers, "attributes": attributes}
+    return {
+        **record,
+        "identifiers": {**record.get("identifiers", {}), **identifiers},
+        "attributes": {**record.get("attributes", {}), **attributes},
+    }
 
 
 def tagline_reader(source_code: str) -> ItemReader:

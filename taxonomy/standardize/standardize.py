@@ -13,7 +13,8 @@ from taxonomy.standardize.limits import LIMITS
 from taxonomy.standardize.phone import PhoneReading, parse_phone
 from taxonomy.standardize.places import put
 from taxonomy.standardize.plan import Plan, Reading, SourcePlan, Step
-from taxonomy.standardize.read import shorten, text_of
+from taxonomy.standardize.read import CUT, shorten, text_of
+from taxonomy.standardize.spreadsheets import is_cut
 from taxonomy.standardize.structs import Change, RawEvent, Result, Subject, Violation
 from taxonomy.standardize.times import by_our_clock
 from taxonomy.standardize.types import ABSENT, Defaults, Fault
@@ -199,6 +200,9 @@ def _read_identifiers(written: dict[str, str], violations: list[Violation]) -> d
     identifiers: dict[str, str] = {}
     for kind in written if len(written) == 1 else sorted(written, key=_strength):
         if kind == "phone":
+            continue
+        if is_cut(written[kind]) and kind in KINDS:
+            violations.append(Violation("envelope.wrong_type", f"identifiers.{kind}", shorten(written[kind]), CUT))
             continue
         normal = normalize_identifier(kind, written[kind])
         if normal is not None:

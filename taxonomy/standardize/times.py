@@ -7,9 +7,12 @@
 | a date alone | the start of that day in the source's zone |
 | 10 digits, with or without a fraction (2001 to 2286) | seconds since 1970, where no format is set |
 | 13 digits | milliseconds since 1970, where no format is set |
+| the year first: `2026/3/1 9:05`, `2026.03.01`, `2026年3月1日`, digits of full width | itself, where no format is set |
+| `2026-01-31 24:00` | the midnight that ends the day |
 
 A local time that a clock change skips is read with the offset before the change; one that comes twice is read as
-the first (Python's fold=0). Week dates, ordinal dates and anything with slashes are no ISO 8601 to us.
+the first (Python's fold=0). Week dates and ordinal dates are no times to us. `03/04/05` and a spreadsheet's day number
+(46053.5) can mean several days: they are read only where the source's format says how (`%d/%m/%y`, `excel`, `excel_1904`).
 """
 
 import re
@@ -22,6 +25,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from taxonomy.standardize.faults import Fault
+from taxonomy.standardize.spreadsheets import from_day_number, half_width, possible_days
 
 TimeReader = Callable[[Any], datetime | Fault]
 
@@ -33,6 +37,15 @@ _EPOCH_S = re.compile(r"[1-9][0-9]{9}(?:\.[0-9]+)?")
 _EPOCH_MS = re.compile(r"[1-9][0-9]{12}(?:\.[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}")
 _BASIC = re.compile(r"[0-9]{8}T[0-9]{2,6}\S*")
+_YEAR_FIRST_DATE = r"(?P<year>[0-9]{4})(?P<sign>[-/.])(?P<month>[0-9]{1,2})(?P=sign)(?P<day>[0-9]{1,2})"
+_YEAR_FIRST = re.compile(
+    _YEAR_FIRST_DATE
+    + r"(?:[T ]+(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{1,2})(?::(?P<second>[0-9]{1,2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?"
+    + r" ?(?P<offset>Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+)
+_CHINESE_SIGNS = str.maketrans({"年": "-", "月": "-", "日": " ", "时": ":", "分": ":", "秒": ""})
+YEAR_FIRST_DATE = re.compile(_YEAR_FIRST_DATE)
+_MIDNIGHT = re.compile(r"(?<![0-9:])24:00(?=(?::00(?:\.0+)?)?(?![0-9:]))")
 # Ruby and git write " +0800", BigQuery " UTC"; Python reads neither.
 _SPACED_ZONE = re.compile(r"(.*[0-9]) (?:(UTC|GMT|Z)|([+-][0-9]{2}:?[0-9]{2}))")
 
@@ -43,14 +56,13 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def compile_time(format: str, timezone: str) -> TimeReader:
-    """Compile a source's time format: "" (ISO 8601 or epoch digits), "iso", "epoch_s", "epoch_ms", or strptime's.
+    """Compile a source's time format: "" (ISO 8601 or epoch digits), "iso", "epoch_s", "epoch_ms", "excel", "excel_1904", or strptime's.
 
     The reader answers an aware UTC time, or Fault time.missing or time.invalid; it never raises.
     Raises ValueError for a format or zone that is none.
     """
     zone = zone_of(timezone)
     parse = _parser(format, zone)
-    expected = {"format": format or "iso"}
     takes_iso = format in ("", "iso")
 
     def read(value: Any) -> datetime | Fault:
@@ -69,7 +81,7 @@ def compile_time(format: str, timezone: str) -> TimeReader:
             return moment
         if value is None or (type(value) is str and not value.strip()):
             return Fault("time.missing", seen=value)
-        return Fault("time.invalid", seen=value, expected=expected)
+        return Fault("time.invalid", seen=value, expected=not_read("format", format or "iso", value))
 
     return read
 
@@ -83,14 +95,38 @@ def _parser(format: str, zone: ZoneInfo) -> Callable[[Any], datetime | None]:
         return lambda value: _since_epoch(_number(value), 1_000_000)
     if format == "epoch_ms":
         return lambda value: _since_epoch(_number(value), 1_000)
+    if format in ("excel", "excel_1904"):
+        first = 1904 if format == "excel_1904" else 1900
+        return lambda value: None if (days := _number(value)) is None else _in_utc(from_day_number(float(days), first), zone)
     parse = compile_strptime(format)
-    return lambda value: _in_utc(parse(_as_text(value)), zone)
+    return lambda value: _in_utc(_parse_to_midnight(parse, half_width(_as_text(value))), zone)
+
+
+def not_read(kind: str, expected: str, value: Any) -> dict[str, Any]:
+    """What is said of a time that was not read: what was expected, and the days that it may mean."""
+    try:
+        days = possible_days(_as_text(value))
+    except ArithmeticError:  # NaN
+        days = []
+    return {kind: expected, "days": days} if days else {kind: expected}
+
+
+def _parse_to_midnight(parse: Callable[[str], datetime | None], text: str) -> datetime | None:
+    """As `parse`; 24:00 is the midnight that ends the day."""
+    if "24:00" in text and (found := _MIDNIGHT.search(text)):
+        midnight = parse(text[: found.start()] + "00:00" + text[found.end() :])
+        return None if midnight is None else midnight + timedelta(days=1)
+    return parse(text)
 
 
 def parse_moment(value: Any, zone: ZoneInfo) -> datetime | None:
     """Read ISO 8601 or epoch digits as aware UTC. Answers None, or raises ValueError or ArithmeticError, for what is neither."""
     if type(value) is str:
-        return _parse_iso(value, zone) or _detect_epoch(value.strip())
+        try:
+            moment = _parse_iso(value, zone)
+        except ValueError:
+            moment = None
+        return moment or _detect_epoch(value.strip()) or _parse_year_first(value, zone)
     if type(value) is int:
         if _FIRST_EPOCH_S <= value < 10 * _FIRST_EPOCH_S:
             return _since_epoch(value, 1_000_000)
@@ -140,6 +176,24 @@ def _parse_rarer_iso(text: str, zone: ZoneInfo) -> datetime | None:
     if len(text) > 10 and text[4] == "-" and text[7] == "-" and text[10] in "Tt " and len(text) <= _MAX_CHARACTERS:
         return _parse_spaced_zone(text.upper(), zone)
     return None
+
+
+def _parse_year_first(text: str, zone: ZoneInfo) -> datetime | None:
+    if len(text) > _MAX_CHARACTERS or (found := _YEAR_FIRST.fullmatch(in_ascii_signs(text))) is None:
+        return None
+    part = found.groupdict()
+    hour, minute, second = (int(part[name] or 0) for name in ("hour", "minute", "second"))
+    is_midnight = hour == 24 and minute == second == 0
+    offset = part["offset"] or ""
+    local = datetime(int(part["year"]), int(part["month"]), int(part["day"]), 0 if is_midnight else hour, minute, second)
+    local += timedelta(days=int(is_midnight), microseconds=int((part["fraction"] or "").ljust(6, "0")[:6]))
+    return _in_utc(datetime.fromisoformat(f"{local.isoformat()}{offset}") if offset else local, zone)
+
+
+def in_ascii_signs(text: str) -> str:
+    """A date or time with the signs of ASCII: `2026年3月1日` as `2026-3-1`."""
+    text = half_width(text.strip())
+    return text if text.isascii() else text.translate(_CHINESE_SIGNS).strip(" :")
 
 
 def _parse_clock(value: Any, zone: ZoneInfo) -> datetime | None:

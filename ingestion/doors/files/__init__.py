@@ -2,10 +2,12 @@
 
 from ingestion.doors.files.cut import as_sent, blocks, cells_under, decode_object, decode_row, records
 from ingestion.doors.files.encodings import BOM, ENCODINGS, in_encoding
+from ingestion.doors.files.fixed import MEASURES, widths_of, write_cells
 from ingestion.doors.files.formats import BLOCK_BYTES, RESERVED, UNREAD, Block, FileFormat, Record, UnreadableFile
+from ingestion.doors.files.parquet import write_chosen
 from ingestion.doors.files.rows import write_row
 from ingestion.doors.files.sniff import DELIMITERS, QUOTES, Choices, check_columns, decimal_sign, sniff
-from ingestion.doors.files.unpack import GZIP_MAGIC
+from ingestion.doors.files.unpack import GZIP_MAGIC, whole
 
 __all__ = [
     "BLOCK_BYTES",
@@ -13,6 +15,7 @@ __all__ = [
     "DELIMITERS",
     "ENCODINGS",
     "GZIP_MAGIC",
+    "MEASURES",
     "QUOTES",
     "RESERVED",
     "UNREAD",
@@ -31,5 +34,9 @@ __all__ = [
     "in_encoding",
     "records",
     "sniff",
+    "whole",
+    "widths_of",
+    "write_cells",
+    "write_chosen",
     "write_row",
 ]  # fmt: skip

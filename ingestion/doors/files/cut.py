@@ -6,16 +6,29 @@ interrupted import knows which blocks are done. Nothing here holds more than one
 
 import io
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ingestion.doors.files.arrays import cut_list, entries_of, start_of_list
 from ingestion.doors.files.encodings import as_cut, from_original, inner, to_original, without_mark
-from ingestion.doors.files.formats import BLOCK_BYTES, HEAD_BYTES, RECORD_BYTES, RESERVED, UNREAD, Block, FileFormat, Record, UnreadableFile
+from ingestion.doors.files.formats import (
+    BLOCK_BYTES,
+    HEAD_BYTES,
+    RECORD_BYTES,
+    RESERVED,
+    UNREAD,
+    Block,
+    FileFormat,
+    Numbering,
+    Record,
+    UnreadableFile,
+)
+from ingestion.doors.files.parquet import parquet_lines
 from ingestion.doors.files.rows import Row, cut_lines, cut_rows, read_row, read_rows, start_of_rows
 from ingestion.doors.files.sheets import sheet_blocks
-from ingestion.doors.files.unpack import DAMAGED, opened
-from taxonomy.standardize import Refusal, decode_json
+from ingestion.doors.files.unpack import DAMAGED, opened, whole
+from taxonomy.standardize import Refusal, decode_json, encode_json
 
 # Of a JSON list, where what is left may stand after its end.
 _BLANK = b" \t\r\n\0"
@@ -23,44 +36,56 @@ _BLANK = b" \t\r\n\0"
 
 def blocks(path: Path, file_format: FileFormat, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
     """Cut the file into blocks of about `block_bytes`, each of whole records. Raises UnreadableFile when it is damaged."""
-    if file_format.kind == "xlsx":
-        yield from sheet_blocks(path, file_format, block_bytes=block_bytes)
-        return
-    row = 1
-    try:
+    numbering = Numbering()
+    for member in file_format.members or [file_format.member]:
+        try:
+            yield from _blocks(path, replace(file_format, member=member), numbering, block_bytes)
+        except DAMAGED as error:
+            raise UnreadableFile("file.damaged", row=numbering.row, detail=type(error).__name__) from error
+
+
+def _blocks(path: Path, file_format: FileFormat, numbering: Numbering, block_bytes: int) -> Iterator[Block]:
+    if file_format.is_text:
         with opened(path, file_format.compression, file_format.member) as (stored, stream):
-            for block in _blocks(stored, as_cut(stream, file_format.encoding), file_format, block_bytes):
-                yield block
-                row = block.first_row
-    except DAMAGED as error:
-        raise UnreadableFile("file.damaged", row=row, detail=type(error).__name__) from error
+            yield from _stream_blocks(stored, as_cut(stream, file_format.encoding), file_format, numbering, block_bytes)
+        return
+    with whole(path, file_format.compression, file_format.member) as unpacked:
+        share = path.stat().st_size / max(1, unpacked.stat().st_size)
+        found = sheet_blocks if file_format.kind == "xlsx" else _table_blocks
+        for block in found(unpacked, file_format, numbering, block_bytes=block_bytes):
+            yield replace(block, read_bytes=int(block.read_bytes * share))
 
 
-def _blocks(stored: BinaryIO, stream: BinaryIO, file_format: FileFormat, block_bytes: int) -> Iterator[Block]:
+def _table_blocks(path: Path, file_format: FileFormat, numbering: Numbering, *, block_bytes: int) -> Iterator[Block]:
+    """The rows of a Parquet file as lines of JSON."""
+    with parquet_lines(path) as (stored, stream):
+        yield from _stream_blocks(stored, stream, file_format, numbering, block_bytes)
+
+
+def _stream_blocks(stored: BinaryIO, stream: BinaryIO, file_format: FileFormat, numbering: Numbering, block_bytes: int) -> Iterator[Block]:
     head = without_mark(stream.read(HEAD_BYTES))
     waiting = io.BytesIO(head[_start(head, file_format) :])
-    rest, index, row = b"", 0, 1
+    rest = b""
     while True:
         size = max(block_bytes, len(rest))  # of one long record, not looked through again with every piece
         piece = waiting.read(size) or stream.read(size)
         data, is_last = rest + piece, not piece
         end, rows, is_closed = _cut(data, file_format, last=is_last)
         if rows:
-            yield Block(index, row, data[:end], stored.tell(), is_last)
-            index, row = index + 1, row + rows
+            yield numbering.block(data[:end], rows, stored.tell(), is_last=is_last)
         rest = data[end:]
         if is_closed:
-            _finish(rest + waiting.read(), stream, head, row)
+            _finish(rest + waiting.read(), stream, head, numbering.row)
         if is_last or is_closed:
             return
         if len(rest) > RECORD_BYTES:
-            raise UnreadableFile("file.record_too_long", row=row)
+            raise UnreadableFile("file.record_too_long", row=numbering.row)
 
 
 def records(block: Block, file_format: FileFormat) -> Iterator[Record]:
     """The records of a block with their exact bytes, line end excluded."""
     read: Callable[[Block, FileFormat], Iterator[Record]] = {
-        "ndjson": _lines, "json": _entries, "xlsx": _sheet_rows, "csv": _rows,
+        "ndjson": _lines, "json": _entries, "xlsx": _listed_rows, "parquet": _listed_rows, "csv": _rows, "fixed": _rows,
     }[file_format.kind]  # fmt: skip
     return read(block, file_format)
 
@@ -94,22 +119,34 @@ def decode_object(original: bytes, file_format: FileFormat) -> object:
 def cells_under(original: bytes, file_format: FileFormat) -> tuple[list[str], list[str]]:
     """(the cells of a row under each column that is not ours, empty where the row is too short; what stands beyond the last column)."""
     columns = file_format.columns
-    cells = _row(original, file_format).cells
+    cells = [_text(cell) for cell in _row(original, file_format).cells]
     padded = [*cells, *[""] * (len(columns) - len(cells))]
     return [cell for column, cell in zip(columns, padded, strict=False) if column not in RESERVED], padded[len(columns) :]
 
 
+def _text(cell: Any) -> str:
+    """A cell as a person reads it; those of Parquet files have types."""
+    if isinstance(cell, str):
+        return cell
+    return "" if cell is None else encode_json(cell).decode()
+
+
 def _start(head: bytes, file_format: FileFormat) -> int:
-    if file_format.kind == "json":
-        return start_of_list(head, file_format.encoding)
-    return start_of_rows(head, file_format) if file_format.kind == "csv" else 0
+    match file_format.kind:
+        case "json":
+            return start_of_list(head, file_format.encoding)
+        case "csv" | "fixed":
+            return start_of_rows(head, file_format)
+        case "parquet":
+            return head.index(b"\n") + 1
+    return 0
 
 
 def _cut(data: bytes, file_format: FileFormat, *, last: bool) -> tuple[int, int, bool]:
     """(where the last whole record ends, the records before, whether no more can follow)."""
     if file_format.kind == "json":
         return cut_list(data, file_format.encoding, last=last)
-    if file_format.kind == "ndjson":
+    if file_format.kind in ("ndjson", "parquet"):
         return (*cut_lines(data, last=last), False)
     return (*cut_rows(data, file_format, last=last), False)
 
@@ -141,7 +178,7 @@ def _rows(block: Block, file_format: FileFormat) -> Iterator[Record]:
             yield Record(number, original, refusal=cells)
 
 
-def _sheet_rows(block: Block, file_format: FileFormat) -> Iterator[Record]:
+def _listed_rows(block: Block, file_format: FileFormat) -> Iterator[Record]:
     for number, line in enumerate(block.data.splitlines(), block.first_row):
         row = _row(line, file_format)
         if row.cells in file_format.heading:
@@ -170,13 +207,13 @@ def _entries(block: Block, file_format: FileFormat) -> Iterator[Record]:
 
 
 def _row(original: bytes, file_format: FileFormat) -> Row:
-    """A row from its exact bytes. A sheet's are a JSON list of its cells as they are seen."""
-    if file_format.kind == "xlsx":
+    """A row from its exact bytes. Those of a sheet or a Parquet file are a JSON list of its cells."""
+    if not file_format.is_text:
         return Row(original, decode_json(original), True)
     return read_row(original, file_format)
 
 
-def _by_column(row: Row, file_format: FileFormat) -> dict[str, str] | Refusal:
+def _by_column(row: Row, file_format: FileFormat) -> dict[str, Any] | Refusal:
     """A row's cells by column; a row of another width is refused, its cells stand elsewhere."""
     if not row.is_text:
         return Refusal("record.encoding", values={"encoding": file_format.encoding})

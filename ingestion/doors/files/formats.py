@@ -1,6 +1,7 @@
 """What every part of the file door speaks of: how a file is read, its blocks and its records."""
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from taxonomy.standardize import Refusal
 
@@ -25,10 +26,11 @@ class UnreadableFile(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FileFormat:
-    """How a file is read. `kind` is csv, ndjson, json (one list) or xlsx.
+    """How a file is read. `kind` is csv, fixed (width), ndjson, json (one list), xlsx or parquet.
 
     `columns`, `delimiter` and `quote` are for rows only. `above` counts the rows before the header, `heading` is the header
-    as it stands: no row, one or two. `member` is the file taken from a zip, or the sheet of a workbook.
+    as it stands: no row, one or two. `member` is the file taken from a zip, `members` several that are read as one, `sheet`
+    the one of a workbook. `widths` of columns are counted in `measure`: characters, or bytes of an encoding; 0: to the line's end.
     """
 
     kind: str
@@ -40,13 +42,22 @@ class FileFormat:
     above: int = 0
     heading: list[list[str]] = field(default_factory=list)
     member: str = ""
+    members: list[str] = field(default_factory=list)
+    sheet: str = ""
+    widths: list[int] = field(default_factory=list)
+    measure: str = ""
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
 
     @property
     def has_columns(self) -> bool:
-        return self.kind in ("csv", "xlsx")
+        return self.kind in ("csv", "fixed", "xlsx", "parquet")
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it has an encoding of its own."""
+        return self.kind not in ("xlsx", "parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,18 @@ class Block:
     is_last: bool = False
 
 
+class Numbering:
+    """Numbers the blocks and records of a file, or of several that are read as one."""
+
+    def __init__(self) -> None:
+        self.index, self.row = 0, 1
+
+    def block(self, data: bytes, rows: int, read_bytes: int, *, is_last: bool) -> Block:
+        made = Block(self.index, self.row, data, read_bytes, is_last)
+        self.index, self.row = self.index + 1, self.row + rows
+        return made
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One record of a file: its exact bytes, and of a row its cells by column.
@@ -69,6 +92,6 @@ class Record:
 
     row: int
     original: bytes
-    cells: dict[str, str] | None = None
+    cells: dict[str, Any] | None = None
     refusal: Refusal | None = None
     is_heading: bool = False

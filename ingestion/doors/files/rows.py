@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ingestion.doors.files.encodings import from_original, in_encoding, inner
+from ingestion.doors.files.fixed import cut_cells
 from ingestion.doors.files.formats import FileFormat
 from taxonomy.standardize import LIMITS
 
@@ -30,7 +31,7 @@ def read_rows(data: bytes, file_format: FileFormat, width: int = 0) -> Iterator[
         if line.strip():
             stripped = line.removesuffix(b"\r")
             text, is_text = _text(stripped, encoding)
-            yield Row(stripped, text.split(file_format.delimiter), is_text)
+            yield Row(stripped, _cells(text, file_format), is_text)
 
 
 def read_row(original: bytes, file_format: FileFormat) -> Row:
@@ -77,8 +78,8 @@ def start_of_rows(head: bytes, file_format: FileFormat) -> int:
 def _quoted_rows(data: bytes, file_format: FileFormat, width: int, *, last: bool) -> Iterator[tuple[int, Row]]:
     """(offset after the row, the row).
 
-    A row of several lines that is past the size limit, or of another width, has a stray quote: its first line is taken
-    alone. Unless it is the last of data that goes on: its end may be missing.
+    A row of several lines that is past the size limit, of another width, or not closed at the end, has a stray quote: its
+    first line is taken alone. Unless it is the last of data that goes on: its end may be missing.
     """
     encoding, quote, delimiter = inner(file_format.encoding), _quote(file_format), file_format.delimiter
     lines = data.split(b"\n")
@@ -106,7 +107,8 @@ def _quoted_rows(data: bytes, file_format: FileFormat, width: int, *, last: bool
         line = lines[first] if taken == first + 1 else b"\n".join(lines[first:taken])
         is_off = len(line) > LIMITS.event_bytes or bool(width and cells and len(cells) != width and (last or taken < len(lines)))
         is_open = taken > first + 1 or (taken == len(lines) and line.count(quote) % 2 == 1)
-        if cells is None or (is_off and is_open):
+        is_unclosed = last and taken == len(lines) and taken > first + 1 and line.count(quote) % 2 == 1
+        if cells is None or (is_off and is_open) or is_unclosed:
             line, taken = lines[first], first + 1
             text, is_text = _text(line.removesuffix(b"\r"), encoding)
             cells = text.split(delimiter)
@@ -114,6 +116,13 @@ def _quoted_rows(data: bytes, file_format: FileFormat, width: int, *, last: bool
         offset += len(line) + 1
         if line.strip():
             yield min(offset, len(data)), Row(line.removesuffix(b"\r"), cells, is_text)
+
+
+def _cells(text: str, file_format: FileFormat) -> list[str]:
+    """Of a line of fixed width whose columns end within characters, the whole line is one."""
+    if file_format.kind == "fixed":
+        return cut_cells(text, file_format) or [text]
+    return text.split(file_format.delimiter)
 
 
 def _quote(file_format: FileFormat) -> bytes:

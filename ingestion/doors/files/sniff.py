@@ -12,16 +12,20 @@ from typing import TypedDict, Unpack
 
 from ingestion.doors.files.arrays import start_of_list
 from ingestion.doors.files.encodings import as_cut, detect_encoding, inner, without_mark
+from ingestion.doors.files.fixed import CHARACTERS, find_widths
 from ingestion.doors.files.formats import HEAD_BYTES, FileFormat, UnreadableFile
+from ingestion.doors.files.parquet import parquet_lines
 from ingestion.doors.files.rows import cut_rows, read_rows
 from ingestion.doors.files.sheets import sheet_names, sheet_rows
-from ingestion.doors.files.unpack import DAMAGED, container, data_files, opened
+from ingestion.doors.files.unpack import DAMAGED, data_files, opened, packing, table_kind, whole
 from taxonomy.standardize import decode_json, storable
 
 DELIMITERS = (",", ";", "\t", "|")
 QUOTES = ('"', "'")
 # So many rows tell how the others are.
 _ROWS = 100
+# Rows of two cells are parted by 0.5; a comma in a text here and there parts less than this.
+_PARTS = 0.25
 # A title and what stands around it, above the header.
 _MOST_ABOVE = 20
 # A number, a sum of money, a phone or a time: what stands in rows, and in no header.
@@ -29,7 +33,10 @@ _VALUE = re.compile(r"[-+(]?[¥$€£]?\d[\d\s.,:/()+-]*(?:T[\d:.]+Z?|[eE][-+]?\
 
 
 class Choices(TypedDict, total=False):
-    """What somebody says of a file, where it is not to be found out. `headers` counts the header's rows."""
+    """What somebody says of a file, where it is not to be found out. `headers` counts the header's rows.
+
+    `member`: the one file of a zip, "" for all that are alike. `widths` and `measure`: the columns of fixed width.
+    """
 
     encoding: str
     delimiter: str
@@ -37,23 +44,66 @@ class Choices(TypedDict, total=False):
     above: int
     headers: int
     member: str
+    sheet: str
+    widths: list[int]
+    measure: str
 
 
 def sniff(path: Path, **said: Unpack[Choices]) -> FileFormat:
-    """How the file is to be read. Raises UnreadableFile; a header that cannot be one is left to `check_columns`."""
-    compression = container(path)
-    if compression == "xlsx":
-        member = said.get("member") or next(iter(sheet_names(path)), "")
-        rows = [cells for cells, _ in islice(sheet_rows(path, member), _ROWS)] if member else []
-        if not rows:
-            raise UnreadableFile("file.empty")
-        width = max(map(len, rows))
-        return _with_header(FileFormat("xlsx", member=member), [[*row, *[""] * (width - len(row))] for row in rows], said)
-    member = said.get("member") or data_files(path)[0] if compression == "zip" else ""
-    encoding, head, is_whole = _head(path, compression, member, said.get("encoding", ""))
+    """How the file is to be read. Raises UnreadableFile; a header that cannot be one is left to `check_columns`.
+
+    Of a zip: the file that was said, else the first with all that are read just as it is.
+    """
+    compression = packing(path)
+    if compression != "zip" or said.get("member"):
+        return _sniff_one(path, compression, said.get("member", ""), said)
+    names = data_files(path)
+    found = _sniff_one(path, compression, names[0], said)
+    alike = [name for name in names[1:] if _is_alike(path, name, found, said)]
+    return replace(found, members=[names[0], *alike]) if alike else found
+
+
+def _is_alike(path: Path, name: str, first: FileFormat, said: Choices) -> bool:
+    try:
+        return replace(_sniff_one(path, "zip", name, said), member=first.member) == first
+    except UnreadableFile:
+        return False
+
+
+def _sniff_one(path: Path, compression: str, member: str, said: Choices) -> FileFormat:
+    try:
+        kind = table_kind(path, compression, member)
+        if kind == "":
+            return _sniff_text(path, FileFormat("", compression, member=member), said)
+        with whole(path, compression, member) as unpacked:
+            found = FileFormat(kind, compression, member=member)
+            return _sniff_sheet(unpacked, found, said) if kind == "xlsx" else _sniff_table(unpacked, found)
+    except DAMAGED as error:
+        raise UnreadableFile("file.damaged", detail=type(error).__name__) from error
+
+
+def _sniff_sheet(path: Path, found: FileFormat, said: Choices) -> FileFormat:
+    sheet = said.get("sheet") or next(iter(sheet_names(path)), "")
+    rows = [cells for cells, _ in islice(sheet_rows(path, sheet), _ROWS)] if sheet else []
+    if not rows:
+        raise UnreadableFile("file.empty")
+    width = max(map(len, rows))
+    return _with_header(replace(found, sheet=sheet), [[*row, *[""] * (width - len(row))] for row in rows], said)
+
+
+def _sniff_table(path: Path, found: FileFormat) -> FileFormat:
+    with parquet_lines(path) as (_, stream):
+        names, first = stream.readline(), stream.read(1)
+    if not first:
+        raise UnreadableFile("file.empty")
+    return replace(found, columns=storable([name.strip() for name in decode_json(names)]))
+
+
+def _sniff_text(path: Path, found: FileFormat, said: Choices) -> FileFormat:
+    encoding, head, is_whole = _head(path, found.compression, found.member, said.get("encoding", ""))
     if not head.strip():
         raise UnreadableFile("file.empty")
-    found = FileFormat(_kind(head, encoding), compression, encoding=encoding, member=member)
+    found = replace(found, kind=_kind(head, encoding), encoding=encoding)
     if found.kind == "json" and head.lstrip()[1:].lstrip()[:1] == b"]":
         raise UnreadableFile("file.empty")
     if found.kind != "csv":
@@ -61,14 +111,25 @@ def sniff(path: Path, **said: Unpack[Choices]) -> FileFormat:
     if b"\r" in head and b"\n" not in head:
         raise UnreadableFile("file.line_ends")
     text = _whole_lines(head, is_whole).decode(inner(encoding), "replace")
-    quote = said.get("quote") if "quote" in said else _quote(text)
-    found = replace(found, quote=quote or "")
-    found = replace(found, delimiter=said.get("delimiter") or _delimiter(text, found))
-    whole = head if is_whole else head[: cut_rows(head, found, last=False)[0]]
-    rows = [row.cells for row in islice(read_rows(whole, found), _ROWS)]
+    found = _parted(text, found, said)
+    lines = head if is_whole else head[: cut_rows(head, found, last=False)[0]]
+    rows = [row.cells for row in islice(read_rows(lines, found), _ROWS)]
     if not rows:
         raise UnreadableFile("file.no_header")
     return _with_header(found, rows, said)
+
+
+def _parted(text: str, found: FileFormat, said: Choices) -> FileFormat:
+    """By a delimiter; or by fixed widths, where nothing parts the rows and they stand in columns."""
+    quote = said.get("quote") if "quote" in said else _quote(text)
+    parted = replace(found, quote=quote or "")
+    parted = replace(parted, delimiter=said.get("delimiter") or _delimiter(text, parted))
+    widths, measure = said.get("widths") or [], said.get("measure") or ""
+    if not widths and not said.get("delimiter") and _regularity(text, parted.delimiter, parted.quote) < _PARTS:
+        widths, measure = find_widths(text.splitlines()[:_ROWS])
+    if not widths:
+        return parted
+    return replace(found, kind="fixed", quote="", widths=widths, measure=measure or CHARACTERS)
 
 
 def check_columns(file_format: FileFormat) -> None:
@@ -90,17 +151,12 @@ def decimal_sign(rows: list[list[str]]) -> str:
 
 def _head(path: Path, compression: str, member: str, encoding: str) -> tuple[str, bytes, bool]:
     """(the encoding; the beginning as it is cut, without mark and blank lines; whether that is the whole file)."""
-    try:
-        with opened(path, compression, member) as (_, stream):
-            encoding = encoding or detect_encoding(stream.read(HEAD_BYTES), stream.read)
-        with opened(path, compression, member) as (_, stream):
-            cut = as_cut(stream, encoding)
-            head = cut.read(HEAD_BYTES)
-            return encoding, without_mark(head).lstrip(b"\r\n"), len(head) < HEAD_BYTES
-    except KeyError as error:
-        raise UnreadableFile("file.no_member", file=member) from error
-    except DAMAGED as error:
-        raise UnreadableFile("file.damaged", detail=type(error).__name__) from error
+    with opened(path, compression, member) as (_, stream):
+        encoding = encoding or detect_encoding(stream.read(HEAD_BYTES), stream.read)
+    with opened(path, compression, member) as (_, stream):
+        cut = as_cut(stream, encoding)
+        head = cut.read(HEAD_BYTES)
+        return encoding, without_mark(head).lstrip(b"\r\n"), len(head) < HEAD_BYTES
 
 
 def _kind(head: bytes, encoding: str) -> str:

@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import shutil
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,25 +20,31 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 ZIP_MAGIC = b"PK\x03\x04"
 DAMAGED = (OSError, EOFError, zlib.error, zstandard.ZstdError, zipfile.BadZipFile, NotImplementedError)
 # Files that are read by nobody here, by how they begin.
-_FOREIGN = {b"\xd0\xcf\x11\xe0": "file.old_excel", b"PAR1": "file.parquet", b"PK\x05\x06": "file.empty"}
+_FOREIGN = {b"\xd0\xcf\x11\xe0": "file.old_excel", b"PK\x05\x06": "file.empty"}
+_PARQUET_MAGIC = b"PAR1"
 # A file that unpacks to more than this, and to so many times its size, was made to fill a disk: tables pack 5 to 50 times.
 BOMB_BYTES = 256 * 1024 * 1024
 BOMB_RATIO = 200
 
 
-def container(path: Path) -> str:
-    """gzip, zstd, zip, xlsx or "" (plain). Raises UnreadableFile for what nobody here reads."""
+def packing(path: Path) -> str:
+    """gzip, zstd, zip or "" (none; a workbook is none). Raises UnreadableFile for what nobody here reads."""
     with path.open("rb") as stored:
         magic = stored.read(4)
-    if magic in _FOREIGN:
-        raise UnreadableFile(_FOREIGN[magic])
     if magic[:2] == GZIP_MAGIC:
         return "gzip"
     if magic == ZSTD_MAGIC:
         return "zstd"
+    return "zip" if magic == ZIP_MAGIC and not _is_workbook(path) else _known(magic)
+
+
+def table_kind(path: Path, compression: str, member: str) -> str:
+    """xlsx or parquet, by how the file begins once it is unpacked; "" for text. Raises UnreadableFile for what nobody here reads."""
+    with opened(path, compression, member) as (_, stream):
+        magic = stream.read(4)
     if magic == ZIP_MAGIC:
-        return "xlsx" if "xl/workbook.xml" in _names(path) else "zip"
-    return ""
+        return "xlsx"
+    return "parquet" if magic == _PARQUET_MAGIC else _known(magic)
 
 
 def data_files(path: Path) -> list[str]:
@@ -47,6 +55,28 @@ def data_files(path: Path) -> list[str]:
     if not found:
         raise UnreadableFile("file.empty")
     return found
+
+
+@contextmanager
+def whole(path: Path, compression: str, member: str) -> Iterator[Path]:
+    """The file as it is unpacked, on disk: for kinds that are not read from their beginning to their end."""
+    if not compression:
+        yield path
+        return
+    with opened(path, compression, member) as (_, stream), tempfile.NamedTemporaryFile() as unpacked:
+        shutil.copyfileobj(stream, unpacked)
+        unpacked.flush()
+        yield Path(unpacked.name)
+
+
+def _known(magic: bytes) -> str:
+    if magic in _FOREIGN:
+        raise UnreadableFile(_FOREIGN[magic])
+    return ""
+
+
+def _is_workbook(path: Path) -> bool:
+    return "xl/workbook.xml" in _names(path)
 
 
 @contextmanager
@@ -78,6 +108,8 @@ def _names(path: Path) -> list[str]:
 @contextmanager
 def _member(stored: BinaryIO, name: str) -> Iterator[BinaryIO]:
     with zipfile.ZipFile(stored) as packed:
+        if name not in packed.namelist():
+            raise UnreadableFile("file.no_member", file=name)
         found = packed.getinfo(name)
         if found.flag_bits & 1:
             raise UnreadableFile("file.encrypted")

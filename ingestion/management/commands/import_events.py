@@ -1,11 +1,11 @@
 import json as jsonlib
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ingestion.doors.files import UnreadableFile
+from ingestion.doors.files import ENCODINGS, MEASURES, Choices, UnreadableFile
 from ingestion.imports import run_import, take_file
 from ingestion.models import ImportRun
 from ingestion.report import report, report_text
@@ -24,8 +24,13 @@ def source_of(code: str) -> Source:
     return source
 
 
+_SIGNS = {"tab": "\t", "none": ""}
+
+
 class Command(BaseCommand):
-    help = """Import a CSV or NDJSON file, plain, gzip or zstd. Run again after an interruption, it goes on where it stopped.
+    help = """Import a file of events: CSV, columns of fixed width, XLSX, Parquet, a JSON list or one JSON object a line; plain,
+gzip, zstd or zip. How it is read is found out from its first rows; each option below says one part of it instead.
+Run again after an interruption, it goes on where it stopped.
 
 Exit codes:
   0  every row was read; rows held or refused are counted in the summary
@@ -41,6 +46,22 @@ Exit codes:
         parser.add_argument("file", type=Path)
         parser.add_argument("--source", required=True, help="code of the source whose file it is")
         parser.add_argument("--dry-run", action="store_true", help="report what would happen, store nothing")
+        reading = parser.add_argument_group("how the file is read", "Each is found out where it is not given.")
+        reading.add_argument("--encoding", choices=ENCODINGS, help="of its text; default: told by its bytes")
+        reading.add_argument("--delimiter", help="one character between cells, or tab; default: the one that parts most rows alike")
+        reading.add_argument("--quote", help='one character around cells, or none; default: " unless cells stand between others')
+        reading.add_argument("--above", type=int, help="rows above the header, such as titles; default: those with few cells")
+        reading.add_argument(
+            "--headers", type=int, choices=(0, 1, 2), help="rows of the header; 0: columns are A, B, C; default: told by the values"
+        )
+        reading.add_argument("--sheet", help="of a workbook; default: its first")
+        reading.add_argument("--member", help="a file of a zip; default: its first, with all that are read just as it is")
+        reading.add_argument(
+            "--widths", type=_widths, help="of columns of fixed width, such as 8,11,20; default: where blanks stand in every row"
+        )
+        reading.add_argument(
+            "--measure", choices=MEASURES, help="what widths count: characters, or bytes of an encoding; default: what fits the rows"
+        )
         parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
     def handle(self, *args: object, file: Path, source: str, dry_run: bool, json: bool, **options: object) -> None:
@@ -48,7 +69,7 @@ Exit codes:
             raise CommandError(f"{file} is not a file.")
         owner = source_of(source)
         try:
-            run = take_file(file, source=owner, file_name=file.name, dry_run=dry_run)
+            run = take_file(file, source=owner, file_name=file.name, dry_run=dry_run, **_said(options))
             run = run_import(run.pk, on_progress=None if json else self._progress)
         except UnreadableFile as error:
             raise CommandError(file_problem(error.code, error.values)) from error
@@ -65,3 +86,25 @@ Exit codes:
             self.stdout.write(report_text(run))
         if run.error:
             raise CommandError(file_problem(run.error, {}))
+
+
+def _widths(text: str) -> list[int]:
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and int(part) for part in parts):
+        raise ArgumentTypeError(f"{text!r}: expected the widths of the columns in their order, such as 8,11,20")
+    return [int(part) for part in parts]
+
+
+def _said(options: dict[str, Any]) -> Choices:
+    """What was given of how the file is read."""
+    given = {name: options[name] for name in Choices.__annotations__ if options.get(name) is not None}
+    return cast(Choices, given | {name: _sign(name, given[name]) for name in ("delimiter", "quote") if name in given})
+
+
+def _sign(option: str, written: str) -> str:
+    sign = _SIGNS.get(written, written)
+    if len(sign) > 1 or sign.isalnum() or (sign in "\r\n\0" and sign) or (option == "delimiter" and not sign):
+        raise CommandError(
+            f"--{option} {written!r}: expected one character that is no letter and no digit, or {'tab' if option == 'delimiter' else 'none'}."
+        )
+    return sign

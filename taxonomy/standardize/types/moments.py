@@ -6,21 +6,23 @@ from datetime import date, datetime
 from typing import Any
 
 from taxonomy.standardize.faults import ABSENT, Defaults, Fault
-from taxonomy.standardize.times import format_moment, parse_moment, zone_of
+from taxonomy.standardize.times import YEAR_FIRST_DATE, format_moment, in_ascii_signs, not_read, parse_moment, zone_of
 from taxonomy.standardize.types.constraints import Constraints, check_range
 
 # A database's way of writing a date, a midnight without a zone, loses nothing when cut.
-_DATE = re.compile(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})(?:[T ]00:00(?::00(?:\.0+)?)?)?")
+_DATE = re.compile(r"(?P<year>[0-9]{4})-?(?P<month>[0-9]{2})-?(?P<day>[0-9]{2})(?:[T ]00:00(?::00(?:\.0+)?)?)?")
 _UTC = zone_of("UTC")
 
 
 def read_date(text: str) -> str | None:
     """The date as 2026-01-31; None for what is none."""
-    found = _DATE.fullmatch(text.strip()) if len(text) < 100 else None
+    if len(text) >= 100:
+        return None
+    found = _DATE.fullmatch(text.strip()) or YEAR_FIRST_DATE.fullmatch(in_ascii_signs(text))
     if found is None:
         return None
     try:
-        return date(int(found[1]), int(found[2]), int(found[3])).isoformat()
+        return date(int(found["year"]), int(found["month"]), int(found["day"])).isoformat()
     except ValueError:
         return None
 
@@ -55,7 +57,7 @@ def compile_date(constraints: Constraints) -> Callable[[Any, Defaults], Any]:
         elif type(value) is date:
             standard = value.isoformat()
         if standard is None:
-            return Fault("attribute.wrong_type", seen=value, expected={"type": "date"})
+            return Fault("attribute.wrong_type", seen=value, expected=not_read("type", "date", value))
         return check_range(standard, value, constraints) or (value if value == standard else standard)
 
     return cast
@@ -82,7 +84,7 @@ def compile_datetime(constraints: Constraints) -> Callable[[Any, Defaults], Any]
         except (ValueError, ArithmeticError):
             moment = None
         if moment is None:
-            return Fault("attribute.wrong_type", seen=value, expected={"type": "datetime"})
+            return Fault("attribute.wrong_type", seen=value, expected=not_read("type", "datetime", value))
         standard = format_moment(moment)
         return check_range(moment, value, constraints) or (value if value == standard else standard)
 

@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any
 
 from taxonomy.standardize.faults import ABSENT, Defaults, Fault, Faults
+from taxonomy.standardize.spreadsheets import half_width, without_groups
 from taxonomy.standardize.types.constraints import Constraints, check_range
 from taxonomy.standardize.types.currencies import CURRENCIES
 
@@ -27,6 +28,8 @@ def read_number(value: Any, expected: str) -> Any:
         text = value.strip()
         if not text:
             return ABSENT
+        if len(text) <= _MAX_CHARACTERS and not _NUMERIC.fullmatch(text):
+            text = without_groups(half_width(text))
         if len(text) > _MAX_CHARACTERS or not _NUMERIC.fullmatch(text):
             return Fault("attribute.wrong_type", seen=value, expected={"type": expected})
         number: Any = Decimal(text)

@@ -9,6 +9,7 @@ from typing import Any
 from taxonomy.standardize.decode import is_storable
 from taxonomy.standardize.faults import ABSENT, Defaults, Fault, Faults
 from taxonomy.standardize.phone import PhoneReading, parse_phone
+from taxonomy.standardize.spreadsheets import is_cut
 from taxonomy.standardize.types.constraints import Constraints, compile_text_checks
 from taxonomy.standardize.types.numbers import MAX_DIGITS, is_writable
 
@@ -47,7 +48,7 @@ def compile_text(constraints: Constraints) -> Callable[[Any, Defaults], Any]:
     plain = not constraints.patterns and constraints.choices is None
 
     def cast(value: Any, defaults: Defaults) -> Any:
-        if plain and type(value) is str and low <= len(value) <= high and "\0" not in value:
+        if plain and type(value) is str and low <= len(value) <= high and "\0" not in value and "E+" not in value:
             if value.isascii():
                 return value
             try:
@@ -59,6 +60,8 @@ def compile_text(constraints: Constraints) -> Callable[[Any, Defaults], Any]:
         text = read_text(value)
         if text is ABSENT or type(text) is Fault:
             return text
+        if is_cut(text):  # an id of an order, most likely
+            return Fault("attribute.wrong_type", seen=value, expected={"kind": "spreadsheet_digits"})
         return _answer(text, check(text, value))
 
     return cast

@@ -1,0 +1,76 @@
+"""Columns of fixed width: where they stand, found from the rows, and a line's cells.
+
+Tills and mainframes count bytes, in which a Chinese character of GB18030 takes two; others count characters. A file that was
+turned to UTF-8 afterwards still stands by the bytes of GB18030.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator
+
+from ingestion.doors.files.formats import FileFormat
+
+CHARACTERS = "characters"
+MEASURES = (CHARACTERS, "gb18030", "utf-8")
+# After one blank alone a column begins only where so many rows have something there: it may be a space within a text.
+_NEARLY_ALL = 0.9
+_FEW_ROWS = 10
+
+
+def find_widths(lines: list[str]) -> tuple[list[int], str]:
+    """(the columns' widths with the blanks after them, the last to the line's end; the measure); no widths where there are no columns."""
+    rows = [line for line in lines if line.strip()]
+    _, widths, measure = max((_columns(rows, measure) for measure in MEASURES), key=lambda found: found[0])
+    return widths, measure
+
+
+def cut_cells(line: str, file_format: FileFormat) -> list[str] | None:
+    """The line's cells without the blanks around them; what stands past the last column is one more. None where a column ends within a character."""
+    cells, start = list[str | bytes](), 0
+    measured = _measured(line, file_format.measure)
+    for width in file_format.widths:
+        end = start + width if width else len(measured)
+        cells.append(measured[start:end])
+        start = max(end, start)
+    if measured[start:].strip():
+        cells.append(measured[start:])
+    try:
+        return [(cell if isinstance(cell, str) else cell.decode(file_format.measure)).strip() for cell in cells]
+    except UnicodeDecodeError:
+        return None
+
+
+def write_cells(cells: list[str], widths: list[int], measure: str) -> str:
+    """A line with each cell padded to its width, and two blanks before the next."""
+    return "".join(
+        text + " " * max(0, width - len(_measured(text, measure))) + "  "
+        for text, width in zip((re.sub(r"\s+", " ", cell) for cell in cells), widths, strict=True)
+    ).rstrip()
+
+
+def widths_of(rows: Iterator[list[str]], measure: str) -> list[int]:
+    """How wide each column must be for these rows."""
+    widths: list[int] = []
+    for row in rows:
+        sizes = [len(_measured(re.sub(r"\s+", " ", cell), measure)) for cell in row]
+        widths = [max(one, other) for one, other in zip(widths or sizes, sizes, strict=True)]
+    return widths
+
+
+def _columns(rows: list[str], measure: str) -> tuple[tuple[bool, int], list[int], str]:
+    """(how well the rows stand one under the other: padded to one length, places blank in all; the widths; the measure)."""
+    measured = [_measured(row, measure) for row in rows]
+    length = max(map(len, measured), default=0)
+    filled = [sum(1 for row in measured if row[at : at + 1] not in (" ", b" ", "", b"")) for at in range(length)]
+    enough = len(rows) * _NEARLY_ALL if len(rows) >= _FEW_ROWS else len(rows) + 1
+    starts = [
+        at for at in range(1, length) if filled[at] and not filled[at - 1] and (at == 1 or not filled[at - 2] or filled[at] >= enough)
+    ]  # fmt: skip
+    edges = [0, *(at for at in starts if any(filled[:at]))]
+    widths = [end - start for start, end in itertools.pairwise(edges)]
+    fit = (len(set(map(len, measured))) == 1, filled.count(0))
+    return fit, [*widths, 0] if widths else [], measure
+
+
+def _measured(text: str, measure: str) -> str | bytes:
+    return text if measure == CHARACTERS else text.encode(measure, "replace")
