@@ -64,7 +64,10 @@ def _answered(environ: Environ, call: str) -> Answer:
     try:
         length = int(environ.get("CONTENT_LENGTH") or 0)
         asked = Asked(environ.get("HTTP_AUTHORIZATION", ""), length, _reader(environ["wsgi.input"], length))
-        with translation.override(_language(environ)):
+        language = _language(environ)
+        if language == translation.get_language():  # to set it costs as much as reading the body
+            return answer(asked, call)
+        with translation.override(language):
             return answer(asked, call)
     except Exception as error:
         # Where it happened, without what it says: that may repeat what was sent.

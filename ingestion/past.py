@@ -123,11 +123,10 @@ def _store(replay: Replay, read: list[tuple[Delivery, Entry]], held: list[int]) 
         ids = stage(cursor, read)
         changed = {one.event_id for one in differing(cursor)}
         queue_untied(cursor, sorted(changed))  # by the subjects that they had
-        ties = take_staged(cursor, [(delivery, entry) for delivery, entry in read if entry.event_id in changed], ids, replay.pk)
+        take_staged(cursor, [(delivery, entry) for delivery, entry in read if entry.event_id in changed], ids, replay.pk)
         outcomes = dict.fromkeys((event_id for event_id in held if event_id in still), Replayed.Outcome.HELD)
         note_outcomes(cursor, replay, outcomes | dict.fromkeys(changed, Replayed.Outcome.FIXED))
     known.learn(ids)
-    ties.learn()
 
 
 def _read(event_ids: list[int], obeyed: Current) -> tuple[list[tuple[Delivery, Entry]], dict[int, set[tuple[str, str]]]]:

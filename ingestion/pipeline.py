@@ -114,7 +114,8 @@ def evaluate(
                 entries.append(Entry(one.original, refusal=raw, row=one.row))
                 continue
             row = batch_id.bytes + one.row.to_bytes(8) + _place(raw.item) if one.row else b""
-            key = message_key_of(raw, source, nonce=row or secrets.token_bytes(16), row=row).key
+            nonce = row or (secrets.token_bytes(16) if raw.message_id is None else b"")
+            key = message_key_of(raw, source, nonce=nonce, row=row).key
             result = standardize(raw, plan)
             entry = Entry(one.original, raw, result, key=key, row=one.row)
             if result.identifiers:

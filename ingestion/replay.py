@@ -328,15 +328,13 @@ def _store(replay: Replay, obeyed: Current, read: list[tuple[Stored, RawEvent | 
             outcomes[held.event_id] = Replayed.Outcome.FIXED if result.verdict == "accepted" else Replayed.Outcome.HELD
             if result.verdict == "accepted" or _says_else(result, held.report):
                 anew.append((delivery_of(deliveries, held, obeyed), entry_of(held, raw, result, obeyed)))
-        ids, ties = read_anew(cursor, anew, replay.pk) if anew else ({}, None)
+        ids = read_anew(cursor, anew, replay.pk) if anew else {}
         close_reasons(cursor, [event_id for event_id, outcome in outcomes.items() if outcome == Replayed.Outcome.FIXED], fixed=True)
         otherwise = [(delivery, entry) for delivery, entry in anew if entry.status == "quarantined"]
         replace_reasons(cursor, [entry.event_id for _, entry in otherwise if entry.event_id], with_entries(otherwise))
         let_in = [event_id for event_id in note_outcomes(cursor, replay, outcomes) if outcomes[event_id] == Replayed.Outcome.FIXED]
         queue_accepted(cursor, let_in, let_in)
     known.learn(ids)
-    if ties is not None:
-        ties.learn()
 
 
 def _says_else(result: Result, report: str | None) -> bool:

@@ -48,10 +48,11 @@ def hold_still(cursor: CursorWrapper, event_ids: Collection[int], *, standing: i
     return {event_id for (event_id,) in cursor.fetchall()}
 
 
-def read_anew(cursor: CursorWrapper, read: list[tuple[Delivery, Entry]], act: UUID) -> tuple[dict[Subject, int], Ties]:
+def read_anew(cursor: CursorWrapper, read: list[tuple[Delivery, Entry]], act: UUID) -> dict[Subject, int]:
     """Give events, locked by `hold_still`, the readings of these entries. What to learn after the commit."""
     ids = stage(cursor, read)
-    return ids, take_staged(cursor, read, ids, act)
+    take_staged(cursor, read, ids, act)
+    return ids
 
 
 def stage(cursor: CursorWrapper, read: list[tuple[Delivery, Entry]]) -> dict[Subject, int]:
@@ -80,8 +81,8 @@ def differing(cursor: CursorWrapper) -> list[Difference]:
     return [Difference(*row) for row in cursor.fetchall()]
 
 
-def take_staged(cursor: CursorWrapper, read: list[tuple[Delivery, Entry]], ids: dict[Subject, int], act: UUID) -> Ties:
-    """Give the events of these entries, all of them staged, their new readings. What to learn after the commit."""
+def take_staged(cursor: CursorWrapper, read: list[tuple[Delivery, Entry]], ids: dict[Subject, int], act: UUID) -> None:
+    """Give the events of these entries, all of them staged, their new readings."""
     event_ids = [entry.event_id for _, entry in read if entry.event_id is not None]
     keep_former(cursor, event_ids, act)
     taken = ", ".join(f"{column} = anew.{column}" for column in _COLUMNS)
@@ -92,7 +93,6 @@ def take_staged(cursor: CursorWrapper, read: list[tuple[Delivery, Entry]], ids: 
     ties = Ties()
     ties.add(read, ids)
     ties.write(cursor)
-    return ties
 
 
 def discard(cursor: CursorWrapper, event_ids: Collection[int], act: UUID) -> None:

@@ -1,6 +1,8 @@
 """COPY of events and their originals. The lines are built by hand: that is most of what storing a file costs this process."""
 
+import re
 import struct
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -19,6 +21,8 @@ _COLUMNS = (
     "attributes, extra, identifiers, refinements, report, rule_id, source_version, release_id"
 )
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\\\u0000"})
+# To look first is ten times faster than to translate.
+_SPECIAL = re.compile(r"[\\\t\n\r\0]")
 _NULL = "\\N"
 _NONE = b"\xff\xff\xff\xff"  # a length of -1
 _NAME_CHARACTERS = 1_000
@@ -28,7 +32,7 @@ _COUNTED, _HELD = str(int(Event.Standing.COUNTED)), str(int(Event.Standing.HELD)
 def copy_events(
     cursor: CursorWrapper, new: "list[tuple[Delivery, Entry]]", ids: dict[Subject, int], *, table: str = "profiles_event"
 ) -> None:
-    same = {id(delivery): _same_of(delivery) for delivery, _ in new}
+    same = {key: _same_of(delivery) for key, delivery in {id(delivery): delivery for delivery, _ in new}.items()}
     lines = "".join([_line(same[id(delivery)], entry, ids) for delivery, entry in new])
     with cursor.copy(f"COPY {table} ({_COLUMNS}) FROM STDIN") as copy:
         copy.write(lines.encode("utf-8"))
@@ -93,8 +97,7 @@ def _line(same: tuple[str, str, str, str], entry: "Entry", ids: dict[Subject, in
 def _text(value: str | None) -> str:
     if value is None:
         return _NULL
-    shown = value[:_NAME_CHARACTERS].encode("utf-8", "backslashreplace").decode()
-    return shown.translate(_ESCAPED) if not shown.isalnum() else shown
+    return _text_whole(value[:_NAME_CHARACTERS])
 
 
 def _time(value: datetime | None) -> str:
@@ -117,10 +120,23 @@ def _report(result: Result) -> str:
     return _json({"changes": result.changes, "violations": result.violations})
 
 
+def array(values: Iterable[object]) -> str:
+    """As PostgreSQL writes an array. As a parameter this costs a tenth of the same list."""
+    return "{" + ",".join(["NULL" if one is None else _quoted(one) for one in values]) + "}"
+
+
+def hex_array(values: Iterable[bytes]) -> str:
+    return array(f"\\x{value.hex()}" for value in values)
+
+
+def _quoted(value: object) -> str:
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _array(values: list[str]) -> str:
-    quoted = ",".join('"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values)
-    return _text_whole("{" + quoted + "}")
+    return _text_whole(array(values))
 
 
 def _text_whole(value: str) -> str:
-    return value.encode("utf-8", "backslashreplace").decode().translate(_ESCAPED)
+    shown = value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+    return shown.translate(_ESCAPED) if _SPECIAL.search(shown) else shown

@@ -19,7 +19,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from psycopg.errors import DeadlockDetected, UniqueViolation
 
-from profiles.copying import copy_events, copy_originals
+from profiles.copying import array, copy_events, copy_originals, hex_array
 from profiles.models import Event
 from profiles.subjects import known, subject_ids
 from profiles.ties import Ties
@@ -206,7 +206,6 @@ def _record_once(deliveries: list[Delivery], in_commit: InCommit, *, believes_ne
         in_commit(cursor, deliveries, closed)
         wrote_ties = ties.write(cursor)
     known.learn(learned)
-    ties.learn()
     _lately_new.learn(deliveries)
     return wrote_ties
 
@@ -345,6 +344,11 @@ def _plain(found: list[Any]) -> Any:
 
 def _stored(cursor: CursorWrapper, keys: Iterable[bytes]) -> dict[bytes, Stored]:
     wanted = list(keys)
+    if not wanted:
+        return {}
+    # What is new, as nearly all is, asks no more: planning the question below costs more than storing an event.
+    cursor.execute("SELECT key FROM profiles_event WHERE key = ANY(%s::bytea[])", [hex_array(wanted)])
+    wanted = [bytes(key) for (key,) in cursor.fetchall()]
     if not wanted:
         return {}
     cursor.execute(
@@ -498,7 +502,7 @@ def _write_batches(cursor: CursorWrapper, deliveries: list[Delivery]) -> None:
             newest::bigint[]
         FROM given
         """,
-        [*(list(column) for column in zip(*rows, strict=True)), [first for first, _ in arrived], [last for _, last in arrived]],
+        [*(array(column) for column in zip(*rows, strict=True)), array(first for first, _ in arrived), array(last for _, last in arrived)],
     )
 
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from django.db.backends.utils import CursorWrapper
 
+from profiles.copying import hex_array
 from taxonomy.standardize import Subject
 
 _KEPT = 200_000
@@ -83,7 +84,7 @@ def _looked_up_or_made(cursor: CursorWrapper, unknown: dict[bytes, Subject]) -> 
 
 
 def _looked_up(cursor: CursorWrapper, keys: list[bytes]) -> dict[bytes, int]:
-    cursor.execute("SELECT key, id FROM profiles_subject WHERE key = ANY(%s)", [keys])
+    cursor.execute("SELECT key, id FROM profiles_subject WHERE key = ANY(%s::bytea[])", [hex_array(keys)])
     return {bytes(key): subject_id for key, subject_id in cursor.fetchall()}
 
 

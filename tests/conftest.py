@@ -179,11 +179,10 @@ def _forget_between_tests():
 
 def _forget() -> None:
     from ingestion import keys
-    from profiles import subjects, ties
+    from profiles import subjects
     from taxonomy import current, lookalikes
 
     subjects.known.forget()
-    ties.forget()
     keys.forget()
     current.forget()
     lookalikes.forget()

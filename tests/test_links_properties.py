@@ -1,8 +1,7 @@
-"""Whose an event is follows from the evidence alone: not from its order, its batches, or the process that stored it."""
+"""Whose an event is follows from the evidence alone: not from its order or its batches."""
 
 import itertools
 import json
-from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +9,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingestion.pipeline import Incoming, receive
-from profiles import ties
 from profiles.link import relink, settle
 from profiles.models import Link, Subject, Tie
 from taxonomy.current import current
@@ -38,11 +36,9 @@ class World:
 
     def __init__(self) -> None:
         self.number = next(_worlds)
-        self.processes = [OrderedDict(), OrderedDict()]
 
-    def deliver(self, events: list[tuple[int, tuple]], process: int) -> None:
-        """Send in one batch, as a process would that remembers only what it wrote itself."""
-        ties._written = self.processes[process]
+    def deliver(self, events: list[tuple[int, tuple]]) -> None:
+        """Send in one batch."""
         receive([self._event(*event) for event in events], source_code="website", door="api", received_at=NOW, current=current())
 
     def _event(self, index: int, sighting: tuple) -> Incoming:
@@ -78,11 +74,11 @@ def test_the_order_and_batches_of_arrival_do_not_matter(standard, seen, draw):
     in_order, shuffled = World(), World()
     events = list(enumerate(seen))
     for event in sorted(events, key=lambda one: one[1][2]):
-        in_order.deliver([event], 0)
+        in_order.deliver([event])
     left = draw.draw(st.permutations(events))
     while left:
         size = draw.draw(st.integers(1, len(left)))
-        shuffled.deliver(left[:size], draw.draw(st.integers(0, 1)))
+        shuffled.deliver(left[:size])
         left = left[size:]
     assert shuffled.links() == in_order.links()
 
@@ -91,16 +87,16 @@ def test_the_order_and_batches_of_arrival_do_not_matter(standard, seen, draw):
 @given(seen=sightings)
 def test_drawing_the_links_again_changes_nothing(standard, seen):
     world = World()
-    world.deliver(list(enumerate(seen)), 0)
+    world.deliver(list(enumerate(seen)))
     before = set(Link.objects.values_list("id", "withdrawn_at"))
     relink(Tie.objects.values_list("weaker_id", flat=True))
     assert settle() == 0
     assert set(Link.objects.values_list("id", "withdrawn_at")) == before
 
 
-def test_a_tablet_follows_whoever_used_it_last_whatever_process_stored_it(standard):
+def test_a_tablet_follows_whoever_used_it_last(standard):
     world = World()
-    for minute, phone, process in [(0, 1, 0), (2, 2, 1), (4, 1, 0), (6, 2, 1)]:
-        world.deliver([(minute, (phone, {"device": "x"}, minute))], process)
+    for minute, phone in [(0, 1), (2, 2), (4, 1), (6, 2)]:
+        world.deliver([(minute, (phone, {"device": "x"}, minute))])
     spans = {(phone, since and since.minute, until and until.minute) for _, _, phone, since, until in world.links()}
     assert spans == {("1", None, 2), ("2", 2, 4), ("1", 4, 6), ("2", 6, None)}

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,7 +13,6 @@ from ingestion import takeback
 from ingestion.models import QuarantineReason, TakeBack, Withdrawal
 from ingestion.pipeline import Incoming, receive
 from ingestion.takeback import CannotTakeBack, decide, look_at, look_at_batch, put_back, work_on
-from profiles import ties
 from profiles.link import settle
 from profiles.lookup import find_customer
 from profiles.models import Batch, Customer, Event, Link, Subject, Tally, Tie
@@ -49,11 +47,9 @@ class World:
 
     def __init__(self) -> None:
         self.number = next(_worlds)
-        self.processes = [OrderedDict(), OrderedDict()]
 
-    def send(self, events: list[dict], process: int = 0, *, source: str = "website") -> Batch:
-        """One delivery, as a process would send it that remembers only what it wrote itself."""
-        ties._written = self.processes[process]
+    def send(self, events: list[dict], *, source: str = "website") -> Batch:
+        """One delivery."""
         made = [Incoming(json.dumps(one).encode(), closes=one.pop("closes", None)) for one in events]
         receipt = receive(made, source_code=source, door="api", received_at=NOW, current=current())
         return Batch.objects.get(pk=receipt.batch_id)
@@ -148,14 +144,13 @@ def put_again(one: TakeBack, by: User) -> TakeBack:
 @given(told=batches, draw=st.data())
 def test_taken_back_is_never_sent_and_put_back_is_as_sent(steward, told, draw):
     wrong = draw.draw(st.integers(0, len(told) - 1))
-    processes = draw.draw(st.lists(st.integers(0, 1), min_size=len(told), max_size=len(told)))
     late = draw.draw(st.integers(wrong, len(told) - 1))  # it is taken back once so many have come
     sent, never, always = World(), World(), World()
     mistake = act = None
     for number, deeds_of in enumerate(told):
         batches_of = {}
         for world in (sent, always, *([never] if number != wrong else [])):
-            batches_of[world] = world.send([world.event(f"{number}-{at}", deed) for at, deed in enumerate(deeds_of)], processes[number])
+            batches_of[world] = world.send([world.event(f"{number}-{at}", deed) for at, deed in enumerate(deeds_of)])
         mistake = batches_of[sent] if number == wrong else mistake
         if number == late:
             act = taken_back(mistake, steward)
@@ -375,14 +370,14 @@ def test_it_takes_a_reason_and_the_right_moment(steward):
 
 
 @pytest.mark.parametrize("minute", [1, 5])
-def test_a_process_that_remembers_a_tie_writes_it_again_after_it_was_taken_back(steward, minute):
-    """The tie is gone, or stands only from minute 3 on, unknown to the process that wrote it before."""
+def test_a_tie_is_written_again_after_it_was_taken_back(steward, minute):
+    """The tie is gone, or stands only from minute 3 on."""
     sent, never = World(), World()
     pair = (1, {"user_id": "x"})
     mistake = sent.send([sent.event("wrong", (*pair, 0, "product_view"))])
     if minute == 1:
         for world in (sent, never):
-            world.send([world.event("later", (*pair, 3, "product_view"))], 1)
+            world.send([world.event("later", (*pair, 3, "product_view"))])
     taken_back(mistake, steward)
     for world in (sent, never):
         world.send([world.event("right", (*pair, minute, "product_view"))])
