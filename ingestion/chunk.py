@@ -1,6 +1,8 @@
 """One block of a file: read, brought to the standard and stored with its ImportChunk, in one commit."""
 
+from base64 import b64encode
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +13,16 @@ from django.db.backends.utils import CursorWrapper
 from ingestion.doors.files import Block, FileFormat, Record, as_sent, decode_object, records
 from ingestion.models import ImportChunk, ImportRun
 from ingestion.pipeline import Incoming, receive, store_alone
+from profiles.newcomers import known_among
 from profiles.record import Delivery, Entry, as_stored, counts
+from profiles.subjects import subject_key
 from taxonomy.current import plan_of
 from taxonomy.standardize import Violation, content_hash, encode_json
 
 # Per row; what is wrong with a row beyond this is told when these are mended.
 _MOST_REASONS = 5
+# Of each outcome, in each block of a try.
+_EXAMPLES = 2
 
 
 def store_block(run_id: UUID, block: Block) -> None:
@@ -54,18 +60,63 @@ def _try_block(run: ImportRun, block: Block, entries: list[Entry], skipped: int)
     """Count as duplicates what another block of the file held: the keys of a try are kept until it is finished."""
     keys = {trial_key(entry): entry for entry in entries if entry.result is not None and entry.first is None}
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """
-                INSERT INTO ingestion_trialkey (run_id, key) SELECT %s, unnest(%s::bytea[]) ON CONFLICT DO NOTHING RETURNING key
-                """,
-                [run.pk, sorted(keys)],
-            )
-            new = {bytes(key) for (key,) in cursor.fetchall()}
+        new = _not_tried_before(run, keys)
         for key, entry in keys.items():
             if key not in new:
                 entry.first = as_stored(entry)
-        ImportChunk.objects.create(**_chunk(run, block, entries, skipped))
+        created, joined = _customers(run, entries)
+        chunk = _chunk(run, block, entries, skipped)
+        chunk["counts"] |= {"created": len(created), "joined": len(joined)}
+        chunk["examples"] = _examples({"created": created, "joined": joined, **_by_outcome(entries)})
+        ImportChunk.objects.create(**chunk)
+
+
+def _not_tried_before(run: ImportRun, keys: Collection[bytes]) -> set[bytes]:
+    """Those of the keys that no other block of the try had."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO ingestion_trialkey (run_id, key) SELECT %s, unnest(%s::bytea[]) ON CONFLICT DO NOTHING RETURNING key
+            """,
+            [run.pk, sorted(keys)],
+        )
+        return {bytes(key) for (key,) in cursor.fetchall()}
+
+
+def _customers(run: ImportRun, entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """The first events of customers that there are not yet, and of those that there are; each customer once in a try."""
+    firsts: dict[bytes, Entry] = {}
+    for entry in entries:
+        if entry.status == "accepted" and entry.result is not None and entry.result.subject is not None:
+            firsts.setdefault(subject_key(entry.result.subject), entry)
+    own = {_CUSTOMER + key: entry for key, entry in firsts.items()}
+    new = _not_tried_before(run, own)
+    first = [entry for key, entry in own.items() if key in new]
+    known = known_among([(entry.result.subject, entry.others) for entry in first if entry.result and entry.result.subject])
+    created = [entry for entry, is_known in zip(first, known, strict=True) if not is_known and entry.result.subject.kind == "phone"]  # type: ignore[union-attr]
+    return created, [entry for entry, is_known in zip(first, known, strict=True) if is_known]
+
+
+def _by_outcome(entries: list[Entry]) -> dict[str, list[Entry]]:
+    found: dict[str, list[Entry]] = {"changed": [], "duplicate": [], "quarantined": [], "refused": []}
+    for entry in entries:
+        if entry.status != "accepted":
+            found[entry.status].append(entry)
+        elif entry.result is not None and entry.result.changes:
+            found["changed"].append(entry)
+    return found
+
+
+def _examples(found: dict[str, list[Entry]]) -> dict[str, list[list[Any]]]:
+    return {
+        outcome: [[entry.row, b64encode(entry.original).decode()] for entry in entries[:_EXAMPLES]]
+        for outcome, entries in found.items()
+        if entries
+    }
+
+
+# Tells a customer's key in a try from an event's.
+_CUSTOMER = b"customer"
 
 
 def trial_key(entry: Entry) -> bytes:
@@ -101,6 +152,7 @@ def _chunk(run: ImportRun, block: Block, entries: list[Entry], skipped: int) -> 
         "failed_rows": [
             [entry.row, entry.key.hex() if entry.result else None, [msgspec.to_builtins(one) for one in reasons(entry)]] for entry in failed
         ],
+        "examples": {},
     }
 
 
@@ -121,8 +173,8 @@ def reasons(entry: Entry, *, most: int = _MOST_REASONS) -> list[Violation]:
 def _insert(cursor: CursorWrapper, chunk: dict[str, Any]) -> None:
     cursor.execute(
         """
-        INSERT INTO ingestion_importchunk (run_id, index, rows, first_row, counts, causes, notes, failed_rows)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+        INSERT INTO ingestion_importchunk (run_id, index, rows, first_row, counts, causes, notes, failed_rows, examples)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
         [value if not isinstance(value, dict | list) else encode_json(value).decode() for value in chunk.values()],
     )

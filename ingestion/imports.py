@@ -10,7 +10,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
 from uuid import UUID, uuid4
@@ -22,8 +22,9 @@ from django.utils.translation import gettext_lazy as _
 
 from ingestion.alone import alone, is_idle
 from ingestion.chunk import store_block
-from ingestion.doors.files import Choices, FileFormat, UnreadableFile, blocks, check_columns, sniff
-from ingestion.models import ImportChunk, ImportRun
+from ingestion.doors.files import Choices, FileFormat, Matching, UnreadableFile, blocks, check_columns, sniff
+from ingestion.matchings import ENVELOPE, keep, matched
+from ingestion.models import FileMatching, ImportChunk, ImportRun
 from ingestion.pool import in_processes
 from profiles.link import settle
 from profiles.models import Event
@@ -40,13 +41,18 @@ STANDINGS = {**dict(ImportRun.Status.choices), "stopped": _("stopped")}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What has become of a run's records so far. `causes` and `notes` are [(code, records)], most frequent first; `skipped` are headers within the file."""
+    """What has become of a run's records so far. `causes` and `notes` are [(code, records)], most frequent first.
+
+    `skipped` are headers within the file; `created` and `joined`, in a dry run, customers new and known.
+    """
 
     received: int
     counts: dict[str, int]
     causes: list[tuple[str, int]]
     notes: list[tuple[str, int]]
     skipped: int = 0
+    created: int = 0
+    joined: int = 0
 
 
 def take_file(
@@ -58,22 +64,27 @@ def take_file(
     by: User | None = None,
     is_draft: bool = False,
     run_id: UUID | None = None,
+    matching: int | None = None,
     **said: Unpack[Choices],
 ) -> ImportRun:
     """Keep a copy of the file and make its run. The same file for the same source, unfinished, is that run again.
 
-    A draft waits until somebody has looked at how it is read. `run_id`: what a new run is to be called. Raises UnreadableFile.
+    A draft waits until somebody has looked at how it is read. `run_id`: what a new run is to be called. `matching`: the number
+    of the one that reads its columns, 0 for the source's envelope, None for the one in force for its headings. Raises UnreadableFile.
     """
     file_format = sniff(path, **said)
-    if not is_draft:
+    if is_draft:
+        file_format, used = _as_matched(file_format, source)
+    else:
         check_columns(file_format)
+        file_format, used = matched(file_format, source, number=matching)
     fingerprint = sha256_of(path)
     status = ImportRun.Status.DRAFT if is_draft else ImportRun.Status.WAITING
     unfinished = ImportRun.objects.filter(source=source, sha256=fingerprint, dry_run=dry_run).exclude(status=ImportRun.Status.FINISHED)
     if run := unfinished.first():
         if run.status == ImportRun.Status.DRAFT or (run.status == ImportRun.Status.FAILED and not run.chunks.exists()):
-            run.format, run.status, run.error = file_format.as_json(), status, ""
-            run.save(update_fields=["format", "status", "error"])
+            run.format, run.matching, run.status, run.error = file_format.as_json(), used, status, ""
+            run.save(update_fields=["format", "matching", "status", "error"])
         return run
     run = ImportRun(
         id=run_id or uuid4(),
@@ -84,6 +95,7 @@ def take_file(
         sha256=fingerprint,
         size_bytes=path.stat().st_size,
         format=file_format.as_json(),
+        matching=used,
         status=status,
     )
     run.path = str(_kept(run.id))
@@ -95,14 +107,48 @@ def take_file(
 
 def read_otherwise(run: ImportRun, **said: Unpack[Choices]) -> None:
     """Read a draft's file as somebody says. Raises UnreadableFile."""
-    run.format = sniff(Path(run.path), **said).as_json()
-    ImportRun.objects.filter(pk=run.pk, status=ImportRun.Status.DRAFT).update(format=run.format)
+    file_format, run.matching = _as_matched(sniff(Path(run.path), **said), run.source)
+    run.format = file_format.as_json()
+    ImportRun.objects.filter(pk=run.pk, status=ImportRun.Status.DRAFT).update(format=run.format, matching=run.matching)
 
 
-def release_draft(run: ImportRun) -> bool:
+def match(run: ImportRun, matching: Matching | None, *, by: User | None) -> FileMatching | None:
+    """Keep what a draft's columns mean, for its source, and read the draft so. None: as the source's envelope has it."""
+    file_format = FileFormat(**run.format)
+    columns, source = file_format.columns, run.source
+    matching = matching and matching.in_order()
+    run.matching = None if matching is None else keep(matching, source=source, headings=columns, file_name=run.file_name, by=by)
+    run.format = replace(file_format, matching=matching).as_json()
+    ImportRun.objects.filter(pk=run.pk, status=ImportRun.Status.DRAFT).update(format=run.format, matching=run.matching)
+    return run.matching
+
+
+def _as_matched(file_format: FileFormat, source: Source) -> tuple[FileFormat, FileMatching | None]:
+    """For a person to look at: where no matching fits, they make one."""
+    try:
+        return matched(file_format, source)
+    except UnreadableFile:
+        return matched(file_format, source, number=ENVELOPE)
+
+
+def release_draft(run: ImportRun, *, dry_run: bool = False) -> bool:
     """Let a draft begin: False where it has begun already. Raises UnreadableFile where its columns cannot be told apart."""
     check_columns(FileFormat(**run.format))
-    return ImportRun.objects.filter(pk=run.pk, status=ImportRun.Status.DRAFT).update(status=ImportRun.Status.WAITING) == 1
+    waiting = ImportRun.objects.filter(pk=run.pk, status=ImportRun.Status.DRAFT)
+    return waiting.update(status=ImportRun.Status.WAITING, dry_run=dry_run) == 1
+
+
+def follow(tried: ImportRun, *, by: User | None, is_draft: bool = False) -> ImportRun:
+    """The import of a file that was tried: read as it was, or a draft to match otherwise first."""
+    status = ImportRun.Status.DRAFT if is_draft else ImportRun.Status.WAITING
+    run = ImportRun(
+        source=tried.source, file_name=tried.file_name, started_by=by, sha256=tried.sha256, size_bytes=tried.size_bytes,
+        format=tried.format, matching=tried.matching, status=status,
+    )  # fmt: skip
+    run.path = str(_kept(run.id))
+    os.link(tried.path, run.path)
+    run.save(force_insert=True)
+    return run
 
 
 def discard_draft(run: ImportRun) -> None:
@@ -158,14 +204,14 @@ def outcomes(runs: Collection[ImportRun]) -> dict[UUID, Outcome]:
         counts[run_id].update(chunk_counts)
         causes[run_id].update(chunk_causes)
         notes[run_id].update(chunk_notes)
-    skipped = {run: count.pop("skipped", 0) for run, count in counts.items()}
+    others = {run: [count.pop(name, 0) for name in ("skipped", "created", "joined")] for run, count in counts.items()}
     return {
         run: Outcome(
             sum(counts[run].values()) - counts[run]["changed"],
             dict(counts[run]),
             causes[run].most_common(),
             notes[run].most_common(),
-            skipped[run],
+            *others[run],
         )
         for run in counts
     }

@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from ingestion.doors.files import FileFormat, decode_row
+from ingestion.doors.files import FileFormat, Matching, compile_matching, decode_row
 from taxonomy.standardize import Plan, RawEvent, Refusal, SourcePlan, decode_body, decode_json, read, record_of_row
 
 # Envelopes without columns: the rows of a table are read by our own.
 _WITHOUT_COLUMNS = frozenset({"tagline", "segment", "cloudevents"})
 # Doors whose protocol fixes the envelope, whatever the source's own is.
 _PRESETS = {"segment": "segment", "cloudevents": "cloudevents"}
+_OURS = "tagline"
 
 
 def decode(original: bytes, *, door: str, file_format: FileFormat | None = None) -> Any:
@@ -30,6 +31,8 @@ def read_as(
     file_format: FileFormat | None = None,
 ) -> list[RawEvent | Refusal]:
     """Find the events in one decoded record that came through `door`. `file_format`: of the file that it is a row of."""
+    if file_format and file_format.matching and isinstance(decoded, dict):
+        return _read_matched(decoded, file_format.matching, source, plan, received_at=received_at, original=original)
     preset = _PRESETS.get(door, "")
     own = source.envelope.get("preset") or "tagline"
     if file_format and file_format.has_columns and isinstance(decoded, dict) and own in _WITHOUT_COLUMNS:
@@ -41,6 +44,20 @@ def read_as(
             if isinstance(event, RawEvent) and event.sent_at is not None:
                 event.sent_at = None
     return events
+
+
+def _read_matched(
+    cells: dict[str, Any], matching: Matching, source: SourcePlan, plan: Plan, *, received_at: datetime, original: bytes
+) -> list[RawEvent | Refusal]:
+    """The events of a row whose columns are matched: records of our own JSON, whatever the source's envelope is."""
+    events: list[RawEvent | Refusal] = []
+    for record in compile_matching(matching)(cells):
+        events += read(record, source, plan, received_at=received_at, original=original, preset=_OURS)
+    for position, event in enumerate(events):
+        if isinstance(event, RawEvent):
+            event.preset = _OURS
+            event.item = position if len(matching.events) > 1 else None
+    return events or [Refusal("record.empty")]
 
 
 def reread(

@@ -34,6 +34,11 @@ FILE_PROBLEMS: dict[str, Promise | str] = {
     "file.link": _("The file is a symbolic link, which is not followed. Put the file itself into the folder."),
     "file.permission": _("The file may not be read by the account that imports. Give it the right to read, then drop the file again."),
     "import.broke": _("Every import of the file broke off. Show its report to an administrator, then drop it again."),
+    "file.unmatched": _(
+        "The file has other columns than the files of this source that were matched. Import it in the admin and match its columns, or name a matching."
+    ),
+    "matching.unknown": _("The source has no matching of that number. Name one that it has, or leave it out."),
+    "matching.missing": _("Columns that the matching reads are not in the file. Name another matching, or match the file in the admin."),
     "import.stopped": _("The import stopped before its end. What was stored is kept; press “Go on”, or run the command again."),
     "release.none": _("No standard has been published yet. Publish one, then start the import again."),
     "source.unreleased": _("The source is not in the published standard yet. Publish it, then start the import again."),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from profiles.models import Event, Original
-from staff.masking import mask_in_record, mask_in_text
+from staff.masking import STARS, mask_in_record, mask_in_text
 from taxonomy.released import personal_codes
 
 
@@ -22,15 +22,35 @@ class ShownOriginal:
 
 def shown_original(original: Original, event: Event, *, unmasked: bool) -> ShownOriginal:
     record = original.whole_record
-    text = record.decode("utf-8", "replace")
-    item = None if original.item is None else original.item + 1
     file_format = event.batch.format or {}
+    text = record.decode(file_format.get("encoding") or "utf-8", "replace")
+    item = None if original.item is None else original.item + 1
     if file_format.get("columns"):
-        row = next(csv.reader([text], delimiter=file_format.get("delimiter") or ","), [])
-        cells = dict(zip(file_format["columns"], row, strict=False))
-        cells = cells if unmasked else _masked(cells, event)
+        cells = dict(zip(file_format["columns"], _row(text, file_format), strict=False))
+        cells = cells if unmasked else _masked_cells(cells, event, file_format.get("matching") or {})
         return ShownOriginal("", list(cells.items()), item, len(record))
     return ShownOriginal(_pretty(text, event, unmasked=unmasked), None, item, len(record))
+
+
+def _row(text: str, file_format: dict[str, Any]) -> list[str]:
+    """The cells of a row: a sheet's are kept as a JSON list."""
+    if file_format.get("kind") == "xlsx":
+        cells: list[str] = json.loads(text)
+        return cells
+    return next(csv.reader([text], delimiter=file_format.get("delimiter") or ",", quotechar=file_format.get("quote") or '"'), [])
+
+
+def _masked_cells(cells: dict[str, str], event: Event, matching: dict[str, Any]) -> dict[str, str]:
+    """As `_masked`; cells of columns that were matched to personal attributes or to identifiers are hidden whole too."""
+    columns = [column for one in (matching, *matching.get("events", ())) for column in one.get("columns", ())]
+    personal = personal_codes()
+    hidden = {
+        column["heading"]
+        for column in columns
+        if column["target"].startswith("identifier.") or column["target"].removeprefix("attribute.").lower() in personal
+    }
+    masked: dict[str, str] = _masked(cells, event)
+    return {heading: STARS if heading in hidden and cell else cell for heading, cell in masked.items()}
 
 
 def _pretty(text: str, event: Event, *, unmasked: bool) -> str:

@@ -436,9 +436,12 @@ def freed_key(key: bytes, event_id: int) -> bytes:
 
 
 def _close(cursor: CursorWrapper, pairs: Iterable[Pair]) -> list[int]:
-    """Close the held events that mended rows name, of the same source; their ids. A row that came before in order closes too."""
+    """Close the held events that mended rows name, of the same source; their ids. A row that came before in order closes too.
+
+    Of a row that tells of several events each closes only what was held of its own place in the row.
+    """
     closing = [
-        (key, delivery.source_id, entry.first.event_id if entry.first else entry.event_id)
+        (key, delivery.source_id, entry.first.event_id if entry.first else entry.event_id, entry.raw.item if entry.raw else None)
         for delivery, entry in pairs
         if entry.closes and (entry.first is None or entry.first.verdict == "accepted")
         for key in entry.closes
@@ -449,8 +452,10 @@ def _close(cursor: CursorWrapper, pairs: Iterable[Pair]) -> list[int]:
     cursor.execute(
         """
         UPDATE profiles_event AS event SET standing = %s, corrected_by_id = closing.by
-        FROM unnest(%s::bytea[], %s::uuid[], %s::bigint[]) AS closing (key, source_id, by)
-        WHERE event.key = closing.key AND event.source_id = closing.source_id AND standing = %s RETURNING event.id
+        FROM unnest(%s::bytea[], %s::uuid[], %s::bigint[], %s::int[]) AS closing (key, source_id, by, item)
+        WHERE event.key = closing.key AND event.source_id = closing.source_id AND standing = %s AND NOT EXISTS (
+            SELECT FROM profiles_original AS original WHERE original.event_id = event.id AND original.item <> closing.item
+        ) RETURNING event.id
         """,
         [CORRECTED, *[list(column) for column in zip(*closing, strict=True)], HELD],
     )

@@ -24,12 +24,12 @@ EDIT_STANDARD = (
 )
 OWN_TOKENS = _each("staff", "view add change", "readtoken")
 READ_CUSTOMERS = _each("profiles", "view", "customer subject event")
-READ_INCOMING = _each("ingestion", "view", "quarantinereason replay importrun failedrequest takeback writekey hook mqtttopic") | _each(
-    "profiles", "view", "batch"
-)
+READ_INCOMING = _each(
+    "ingestion", "view", "quarantinereason replay importrun failedrequest takeback writekey hook mqtttopic filematching"
+) | _each("profiles", "view", "batch")
 LEAKS = _each("ingestion", "view change", "leak")
 TAKE_BACK = {"ingestion.take_back"}
-IMPORT = _each("ingestion", "view add change", "importrun")
+IMPORT = _each("ingestion", "view add change", "importrun") | _each("ingestion", "view add", "filematching")
 # what partners are shown of a source's files
 PARTNERS = _each("ingestion", "add change", "speclink")
 # held events: read again, put right, let go of

@@ -168,16 +168,55 @@ def test_held_events_are_put_right_let_in_and_held_again(page: Page, live_server
     assert Event.objects.filter(standing=Event.Standing.HELD).count() == 4
 
 
+def test_a_messy_till_export_is_matched_tried_and_imported(page: Page, live_server, tmp_path, worker):
+    header = ["小票号", "行号", "会员手机", "交易日期", "时间", "商品名称", "数量", "实付金额"]
+    rows = [[f"NJ{n // 2}", str(n % 2), f"138{n:08d}\t", f"0{n % 5 + 1}/03/2026", "14:05", "龙井茶", "1", "￥1,250.00"] for n in range(60)]
+    rows[3][2], rows[5][6] = "1.38E+10", "两件"
+    written = io.StringIO()
+    csv.writer(written).writerows([["南京路店 2026年3月销售明细", *[""] * 7], header, *rows])
+    path = tmp_path / "till.csv"
+    path.write_bytes(written.getvalue().encode("gb18030"))
+    choose_file(page, live_server.url, path)
+    page.wait_for_url("**/importrun/*/match/")
+    assert page.locator("[name=c2-is]").input_value() == "phone"
+    assert page.locator("[name=id]:checked").count() == 2
+    assert page.locator(".tl-asked li").count() == 2
+    page.select_option("#event", "name:purchase")
+    page.locator(".tl-asked li").nth(1).wait_for(state="detached")
+    assert page.locator("[name=c7-is]").input_value() == "attribute.amount"
+    page.select_option("[name=c3-written]", "%d/%m/%Y")
+    page.locator(".tl-judged .tl-good").first.wait_for(timeout=60_000)
+    assert page.locator(".tl-asked").count() == 0
+    page.click("button[name=act][value=try]")
+    page.wait_for_url("**/importrun/*/change/")
+    worker()
+    page.goto(live_server.url + "/admin/")  # away, and back
+    page.go_back()
+    page.locator("[data-progress][data-done]").wait_for(timeout=60_000)
+    assert page.locator(".tl-figures dd").all_inner_texts() == ["60", "58", "58", "58", "0", "0", "2", "0"]
+    assert "1.38E+10" in page.content() and "两件" in page.content()
+    assert not Event.objects.exists()
+    page.click("button[name=act][value=import]")
+    page.wait_for_url(lambda place: place.endswith("/change/") and str(ImportRun.objects.get(dry_run=False).pk) in place)
+    page.locator("[data-progress][data-done]").wait_for(timeout=60_000)
+    assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == 58
+    assert Event.objects.filter(message_id="NJ0-0").get().occurred_at.date().isoformat() == "2026-03-01"
+
+
 def upload(page: Page, url: str, path: Path) -> ImportRun:
+    choose_file(page, url, path)
+    page.wait_for_url("**/importrun/*/match/")
+    page.click("button[name=act][value=start]")
+    page.wait_for_url("**/importrun/*/change/")
+    return ImportRun.objects.get(file_name=path.name)
+
+
+def choose_file(page: Page, url: str, path: Path) -> None:
     till = Source.objects.get(code="till")
     page.goto(url + "/admin/ingestion/importrun/add/")
     page.select_option("select[name=source]", label=till.label_en if language_of(page) == "en" else till.label_zh_hans)
     page.set_input_files("input[type=file]", str(path))
     page.click("form.tl-form button[type=submit]")
-    page.wait_for_url("**/importrun/*/check/")
-    page.click("button[name=act][value=start]")
-    page.wait_for_url("**/importrun/*/change/")
-    return ImportRun.objects.get(file_name=path.name)
 
 
 def progress(page: Page) -> float:

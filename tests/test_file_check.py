@@ -27,12 +27,13 @@ def _uploads(settings, tmp_path):
 
 @pytest.fixture
 def upload(source, steward):  # noqa: F811
-    """Uploads the bytes and follows to the page that shows them: (the run, the page)."""
+    """Uploads the bytes and opens the page of how they are read: (the run, the page)."""
 
     def upload(content: bytes):
         file = SimpleUploadedFile("till.csv", content)
-        page = steward.post(reverse("admin:ingestion_importrun_add"), {"source": source.pk, "file": file}, follow=True)
-        return ImportRun.objects.get(), page
+        steward.post(reverse("admin:ingestion_importrun_add"), {"source": source.pk, "file": file})
+        run = ImportRun.objects.get()
+        return run, steward.get(reverse("admin:ingestion_importrun_check", args=[run.pk]))
 
     return upload
 

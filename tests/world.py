@@ -36,6 +36,7 @@ def make_world() -> dict[str, Any]:
         Discovered,
         Dispatch,
         FailedRequest,
+        FileMatching,
         Hook,
         ImportRun,
         Leak,
@@ -76,6 +77,7 @@ def make_world() -> dict[str, Any]:
         source=source, file_name="x.csv", path="/nowhere", status="finished", format={"kind": "csv", "columns": []}
     )
     import_file.defer(run_id=str(run.pk))
+    FileMatching.objects.create(source=source, number=1, headings=["a"], definition={"columns": [], "events": [{"name": "login"}]})
     AccessLog.objects.create(user=writer, action="view")
     CheckSetting.objects.create(pk="naming.length", severity="warning")
     Grant.objects.create(department_id="marketing", may="read")

@@ -1,1 +1,1 @@
-from ingestion.admin import desk, discovered, health, hooks, imports, keys, leaks, mqtt, outgoing, quarantine, requests, takeback  # noqa: F401
+from ingestion.admin import desk, discovered, health, hooks, imports, keys, leaks, matching, mqtt, outgoing, quarantine, requests, takeback  # noqa: F401

@@ -17,13 +17,26 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
+from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
 
+from ingestion.admin.matching import Matchable
 from ingestion.admin.reading import ReadingForm
-from ingestion.doors.files import BOM, UnreadableFile
+from ingestion.doors.files import BOM, FileFormat, UnreadableFile, check_columns
 from ingestion.failed import failed_rows
-from ingestion.imports import STANDINGS, discard_draft, outcome, outcomes, read_otherwise, release_draft, standing_of, still_held, take_file
+from ingestion.imports import (
+    STANDINGS,
+    discard_draft,
+    follow,
+    outcome,
+    outcomes,
+    read_otherwise,
+    release_draft,
+    standing_of,
+    still_held,
+    take_file,
+)  # fmt: skip
 from ingestion.jobs import import_file
+from ingestion.judged import examples
 from ingestion.models import ImportRun, TakeBack
 from ingestion.preview import preview
 from ingestion.sample import sample_of
@@ -34,6 +47,7 @@ from staff.masking import may_see_personal
 from staff.models import AccessLog, User
 from taxonomy.admin.limits import hidden_in, sources_in
 from taxonomy.admin.live import LiveChoiceField, LiveFilter, OfSource
+from taxonomy.current import plan_of
 from taxonomy.dictionary.sheets import rule_sheets, source_sheet
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.models import Source
@@ -41,6 +55,12 @@ from taxonomy.violations import title_for
 
 # More columns than these make a list that nobody reads; the source's page in the dictionary has them all.
 _ROWS_SHOWN = 40
+
+
+OUTCOMES = {
+    "created": _("New customers"), "joined": _("Customers known already"), "changed": _("Brought to the standard"),
+    "duplicate": _("Duplicates"), "quarantined": _("quarantined"), "refused": _("refused"),
+}  # fmt: skip
 
 
 class UploadForm(forms.Form):
@@ -52,17 +72,13 @@ class UploadForm(forms.Form):
         label=_("File"), widget=UnfoldAdminFileFieldWidget,
         help_text=_("CSV, columns of fixed width, an Excel workbook (XLSX), Parquet, a JSON list, or one JSON object a line; as it is, or packed with gzip, zstd or zip. Any size. You see its first rows before it is imported."),
     )  # fmt: skip
-    dry_run = forms.BooleanField(
-        label=_("Dry run"), required=False, widget=UnfoldBooleanSwitchWidget,
-        help_text=_("Report what would happen and store nothing."),
-    )  # fmt: skip
 
 
 @admin.register(ImportRun)
-class ImportRunAdmin(OfSource):
+class ImportRunAdmin(Matchable, OfSource):
     when_empty = _(
-        "An import brings in a file of events, such as last year's orders. Add one as a dry run first: it says what would "
-        "happen and stores nothing."
+        "An import brings in a file of events, such as last month's till export. Add one: you see what its columns are understood "
+        "as, and what would happen, before anything is stored."
     )
     list_display = [
         "file_name", "shown_status", "received", "accepted", "duplicate", "quarantined", "refused", "live_source", "started_by", "created_at",
@@ -118,6 +134,7 @@ class ImportRunAdmin(OfSource):
         view = self.admin_site.admin_view
         return [
             path("<uuid:run_id>/check/", view(self.check_view), name="ingestion_importrun_check"),
+            *self.matching_urls(),
             path("<uuid:run_id>/progress/", view(self.progress_view), name="ingestion_importrun_progress"),
             path("<uuid:run_id>/failed-rows/", view(self.failed_rows_view), name="ingestion_importrun_failed_rows"),
             path("about/<uuid:source_id>/", view(self.about_view), name="ingestion_importrun_about"),
@@ -149,9 +166,7 @@ class ImportRunAdmin(OfSource):
         if request.method == "POST":
             if not self.has_add_permission(request):
                 raise PermissionDenied
-            import_file.defer(run_id=str(run.pk))
-            messages.info(request, _("The import goes on where it stopped."))
-            return HttpResponseRedirect(request.path)
+            return self._go_on(request, run)
         shown = _shown(run)
         context = {
             **self.admin_site.each_context(request),
@@ -159,10 +174,28 @@ class ImportRunAdmin(OfSource):
             "opts": self.opts,
             "may_take_back": _may_take_back(request, run),
             "acts": TakeBack.objects.done().filter(batch_id=run.pk).select_related("decided_by"),
+            "may_import": run.dry_run and shown["done"] and self._may_see_rows(request, run),
+            "examples": self._examples(request, run) if run.dry_run and shown["done"] else [],
             "may_go_on": self.has_add_permission(request) and shown["standing"] in ("stopped", "failed"),
             **shown,
         }
         return TemplateResponse(request, "ingestion/import.html", context)
+
+    def _go_on(self, request: HttpRequest, run: ImportRun) -> HttpResponse:
+        """An import that stopped goes on; what was tried is imported, or matched otherwise first."""
+        act = request.POST.get("act", "")
+        if act not in ("import", "match"):
+            import_file.defer(run_id=str(run.pk))
+            messages.info(request, _("The import goes on where it stopped."))
+            return HttpResponseRedirect(request.path)
+        tried = self._own_run(request, run.pk)
+        if not (tried.dry_run and standing_of(tried) in ("finished", "failed", "stopped") and Path(tried.path).exists()):
+            messages.error(request, _("The file of this dry run is not here any more. Upload it again."))
+            return HttpResponseRedirect(request.path)
+        made = follow(tried, by=cast(User, request.user), is_draft=act == "match")
+        if act == "import":
+            import_file.defer(run_id=str(made.pk))
+        return HttpResponseRedirect(_page(made))
 
     def check_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
         """The first rows as they are understood, and how else the file may be read, before it is imported."""
@@ -179,14 +212,16 @@ class ImportRunAdmin(OfSource):
             try:
                 if form.has_changed():
                     read_otherwise(run, **form.said())
-                    if request.POST.get("act") == "start":
+                    if request.POST.get("act") in ("start", "try"):
                         messages.info(request, _("You changed how the file is read. Look at its rows again, then import it."))
-                elif request.POST.get("act") == "start" and release_draft(run):
+                elif request.POST.get("act") in ("start", "try") and release_draft(run, dry_run=request.POST.get("act") == "try"):
                     import_file.defer(run_id=str(run.pk))
             except UnreadableFile as error:
                 form.add_error(None, file_problem(error.code, error.values))
             else:
-                return HttpResponseRedirect(_page(ImportRun.objects.get(pk=run.pk)))
+                left = ImportRun.objects.get(pk=run.pk)
+                is_seen_here = left.status == ImportRun.Status.DRAFT and request.POST.get("act") != "match"
+                return HttpResponseRedirect(request.path if is_seen_here else _page(left))
         context = {
             **self.admin_site.each_context(request),
             "title": run.file_name,
@@ -195,6 +230,7 @@ class ImportRunAdmin(OfSource):
             "found": found,
             "form": form,
             "kind": _kind(run),
+            "is_matched": _is_matched(run),
         }
         return TemplateResponse(request, "ingestion/check.html", context)
 
@@ -253,9 +289,20 @@ class ImportRunAdmin(OfSource):
     def _own_run(self, request: HttpRequest, run_id: UUID) -> ImportRun:
         """A run whose rows the person may see: one's own, or anybody's for those who see personal data."""
         run = self._run(request, run_id)
-        if not self.has_add_permission(request) or not (run.started_by == request.user or may_see_personal(request.user)):
+        if not self._may_see_rows(request, run):
             raise PermissionDenied
         return run
+
+    def _may_see_rows(self, request: HttpRequest, run: ImportRun) -> bool:
+        return self.has_add_permission(request) and (run.started_by == request.user or may_see_personal(request.user))
+
+    def _examples(self, request: HttpRequest, run: ImportRun) -> list[tuple[str, Any]]:
+        """Rows of each outcome of a try, for those who may see its rows."""
+        if run.release_id is None or not self._may_see_rows(request, run):
+            return []
+        obeyed = plan_of(run.release_id)
+        found = examples(run, obeyed, hidden=hidden_in(request, obeyed.plan.items))
+        return [(str(OUTCOMES[outcome]), events) for outcome, events in found]
 
     def _run(self, request: HttpRequest, run_id: UUID) -> ImportRun:
         if not self.has_view_permission(request):
@@ -273,15 +320,25 @@ def _take(cleaned: dict[str, Any], request: HttpRequest) -> ImportRun:
             Path(stored.name),
             source=cleaned["source"],
             file_name=upload.name or "file",
-            dry_run=cleaned["dry_run"],
             by=cast(User, request.user),
             is_draft=True,
         )
 
 
 def _page(run: ImportRun) -> str:
-    """Where a run is shown: a draft where it is looked at."""
-    return reverse(f"admin:ingestion_importrun_{'check' if run.status == ImportRun.Status.DRAFT else 'change'}", args=[run.pk])
+    """Where a run is shown: a draft where its columns are matched, or where it has none how it is read."""
+    page = "change" if run.status != ImportRun.Status.DRAFT else "match" if _is_matched(run) else "check"
+    return reverse(f"admin:ingestion_importrun_{page}", args=[run.pk])
+
+
+def _is_matched(run: ImportRun) -> bool:
+    """Whether its rows have columns that can be told apart."""
+    file_format = FileFormat(**run.format)
+    try:
+        check_columns(file_format)
+    except UnreadableFile:
+        return False
+    return file_format.has_columns
 
 
 def _kind(run: ImportRun) -> str:
@@ -325,6 +382,8 @@ def _shown(run: ImportRun) -> dict[str, Any]:
         "received": found.received,
         "counts": found.counts,
         "skipped": found.skipped,
+        "created": found.created,
+        "joined": found.joined,
         "causes": [(code, title_for(code), count) for code, count in found.causes],
         "notes": [(code, title_for(code), count) for code, count in found.notes],
         "failed": failed,

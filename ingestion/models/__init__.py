@@ -6,6 +6,7 @@ from ingestion.models.imports import ImportChunk, ImportRun, TrialKey
 from ingestion.models.keys import FailedRequest, KeyLease, WriteKey
 from ingestion.models.leaks import Leak
 from ingestion.models.links import SpecLink
+from ingestion.models.matching import FileMatching
 from ingestion.models.mqtt import MqttTopic
 from ingestion.models.outgoing import Alarm, Attempt, Dispatch, Subscriber, Unannounced
 from ingestion.models.quarantine import QuarantineReason
@@ -25,6 +26,7 @@ __all__ = [
     "Discovered",
     "Dispatch",
     "FailedRequest",
+    "FileMatching",
     "Hook",
     "HookSecret",
     "Ignored",

@@ -24,7 +24,11 @@ class ImportRun(models.Model):
     file_name = models.CharField(_("file"), max_length=255)
     size_bytes = models.BigIntegerField(_("size"), default=0)
     sha256 = models.CharField(_("fingerprint"), max_length=64, blank=True)
-    format = models.JSONField(default=dict, help_text="How the file is read: a FileFormat")
+    format = models.JSONField(default=dict, help_text="How the file is read: a FileFormat, with its matching")
+    matching = models.ForeignKey(
+        "ingestion.FileMatching", models.PROTECT, null=True, related_name="imports", verbose_name=_("matching of columns"),
+        help_text="Which one the format holds; null: the source's envelope reads the rows",
+    )  # fmt: skip
     dry_run = models.BooleanField(_("dry run"), default=False, help_text=_("Report what would happen, store nothing."))
     release = models.ForeignKey(Release, models.PROTECT, null=True, related_name="+", verbose_name=_("release"))
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.WAITING)
@@ -64,11 +68,14 @@ class ImportChunk(models.Model):
     rows = models.IntegerField()
     first_row = models.BigIntegerField(help_text="1-based number of its first record")
     counts = models.JSONField(
-        default=dict, help_text="accepted, changed, duplicate, quarantined, refused, and skipped: headers within the file"
+        default=dict,
+        help_text="accepted, changed, duplicate, quarantined, refused; skipped: headers within the file; in a dry run created and joined: customers",
     )
     causes = models.JSONField(default=dict, help_text="{code: count} of reasons in this chunk")
     notes = models.JSONField(default=dict, help_text="{code: rows} of what was only noted in this chunk")
     failed_rows = models.JSONField(default=list, help_text="[[row number, event id or null, [codes]]] of rows held or refused")
+
+    examples = models.JSONField(default=dict, help_text="{what became of it: [[row number, its bytes in base64]]}, in a dry run")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "index"], name="chunk_once")]

@@ -231,10 +231,11 @@ class SourcePlan:
         self.known_meanings: dict[str, list[Meaning]] = {}
 
     def protocol_envelope(self, preset: str) -> Envelope:
-        """An envelope that a door's protocol fixes, whatever the source's own is: compiled when first needed."""
+        """An envelope that a door's protocol fixes, its times too, whatever the source's own is: compiled when first needed."""
         found = self._protocol_envelopes.get(preset)
         if found is None:
-            found = self._protocol_envelopes[preset] = compile_envelope(self.code, {**self.envelope, "preset": preset}, self.timezone)
+            fixed = {**self.envelope, "preset": preset, "time_format": ""}
+            found = self._protocol_envelopes[preset] = compile_envelope(self.code, fixed, self.timezone)
         return found
 
     def meanings(self, name: str) -> list[Meaning]:

@@ -4,6 +4,7 @@ from ingestion.doors.files.cut import as_sent, blocks, cells_under, decode_objec
 from ingestion.doors.files.encodings import BOM, ENCODINGS, in_encoding
 from ingestion.doors.files.fixed import MEASURES, widths_of, write_cells
 from ingestion.doors.files.formats import BLOCK_BYTES, RESERVED, UNREAD, Block, FileFormat, Record, UnreadableFile
+from ingestion.doors.files.matching import Column, Matching, RowEvent, compile_matching
 from ingestion.doors.files.parquet import write_chosen
 from ingestion.doors.files.rows import write_row
 from ingestion.doors.files.sniff import DELIMITERS, QUOTES, Choices, check_columns, decimal_sign, sniff
@@ -21,13 +22,17 @@ __all__ = [
     "UNREAD",
     "Block",
     "Choices",
+    "Column",
     "FileFormat",
+    "Matching",
     "Record",
+    "RowEvent",
     "UnreadableFile",
     "as_sent",
     "blocks",
     "cells_under",
     "check_columns",
+    "compile_matching",
     "decimal_sign",
     "decode_object",
     "decode_row",

@@ -1,8 +1,11 @@
 """What every part of the file door speaks of: how a file is read, its blocks and its records."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import msgspec
+
+from ingestion.doors.files.matching import Matching
 from taxonomy.standardize import Refusal
 
 BLOCK_BYTES = 1_536 * 1024
@@ -31,6 +34,7 @@ class FileFormat:
     `columns`, `delimiter` and `quote` are for rows only. `above` counts the rows before the header, `heading` is the header
     as it stands: no row, one or two. `member` is the file taken from a zip, `members` several that are read as one, `sheet`
     the one of a workbook. `widths` of columns are counted in `measure`: characters, or bytes of an encoding; 0: to the line's end.
+    `matching` says what the columns mean; None: the source's envelope does.
     """
 
     kind: str
@@ -46,9 +50,16 @@ class FileFormat:
     sheet: str = ""
     widths: list[int] = field(default_factory=list)
     measure: str = ""
+    matching: Matching | None = None
+
+    def __post_init__(self) -> None:
+        """From JSON too, as it is stored."""
+        if isinstance(self.matching, dict):
+            object.__setattr__(self, "matching", Matching.of(self.matching))
 
     def as_json(self) -> dict[str, object]:
-        return asdict(self)
+        matching = msgspec.json.decode(msgspec.json.encode(self.matching))
+        return asdict(replace(self, matching=None)) | {"matching": matching}
 
     @property
     def has_columns(self) -> bool:

@@ -45,6 +45,9 @@ Exit codes:
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
         parser.add_argument("--source", required=True, help="code of the source whose file it is")
+        parser.add_argument(
+            "--matching", type=int, help="number of the source's matching that reads the columns; 0: its envelope; default: by the headings"
+        )
         parser.add_argument("--dry-run", action="store_true", help="report what would happen, store nothing")
         reading = parser.add_argument_group("how the file is read", "Each is found out where it is not given.")
         reading.add_argument("--encoding", choices=ENCODINGS, help="of its text; default: told by its bytes")
@@ -64,12 +67,12 @@ Exit codes:
         )
         parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
-    def handle(self, *args: object, file: Path, source: str, dry_run: bool, json: bool, **options: object) -> None:
+    def handle(self, *args: object, file: Path, source: str, matching: int | None, dry_run: bool, json: bool, **options: object) -> None:
         if not file.is_file():
             raise CommandError(f"{file} is not a file.")
         owner = source_of(source)
         try:
-            run = take_file(file, source=owner, file_name=file.name, dry_run=dry_run, **_said(options))
+            run = take_file(file, source=owner, file_name=file.name, dry_run=dry_run, matching=matching, **_said(options))
             run = run_import(run.pk, on_progress=None if json else self._progress)
         except UnreadableFile as error:
             raise CommandError(file_problem(error.code, error.values)) from error

@@ -1,0 +1,235 @@
+"""The matching page: what each column of a file is, with reasons, and what its first rows become; and the matchings that are kept."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, cast
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.admin import ModelAdmin
+
+from ingestion.admin.choosing import MOST_EVENTS, as_matching, doubts, missing, said
+from ingestion.admin.match_columns import FIELD_WORDS, Look, some
+from ingestion.doors.files import Column, FileFormat, Matching, UnreadableFile, check_columns
+from ingestion.doors.files.matching import ATTRIBUTE, IDENTIFIER
+from ingestion.imports import discard_draft, match, release_draft
+from ingestion.jobs import import_file
+from ingestion.judged import Judged, first_events
+from ingestion.matchings import fits_envelope, use_again
+from ingestion.models import FileMatching, ImportRun
+from ingestion.suggest import Suggested
+from staff.admin.pages import id_or_404
+from staff.models import User
+from taxonomy.admin.limits import of_sources_in
+from taxonomy.current import NoRelease, current
+
+
+class Matchable:
+    """The matching page, for the admin of imports."""
+
+    def matching_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view  # type: ignore[attr-defined]
+        return [path("<uuid:run_id>/match/", view(self.match_view), name="ingestion_importrun_match")]
+
+    def match_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
+        """What each column is. A POST by the page's script shows it again; else it is done as it says: tried, imported, let go of."""
+        run = self._own_run(request, run_id)  # type: ignore[attr-defined]
+        if run.status != ImportRun.Status.DRAFT:
+            return HttpResponseRedirect(reverse("admin:ingestion_importrun_change", args=[run.pk]))
+        check = HttpResponseRedirect(reverse("admin:ingestion_importrun_check", args=[run.pk]))
+        act = request.POST.get("act", "")
+        if act == "discard":
+            discard_draft(run)
+            messages.info(request, _("The file was not imported, and is not kept."))
+            return HttpResponseRedirect(reverse("admin:ingestion_importrun_changelist"))
+        try:
+            check_columns(FileFormat(**run.format))
+            found = Look(run, request)
+        except UnreadableFile:
+            return check
+        if not found.file_format.has_columns:
+            return check
+        chosen = self._chosen(request, found)
+        by_envelope = self._by_envelope(request, run, found)
+        if act in ("start", "try") and (by_envelope or not any(missing(chosen))):
+            return self._begin(request, run, None if by_envelope else chosen, dry_run=act == "try")
+        context = {
+            **self.admin_site.each_context(request),  # type: ignore[attr-defined]
+            "title": run.file_name,
+            "opts": self.opts,  # type: ignore[attr-defined]
+            "said": act in ("start", "try"),
+            **shown(run, found, chosen, by_envelope=by_envelope),
+        }
+        part = "ingestion/_match.html" if request.headers.get("Accept") == "text/x-part" else "ingestion/match.html"
+        return TemplateResponse(request, part, context)
+
+    def _chosen(self, request: HttpRequest, found: Look) -> Suggested:
+        suggested = found.suggested()
+        if request.method != "POST":
+            return suggested
+        chosen = said(request.POST, found.seen)
+        if request.POST.get("event_before", "") != chosen.event:
+            chosen = found.with_attributes(chosen)
+        chosen.offered = suggested.offered
+        for heading, guess in suggested.columns.items():
+            if guess.target and guess.target == chosen.columns[heading].target:
+                chosen.columns[heading] = replace(chosen.columns[heading], why=guess.why)
+        return chosen
+
+    def _by_envelope(self, request: HttpRequest, run: ImportRun, found: Look) -> bool:
+        """Whether the rows are read as the source's own records are."""
+        if request.method == "POST":
+            return request.POST.get("by") == "envelope"
+        return run.matching_id is None and fits_envelope(run.source, found.file_format.columns)
+
+    def _begin(self, request: HttpRequest, run: ImportRun, chosen: Suggested | None, *, dry_run: bool) -> HttpResponse:
+        matching = as_matching(chosen) if chosen else None
+        is_new = matching is not None and (run.matching is None or run.matching.matching != matching)
+        if is_new and not request.user.has_perm("ingestion.add_filematching"):
+            raise PermissionDenied
+        match(run, matching, by=cast(User, request.user))
+        if release_draft(run, dry_run=dry_run):
+            import_file.defer(run_id=str(run.pk))
+        return HttpResponseRedirect(reverse("admin:ingestion_importrun_change", args=[run.pk]))
+
+
+def shown(run: ImportRun, found: Look, chosen: Suggested, *, by_envelope: bool) -> dict[str, Any]:
+    """What the page's part that changes needs."""
+    matching = None if by_envelope else as_matching(chosen)
+    return {
+        "run": run,
+        "chosen": chosen,
+        "by_envelope": by_envelope,
+        "fits_envelope": fits_envelope(run.source, found.file_format.columns),
+        "columns": found.columns(chosen),
+        "event_groups": found.event_groups(chosen),
+        "values": found.named_values(chosen.event),
+        "others": found.others(chosen),
+        "may_add": len(chosen.others) < MOST_EVENTS - 1,
+        "rows": len(found.rows),
+        "problems": [] if by_envelope else list(missing(chosen)),
+        "doubts": [] if by_envelope else [*doubts(chosen, found.seen, found.rows), *_read_before(run, matching)],
+        "events": _first_events(run, found, matching),
+    }
+
+
+def _first_events(run: ImportRun, found: Look, matching: Matching | None) -> list[Judged]:
+    try:
+        obeyed = current()
+    except NoRelease:
+        return []
+    file_format = replace(found.file_format, matching=matching)
+    return first_events(run, file_format, obeyed, received_at=timezone.now(), hidden=found.hidden)
+
+
+def _read_before(run: ImportRun, matching: Matching | None) -> list[str]:
+    """Where the same file was imported by another matching, which may give its rows other identities."""
+    former = (
+        ImportRun.objects.filter(source=run.source, sha256=run.sha256, dry_run=False, status=ImportRun.Status.FINISHED)
+        .order_by("-created_at")
+        .first()
+    )
+    if former is None or FileFormat(**former.format).matching == matching:
+        return []
+    when_imported = date_format(timezone.localtime(former.created_at), "SHORT_DATETIME_FORMAT")
+    return [
+        _("This file was imported on %(day)s and read otherwise. Take that import back first, or rows without an id may count twice.")
+        % {"day": when_imported}
+    ]
+
+
+@admin.register(FileMatching)
+class FileMatchingAdmin(ModelAdmin):
+    when_empty = gettext_lazy(
+        "A matching says what the columns of a source's files are. It is kept when you import a file and match its columns."
+    )
+    list_display = ["__str__", "source", "shown_columns", "state", "file_name", "made_by", "made_at"]
+    list_filter = [("source", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["source", "made_by"]
+    list_per_page = 25
+    search_fields = ["file_name"]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return of_sources_in(super().get_queryset(request), request)
+
+    @admin.display(description=gettext_lazy("columns"))
+    def shown_columns(self, one: FileMatching) -> str:
+        return some(one.headings)
+
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, one: FileMatching) -> str:
+        newest = FileMatching.objects.newest_of_each().filter(source=one.source_id, fingerprint=one.fingerprint).first()
+        return _("in force") if newest == one else _("replaced by %(number)s") % {"number": newest.number if newest else ""}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        one = id_or_404(FileMatching, object_id)
+        found = self.get_queryset(request).filter(pk=one).first()
+        if found is None:
+            raise PermissionDenied
+        may_use = request.user.has_perm("ingestion.add_filematching")
+        if request.method == "POST":
+            if not may_use:
+                raise PermissionDenied
+            made = use_again(found, by=cast(User, request.user))
+            messages.success(
+                request, _("Matching %(number)s is in force again, as number %(new)s.") % {"number": found.number, "new": made.number}
+            )
+            return HttpResponseRedirect(made_at(made))
+        versions = (
+            self.get_queryset(request)
+            .filter(source=found.source, fingerprint=found.fingerprint)
+            .select_related("made_by")
+            .order_by("-number")
+        )
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{found.source.label} · {found}",
+            "opts": self.opts,
+            "one": found,
+            "events": [(event, _in_words(event.columns)) for event in found.matching.events],
+            "shared": _in_words(found.matching.columns),
+            "unused": [heading for heading in found.headings if heading not in found.matching.headings()],
+            "versions": versions,
+            "is_in_force": versions[0] == found,
+            "may_use": may_use,
+            "imports": of_sources_in(found.imports.order_by("-created_at"), request)[:10],
+        }
+        return TemplateResponse(request, "ingestion/matching.html", context)
+
+
+def made_at(one: FileMatching) -> str:
+    return reverse("admin:ingestion_filematching_change", args=[one.pk])
+
+
+def _in_words(columns: Iterable[Column]) -> list[tuple[Column, str]]:
+    return [(column, target_words(column.target)) for column in columns]
+
+
+def target_words(target: str) -> str:
+    """What a column is, in words."""
+    if target == "id":
+        return _("the message id, or a part of it")
+    if target.startswith(IDENTIFIER):
+        return target.removeprefix(IDENTIFIER)
+    return str(FIELD_WORDS.get(target, target.removeprefix(ATTRIBUTE)))

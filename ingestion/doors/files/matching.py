@@ -1,0 +1,231 @@
+"""What the columns of a file mean: each row becomes records of our own JSON, one for each event it tells of. Pure.
+
+A matching says how a layout is read and judges nothing: names stay as sent, for the source's rules; values stay texts, for the
+core. Only how a cell is *written* is undone here: blanks around it, the order of a date, the separators of a number.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from taxonomy.standardize.read import text_of
+from taxonomy.standardize.times import compile_strptime
+
+# What a column can hold for every event of its row. Columns with the same one are joined, "id" by a hyphen, a time by a space.
+FIELDS = ("phone", "occurred_at", "time_of_day", "id", "region", "source_version")
+IDENTIFIER, ATTRIBUTE = "identifier.", "attribute."
+# How a number is written, where it is not just digits and a point.
+POINT, COMMA = "1,234.50", "1.234,50"
+NUMBERS = (POINT, COMMA)
+# Days since 1899-12-30 with a fraction, as a spreadsheet counts them.
+SERIAL = "serial"
+_SERIAL_START = datetime(1899, 12, 30)
+_MOST_DAYS = 2_958_465  # the last of the year 9999
+_CURRENCY = r"(?:[¥￥$€£]|CNY|RMB|USD|EUR)?"
+_NUMBER = {
+    written: re.compile(
+        rf"([-+]?) ?{_CURRENCY} ?([-+]?)((?:\d{{1,3}}(?:[{group} ]\d{{3}})+|\d+)(?:{sign}\d+)?) ?(?:元|{_CURRENCY})", re.IGNORECASE
+    )
+    for written, group, sign in ((POINT, ",", r"\."), (COMMA, r"\.", ","))
+}
+
+Cells = dict[str, Any]
+Find = Callable[[Cells], Any]
+
+
+class Column(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What stands under a heading: one of FIELDS, "identifier.<kind>" or "attribute.<name>".
+
+    `written`: of a time its strptime format or SERIAL, of a number one of NUMBERS; "": as the standard has it.
+    """
+
+    heading: str
+    target: str
+    written: str = ""
+
+
+class RowEvent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An event that a row tells of: by a name that is always the same, or as a column says; only where `only_if` is filled.
+
+    `columns` are its attributes, and its time where it has one of its own.
+    """
+
+    name: str = ""
+    column: str = ""
+    only_if: str = ""
+    columns: tuple[Column, ...] = ()
+
+
+class Matching(msgspec.Struct, frozen=True, cache_hash=True):
+    """`columns` are what all events of a row share. The first event keeps the row's id, the others add their name to it."""
+
+    columns: tuple[Column, ...]
+    events: tuple[RowEvent, ...]
+
+    @classmethod
+    def of(cls, definition: dict[str, Any]) -> "Matching":
+        """As it is stored."""
+        return msgspec.convert(definition, cls)
+
+    def in_order(self) -> "Matching":
+        """The same, however the columns stand in a file: an id of several is joined in the order of their headings."""
+        events = (msgspec.structs.replace(one, columns=_in_order(one.columns)) for one in self.events)
+        return Matching(_in_order(self.columns), tuple(events))
+
+    def headings(self) -> list[str]:
+        """The columns it reads, each once."""
+        columns = [*self.columns, *(column for one in self.events for column in one.columns)]
+        read = [column.heading for column in columns]
+        return list(dict.fromkeys([*read, *(name for one in self.events for name in (one.column, one.only_if) if name)]))
+
+
+def _in_order(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    return tuple(sorted(columns, key=lambda column: (column.target, column.heading)))
+
+
+@lru_cache(maxsize=256)
+def compile_matching(matching: Matching) -> Callable[[Cells], list[dict[str, Any]]]:
+    """The reader of a row: its records, none where it tells of no event. Raises ValueError for a time format that is none."""
+    shared = [(column.target, _finder(column)) for column in matching.columns if column.target in ("phone", "region", "source_version")]
+    kinds = [
+        (column.target.removeprefix(IDENTIFIER), _finder(column)) for column in matching.columns if column.target.startswith(IDENTIFIER)
+    ]
+    ids = [_finder(column) for column in matching.columns if column.target == "id"]
+    find_time = _time_finder(matching.columns)
+    events = [_compile_event(one, find_time) for one in matching.events]
+
+    def read(cells: Cells) -> list[dict[str, Any]]:
+        said = {field: value for field, find in shared if (value := find(cells)) is not None}
+        identifiers = {kind: value for kind, find in kinds if (value := find(cells)) is not None}
+        parts = [value for find in ids if (value := find(cells)) is not None]
+        message_id = "-".join(map(text_of, parts)) if parts and len(parts) == len(ids) else None
+        records = []
+        for number, event in enumerate(events):
+            if event.is_told is not None and event.is_told(cells) is None:
+                continue
+            name, at = event.find_name(cells), event.find_time(cells)
+            attributes = {name: value for name, find in event.attributes if (value := find(cells)) is not None}
+            if not (said or identifiers or attributes or parts or at is not None):
+                continue
+            own_id = f"{message_id}:{name}" if number and message_id is not None else message_id
+            records.append({**said, "id": own_id, "event": name, "occurred_at": at, "identifiers": identifiers, "attributes": attributes})
+        return records
+
+    return read
+
+
+class _Event(msgspec.Struct, frozen=True):
+    find_name: Find
+    is_told: Find | None
+    find_time: Find
+    attributes: list[tuple[str, Find]]
+
+
+def _compile_event(event: RowEvent, find_time: Find) -> _Event:
+    attributes = [(one.target.removeprefix(ATTRIBUTE), _finder(one)) for one in event.columns if one.target.startswith(ATTRIBUTE)]
+    has_time = any(one.target == "occurred_at" for one in event.columns)
+    return _Event(
+        _cell_of(event.column) if event.column else lambda cells: event.name,
+        _cell_of(event.only_if) if event.only_if else None,
+        _time_finder(event.columns) if has_time else find_time,
+        attributes,
+    )
+
+
+def _cell_of(heading: str) -> Find:
+    def find(cells: Cells) -> Any:
+        value = cells.get(heading)
+        if type(value) is str:
+            return value.strip() or None
+        return value
+
+    return find
+
+
+def _finder(column: Column) -> Find:
+    find = _cell_of(column.heading)
+    pattern = _NUMBER.get(column.written)
+    if pattern is None:
+        return find
+
+    def find_number(cells: Cells) -> Any:
+        value = find(cells)
+        return plain_number(value, column.written) if type(value) is str else value
+
+    return find_number
+
+
+def plain_number(text: str, written: str) -> str:
+    """ "¥1,234.50" as "1234.50"; what is no number written so stays as it is."""
+    found = _NUMBER[written].fullmatch(plain_signs(text))
+    if found is None:
+        return text
+    digits = found[3].replace(" ", "")
+    digits = digits.replace(",", "") if written == POINT else digits.replace(".", "").replace(",", ".")
+    return f"{found[1] or found[2]}{digits}".removeprefix("+")
+
+
+def plain_signs(text: str) -> str:
+    """Full-width digits and signs as usual ones, other blanks as spaces."""
+    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+
+
+def _time_finder(columns: tuple[Column, ...]) -> Find:
+    """The time of a row from its column, or from the columns of its date and its time of day; as ISO 8601 where it is written as said."""
+    dates = [column for column in columns if column.target == "occurred_at"][:1]
+    clocks = [column for column in columns if column.target == "time_of_day"][:1]
+    if not dates:
+        return lambda cells: None
+    find_date = _cell_of(dates[0].heading)
+    read_date = _time_reader(dates[0].written)
+    if not clocks:
+        return lambda cells: None if (date := find_date(cells)) is None else read_date(date)
+    find_clock = _cell_of(clocks[0].heading)
+    read_both = _time_reader(f"{dates[0].written or '%Y-%m-%d'} {clocks[0].written}" if clocks[0].written else "")
+
+    def find(cells: Cells) -> Any:
+        date, clock = find_date(cells), find_clock(cells)
+        if date is None or clock is None:
+            return date if date is None else read_date(date)
+        return read_both(f"{text_of(date)} {text_of(clock)}")
+
+    return find
+
+
+@lru_cache(maxsize=256)
+def _time_reader(written: str) -> Callable[[Any], Any]:
+    """A time as ISO 8601, without a zone where it has none; what is not written so stays as it is, for the core to say so."""
+    if not written:
+        return lambda value: value
+    parse = _from_serial if written == SERIAL else compile_strptime(written)
+
+    @lru_cache(maxsize=4096)  # rows that stand together often have the same time
+    def read(value: Any) -> Any:
+        try:
+            moment = parse(plain_signs(text_of(value)))
+        except (ValueError, ArithmeticError):
+            moment = None
+        return value if moment is None else moment.isoformat(" ")
+
+    return read
+
+
+def _from_serial(text: str) -> datetime | None:
+    days = float(text)
+    if not 1 <= days <= _MOST_DAYS:
+        return None
+    return _SERIAL_START + timedelta(seconds=round(days * 86_400))
+
+
+def reads_as(text: str, written: str) -> datetime | None:
+    """What a time written so means; None where it is not written so."""
+    read = _time_reader(written)(text)
+    try:
+        return datetime.fromisoformat(read) if read is not text else None
+    except ValueError:
+        return None

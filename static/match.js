@@ -1,0 +1,33 @@
+// On the matching page, show what the columns and the first rows become whenever something else is chosen.
+(() => {
+  const form = document.querySelector("[data-match]");
+  if (!form) return;
+  const part = form.querySelector("[data-part]");
+  let asked = 0;
+  const show = async (pressed) => {
+    const said = new FormData(form);
+    if (pressed) said.set(pressed.name, pressed.value);
+    const mine = (asked += 1);
+    const at = document.activeElement && document.activeElement.name;
+    part.setAttribute("aria-busy", "true");
+    try {
+      const answer = await fetch(location.href, { method: "POST", body: said, headers: { Accept: "text/x-part" } });
+      if (mine !== asked) return;
+      if (answer.redirected) return location.reload();
+      if (!answer.ok) return; // what was chosen stays; it is asked again with the next choice
+      part.innerHTML = await answer.text();
+      const again = at && part.querySelector(`[name="${CSS.escape(at)}"]`);
+      if (again) again.focus({ preventScroll: true });
+    } finally {
+      if (mine === asked) part.removeAttribute("aria-busy");
+    }
+  };
+  form.addEventListener("change", () => show());
+  form.addEventListener("submit", (event) => {
+    const pressed = event.submitter;
+    if (pressed && (pressed.name === "drop" || /^e\d+-name$/.test(pressed.name) || pressed.value === "show")) {
+      event.preventDefault();
+      show(pressed);
+    }
+  });
+})();

@@ -1,0 +1,340 @@
+"""What the columns of a file mean: a layout is matched once, read so again and again, and its rows stay what they are."""
+
+import csv
+import io
+import uuid
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from ingestion.doors.files import Column, FileFormat, Matching, RowEvent, UnreadableFile, compile_matching
+from ingestion.doors.files.matching import COMMA, POINT, SERIAL, plain_number, reads_as
+from ingestion.failed import failed_rows
+from ingestion.imports import follow, match, outcome, run_import, take_file
+from ingestion.matchings import ENVELOPE, fingerprint, in_force, keep, use_again
+from ingestion.models import FileMatching, ImportChunk, ImportRun, Replay
+from ingestion.replay import ask, run_replay
+from profiles.models import Batch, Event
+from profiles.original import shown_original
+from staff.masking import STARS
+from taxonomy.models import Source
+from taxonomy.publish import publish
+
+HEADER = ["单号", "行号", "会员手机", "日期", "时间", "商品", "单价", "数量", "券"]
+SHARED = (
+    Column("会员手机", "phone"), Column("日期", "occurred_at", "%d/%m/%Y"), Column("时间", "time_of_day", "%H:%M"),
+    Column("单号", "id"), Column("行号", "id"),
+)  # fmt: skip
+BOUGHT = (
+    Column("商品", "attribute.product_id"), Column("单价", "attribute.price", POINT), Column("数量", "attribute.quantity"),
+    Column("单号", "attribute.order_id"),
+)  # fmt: skip
+PURCHASE = Matching(SHARED, (RowEvent(name="purchase", columns=BOUGHT),)).in_order()
+
+
+def rows(number: int, **changed: dict[int, str]) -> list[list[str]]:
+    made = [["R1", str(at), f"138001380{at + 10}", "03/04/2026", "14:05", "p1", "¥1,009.90", "1", ""] for at in range(number)]
+    for column, values in changed.items():
+        for at, value in values.items():
+            made[at][HEADER.index(column)] = value
+    return made
+
+
+def as_csv(lines: list[list[str]], header: list[str] = HEADER) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows([header, *lines])
+    return text.getvalue().encode("gb18030")
+
+
+# pure
+
+
+def read(matching: Matching, **cells: str) -> list[dict]:
+    return compile_matching(matching)(dict(zip(HEADER, rows(1)[0], strict=True)) | cells)
+
+
+def test_a_row_becomes_a_record_of_our_own_json():
+    assert read(PURCHASE) == [
+        {
+            "phone": "13800138010", "id": "R1-0", "event": "purchase", "occurred_at": "2026-04-03 14:05:00", "identifiers": {},
+            "attributes": {"product_id": "p1", "price": "1009.90", "quantity": "1", "order_id": "R1"},
+        }
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", [{"日期": "2026-04-03"}, {"时间": "25:00"}], ids=["date", "clock"])
+def test_a_time_that_is_not_written_as_said_is_left_for_the_core_to_say_so(row):
+    written = {"日期": "03/04/2026", "时间": "14:05"} | row
+    assert read(PURCHASE, **row)[0]["occurred_at"] == f"{written['日期']} {written['时间']}"
+
+
+def test_a_date_without_a_time_of_day_is_that_day():
+    assert read(PURCHASE, 时间="")[0]["occurred_at"] == "2026-04-03 00:00:00"
+
+
+def test_an_id_of_several_columns_is_none_where_one_is_empty():
+    assert read(PURCHASE, 行号=" ")[0]["id"] is None
+
+
+def test_blanks_around_a_cell_are_no_part_of_it():
+    assert read(PURCHASE, 会员手机="\t13800138000 ")[0]["phone"] == "13800138000"
+
+
+def test_a_row_of_nothing_that_is_read_tells_of_no_event():
+    assert compile_matching(PURCHASE)(dict.fromkeys(HEADER, " ")) == []
+
+
+COUPON = RowEvent(name="coupon_redeem", only_if="券", columns=(Column("券", "attribute.coupon_id"),))
+
+
+def test_a_row_tells_of_several_events_each_with_its_own_id():
+    both = replace_events(PURCHASE, *PURCHASE.events, COUPON)
+    assert [(one["event"], one["id"]) for one in read(both, 券="C1")] == [("purchase", "R1-0"), ("coupon_redeem", "R1-0:coupon_redeem")]
+    assert [one["event"] for one in read(both)] == ["purchase"]
+
+
+def test_an_event_of_a_row_can_have_its_own_time():
+    paid = RowEvent(name="paid", only_if="券", columns=(Column("券", "occurred_at", "%Y%m%d"),))
+    assert [one["occurred_at"] for one in read(replace_events(PURCHASE, *PURCHASE.events, paid), 券="20260501")] == [
+        "2026-04-03 14:05:00", "2026-05-01 00:00:00",
+    ]  # fmt: skip
+
+
+def replace_events(matching: Matching, *events: RowEvent) -> Matching:
+    return Matching(matching.columns, events)
+
+
+@pytest.mark.parametrize(
+    ("written", "notation", "plain"),
+    [
+        ("¥1,234.50", POINT, "1234.50"), ("-¥ 12", POINT, "-12"), ("1 234.5元", POINT, "1234.5"), ("１２.5", POINT, "12.5"),
+        ("1.234,50", COMMA, "1234.50"), ("12,5 EUR", COMMA, "12.5"), ("+7", POINT, "7"),
+        ("12,50", POINT, "12,50"), ("1.5", COMMA, "1.5"), ("12 34", POINT, "12 34"), ("two", POINT, "two"), ("", POINT, ""),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_number_written_with_separators_is_read_and_nothing_else_is(written, notation, plain):
+    assert plain_number(written, notation) == plain
+
+
+def test_days_as_a_spreadsheet_counts_them_are_a_time():
+    assert str(reads_as("45292.5", SERIAL)) == "2024-01-01 12:00:00"
+    assert reads_as("0.5", SERIAL) is None
+    assert reads_as("nan", SERIAL) is None
+
+
+def test_a_format_holds_its_matching_as_it_is_stored():
+    file_format = FileFormat("csv", columns=HEADER, matching=replace_events(PURCHASE, *PURCHASE.events, COUPON))
+    assert FileFormat(**file_format.as_json()) == file_format
+    assert FileFormat(kind="csv").matching is None
+
+
+def test_a_layout_is_told_by_its_headings_in_any_order_and_a_failed_rows_file_has_that_of_its_file():
+    assert fingerprint(HEADER) == fingerprint([*reversed(HEADER), "_tagline_id", "_reason"])
+    assert fingerprint(HEADER) != fingerprint(HEADER[1:])
+
+
+# with the database
+
+
+@pytest.fixture
+def till(standard, settings, tmp_path):
+    """A source whose own records are read by an envelope that knows none of the file's columns."""
+    settings.UPLOAD_DIR = tmp_path / "uploads"
+    website = Source.objects.get(code="website")
+    website.envelope = {"preset": "custom", "event": "evt", "phone": "tel", "occurred_at": "at", "time_format": "epoch_ms"}
+    website.region, website.currency = "CN", "CNY"
+    website.save()
+    publish(notes="till", by=None)
+    return website
+
+
+@pytest.fixture
+def load(till, tmp_path):
+    def load(lines: list[list[str]], header: list[str] = HEADER, **more) -> ImportRun:
+        path = tmp_path / uuid.uuid4().hex
+        path.write_bytes(as_csv(lines, header))
+        return run_import(take_file(path, source=till, file_name="till.csv", **more).pk)
+
+    return load
+
+
+def kept(till: Source, matching: Matching = PURCHASE) -> FileMatching:
+    return keep(matching, source=till, headings=HEADER, file_name="till.csv", by=None)
+
+
+database = pytest.mark.django_db(transaction=True)
+
+
+@database
+def test_a_file_with_the_same_headings_is_read_by_the_matching_in_force(till, load):
+    used = kept(till)
+    run = load([row[::-1] for row in rows(5)], HEADER[::-1])
+    assert (run.matching, outcome(run).counts["accepted"]) == (used, 5)
+    event = Event.objects.order_by("id").first()
+    assert (event.message_id, event.attributes["price"]["amount"], event.occurred_at.date().isoformat()) == (
+        "R1-0", Decimal("1009.90"), "2026-04-03",
+    )  # fmt: skip
+
+
+@database
+def test_a_matching_is_kept_once_and_gone_back_to_as_a_new_one(till):
+    first = kept(till)
+    assert kept(till) == first
+    second = kept(till, replace_events(PURCHASE, RowEvent(name="refund", columns=BOUGHT)))
+    assert (second.number, in_force(till, HEADER)) == (2, second)
+    third = use_again(first, by=None)
+    assert (third.number, third.again, third.matching, in_force(till, HEADER)) == (3, 1, PURCHASE, third)
+    assert [*FileMatching.objects.newest_of_each()] == [third]
+
+
+@database
+def test_an_import_keeps_the_matching_that_it_began_with(till, tmp_path):
+    kept(till)
+    path = tmp_path / "till.csv"
+    path.write_bytes(as_csv(rows(2)))
+    run = take_file(path, source=till, file_name="till.csv")
+    kept(till, replace_events(PURCHASE, RowEvent(name="unheard_of")))
+    assert outcome(run_import(run.pk)).counts["accepted"] == 2
+
+
+@database
+def test_a_file_with_other_columns_is_not_read_by_guess(till, load):
+    kept(till)
+    with pytest.raises(UnreadableFile) as caught:
+        load([[*row, "x"] for row in rows(1)], [*HEADER, "积分"])
+    assert (caught.value.code, caught.value.values) == ("file.unmatched", {"new": "积分"})
+    assert not ImportRun.objects.exists()
+    assert outcome(load([[*row, "x"] for row in rows(1)], [*HEADER, "积分"], matching=1)).counts["accepted"] == 1
+    assert outcome(load([["purchase", "13800138000", "1767225600000"]], ["evt", "tel", "at"])).received == 1
+    assert outcome(load(rows(1), matching=ENVELOPE)).counts["quarantined"] == 1
+
+
+@database
+def test_a_matching_whose_columns_are_missing_is_not_used(till, load):
+    kept(till)
+    with pytest.raises(UnreadableFile, match=r"matching\.missing"):
+        load([row[1:] for row in rows(1)], HEADER[1:], matching=1)
+    with pytest.raises(UnreadableFile, match=r"matching\.unknown"):
+        load(rows(1), matching=7)
+
+
+@database
+def test_the_command_names_a_matching(till, tmp_path, capsys):
+    kept(till)
+    path = tmp_path / "other.csv"
+    path.write_bytes(as_csv([[*row, "x"] for row in rows(3)], [*HEADER, "积分"]))
+    with pytest.raises(CommandError, match="积分"):
+        call_command("import_events", str(path), source="website")
+    call_command("import_events", str(path), source="website", matching=1, json=True)
+    assert '"accepted": 3' in capsys.readouterr().out
+
+
+@database
+def test_rows_sent_twice_are_one_event_also_without_an_id(till, load):
+    kept(till, Matching(tuple(column for column in SHARED if column.target != "id"), (RowEvent(name="purchase", columns=BOUGHT),)))
+    assert outcome(load(rows(4))).counts["accepted"] == 4
+    assert outcome(load(rows(4)[::-1])).counts["duplicate"] == 4
+
+
+@database
+@pytest.mark.parametrize("mend", [True, False])
+def test_failed_rows_come_back_as_they_were_and_close_what_was_held(till, load, mend, tmp_path):
+    kept(till)
+    run = load(rows(4, 数量={1: "two", 3: "three"}))
+    back = list(csv.reader(io.StringIO(b"".join(failed_rows(run)).decode("gb18030"))))
+    assert back[0] == [*HEADER, "_tagline_id", "_reason"]
+    assert back[1][: len(HEADER)] == rows(4, 数量={1: "two"})[1]
+    for row in back[1:]:
+        row[HEADER.index("数量")] = "2" if mend else row[HEADER.index("数量")]
+    found = outcome(load(back[1:], back[0]))
+    assert (found.counts["accepted"], found.counts["duplicate"]) == ((2, 0) if mend else (0, 2))
+    assert Event.objects.filter(standing=Event.Standing.HELD).count() == (0 if mend else 2)
+
+
+@database
+def test_of_a_row_with_several_events_sent_again_each_closes_only_its_own(till, load):
+    kept(till, replace_events(PURCHASE, RowEvent(name="login"), RowEvent(name="purchase", columns=BOUGHT)))
+    run = load(rows(1, 数量={0: "two"}))
+    assert outcome(run).counts == {"accepted": 1, "changed": 0, "duplicate": 0, "quarantined": 1, "refused": 0}
+    back = list(csv.reader(io.StringIO(b"".join(failed_rows(run)).decode("gb18030"))))
+    again = outcome(load(back[1:], back[0]))
+    assert (again.counts["duplicate"], Event.objects.filter(standing=Event.Standing.HELD).count()) == (2, 1)
+    back[1][HEADER.index("数量")] = "2"
+    mended = outcome(load(back[1:], back[0]))
+    assert (mended.counts["accepted"], mended.counts["duplicate"]) == (1, 1)
+    assert not Event.objects.filter(standing=Event.Standing.HELD).exists()
+
+
+@database
+def test_held_rows_are_read_again_by_the_matching_of_their_import(till, load):
+    kept(till, replace_events(PURCHASE, RowEvent(name="SALE", columns=BOUGHT)))
+    load(rows(3))
+    kept(till, replace_events(PURCHASE, RowEvent(name="something_else")))
+    assert Event.objects.filter(standing=Event.Standing.HELD).count() == 3
+    from taxonomy.models import MappingRule, Tag
+
+    MappingRule.objects.create(source=till, name="SALE", tag=Tag.objects.get(code="purchase"))
+    publish(notes="rule", by=None)
+    replay = ask(Replay(source=till))
+    assert run_replay(replay.pk).fixed == 3
+    assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == 3
+
+
+@database
+def test_the_batch_says_by_itself_how_its_rows_are_read(till, load):
+    kept(till)
+    load(rows(1))
+    assert FileFormat(**Batch.objects.get().format).matching == PURCHASE
+
+
+@database
+def test_a_try_tells_new_customers_from_known_ones_with_examples(till, load, monkeypatch):
+    real = __import__("ingestion.doors.files", fromlist=["blocks"]).blocks
+    monkeypatch.setattr("ingestion.imports.blocks", lambda path, found: real(path, found, block_bytes=200))
+    kept(till)
+    load(rows(2))
+    again = [[row[0] + "b", *row[1:]] for row in rows(5, 数量={4: "many"})]
+    run = load([*rows(2), *again, *again[:1], ["short"]], dry_run=True)
+    assert ImportChunk.objects.filter(run=run).count() > 1
+    found = outcome(run)
+    assert (found.created, found.joined) == (2, 2)
+    assert (found.received, found.counts["duplicate"], found.counts["quarantined"], found.counts["refused"]) == (9, 3, 1, 1)
+    kinds = {kind for examples in run.chunks.values_list("examples", flat=True) for kind in examples}
+    assert {"created", "joined", "duplicate", "quarantined", "refused"} <= kinds
+    assert not run.trial_keys.exists()
+
+
+@database
+def test_what_was_tried_is_imported_from_the_same_file(till, load):
+    kept(till)
+    tried = load(rows(3), dry_run=True)
+    run = follow(tried, by=None)
+    assert outcome(run_import(run.pk)).counts["accepted"] == 3
+    assert Path(run.path).exists()
+
+
+@database
+def test_a_draft_is_matched_and_then_imported(till, tmp_path):
+    path = tmp_path / "till.csv"
+    path.write_bytes(as_csv(rows(2)))
+    run = take_file(path, source=till, file_name="till.csv", is_draft=True)
+    assert (run.matching, run.format["matching"]) == (None, None)
+    used = match(run, PURCHASE, by=None)
+    assert used.headings == HEADER
+    run.refresh_from_db()
+    assert FileFormat(**run.format) == replace(FileFormat(**run.format), matching=PURCHASE)
+    assert take_file(path, source=till, file_name="till.csv", is_draft=True).matching == used
+
+
+@database
+def test_a_row_of_another_encoding_is_shown_as_it_was_and_what_was_matched_to_an_identifier_is_hidden(till, load):
+    kept(till, Matching((*SHARED, Column("商品", "identifier.crm_id")), (RowEvent(name="purchase", columns=BOUGHT),)))
+    load([[*row[:5], "龙井茶", *row[6:]] for row in rows(1)])
+    event = Event.objects.select_related("batch").get()
+    whole = dict(shown_original(event.original, event, unmasked=True).cells)
+    assert (whole["商品"], whole["会员手机"]) == ("龙井茶", "13800138010")
+    assert dict(shown_original(event.original, event, unmasked=False).cells)["商品"] == STARS

@@ -1,0 +1,246 @@
+"""The matching page: what each column is understood as and why, what somebody must choose, what the first rows become."""
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+from procrastinate.contrib.django.models import ProcrastinateJob
+from test_file_matching import HEADER, PURCHASE, as_csv, kept, rows, till  # noqa: F401
+from test_import_pages import steward  # noqa: F401
+
+from ingestion.columns import look, repeats, ways_of, when
+from ingestion.imports import outcome, run_import
+from ingestion.models import FileMatching, ImportRun
+from profiles.models import Event
+from staff.models import User
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+# pure
+
+
+@pytest.mark.parametrize(
+    ("values", "days"),
+    [
+        (["03/04/05", "04/05/06"], ["2003-04-05", "2005-04-03", "2005-03-04"]),
+        (["03/04/2026"], ["2026-04-03", "2026-03-04"]),
+        (["03/04/2026", "25/04/2026"], ["2026-04-03"]),
+        (["03/04/2026 9:05", "04/25/2026 10:00"], ["2026-03-04"]),
+        (["2026-03-04 14:05:00"], ["2026-03-04"]),
+        (["1767225600000"], ["2026-01-01"]),
+        (["2026年3月4日 14:05"], ["2026-03-04"]),
+        (["２０２６/3/4"], ["2026-03-04"]),
+        (["20260304"], ["2026-03-04"]),
+        (["45292.5", "45293.25"], ["2024-01-01"]),
+        (["13800138000"], []),
+        (["12", "20000"], []),
+        (["tea"], []),
+    ],
+    ids=str,
+)
+def test_days_that_can_be_read_in_several_ways_are_not_guessed(values, days):
+    assert [next(when(values[:1], way)).date().isoformat() for way in ways_of(values)] == days
+
+
+def test_a_column_is_known_by_its_values():
+    seen = look(["a", "b", "c", "d"], [["13800138000\t", "9:05", "¥1,200.50", "x"], ["13900138000", "10:00", "12", "x"]])
+    assert (seen["a"].phones, seen["b"].clock, seen["c"].numbers, seen["d"].names) == (1, "%H:%M", "1,234.50", {"x": 2})
+    assert [seen[name].is_unique for name in "abcd"] == [True, True, True, False]
+
+
+def test_rows_told_apart_by_two_columns_do_not_repeat():
+    lines = [["R1", "1"], ["R1", "2"], ["R2", "1"], ["", "1"]]
+    assert (repeats(lines, ["a", "b"], ["a"]), repeats(lines, ["a", "b"], ["a", "b"])) == (1, 0)
+
+
+# the page
+
+
+@pytest.fixture
+def upload(till, steward):  # noqa: F811
+    """Uploads rows and follows to the page: (the run, the page)."""
+
+    def upload(content: bytes, client: Client = steward):
+        file = SimpleUploadedFile("till.csv", content)
+        page = client.post(reverse("admin:ingestion_importrun_add"), {"source": till.pk, "file": file}, follow=True)
+        return ImportRun.objects.get(status=ImportRun.Status.DRAFT), page
+
+    return upload
+
+
+def form_of(page) -> dict:
+    """The page's form as it stands."""
+    form: dict = {"event_before": page.context["chosen"].event, "event": page.context["chosen"].event, "by": "columns", "id": []}
+    for column in page.context["columns"]:
+        form |= {f"c{column.at}-is": column.target, f"c{column.at}-written": column.written}
+        form["id"] += [str(column.at)] if column.is_id else []
+    return form
+
+
+def choose(client: Client, run: ImportRun, page, act: str = "show", **changed):
+    said = form_of(page) | {
+        name.replace("_", "-", 1) if name[0] in "ce" and name[1].isdigit() else name: value for name, value in changed.items()
+    }
+    return client.post(reverse("admin:ingestion_importrun_match", args=[run.pk]), {**said, "act": act})
+
+
+def understood(page) -> dict[str, str]:
+    return {column.heading: column.target for column in page.context["columns"] if column.target}
+
+
+def test_columns_are_understood_with_reasons_and_what_is_open_is_asked(upload):
+    _, page = upload(as_csv(rows(8)))
+    assert understood(page) == {"会员手机": "phone", "日期": "occurred_at", "时间": "time_of_day"}
+    shown = {column.heading: column for column in page.context["columns"]}
+    assert shown["会员手机"].why and shown["日期"].written == "?" and len(shown["日期"].ways) == 2
+    assert [column.heading for column in page.context["columns"] if column.is_id] == ["单号", "行号"]
+    assert len(page.context["problems"]) == 2  # the event, and which day it is
+    assert {one.verdict for one in page.context["events"]} == {"quarantined"}
+
+
+def test_nothing_is_imported_while_something_is_open(upload, steward):  # noqa: F811
+    run, page = upload(as_csv(rows(8)))
+    again = choose(steward, run, page, "start")
+    assert again.status_code == 200 and again.context["problems"]
+    assert not FileMatching.objects.exists()
+    assert not ProcrastinateJob.objects.filter(args__run_id=str(run.pk)).exists()
+
+
+def test_a_chosen_event_brings_its_attributes_and_the_rows_are_judged_anew(upload, steward):  # noqa: F811
+    run, page = upload(as_csv(rows(8)))
+    page = choose(steward, run, page, event="name:purchase")
+    assert {"attribute.order_id", "attribute.price", "attribute.quantity"} <= {*understood(page).values()}
+    at = HEADER.index("日期")
+    page = choose(steward, run, page, **{f"c{at}-written": "%d/%m/%Y"}, **{f"c{HEADER.index('商品')}-is": "attribute.product_id"},
+                  **{f"c{HEADER.index('单价')}-is": "attribute.price"}, **{f"c{HEADER.index('单价')}-written": "1,234.50"},
+                  **{f"c{HEADER.index('数量')}-is": "attribute.quantity"}, **{f"c{HEADER.index('单号')}-is": "attribute.order_id"})  # fmt: skip
+    assert page.context["problems"] == []
+    assert {one.verdict for one in page.context["events"]} == {"accepted"}
+    begun = choose(steward, run, page, "start")
+    assert begun.url == reverse("admin:ingestion_importrun_change", args=[run.pk])
+    assert FileMatching.objects.get().matching.columns == PURCHASE.columns
+    assert outcome(run_import(run.pk)).counts["accepted"] == 8
+
+
+def test_the_next_file_with_these_columns_needs_no_choice(upload, steward, till):  # noqa: F811
+    kept(till)
+    run, page = upload(as_csv(rows(5)))
+    assert page.context["problems"] == []
+    assert {one.verdict for one in page.context["events"]} == {"accepted"}
+    choose(steward, run, page, "try")
+    run = run_import(run.pk)
+    assert (run.dry_run, run.matching.number, outcome(run).created) == (True, 1, 5)
+    assert not Event.objects.exists()
+
+
+def test_a_file_with_a_new_column_is_suggested_what_was_before_and_must_be_looked_at(upload, till):  # noqa: F811
+    kept(till)
+    run, page = upload(as_csv([[*row, "7"] for row in rows(5)], [*HEADER, "积分"]))
+    assert run.matching is None
+    assert understood(page)["会员手机"] == "phone"
+    assert {one.verdict for one in page.context["events"]} == {"accepted"}
+
+
+def test_a_further_event_of_the_row_is_matched(upload, steward, till):  # noqa: F811
+    kept(till)
+    run, page = upload(as_csv(rows(2, 券={0: "C1"})))
+    at = str(HEADER.index("券"))
+    page = choose(steward, run, page, **{"e1-name": "name:login", "e1-if": at, "e1-at": "", "e1-written": ""})
+    assert [(one.row, one.name) for one in page.context["events"]] == [(1, "purchase"), (1, "login"), (2, "purchase")]
+    choose(steward, run, page, "start", **{"e1-name": "name:login", "e1-if": at, "e1-at": "", "e1-written": ""})
+    assert outcome(run_import(run.pk)).counts["accepted"] == 3
+    assert FileMatching.objects.order_by("-number").first().matching.events[1].name == "login"
+
+
+def test_a_file_in_the_source_s_own_form_needs_no_matching(upload, steward):  # noqa: F811
+    run, page = upload(as_csv([["purchase", "13800138000", "1767225600000"]], ["evt", "tel", "at"]))
+    assert page.context["by_envelope"] and page.context["problems"] == []
+    choose(steward, run, page, "start", by="envelope")
+    assert outcome(run_import(run.pk)).received == 1
+    assert not FileMatching.objects.exists()
+
+
+def test_a_column_that_gives_the_event_tells_what_each_value_becomes(upload, steward):  # noqa: F811
+    header = ["手机", "类型"]
+    _, page = upload(as_csv([["13800138000", "purchase"], ["13800138000", "退货"]], header))
+    assert page.context["chosen"].event == "column:类型"
+    assert [(value, bool(tag)) for value, _count, tag in page.context["values"]] == [("purchase", True), ("退货", False)]
+
+
+def test_a_try_shows_examples_and_is_then_imported_without_another_upload(upload, steward, till):  # noqa: F811
+    kept(till)
+    run, page = upload(as_csv(rows(3, 数量={1: "many"})))
+    choose(steward, run, page, "try")
+    run_import(run.pk)
+    place = reverse("admin:ingestion_importrun_change", args=[run.pk])
+    told = steward.get(place)
+    assert [len(events) for _, events in told.context["examples"]] == [2, 2, 1] or [
+        len(events) for _, events in told.context["examples"]
+    ] == [2, 1]
+    made = steward.post(place, {"act": "import"})
+    real = ImportRun.objects.get(dry_run=False)
+    assert made.url == reverse("admin:ingestion_importrun_change", args=[real.pk])
+    assert outcome(run_import(real.pk)).counts["accepted"] == 2
+    again = steward.post(place, {"act": "match"}, follow=True)
+    assert again.redirect_chain[-1][0].endswith("/match/")
+    assert steward.get(place).context["may_import"]
+
+
+def test_a_file_imported_before_by_another_matching_is_told(upload, steward, till):  # noqa: F811
+    kept(till)
+    run, page = upload(as_csv(rows(2)))
+    choose(steward, run, page, "start")
+    run_import(run.pk)
+    run, page = upload(as_csv(rows(2)))
+    assert page.context["doubts"] == []
+    page = choose(steward, run, page, **{f"c{HEADER.index('券')}-is": "attribute.券"})
+    assert len(page.context["doubts"]) == 1
+
+
+def test_a_matching_is_gone_back_to_on_its_page(till, steward):  # noqa: F811
+    first = kept(till)
+    kept(till, PURCHASE.__class__(PURCHASE.columns, (PURCHASE.events[0].__class__(name="login"),)))
+    place = reverse("admin:ingestion_filematching_change", args=[first.pk])
+    assert not steward.get(place).context["is_in_force"]
+    after = steward.post(place, follow=True)
+    assert after.context["one"].number == 3 and after.context["is_in_force"]
+    page = steward.get(reverse("admin:ingestion_filematching_changelist"))
+    assert page.status_code == 200
+
+
+def test_who_may_not_match_imports_only_by_what_is_kept(upload, till):  # noqa: F811
+    other = User.objects.create_user("other@example.com", "x", is_staff=True)
+    other.user_permissions.set(Permission.objects.filter(codename__in=["view_importrun", "add_importrun"]))
+    client = Client()
+    client.force_login(other)
+    kept(till)
+    run, page = upload(as_csv(rows(2)), client)
+    refused = choose(client, run, page, "start", **{f"c{HEADER.index('券')}-is": "attribute.券"})
+    assert refused.status_code == 403
+    assert choose(client, run, page, "start").status_code == 302
+
+
+def test_rows_of_somebody_else_are_not_matched(upload):
+    run, _ = upload(as_csv(rows(2)))
+    other = User.objects.create_user("other@example.com", "x", is_staff=True)
+    other.user_permissions.set(Permission.objects.filter(codename__in=["view_importrun", "add_importrun", "add_filematching"]))
+    client = Client()
+    client.force_login(other)
+    assert client.get(reverse("admin:ingestion_importrun_match", args=[run.pk])).status_code == 403
+
+
+def test_a_form_that_somebody_made_up_breaks_nothing(upload, steward):  # noqa: F811
+    run, _ = upload(as_csv(rows(2)))
+    place = reverse("admin:ingestion_importrun_match", args=[run.pk])
+    odd = {
+        "event": "column:nothing",
+        "c0-is": "identifier.nobody",
+        "c1-is": "what",
+        "id": ["99", "x"],
+        "e1-name": "x",
+        "e1-at": "99",
+        "act": "start",
+    }
+    assert steward.post(place, odd).status_code == 200
+    assert not FileMatching.objects.exists()
