@@ -24,9 +24,16 @@ ALLOWED = {
     "ingestion/latest.py": "grants are kept by rows of the draft",
     "ingestion/latest_page.py": "grants are kept by rows of the draft",
     "profiles/readable.py": "grants are kept by rows of the draft",
+    "ingestion/digest.py": "grants are kept by rows of the draft",
     "ingestion/announce.py": "what the draft calls personal is hidden at once: the stricter of both counts",
     "ingestion/admin/imports.py": "an import refers to its source by key",
     "ingestion/imports.py": "an import refers to its source by key",
+    "ingestion/matchings.py": "a matching refers to its source by key",
+    "ingestion/uploads.py": "an upload refers to its source by key",
+    "ingestion/doors/uploads.py": "an upload refers to its source by key",
+    "ingestion/watch.py": "an import refers to its source by key",
+    "ingestion/trial_page.py": "sources are chosen by key",
+    "ingestion/admin/past.py": "a reading of the past refers to its source and tag by key",
     "ingestion/management/commands/import_events.py": "an import refers to its source by key",
     "ingestion/admin/takeback.py": "a taking back refers to its source and tag by key",
     "ingestion/takeback.py": "a taking back refers to its source and tag by key",
@@ -36,8 +43,8 @@ ALLOWED = {
 }
 
 
-# Where the draft itself is meant: whether what was discovered is in it.
-ASKED = {"ingestion/discovered.py": {"attribute__code"}}
+# Where the draft itself is meant: whether what was discovered is in it, and what the rule that is made of it has to fill.
+ASKED = {"ingestion/discovered.py": {"attribute__code"}, "ingestion/admin/discovered.py": {"attribute__code"}}
 
 
 def modules() -> list[Path]:

@@ -846,7 +846,7 @@ def test_two_departments_of_one_name_are_written_by_their_codes():
         (Trouble("definition.bound", "constraints", {"expected": {"type": "integer"}}), ["应为", "整数"]),
         (Trouble("definition.constraint_unknown", "constraints", {"expected": ["minimum", "max_length"]}), ["应为", "最小值", "最长"]),
         (Trouble("reference.missing", "category", {"kind": "category", "target": "x"}), ["类型", "分类"]),
-        (Trouble("written.not_a_choice", "status", {"seen": "x", "choices": "draft, active"}), ["草稿 (draft)", "启用 (active)"]),
+        (Trouble("written.not_a_choice", "status", {"seen": "x", "choices": ["draft", "active"]}), ["草稿 (draft)", "启用 (active)"]),
     ],
     ids=lambda one: one.code if isinstance(one, Trouble) else "",
 )

@@ -180,7 +180,8 @@ def test_every_trouble_has_its_sentence(items):
     from taxonomy.exchange.words import EXPECTED, TROUBLES, trouble_text
 
     text = "".join(
-        (settings.BASE_DIR / "taxonomy/exchange" / f"{name}.py").read_text() for name in ("written", "shapes", "take", "cells", "workbook")
+        (settings.BASE_DIR / "taxonomy/exchange" / f"{name}.py").read_text()
+        for name in ("written", "shapes", "take", "cells", "workbook", "answer")
     )
     assert set(re.findall(r'"((?:written|cell)\.[a-z_]+)"', text)) | {"cell.formula", "cell.error"} == set(TROUBLES)
     assert set(re.findall(r'_wrong\("[a-z]+", "([^"]+)"', text)) <= set(map(str, EXPECTED))
