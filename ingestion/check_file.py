@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
 from ingestion.chunk import incoming_of, notes_of, reasons, trial_key
-from ingestion.doors.files import Choices, FileFormat, UnreadableFile, blocks, check_columns, records, sniff
+from ingestion.doors.files import Choices, FileFormat, Matching, UnreadableFile, blocks, check_columns, records, sniff
+from ingestion.matchings import matched
 from ingestion.pipeline import evaluate
 from profiles.record import Entry, as_stored, counts
 from taxonomy.current import Current
 from taxonomy.expected import expected_text
+from taxonomy.models import Source
 from taxonomy.standardize import SourcePlan, Violation
 from taxonomy.standardize.paths import plain_names
 from taxonomy.violations import explain, message_for
@@ -72,6 +74,7 @@ def check_file(
     """Read the whole file, or its first rows, and tell every departure. Raises UnreadableFile."""
     file_format = sniff(path, **said)
     check_columns(file_format)
+    file_format, _kept = matched(file_format, Source.objects.get(pk=source.uuid))
     checked, keys = Checked(file_format, current.version), set[bytes]()
     seen = 0
     for block in blocks(path, file_format, block_bytes=_BLOCK_BYTES):
@@ -106,20 +109,25 @@ def _note(checked: Checked, entries: list[Entry], keys: set[bytes], source: Sour
         found = reasons(entry, most=1_000)
         checked.causes.update({one.code for one in found})
         room = max(0, most - len(checked.findings))
-        checked.findings += [finding(entry.row, one, source) for one in found[:room]]
+        checked.findings += [finding(entry.row, one, source, checked.file_format.matching) for one in found[:room]]
         checked.more += len(found[room:])
 
 
-def finding(row: int, one: Violation, source: SourcePlan) -> Finding:
+def finding(row: int, one: Violation, source: SourcePlan, matching: Matching | None = None) -> Finding:
     told = explain(one.code, one.values)
     expected = (expected_text(one.expected) or str(told.expected)).rstrip(".。")
-    return Finding(row, column_of(one, source), one.code, one.seen, expected, str(told.title), str(told.next), str(message_for(one)))
+    return Finding(
+        row, column_of(one, source, matching), one.code, one.seen, expected, str(told.title), str(told.next), str(message_for(one))
+    )
 
 
-def column_of(one: Violation, source: SourcePlan) -> str:
+def column_of(one: Violation, source: SourcePlan, matching: Matching | None = None) -> str:
     """Where a source's file has what a violation is about: a column's heading, or a path in its JSON."""
-    if origin := one.values.get("from"):
-        return str(origin)
+    origin = str(one.values.get("from") or "")
+    if matching:
+        return matching.heading_of(origin or one.path)
+    if origin:
+        return origin
     kind, _dot, rest = one.path.partition(".")
     if kind == "attributes":
         return rest

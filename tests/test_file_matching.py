@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
+from ingestion.check_file import check_file
 from ingestion.doors.files import Column, FileFormat, Matching, RowEvent, UnreadableFile, compile_matching
 from ingestion.doors.files.matching import COMMA, POINT, SERIAL, plain_number, reads_as
 from ingestion.failed import failed_rows
@@ -20,6 +22,7 @@ from ingestion.replay import ask, run_replay
 from profiles.models import Batch, Event
 from profiles.original import shown_original
 from staff.masking import STARS
+from taxonomy.current import current
 from taxonomy.models import Source
 from taxonomy.publish import publish
 
@@ -338,3 +341,15 @@ def test_a_row_of_another_encoding_is_shown_as_it_was_and_what_was_matched_to_an
     whole = dict(shown_original(event.original, event, unmasked=True).cells)
     assert (whole["商品"], whole["会员手机"]) == ("龙井茶", "13800138010")
     assert dict(shown_original(event.original, event, unmasked=False).cells)["商品"] == STARS
+
+
+@pytest.mark.django_db
+def test_a_check_of_a_matched_file_names_its_own_columns(standard, tmp_path):
+    till = Source.objects.get(code="till")
+    keep(PURCHASE, source=till, headings=HEADER, file_name="a.csv", by=None)
+    path = tmp_path / "a.csv"
+    path.write_bytes(as_csv(rows(3, 会员手机={1: "no number"}, 数量={2: "two"})))
+    obeyed = current()
+    checked = check_file(path, obeyed.plan.sources["till"], current=obeyed, received_at=timezone.now())
+    assert (checked.received, checked.failed) == (3, 2)
+    assert [(one.row, one.column) for one in checked.findings] == [(2, "会员手机"), (3, "数量")]

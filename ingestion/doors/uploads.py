@@ -23,7 +23,7 @@ from ingestion.check_file import finding
 from ingestion.doors.api import authenticated
 from ingestion.doors.deliver import body_of
 from ingestion.doors.errors import ApiError
-from ingestion.doors.files import DELIMITERS, ENCODINGS, QUOTES
+from ingestion.doors.files import DELIMITERS, ENCODINGS, QUOTES, FileFormat
 from ingestion.failed import failed_rows
 from ingestion.jobs import finish_file
 from ingestion.models import ImportChunk, ImportRun, Upload
@@ -288,6 +288,7 @@ def _findings(run: ImportRun, after: int) -> dict[str, Any]:
         source = current().plan.sources_by_uuid[str(run.source_id)]
     except (NoRelease, KeyError) as error:
         raise ApiError(503, "source.unreleased", _("The source is not in the published standard yet. Publish it, then send again."), retry_after_seconds=30) from error  # fmt: skip
+    matching = FileFormat(**run.format).matching
     told: list[dict[str, Any]] = []
     number = 0
     for failed in ImportChunk.objects.filter(run=run).order_by("index").values_list("failed_rows", flat=True).iterator(chunk_size=8):
@@ -297,7 +298,7 @@ def _findings(run: ImportRun, after: int) -> dict[str, Any]:
                 if number > after + FINDINGS_AT_ONCE:
                     return {"findings": told, "next": number - 1}
                 if number > after:
-                    found = finding(row, msgspec.convert(one, Violation), source)._asdict()
+                    found = finding(row, msgspec.convert(one, Violation), source, matching)._asdict()
                     told.append({name: found[name] for name in _FINDING})
     return {"findings": told, "next": None}
 

@@ -77,6 +77,13 @@ class Matching(msgspec.Struct, frozen=True, cache_hash=True):
         events = (msgspec.structs.replace(one, columns=_in_order(one.columns)) for one in self.events)
         return Matching(_in_order(self.columns), tuple(events))
 
+    def heading_of(self, path: str) -> str:
+        """Where a violation's path stands in the file; the path itself where no column holds it."""
+        target = path.replace("attributes.", ATTRIBUTE, 1).replace("identifiers.", IDENTIFIER, 1)
+        columns = (*self.columns, *(column for event in self.events for column in event.columns))
+        names = [event.column for event in self.events if event.column] if path == "event" else []
+        return next((column.heading for column in columns if column.target in (target, ATTRIBUTE + path)), names[0] if names else path)
+
     def headings(self) -> list[str]:
         """The columns it reads, each once."""
         columns = [*self.columns, *(column for one in self.events for column in one.columns)]
