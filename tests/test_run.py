@@ -274,7 +274,7 @@ def test_make_enters_through_a_python_that_runs_and_says_what_lacks(shims, tmp_p
 )
 def test_every_link_begins_where_the_site_is(tmp_path, monkeypatch, given, running, expected):
     for name in ("SITE_URL", "PORT"):
-        monkeypatch.setenv(name, given.get(name, ""))
+        monkeypatch.setenv(name, given[name]) if name in given else monkeypatch.delenv(name, raising=False)
     if running:
         (tmp_path / "address").write_text(running)
     assert environment.site(tmp_path / "address") == expected
