@@ -137,7 +137,8 @@ def cells_of(record: Record) -> str:
 def _record(
     rule: RulePlan | None, tag: TagPlan, source: SourcePlan, values: Record, at: datetime, message_id: str, door: str
 ) -> Record:  # fmt: skip
-    envelope = {"preset": "segment"} if door == "segment" else source.envelope
+    fixed = door in ("segment", "cloudevents") and source.envelope.get("preset") != door
+    envelope = {"preset": door} if fixed else source.envelope
     raw: Record = {
         "name": _name(rule) if rule else tag.code, "phone": PHONE, "identifiers": {}, "attributes": {}, "context": {},
         "message_id": message_id, "occurred_at": written_time(at, envelope.get("time_format") or "", source.timezone),

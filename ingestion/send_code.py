@@ -19,7 +19,7 @@ _ONE_LINE = 80
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """`door`: "api", "snippet", "segment", "file" or "import". `needs`: what is to be installed, "" for nothing. `note`: what else to know."""
+    """`door`: "api", "snippet", "segment", "hook", "cloudevents", "file" or "import". `needs`: what is to be installed, "" for nothing. `note`: what else to know."""
 
     door: str
     text: str
@@ -29,6 +29,8 @@ class Code:
 
 def doors_of(language: str) -> list[str]:
     """Those for which there is code in a language; "file" is taken for one."""
+    if language in ("webhook", "cloudevents"):
+        return ["hook" if language == "webhook" else language]
     known = (("api", _BY_HTTP), ("snippet", ("web",)), ("segment", _CLIENTS))
     return ["file", "import"] if language == "file" else [door for door, languages in known if language in languages]
 

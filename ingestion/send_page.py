@@ -26,7 +26,7 @@ from ingestion.send_code import Code, api_code, doors_of, import_code, in_one_li
 from ingestion.send_mqtt import DOORS as MQTT_DOORS
 from ingestion.send_mqtt import mqtt_code, place_of
 from taxonomy.admin.limits import hidden_in, sources_in
-from taxonomy.dictionary.examples import KEY, values_of
+from taxonomy.dictionary.examples import KEY, as_cloudevent, as_webhook, values_of
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.dictionary.words import label
 from taxonomy.models import Source
@@ -36,12 +36,15 @@ from taxonomy.standardize.plan import TagPlan
 
 LANGUAGES = {
     "curl": "curl", "web": gettext_lazy("Web page"), "node": "Node.js", "python": "Python", "java": "Java", "kotlin": "Kotlin",
-    "swift": "Swift", "php": "PHP", "mqtt": "MQTT", "file": gettext_lazy("File"),
+    "swift": "Swift", "php": "PHP", "webhook": gettext_lazy("Webhook"), "cloudevents": "CloudEvents", "mqtt": "MQTT", "file": gettext_lazy("File"),
 }  # fmt: skip
 _DOORS = {
     "api": gettext_lazy("By HTTP"), "snippet": gettext_lazy("By our own snippet"), "segment": gettext_lazy("By Segment's client"), "file": gettext_lazy("In a file"), "import": gettext_lazy("The file, by HTTP"),
-    "mqtt": gettext_lazy("With Mosquitto's client"), "mqtt_python": gettext_lazy("In Python"),
+    "hook": gettext_lazy("By a signed webhook"), "cloudevents": gettext_lazy("As a CloudEvent"), "mqtt": gettext_lazy("With Mosquitto's client"), "mqtt_python": gettext_lazy("In Python"),
 }  # fmt: skip
+HOOK_NOTE = gettext_lazy(
+    "It needs no write key: add a webhook for this source under Webhooks in, signed as Standard Webhooks, and put its secret in place of whsec_SECRET. Other senders' ways of signing are chosen there."
+)
 
 
 class Block(NamedTuple):
@@ -163,6 +166,10 @@ def _code(door: str, tag: TagPlan, source: SourcePlan, known: Standard, hidden: 
         return import_code("events.csv" if found.is_row else "events.ndjson", address)
     if door == "snippet":
         return snippet_code(found.record, address)
+    if door == "cloudevents":
+        return Code(door, as_cloudevent(found.record, address), needs="curl")
+    if door == "hook":
+        return Code(door, as_webhook(found.record, address, source=source.code, delivery=message_id), "curl, openssl", HOOK_NOTE)
     return (segment_code if door == "segment" else api_code)(language, found.record, address)
 
 

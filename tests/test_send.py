@@ -20,7 +20,7 @@ from test_segment_clients import BROWSER, NODE, PYTHON, a_shop
 from test_snippet import a_site, until
 
 from ingestion.imports import run_import, take_file
-from ingestion.models import MqttTopic, WriteKey
+from ingestion.models import Hook, MqttTopic, WriteKey
 from ingestion.pipeline import Incoming, receive
 from profiles.models import Event
 from staff.models import User
@@ -252,6 +252,29 @@ class TestReallyRun:
         done = run(*command, file)
         assert done.returncode == 0 and '"accepted":1' in done.stdout, done.stdout + done.stderr
         check_it_arrived()
+
+    def test_the_code_as_a_cloudevent(self, live_server, client, secret, tmp_path):
+        log_in(client, "engineer")
+        file = tmp_path / "send.sh"
+        file.write_text(shown(client, live_server, secret, "cloudevents", code="cloudevents", tag="purchase"), "utf-8")
+        done = run("sh", file)
+        assert done.returncode == 0, done.stdout + done.stderr
+        check_it_arrived()
+
+    @pytest.mark.parametrize("source", ["website", "till"])
+    def test_the_code_by_a_signed_webhook(self, live_server, client, secret, tmp_path, source):
+        log_in(client, "engineer")
+        hook = Hook.objects.create(source=Source.objects.get(code=source), scheme="standard", name="partner")
+        hook.add_secret(signing := "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+        host = live_server.url.removeprefix("http://")
+        page = client.get(
+            reverse("how_to_send", args=[hook.source_id]), {"code": "webhook", "tag": "purchase"}, headers={"host": host}
+        ).content.decode()
+        file = tmp_path / "send.sh"
+        file.write_text(code_on(page, "hook").replace("whsec_SECRET", signing), "utf-8")
+        done = run("sh", file)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert Event.objects.get().tag.code == "purchase"
 
     def test_the_code_with_segments_client_for_python(self, live_server, client, secret, tmp_path):
         log_in(client, "engineer")

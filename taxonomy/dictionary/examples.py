@@ -89,13 +89,16 @@ def as_cloudevent(event: Definition, address: str) -> str:
     return _curl(f"{address}/cloudevents", "application/cloudevents+json", event)
 
 
-def as_webhook(event: Definition, address: str) -> str:
-    """Lines for a shell that sign the event and post it. Source: Standard Webhooks, "Signature scheme"."""
+def as_webhook(event: Definition, address: str, *, source: str = SOURCE, delivery: str = "") -> str:
+    """Lines for a shell that sign the event and post it. `delivery`: its id, the event's where none is given.
+
+    Source: Standard Webhooks, "Signature scheme".
+    """
     return f"""BODY={_quoted(_json(event))}
-ID={event["id"]}; AT=$(date +%s)
+ID={delivery or event["id"]}; AT=$(date +%s)
 KEY=$(printf %s '{SECRET}' | sed 's/^whsec_//' | base64 -d | od -An -v -tx1 | tr -d ' \\n')
 SIGNATURE=$(printf '%s.%s.%s' "$ID" "$AT" "$BODY" | openssl dgst -sha256 -mac HMAC -macopt "hexkey:$KEY" -binary | base64)
-curl {address}/hooks/{SOURCE} \\
+curl {address}/hooks/{source} \\
   -H "webhook-id: $ID" -H "webhook-timestamp: $AT" -H "webhook-signature: v1,$SIGNATURE" \\
   -H 'Content-Type: application/json' \\
   --data-binary "$BODY\""""
