@@ -28,7 +28,7 @@ def in_processes[Piece: tuple[Any, ...]](do: Callable[..., None], pieces: Iterab
         return
     workers = os.cpu_count() or 1
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(connection.settings_dict["NAME"],)) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(_place(),)) as pool:
         left = iter(pieces)
         under_way: dict[Future[None], Piece] = {pool.submit(_call, do, first): first for first in islice(left, 2 * workers)}
         try:
@@ -50,7 +50,12 @@ def _call(do: Callable[..., None], piece: tuple[Any, ...]) -> None:
     gc.collect()
 
 
-def _start_worker(database: str) -> None:
+def _place() -> dict[str, Any]:
+    """The parent's database: it need not be the one that its settings name."""
+    return {name: connection.settings_dict[name] for name in ("NAME", "USER", "PASSWORD", "HOST", "PORT")}
+
+
+def _start_worker(database: dict[str, Any]) -> None:
     """Make the process a Django one, on the parent's database, and one that ends with its parent.
 
     The collector walks a piece's hundred thousand objects again and again while they grow, a sixth of the time it takes to
@@ -59,7 +64,7 @@ def _start_worker(database: str) -> None:
     django.setup()
     gc.freeze()
     gc.disable()
-    connection.settings_dict["NAME"] = database
+    connection.settings_dict.update(database)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
