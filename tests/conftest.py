@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
@@ -30,6 +31,7 @@ def mosquitto() -> str | None:
 
 
 PARTS = {
+    "atheris": lambda: find_spec("atheris"),
     "chromium": lambda: shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome"),
     # without them Chromium lays Chinese out as boxes
     "fonts": lambda: (
@@ -54,7 +56,7 @@ OPTIONAL = {"java", "php", "shared-data"}
 
 # The files that take longest, longest first: begun last, one would leave a worker alone with it at the end.
 LONGEST = (
-    "faults", "permissions", "mqtt", "run", "postgres", "snippet", "browser", "browser_governance", "send", "segment_clients", "announce",
+    "faults", "faults_doors", "permissions", "mqtt", "run", "postgres", "snippet", "browser", "browser_governance", "send", "segment_clients", "announce",
     "webhooks_out", "formats_hostile", "file_imports", "governance_properties", "lists", "imports", "house",
 )  # fmt: skip
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import jmespath
 import msgspec
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from plans import small_plan_items
@@ -98,9 +99,15 @@ def is_storable(value: Any) -> bool:
     return not isinstance(value, str) or ("\x00" not in value and not any("\ud800" <= one <= "\udfff" for one in value))
 
 
+@pytest.mark.parametrize("number", ["1e9999999999999999999", "-1.5E-9999999999999999999", "0e9999999999999999999", "1e2000", "9" * 5_000])
+def test_a_number_beyond_what_a_database_holds_stays_the_text_it_was(number):
+    assert decode_json(b'{"a":%b}' % number.encode()) == {"a": number}
+
+
 @given(st.binary(max_size=200) | anything.map(lambda value: json.dumps(value, default=str).encode()))
 @example(b'{"a":' * 200_000)
 @example(b'{"a":1e999999999}')
+@example(b'{"a":1e-9999999999999999999}')
 @example(b"9" * 5_000)
 @example(b'"\\ud800"')
 def test_no_bytes_raise(data):

@@ -13,7 +13,7 @@ What is decided here, once, for every door:
 
 import json
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -98,7 +98,10 @@ def storable(value: Any) -> Any:
 
 
 def _decimal(text: str) -> Decimal | str:
-    number = Decimal(text)
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent of nineteen digits or more
+        return text
     if len(text) < 100 and "e" not in text and "E" not in text:
         return number
     return number if -_MAX_EXPONENT < number.adjusted() < _MAX_EXPONENT and len(text) < _MAX_DIGITS else text
