@@ -8,6 +8,7 @@ from ingestion.alarms import raise_alarms
 from ingestion.announce import announce, wanted
 from ingestion.digest import send_digests
 from ingestion.imports import run_import
+from ingestion.near import decide, find_near_duplicates, found_of
 from ingestion.offer import offer
 from ingestion.outgoing import attempt, forget_old
 from ingestion.past import run_past
@@ -74,6 +75,7 @@ def announce_events(timestamp: int) -> None:
     """Sooner than the rollup comes by itself, where somebody waits for it."""
     if wanted():
         roll_up_once(datetime.fromtimestamp(timestamp, UTC))
+        find_near_duplicates(datetime.fromtimestamp(timestamp, UTC))
     announce(datetime.fromtimestamp(timestamp, UTC))
 
 
@@ -98,3 +100,13 @@ def forget_old_messages(timestamp: int) -> None:
 @jobs.task(queue="imports", retry=jobs.AGAIN)
 def work_on_take_back(take_back_id: int) -> None:
     work_on(take_back_id)
+
+
+@jobs.task(queue="imports", retry=jobs.AGAIN)
+def decide_near_duplicates(source_id: str, tag_id: str, since: str, until: str, act: str, by: int) -> None:
+    """Times in ISO format; "" for any tag, and from the first on."""
+    found = found_of(
+        UUID(source_id), tag_id=UUID(tag_id) if tag_id else None, since=datetime.fromisoformat(since) if since else None,
+        until=datetime.fromisoformat(until),
+    )  # fmt: skip
+    decide(found, act, by=by, now=timezone.now())

@@ -15,8 +15,9 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from ingestion.models import Replay, Replayed
+from ingestion.near import queue_near
 from ingestion.replay import AT_ONCE, SAMPLE, Find, delivery_of, entry_of, finder, load, note_outcomes, read_stored, run
-from profiles.anew import COUNTED, Difference, differing, hold_still, stage, take_staged
+from profiles.anew import COUNTED, MERGED, Difference, differing, hold_still, stage, take_staged
 from profiles.models import Event
 from profiles.record import Delivery, Entry, again_where_others_write
 from profiles.subjects import known
@@ -24,6 +25,8 @@ from profiles.untied import queue_untied
 from taxonomy.current import Current, current, plan_of
 
 _EXAMPLES = 5
+# What counts, and what would if it were not merged into another: together they stay equal.
+STAND = (COUNTED, MERGED)
 
 
 @dataclass(slots=True)
@@ -74,7 +77,7 @@ def run_past(replay_id: UUID) -> Replay:
 def _selected(replay: Replay) -> Any:
     """The events a replay of the past is about, those that count."""
     asked = {"source": replay.source_id, "tag": replay.tag_id, "received_at__gte": replay.since, "received_at__lt": replay.until}
-    return Event.objects.filter(standing=COUNTED, **{name: value for name, value in asked.items() if value is not None})
+    return Event.objects.filter(standing__in=STAND, **{name: value for name, value in asked.items() if value is not None})
 
 
 def _left(replay: Replay) -> Iterator[list[int]]:
@@ -118,11 +121,12 @@ def _do(replay_id: UUID, event_ids: list[int]) -> None:
 
 def _store(replay: Replay, read: list[tuple[Delivery, Entry]], held: list[int]) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
-        still = hold_still(cursor, [*(entry.event_id for _, entry in read if entry.event_id), *held], standing=COUNTED)
+        still = hold_still(cursor, [*(entry.event_id for _, entry in read if entry.event_id), *held], standings=STAND)
         read = [(delivery, entry) for delivery, entry in read if entry.event_id in still]
         ids = stage(cursor, read)
         changed = {one.event_id for one in differing(cursor)}
         queue_untied(cursor, sorted(changed))  # by the subjects that they had
+        queue_near(cursor, sorted(changed), sorted(changed))
         take_staged(cursor, [(delivery, entry) for delivery, entry in read if entry.event_id in changed], ids, replay.pk)
         outcomes = dict.fromkeys((event_id for event_id in held if event_id in still), Replayed.Outcome.HELD)
         note_outcomes(cursor, replay, outcomes | dict.fromkeys(changed, Replayed.Outcome.FIXED))
@@ -135,7 +139,7 @@ def _read(event_ids: list[int], obeyed: Current) -> tuple[list[tuple[Delivery, E
     read: list[tuple[Delivery, Entry]] = []
     left: dict[int, set[tuple[str, str]]] = {}
     mends = _mends_of(event_ids)
-    for stored in load(event_ids, standing=COUNTED):
+    for stored in load(event_ids, standings=STAND):
         raw, result = read_stored(stored, obeyed.plan, mends.get(stored.event_id, finder(())))
         if raw is not None and result is not None and result.verdict == "accepted":
             read.append((delivery_of(deliveries, stored, obeyed), entry_of(stored, raw, result, obeyed)))

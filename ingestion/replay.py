@@ -24,6 +24,7 @@ from ingestion.announce import queue_accepted
 from ingestion.causes import add_up
 from ingestion.doors.files import FileFormat
 from ingestion.models import Cause, QuarantineReason, Replay, Replayed, ReplayOffer
+from ingestion.near import find_near_duplicates, queue_near
 from ingestion.pipeline import others_of
 from ingestion.pool import in_processes
 from ingestion.quarantine import close_reasons, open_reasons_again, replace_reasons
@@ -140,6 +141,7 @@ def run(replay_id: UUID, *, left: Callable[[Replay], Iterator[list[int]]], do: C
             _end(replay, Replay.Status.FAILED)
             raise
         tie_anew()
+        find_near_duplicates(timezone.now())
         settle()  # what a killed process left
         return _end(replay, Replay.Status.FINISHED)
 
@@ -162,6 +164,7 @@ def undo(replay_id: UUID) -> int:
         for start in range(0, len(ids), AT_ONCE):
             done += again_where_others_write(partial(_undo, ids[start : start + AT_ONCE], replay_id))
         tie_anew()
+        find_near_duplicates(timezone.now())
         Replay.objects.filter(pk=replay_id).update(status=Replay.Status.UNDONE, finished_at=timezone.now())
     return done
 
@@ -172,6 +175,7 @@ def _undo(event_ids: list[int], replay_id: UUID) -> int:
         back = give_back(cursor, event_ids, replay_id)
         open_reasons_again(cursor, back)
         queue_untied(cursor, back)  # and by those that they had before
+        queue_near(cursor, back, back)
         return len(back)
 
 
@@ -243,7 +247,7 @@ class Stored(NamedTuple):
     item: int | None
 
 
-def load(event_ids: Sequence[int], *, standing: int = HELD) -> list[Stored]:
+def load(event_ids: Sequence[int], *, standings: Sequence[int] = (HELD,)) -> list[Stored]:
     """Those of these events that stand so, in the order of their ids. One query."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -252,9 +256,9 @@ def load(event_ids: Sequence[int], *, standing: int = HELD) -> list[Stored]:
                 coalesce(o.record, h.record), o.item
             FROM profiles_event e JOIN profiles_original o ON o.event_id = e.id
             LEFT JOIN profiles_original h ON h.event_id = o.holder_id LEFT JOIN profiles_batch b ON b.id = e.batch_id
-            WHERE e.id = ANY(%s) AND e.standing = %s ORDER BY e.id
+            WHERE e.id = ANY(%s) AND e.standing = ANY(%s) ORDER BY e.id
             """,
-            [list(event_ids), standing],
+            [list(event_ids), list(standings)],
         )
         return [
             Stored(event_id, bytes(key), source, batch, received_at, door, decode_json(form.encode()) if form else None, report, bytes(record or b""), item)
@@ -334,6 +338,7 @@ def _store(replay: Replay, obeyed: Current, read: list[tuple[Stored, RawEvent | 
         replace_reasons(cursor, [entry.event_id for _, entry in otherwise if entry.event_id], with_entries(otherwise))
         let_in = [event_id for event_id in note_outcomes(cursor, replay, outcomes) if outcomes[event_id] == Replayed.Outcome.FIXED]
         queue_accepted(cursor, let_in, let_in)
+        queue_near(cursor, let_in, let_in)
     known.learn(ids)
 
 

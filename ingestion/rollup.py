@@ -16,6 +16,7 @@ from ingestion.announce import queue_accepted
 from ingestion.causes import add_up
 from ingestion.discover import EVENTS, MOST_VIOLATIONS, VIOLATIONS, discover, fold, forget_rare
 from ingestion.leaks import look_for_leaks
+from ingestion.near import find_near_duplicates, queue_near
 from taxonomy.standardize.codes import HELD
 
 # One rollup at a time, in whatever process.
@@ -43,6 +44,7 @@ def roll_up(now: datetime) -> int:
         if _alone():
             fold(now)
             forget_rare(now)
+    find_near_duplicates(now)
     add_up(now)
     return stretches
 
@@ -64,6 +66,7 @@ def roll_up_once(now: datetime) -> bool:
         discover(cursor, firsts, lasts)
         look_for_leaks(cursor, firsts, lasts, now)
         queue_accepted(cursor, firsts, lasts)
+        queue_near(cursor, firsts, lasts)
         fold(now)
     return True
 

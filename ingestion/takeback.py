@@ -14,6 +14,7 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from ingestion.models import ImportRun, TakeBack, WriteKey
+from ingestion.near import find_near_duplicates, queue_near
 from ingestion.quarantine import open_reasons_again
 from ingestion.touched import STANDINGS, selection, touched
 from profiles.models import Batch, Event
@@ -107,13 +108,18 @@ def work_on(take_back_id: int) -> None:
         elif take_back.state == State.TAKING:
             while _take_stretch(take_back_id):
                 pass
-            tie_anew()
+            _follow_up()
             TakeBack.objects.filter(pk=take_back_id).update(state=State.TAKEN, taken_at=timezone.now())
         elif take_back.state == State.PUTTING:
             while _put_stretch(take_back_id):
                 pass
-            tie_anew()
+            _follow_up()
             TakeBack.objects.filter(pk=take_back_id).update(state=State.PUT)
+
+
+def _follow_up() -> None:
+    tie_anew()
+    find_near_duplicates(timezone.now())
 
 
 def is_idle(take_back: TakeBack) -> bool:
@@ -145,6 +151,7 @@ def _take_stretch(take_back_id: int) -> bool:
             cursor.execute("UPDATE ingestion_quarantinereason SET open = false WHERE open AND event_id = ANY(%s)", [ids])
             _settle_corrections(cursor, ids)
             queue_untied(cursor, ids)
+            queue_near(cursor, ids, ids)
             take_back.counted, take_back.held = take_back.counted + counts[0], take_back.held + counts[1]
         take_back.done_until = until
         take_back.save(update_fields=["counted", "held", "done_until"])
@@ -174,6 +181,7 @@ def _put_stretch(take_back_id: int) -> bool:
         open_reasons_again(cursor, ids)
         _settle_corrections(cursor, ids)
         queue_untied(cursor, ids)
+        queue_near(cursor, ids, ids)
         counts = _count(cursor, take_back, ids, sign=-1)
         take_back.put_counted, take_back.put_held = take_back.put_counted + counts[0], take_back.put_held + counts[1]
         take_back.done_until = ids[-1]

@@ -16,7 +16,9 @@ from profiles.subjects import subject_ids
 from profiles.ties import Ties
 from taxonomy.standardize import Subject
 
-COUNTED, HELD, DISCARDED = int(Event.Standing.COUNTED), int(Event.Standing.HELD), int(Event.Standing.DISCARDED)
+COUNTED, HELD, DISCARDED, MERGED = (
+    int(Event.Standing.COUNTED), int(Event.Standing.HELD), int(Event.Standing.DISCARDED), int(Event.Standing.MERGED),
+)  # fmt: skip
 _READING = "standing, occurred_at, subject_id, tag_id, attributes, extra, identifiers, refinements, report, rule_id, release_id"
 _COLUMNS = _READING.split(", ")
 # What a reading says of an event; the others say how it came to be.
@@ -35,15 +37,15 @@ class Difference(NamedTuple):
     what: list[str]
 
 
-def hold_still(cursor: CursorWrapper, event_ids: Collection[int], *, standing: int = HELD) -> set[int]:
+def hold_still(cursor: CursorWrapper, event_ids: Collection[int], *, standings: Collection[int] = (HELD,)) -> set[int]:
     """Lock those of these events that stand so, and were counted by the rollup as they came; their ids."""
     cursor.execute(
         """
-        SELECT id FROM profiles_event AS event WHERE id = ANY(%s) AND standing = %s
+        SELECT id FROM profiles_event AS event WHERE id = ANY(%s) AND standing = ANY(%s)
             AND NOT EXISTS (SELECT FROM profiles_arrival AS arrival WHERE event.id BETWEEN arrival.first_id AND arrival.last_id)
         ORDER BY id FOR UPDATE
         """,
-        [sorted(event_ids), standing],
+        [sorted(event_ids), list(standings)],
     )
     return {event_id for (event_id,) in cursor.fetchall()}
 
@@ -85,10 +87,12 @@ def take_staged(cursor: CursorWrapper, read: list[tuple[Delivery, Entry]], ids: 
     """Give the events of these entries, all of them staged, their new readings."""
     event_ids = [entry.event_id for _, entry in read if entry.event_id is not None]
     keep_former(cursor, event_ids, act)
-    taken = ", ".join(f"{column} = anew.{column}" for column in _COLUMNS)
+    # What is merged into another stays so, and is looked at again: see ingestion/near.py.
+    taken = ", ".join(f"{column} = anew.{column}" for column in _COLUMNS if column != "standing")
     cursor.execute(
-        f"UPDATE profiles_event AS event SET read_by = %s, {taken} FROM read_anew AS anew WHERE event.id = anew.id AND event.id = ANY(%s)",
-        [act, event_ids],
+        f"UPDATE profiles_event AS event SET read_by = %s, {taken}, standing = CASE WHEN event.standing = %s THEN %s ELSE anew.standing END"
+        " FROM read_anew AS anew WHERE event.id = anew.id AND event.id = ANY(%s)",
+        [act, MERGED, MERGED, event_ids],
     )
     ties = Ties()
     ties.add(read, ids)
@@ -124,6 +128,6 @@ def give_back(cursor: CursorWrapper, event_ids: Collection[int], act: UUID) -> l
         )
         UPDATE profiles_event AS event SET read_by = former.read_by, {given} FROM former WHERE event.id = former.event_id RETURNING event.id
         """,
-        [act, sorted(event_ids), act, [COUNTED, DISCARDED]],
+        [act, sorted(event_ids), act, [COUNTED, DISCARDED, MERGED]],
     )
     return sorted(event_id for (event_id,) in cursor.fetchall())

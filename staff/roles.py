@@ -25,10 +25,10 @@ EDIT_STANDARD = (
 OWN_TOKENS = _each("staff", "view add change", "readtoken")
 READ_CUSTOMERS = _each("profiles", "view", "customer subject event")
 READ_INCOMING = _each(
-    "ingestion", "view", "quarantinereason replay importrun failedrequest takeback writekey hook mqtttopic filematching"
+    "ingestion", "view", "quarantinereason replay importrun failedrequest takeback writekey hook mqtttopic filematching nearduplicate"
 ) | _each("profiles", "view", "batch")
 LEAKS = _each("ingestion", "view change", "leak")
-TAKE_BACK = {"ingestion.take_back"}
+TAKE_BACK = {"ingestion.take_back"} | _each("ingestion", "change", "nearduplicate")
 IMPORT = _each("ingestion", "view add change", "importrun") | _each("ingestion", "view add", "filematching")
 # what partners are shown of a source's files
 PARTNERS = _each("ingestion", "add change", "speclink")

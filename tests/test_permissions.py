@@ -7,7 +7,7 @@ from places import Address, addresses
 from world import PEOPLE, Visitor
 
 from cdp.permissions import LINES, Line, line, table
-from ingestion.admin import discovered, leaks
+from ingestion.admin import discovered, leaks, near
 from taxonomy.admin import proposals
 
 pytestmark = pytest.mark.django_db
@@ -56,7 +56,8 @@ def test_what_no_line_lists_does_nothing_for_anybody(world):
 
 def test_every_act_of_an_address_that_does_several_is_listed():
     listed = {place for one in LINES for place in one.places}
-    acts = {"admin:discovered_act": discovered.ACTS, "admin:leak_act": leaks.ACTS, "admin:taxonomy_proposal_act": proposals.ACTS}
+    acts = {"admin:discovered_act": discovered.ACTS, "admin:leak_act": leaks.ACTS, "admin:near_act": near.ACTS,
+             "admin:near_all": near.ALL_ACTS, "admin:taxonomy_proposal_act": proposals.ACTS}  # fmt: skip
     assert [f"POST {name} act={act}" for name, known in acts.items() for act in known if f"POST {name} act={act}" not in listed] == []
 
 

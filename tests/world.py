@@ -41,6 +41,7 @@ def make_world() -> dict[str, Any]:
         ImportRun,
         Leak,
         MqttTopic,
+        NearDuplicate,
         QuarantineReason,
         Replay,
         SpecLink,
@@ -121,6 +122,7 @@ def make_world() -> dict[str, Any]:
     subscriber = Subscriber.objects.create(name="s", url="https://example.com/hook", events=["release"])
     Dispatch.objects.create(subscriber=subscriber, event="release", body="{}")
     take_back = TakeBack.objects.create(source=source, batch_id=accepted.batch_id, received_until=now, looked_by=writer, state="ready")
+    NearDuplicate.objects.create(event=accepted, of=held, source=source, tag=tag, window_seconds=10, found_at=now, state="marked")
     Hook.objects.create(source=source).add_secret("a secret of sixteen or more")
     MqttTopic.objects.create(source=source, filter="shops/+/events")
     replay = Replay.objects.create(source=source, last_event_id=held.pk, status="finished", in_all=1)

@@ -1,1 +1,16 @@
-from ingestion.admin import desk, discovered, health, hooks, imports, keys, leaks, matching, mqtt, outgoing, quarantine, requests, takeback  # noqa: F401
+from ingestion.admin import (  # noqa: F401
+    desk,
+    discovered,
+    health,
+    hooks,
+    imports,
+    keys,
+    leaks,
+    matching,
+    mqtt,
+    near,
+    outgoing,
+    quarantine,
+    requests,
+    takeback,
+)

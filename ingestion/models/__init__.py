@@ -8,6 +8,7 @@ from ingestion.models.leaks import Leak
 from ingestion.models.links import SpecLink
 from ingestion.models.matching import FileMatching
 from ingestion.models.mqtt import MqttTopic
+from ingestion.models.near import NearDuplicate, NearDuplicateSetting, Unpaired
 from ingestion.models.outgoing import Alarm, Attempt, Dispatch, Subscriber, Unannounced
 from ingestion.models.quarantine import QuarantineReason
 from ingestion.models.replay import Replay, Replayed, ReplayOffer
@@ -35,6 +36,8 @@ __all__ = [
     "KeyLease",
     "Leak",
     "MqttTopic",
+    "NearDuplicate",
+    "NearDuplicateSetting",
     "QuarantineReason",
     "ReadingDay",
     "Replay",
@@ -48,6 +51,7 @@ __all__ = [
     "TakeBack",
     "TrialKey",
     "Unannounced",
+    "Unpaired",
     "Upload",
     "ViolationDay",
     "Withdrawal",
