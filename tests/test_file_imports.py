@@ -134,7 +134,7 @@ def test_failed_rows_come_back_in_their_form_and_close_what_they_mend(source, tm
         columns |= {"quantity": ["2", "2"], "id": [None, None]}
         write_parquet(Table.from_pydict({name: Array(cells, DataType.utf8()) for name, cells in columns.items()}), returned)
     else:
-        codec = {"zip": "gb18030", "fixed": "gb18030", "cp1252": "utf-8", "json": "utf-8", "ndjson": "utf-8", "utf-16": "utf-16-le"}.get(
+        codec = {"zip": "gb18030", "fixed": "utf-8", "cp1252": "utf-8", "json": "utf-8", "ndjson": "utf-8", "utf-16": "utf-16-le"}.get(
             form, form
         )
         text = returned.read_bytes().decode(codec)
