@@ -28,6 +28,7 @@ ALLOWED = {
     "ingestion/announce.py": "what the draft calls personal is hidden at once: the stricter of both counts",
     "ingestion/admin/imports.py": "an import refers to its source by key",
     "ingestion/imports.py": "an import refers to its source by key",
+    "ingestion/check_file.py": "the matchings of a source are kept by its key",
     "ingestion/matchings.py": "a matching refers to its source by key",
     "ingestion/uploads.py": "an upload refers to its source by key",
     "ingestion/doors/uploads.py": "an upload refers to its source by key",

@@ -129,6 +129,11 @@ def test_days_as_a_spreadsheet_counts_them_are_a_time():
     assert reads_as("nan", SERIAL) is None
 
 
+def test_a_time_that_is_not_written_so_is_none_however_often_it_is_asked():
+    for text in ("2000-01-01 14:05", "".join(["2000-01-01", " 14:05"])):
+        assert reads_as(text, "%Y-%m-%d %H:%M:%S") is None
+
+
 def test_a_format_holds_its_matching_as_it_is_stored():
     file_format = FileFormat("csv", columns=HEADER, matching=replace_events(PURCHASE, *PURCHASE.events, COUPON))
     assert FileFormat(**file_format.as_json()) == file_format

@@ -18,6 +18,7 @@ from taxonomy.exchange.formats.patterns import from_ecma, to_ecma
 from taxonomy.exchange.formats.schema_in import SchemaReader
 from taxonomy.exchange.formats.schema_out import CURRENCY, Dialect, as_read, schema_of
 from taxonomy.standardize.conditions import compile_pattern
+from taxonomy.standardize.spreadsheets import is_cut
 from taxonomy.standardize.types import ABSENT, TYPES, Defaults, Fault, Faults, compile_cast
 from taxonomy.starter import starter_items
 
@@ -63,7 +64,7 @@ def test_every_case_of_every_type_is_judged_alike(dialect):
         judge = validator(schema, dialect)
         for case in group["cases"]:
             read = cast(case["in"], defaults)
-            if read is ABSENT:
+            if read is ABSENT or (isinstance(case["in"], str) and is_cut(case["in"])):  # that a spreadsheet cut a number no schema can say
                 continue
             if not isinstance(read, Fault | Faults):
                 assert judge.is_valid(read), (group["name"], read)

@@ -302,7 +302,7 @@ def test_the_owners_of_source_and_tag_are_told_once_of_what_has_stopped_and_once
     for _again in range(2):
         count()
         day = today() - timedelta(days=8)
-        said = f"website does not send login any more; the last one came on {day}."
+        said = f"website does not send login any more; the last one came on {day:%-d %b %Y}."
         assert told() == [("sam", said), ("sue", said)]
     Notice.objects.all().delete()
     send({"id": "back", "event": "login"})
@@ -328,9 +328,9 @@ def test_of_a_source_that_is_silent_it_is_told_once_and_not_tag_by_tag(owners):
     count()
     day = today() - timedelta(days=8)
     assert told() == [
-        ("sam", f"website sends nothing any more; the last event came on {day}."),
-        ("sue", f"login comes from nowhere any more; the last one came on {day}."),
-        ("sue", f"product_view comes from nowhere any more; the last one came on {day}."),
+        ("sam", f"website sends nothing any more; the last event came on {day:%-d %b %Y}."),
+        ("sue", f"login comes from nowhere any more; the last one came on {day:%-d %b %Y}."),
+        ("sue", f"product_view comes from nowhere any more; the last one came on {day:%-d %b %Y}."),
     ]
 
 

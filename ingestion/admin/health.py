@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from unfold.admin import ModelAdmin
 
+from ingestion.causes import add_up
 from ingestion.health import DAYS, Health, Shown, overview, releases_to_choose, source_health, tag_health
 from ingestion.held import held_causes, held_groups
 from ingestion.intake import COUNTS, Counts, Intake, intake
@@ -107,6 +108,8 @@ class StreamAdmin(ModelAdmin):
     ) -> HttpResponse:
         sending = set(Stream.objects.filter(tag=item.pk).values_list("source_id", flat=True)) if kind == "tag" else set()
         streams = {getattr(one, "source_id" if kind == "tag" else "tag_id"): one for one in found.streams}
+        if kind == "source":
+            add_up(timezone.now())
         context = {
             "title": _("Health of %(item)s") % {"item": item.label},
             "item": item,

@@ -60,6 +60,10 @@ class AllForm(forms.Form):
 
 @admin.register(NearDuplicate)
 class NearDuplicateAdmin(ModelAdmin):
+    when_empty = gettext_lazy(
+        "What arrives is looked through within seconds. Choose a source to say how near is near, and what becomes of them."
+    )
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 

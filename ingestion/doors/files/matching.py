@@ -205,18 +205,28 @@ def _time_finder(columns: tuple[Column, ...]) -> Find:
 
 
 @lru_cache(maxsize=256)
+def _moments(written: str) -> Callable[[str], datetime | None]:
+    """What a text written so means; None where it is not written so."""
+    parse = _from_serial if written == SERIAL else compile_strptime(written)
+
+    @lru_cache(maxsize=4096)  # rows that stand together often have the same time
+    def moment_of(text: str) -> datetime | None:
+        try:
+            return parse(plain_signs(text))
+        except (ValueError, ArithmeticError):
+            return None
+
+    return moment_of
+
+
 def _time_reader(written: str) -> Callable[[Any], Any]:
     """A time as ISO 8601, without a zone where it has none; what is not written so stays as it is, for the core to say so."""
     if not written:
         return lambda value: value
-    parse = _from_serial if written == SERIAL else compile_strptime(written)
+    moment_of = _moments(written)
 
-    @lru_cache(maxsize=4096)  # rows that stand together often have the same time
     def read(value: Any) -> Any:
-        try:
-            moment = parse(plain_signs(text_of(value)))
-        except (ValueError, ArithmeticError):
-            moment = None
+        moment = moment_of(text_of(value))
         return value if moment is None else moment.isoformat(" ")
 
     return read
@@ -231,8 +241,4 @@ def _from_serial(text: str) -> datetime | None:
 
 def reads_as(text: str, written: str) -> datetime | None:
     """What a time written so means; None where it is not written so."""
-    read = _time_reader(written)(text)
-    try:
-        return datetime.fromisoformat(read) if read is not text else None
-    except ValueError:
-        return None
+    return _moments(written)(text) if written else None
