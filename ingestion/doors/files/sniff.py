@@ -125,7 +125,9 @@ def _parted(text: str, found: FileFormat, said: Choices) -> FileFormat:
     parted = replace(found, quote=quote or "")
     parted = replace(parted, delimiter=said.get("delimiter") or _delimiter(text, parted))
     widths, measure = said.get("widths") or [], said.get("measure") or ""
-    if not widths and not said.get("delimiter") and _regularity(text, parted.delimiter, parted.quote) < _PARTS:
+    # A header without it: the delimiter stands within texts, such as reasons that all hold a comma.
+    is_parted = _regularity(text, parted.delimiter, parted.quote) >= _PARTS and parted.delimiter in text.partition("\n")[0]
+    if not widths and not said.get("delimiter") and not is_parted:
         widths, measure = find_widths(text.splitlines()[:_ROWS])
     if not widths:
         return parted
