@@ -51,7 +51,7 @@ def main() -> None:
 
 def import_rate(name: str) -> float:
     """Events/s of the importer, all cores, on a file of IMPORTED lines of the same events."""
-    from ingestion.imports import outcome, run_import, take_file
+    from ingestion.imports.run import outcome, run_import, take_file
     from taxonomy.models import Source
 
     with tempfile.TemporaryDirectory() as folder:

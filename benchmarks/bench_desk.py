@@ -19,8 +19,8 @@ def main(events: int = EVENTS) -> None:
         from django.db import connection
         from django.utils import timezone
 
-        from ingestion.causes import add_up
         from ingestion.models import Cause
+        from ingestion.quarantine.causes import add_up
 
         receive_one_of_each()
         began = time.perf_counter()
@@ -46,7 +46,7 @@ def receive_one_of_each() -> None:
     from django.utils import timezone
 
     from ingestion.pipeline import Incoming, receive
-    from ingestion.rollup import roll_up
+    from ingestion.watching.rollup import roll_up
     from taxonomy.current import current
     from taxonomy.standardize import encode_json
 

@@ -27,7 +27,7 @@ def main(lines: int) -> None:
     written = (real_lines if REAL_LINES.exists() else made_lines)(lines)
     files = {"csv": written, **{form: _in_a_process(write, written) for form, write in WRITERS.items()}}
     with fresh_database():
-        from ingestion.imports import outcome, run_import, take_file
+        from ingestion.imports.run import outcome, run_import, take_file
         from taxonomy.models import Source
         from taxonomy.publish import publish
 

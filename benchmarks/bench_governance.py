@@ -64,8 +64,8 @@ def propose(count: int) -> Any:
     """A proposal in review that changes so many tags."""
     from staff.models import User
     from taxonomy.models import Tag
-    from taxonomy.propose import propose as make
-    from taxonomy.propose import submit
+    from taxonomy.proposals.propose import propose as make
+    from taxonomy.proposals.propose import submit
 
     person = User.objects.get()
     tags = list(Tag.objects.order_by("code")[:count])

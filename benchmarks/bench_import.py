@@ -22,7 +22,7 @@ REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "a01-completejo
 
 def main(lines: int) -> None:
     with fresh_database():
-        from ingestion.imports import outcome, run_import, take_file
+        from ingestion.imports.run import outcome, run_import, take_file
         from taxonomy.models import Source
         from taxonomy.publish import publish
 

@@ -18,11 +18,11 @@ def main(events: int) -> None:
     with fresh_database(), tempfile.TemporaryDirectory() as folder:
         from django.utils import timezone
 
-        from ingestion.causes import add_up
-        from ingestion.held import held_causes, held_groups
-        from ingestion.imports import outcome, run_import, take_file
+        from ingestion.imports.run import outcome, run_import, take_file
         from ingestion.models import Replay
-        from ingestion.replay import ask, preview, run_replay
+        from ingestion.quarantine.causes import add_up
+        from ingestion.quarantine.held import held_causes, held_groups
+        from ingestion.quarantine.replay import ask, preview, run_replay
         from taxonomy.current import refresh
         from taxonomy.models import MappingRule, Source, Tag
         from taxonomy.publish import publish

@@ -14,9 +14,9 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ingestion.causes import waiting
-from ingestion.held import held_causes, held_groups
 from ingestion.models import ImportRun, Withdrawal, WriteKey
+from ingestion.quarantine.causes import waiting
+from ingestion.quarantine.held import held_causes, held_groups
 from profiles.charts import StackedBars, stacked_bars
 from profiles.models import Tally
 from staff.masking import shown_to

@@ -210,14 +210,14 @@ PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "jobs"
 # What lower apps call in higher ones, by dotted name.
 TAGLINE_RECENT_NAMES = "profiles.recent.names_seen"
 TAGLINE_RECENT_EVENTS = "profiles.recent.seen_lately"
-TAGLINE_EVENTS_SENT = "ingestion.carried.events_sent"
-TAGLINE_RULE_USE = "ingestion.use.rule_use"
-TAGLINE_TAG_USE = "ingestion.use.tag_use"
-TAGLINE_WATCHED = "ingestion.use.watched"
-TAGLINE_STOPPED = "ingestion.stopped.news_for"
-TAGLINE_BELONGINGS = ["taxonomy.leave.belongings", "ingestion.leave.belongings"]
+TAGLINE_EVENTS_SENT = "ingestion.discovery.carried.events_sent"
+TAGLINE_RULE_USE = "ingestion.watching.use.rule_use"
+TAGLINE_TAG_USE = "ingestion.watching.use.tag_use"
+TAGLINE_WATCHED = "ingestion.watching.use.watched"
+TAGLINE_STOPPED = "ingestion.watching.stopped.news_for"
+TAGLINE_BELONGINGS = ["taxonomy.leave.belongings", "ingestion.watching.leave.belongings"]
 TAGLINE_HINDRANCES = ["taxonomy.leave.hindrances"]
-TAGLINE_AFTER_RELEASE = ["ingestion.outgoing.announce_release", "ingestion.offer.offer_after_release"]
+TAGLINE_AFTER_RELEASE = ["ingestion.outgoing.dispatches.announce_release", "ingestion.quarantine.offer.offer_after_release"]
 
 # Webhooks go out to the internet only, unless this machine's own network is where the subscribers are.
 WEBHOOKS_TO_PRIVATE_ADDRESSES = environment.flag("WEBHOOKS_TO_PRIVATE_ADDRESSES", default=False)

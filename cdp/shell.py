@@ -76,7 +76,7 @@ AREAS: list[tuple[Any, list[tuple[Any, str, str, str | None]]]] = [
 ]
 
 # What waits for the reader, by entry.
-BADGES = {"notices": "staff.notices.unread", "admin:ingestion_quarantinereason_changelist": "ingestion.causes.waiting"}
+BADGES = {"notices": "staff.notices.unread", "admin:ingestion_quarantinereason_changelist": "ingestion.quarantine.causes.waiting"}
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:

@@ -3,8 +3,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
+from ingestion.imports.words import FILE_PROBLEMS
 from ingestion.request_codes import explain_request
-from ingestion.words import FILE_PROBLEMS
 from taxonomy.standardize import CODES
 from taxonomy.violations import Explanation, explain
 

@@ -4,19 +4,19 @@ from uuid import UUID
 from django.utils import timezone
 
 from cdp import jobs
-from ingestion.alarms import raise_alarms
-from ingestion.announce import announce, wanted
-from ingestion.digest import send_digests
-from ingestion.imports import run_import
-from ingestion.near import decide, find_near_duplicates, found_of
-from ingestion.offer import offer
-from ingestion.outgoing import attempt, forget_old
-from ingestion.past import run_past
-from ingestion.replay import run_replay
-from ingestion.rollup import roll_up, roll_up_once
-from ingestion.streams import judge_streams
-from ingestion.takeback import work_on
-from ingestion.uploads import finish_upload, forget_half_sent
+from ingestion.accepted.near import decide, find_near_duplicates, found_of
+from ingestion.accepted.past import run_past
+from ingestion.accepted.takeback import work_on
+from ingestion.imports.run import run_import
+from ingestion.imports.uploads import finish_upload, forget_half_sent
+from ingestion.outgoing.alarms import raise_alarms
+from ingestion.outgoing.announce import announce, wanted
+from ingestion.outgoing.dispatches import attempt, forget_old
+from ingestion.quarantine.offer import offer
+from ingestion.quarantine.replay import run_replay
+from ingestion.watching.digest import send_digests
+from ingestion.watching.rollup import roll_up, roll_up_once
+from ingestion.watching.streams import judge_streams
 
 
 @jobs.task(queue="imports", retry=jobs.AGAIN)

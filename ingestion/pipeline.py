@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from django.db.backends.utils import CursorWrapper
 
 from ingestion.doors.files import FileFormat
-from ingestion.quarantine import write_reasons
+from ingestion.quarantine.reasons import write_reasons
 from ingestion.reread import decode, read_as, reread
 from profiles.link import settle_soon
 from profiles.record import Delivery, Entry, InCommit, Sent, counts, find_duplicates, record

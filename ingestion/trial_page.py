@@ -18,7 +18,7 @@ from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, right
 from taxonomy.definition import Items
 from taxonomy.models import Proposal, Source
 from taxonomy.problems import plan_problem
-from taxonomy.propose import proposed
+from taxonomy.proposals.propose import proposed
 from taxonomy.publish import items_of, newest
 from taxonomy.released import named
 from taxonomy.standardize import CODES, check_plan, compile_plan

@@ -5,11 +5,11 @@ from ingestion.doors.api import EventsView
 from ingestion.doors.plan import DiffView, PlanView, ReleasesView, ReleaseView, TagView
 from ingestion.doors.receipts import ReceiptView
 from ingestion.doors.uploads import ImportFailedRowsView, ImportFileView, ImportFindingsView, ImportsView, ImportView
-from ingestion.latest_page import latest_view
-from ingestion.send_page import how_to_send, send_sources
-from ingestion.snippet import snippet
-from ingestion.spec_page import spec_download, spec_of_partner, spec_of_source, spec_partner_download
+from ingestion.imports.spec_page import spec_download, spec_of_partner, spec_of_source, spec_partner_download
+from ingestion.sending.page import how_to_send, send_sources
+from ingestion.sending.snippet import snippet
 from ingestion.trial_page import trial
+from ingestion.watching.latest_page import latest_view
 
 urlpatterns = [
     path("api/v1/events", EventsView.as_view(), name="events"),

@@ -87,7 +87,7 @@ def take_staged(cursor: CursorWrapper, read: list[tuple[Delivery, Entry]], ids: 
     """Give the events of these entries, all of them staged, their new readings."""
     event_ids = [entry.event_id for _, entry in read if entry.event_id is not None]
     keep_former(cursor, event_ids, act)
-    # What is merged into another stays so, and is looked at again: see ingestion/near.py.
+    # What is merged into another stays so, and is looked at again: see ingestion/accepted/near.py.
     taken = ", ".join(f"{column} = anew.{column}" for column in _COLUMNS if column != "standing")
     cursor.execute(
         f"UPDATE profiles_event AS event SET read_by = %s, {taken}, standing = CASE WHEN event.standing = %s THEN %s ELSE anew.standing END"

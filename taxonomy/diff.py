@@ -8,8 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from staff.models import in_reader_language
 from taxonomy.definition import Definition, Items
-from taxonomy.merge import ROW_KEYS
 from taxonomy.models import Attribute, MappingRule, Source, Tag, TagMode
+from taxonomy.proposals.merge import ROW_KEYS
 from taxonomy.rule_words import condition_words, limits_words, rule_name
 
 FIELDS: dict[str, Promise | str] = {

@@ -8,11 +8,11 @@ from django.utils.translation import gettext_noop
 from staff.models import User
 from staff.notices import tell
 from taxonomy.checks import endings
-from taxonomy.concern import Owners
+from taxonomy.proposals.concern import Owners
+from taxonomy.proposals.tell import item_link
 from taxonomy.publish import items_of, newest
 from taxonomy.recent import rule_use
 from taxonomy.rule_words import rule_name
-from taxonomy.tell import item_link
 
 # Days before the end on which its owners are told.
 TOLD_BEFORE = (14, 7, 1)

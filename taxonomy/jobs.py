@@ -4,7 +4,7 @@ from django.utils import timezone
 
 from cdp import jobs
 from taxonomy.ending import warn_of_endings
-from taxonomy.remind import remind
+from taxonomy.proposals.remind import remind
 
 
 @jobs.periodic(cron="*/10 * * * *")

@@ -15,9 +15,9 @@ from taxonomy.definition import Items, draft_items
 from taxonomy.diff import title
 from taxonomy.draft import writing
 from taxonomy.models import Follow, Grant, Proposal, Revision, Vote
-from taxonomy.propose import open_proposals
+from taxonomy.proposals.propose import open_proposals
+from taxonomy.proposals.review import SIGN, settle, waiting_for
 from taxonomy.publish import items_of, newest, unreleased
-from taxonomy.review import SIGN, settle, waiting_for
 
 _PROPOSE = "taxonomy.add_proposal"
 

@@ -15,8 +15,8 @@ from staff.models import User
 from taxonomy.checks import Finding
 from taxonomy.definition import Definition, Items, draft_items
 from taxonomy.models import Release
+from taxonomy.proposals.verdict import judge, next_version
 from taxonomy.standardize import Plan, Problem, check_plan
-from taxonomy.verdict import judge, next_version
 from taxonomy.weigh import weigh_change
 
 CHANNEL = "tagline_release"

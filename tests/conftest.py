@@ -182,7 +182,8 @@ def _forget_between_tests():
 def _forget() -> None:
     from ingestion import keys
     from profiles import subjects
-    from taxonomy import current, lookalikes
+    from taxonomy import current
+    from taxonomy.similar import lookalikes
 
     subjects.known.forget()
     keys.forget()

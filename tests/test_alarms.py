@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ingestion.alarms import raise_alarms
 from ingestion.models import Alarm, Dispatch, Replay, Subscriber
+from ingestion.outgoing.alarms import raise_alarms
 from ingestion.pipeline import Incoming, receive
-from ingestion.replay import ask, run_replay
+from ingestion.quarantine.replay import ask, run_replay
 from taxonomy.current import current
 from taxonomy.models import Source
 
@@ -114,7 +114,7 @@ def test_what_is_let_go_of_counts_no_more(subscriber):
 
 
 def test_many_causes_are_told_a_hundred_at_a_time_those_with_most_events_first(subscriber, monkeypatch):
-    monkeypatch.setattr("ingestion.alarms.MOST_AT_ONCE", 2)
+    monkeypatch.setattr("ingestion.outgoing.alarms.MOST_AT_ONCE", 2)
     for number in range(3):
         hold(f"name{number}", 3 + number)
     assert [raise_alarms(NOW) for _ in range(3)] == [2, 1, 0]

@@ -14,16 +14,16 @@ from django.db.models.functions import Concat
 from django.utils import timezone
 
 from cdp import jobs
-from ingestion import announce as module
-from ingestion import rollup
-from ingestion.announce import MOST_WAITING, announce
-from ingestion.calling import Answer, NotCalled
 from ingestion.jobs import announce_events
 from ingestion.models import Dispatch, ReadingDay, Replay, Subscriber, Unannounced
-from ingestion.outgoing import attempt, dispatch, forget_old
+from ingestion.outgoing import announce as module
+from ingestion.outgoing.announce import MOST_WAITING, announce
+from ingestion.outgoing.calling import Answer, NotCalled
+from ingestion.outgoing.dispatches import attempt, dispatch, forget_old
 from ingestion.pipeline import Incoming, receive
-from ingestion.replay import ask, run_replay, undo
-from ingestion.rollup import roll_up
+from ingestion.quarantine.replay import ask, run_replay, undo
+from ingestion.watching import rollup
+from ingestion.watching.rollup import roll_up
 from profiles.models import Arrival, Customer, Event
 from staff.models import User
 from taxonomy.current import current, refresh

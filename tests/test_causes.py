@@ -12,10 +12,10 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from ingestion.causes import add_up, assign, open_causes_of, trends
 from ingestion.models import Cause, CauseDay, CauseMove, QuarantineReason, Replay
 from ingestion.pipeline import Incoming, receive
-from ingestion.replay import ask, run_replay, undo
+from ingestion.quarantine.causes import add_up, assign, open_causes_of, trends
+from ingestion.quarantine.replay import ask, run_replay, undo
 from staff.models import Department, Notice, User
 from taxonomy.current import current
 from taxonomy.models import Source
@@ -96,7 +96,7 @@ def test_adding_up_twice_adds_nothing(standard, django_assert_num_queries):
 
 
 def test_entries_of_a_list_are_one_place(standard):
-    from ingestion.quarantine import write_reasons
+    from ingestion.quarantine.reasons import write_reasons
     from profiles.record import Delivery, Entry
     from taxonomy.standardize import Violation, decode_json, read, standardize
 
@@ -160,7 +160,7 @@ def test_a_cause_goes_to_the_owner_of_its_tag_else_of_its_source(standard):
 
 
 def test_the_owner_follows_the_release_until_somebody_assigns_it(standard):
-    from ingestion.offer import offer
+    from ingestion.quarantine.offer import offer
     from taxonomy.publish import publish
 
     hold({"id": "n", "event": "nonsense", "phone": "13800138000"})
@@ -222,7 +222,7 @@ def test_the_list_says_how_long_held_events_are_kept(client, standard):
 
 
 def test_what_waits_for_somebody_who_leaves_goes_to_a_colleague(standard):
-    from ingestion.leave import belongings
+    from ingestion.watching.leave import belongings
 
     hold(purchase(1))
     kim, lee = person(department_id="marketing"), person("lee@example.com", department_id="sales")

@@ -7,9 +7,9 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
-from ingestion.causes import cause_of
 from ingestion.models import QuarantineReason
 from ingestion.pipeline import Incoming, receive
+from ingestion.quarantine.causes import cause_of
 from profiles.models import Customer, Event
 from profiles.page import gist
 from profiles.summary import summary

@@ -8,8 +8,8 @@ from staff.models import User
 from staff.roles import permissions_of
 from taxonomy.definition import apply_definition, definition
 from taxonomy.models import Release, Tag, Vote
-from taxonomy.propose import propose, submit
-from taxonomy.review import release_proposal, vote
+from taxonomy.proposals.propose import propose, submit
+from taxonomy.proposals.review import release_proposal, vote
 from taxonomy.starter.load import load_starter
 
 

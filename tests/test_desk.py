@@ -7,11 +7,11 @@ import pytest
 from django.contrib.auth.models import Group
 from django.urls import reverse
 
-from ingestion.causes import cause_of
-from ingestion.desk import values_seen
 from ingestion.models import QuarantineReason, Replay
 from ingestion.pipeline import Incoming, receive
-from ingestion.replay import run_replay
+from ingestion.quarantine.causes import cause_of
+from ingestion.quarantine.desk import values_seen
+from ingestion.quarantine.replay import run_replay
 from profiles.models import Event
 from staff.models import User
 from taxonomy.current import current
@@ -159,7 +159,7 @@ def test_the_number_of_queries_does_not_grow_with_the_events(client, log_in, dja
 
 @pytest.mark.parametrize(("path", "can"), [("attributes.items[].price", True), ("attributes.address.city", True), ("record", False), ("identifiers.email", False)])  # fmt: skip
 def test_values_are_given_for_the_envelope_and_attributes_and_what_is_in_them(path, can):
-    from ingestion.desk import can_be_given
+    from ingestion.quarantine.desk import can_be_given
 
     assert can_be_given(path) is can
 

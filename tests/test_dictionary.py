@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from ingestion.pipeline import Incoming, receive
-from ingestion.rollup import roll_up
+from ingestion.watching.rollup import roll_up
 from staff.models import Department, User
 from staff.roles import ROLES, ensure_roles
 from taxonomy.current import plan_of

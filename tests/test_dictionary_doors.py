@@ -13,7 +13,7 @@ from broker import Broker
 from conftest import ROOT, wait_until
 from django.urls import reverse
 
-from ingestion.imports import outcome, run_import, take_file
+from ingestion.imports.run import outcome, run_import, take_file
 from ingestion.models import Hook, MqttTopic, WriteKey
 from profiles.models import Event
 from staff.models import User

@@ -8,12 +8,12 @@ from django.contrib.auth.models import Group
 from django.core import mail
 from django.urls import reverse
 
-from ingestion.causes import add_up
-from ingestion.digest import news_for, send_digests
 from ingestion.models import Cause, CauseDay, Digest, Replay
 from ingestion.pipeline import Incoming, receive
-from ingestion.replay import ask, run_replay
-from ingestion.scorecard import month_before, scorecards
+from ingestion.quarantine.causes import add_up
+from ingestion.quarantine.replay import ask, run_replay
+from ingestion.watching.digest import news_for, send_digests
+from ingestion.watching.scorecard import month_before, scorecards
 from profiles.models import Tally
 from staff.models import Notice, User
 from taxonomy.current import current

@@ -10,25 +10,25 @@ from django.db import connections
 from django.urls import reverse
 from django.utils import timezone
 
-from ingestion import discover
-from ingestion.adopt import CannotAdopt, add_to_tag, ignore, map_to_tag, path_of
-from ingestion.carried import events_sent
-from ingestion.code_of import code_of
-from ingestion.discovered import lines
-from ingestion.matches import matching_attributes, matching_tags
+from ingestion.discovery import discover
+from ingestion.discovery.adopt import CannotAdopt, add_to_tag, ignore, map_to_tag, path_of
+from ingestion.discovery.carried import events_sent
+from ingestion.discovery.code_of import code_of
+from ingestion.discovery.discovered import lines
+from ingestion.discovery.matches import matching_attributes, matching_tags
+from ingestion.discovery.values import kind_of, suggest_type
 from ingestion.models import Discovered, Ignored, Replay
 from ingestion.pipeline import Incoming, receive
-from ingestion.replay import ask, run_replay
-from ingestion.rollup import roll_up
-from ingestion.values import kind_of, suggest_type
+from ingestion.quarantine.replay import ask, run_replay
+from ingestion.watching.rollup import roll_up
 from profiles.models import Event, Original
 from staff.models import User
-from taxonomy import lookalikes
 from taxonomy.current import current, forget
 from taxonomy.definition import draft_items
 from taxonomy.models import Attribute, Grant, MappingRule, Proposal, Revision, Source, Tag
-from taxonomy.propose import propose, submit
+from taxonomy.proposals.propose import propose, submit
 from taxonomy.publish import items_of, newest, publish, unreleased
+from taxonomy.similar import lookalikes
 from taxonomy.standardize.paths import compile_path
 from taxonomy.weigh import weigh_change
 

@@ -15,11 +15,12 @@ from django.db.models.functions import Concat
 from django.urls import reverse
 from django.utils import timezone
 
-from ingestion import announce, keys, signing
+from ingestion import keys
 from ingestion.models import FailedRequest, Hook, Leak, MqttTopic, TakeBack, WriteKey
+from ingestion.outgoing import announce, signing
 from ingestion.pipeline import Incoming, receive
-from ingestion.rollup import roll_up
-from ingestion.streams import judge_streams
+from ingestion.watching.rollup import roll_up
+from ingestion.watching.streams import judge_streams
 from profiles.models import Customer, Event, Subject
 from profiles.untied import queue_untied, tie_anew
 from staff.models import ReadToken, User

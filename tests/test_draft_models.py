@@ -12,40 +12,40 @@ LIVE = ("profiles", "ingestion", "activation", "insights")
 # Models refer to the rows by key; everything else that is named here says why it needs the draft itself.
 MODELS = "models"
 ALLOWED = {
-    "ingestion/adopt.py": "what was discovered is put into the draft",
+    "ingestion/discovery/adopt.py": "what was discovered is put into the draft",
     "ingestion/admin/discovered.py": "what was discovered is put into the draft",
-    "ingestion/discovered.py": "what was discovered counts as answered as soon as the draft knows it",
-    "ingestion/matches.py": "offers what the draft has for a discovered name",
+    "ingestion/discovery/discovered.py": "what was discovered counts as answered as soon as the draft knows it",
+    "ingestion/discovery/matches.py": "offers what the draft has for a discovered name",
     "ingestion/admin/leaks.py": "leads to the draft's attribute, where it is declared personal",
-    "ingestion/leaks.py": "grants are kept by rows of the draft",
+    "ingestion/watching/leaks.py": "grants are kept by rows of the draft",
     "ingestion/admin/health.py": "grants are kept by rows of the draft",
-    "ingestion/health.py": "grants are kept by rows of the draft",
-    "ingestion/held.py": "grants are kept by rows of the draft",
-    "ingestion/latest.py": "grants are kept by rows of the draft",
-    "ingestion/latest_page.py": "grants are kept by rows of the draft",
+    "ingestion/watching/health.py": "grants are kept by rows of the draft",
+    "ingestion/quarantine/held.py": "grants are kept by rows of the draft",
+    "ingestion/watching/latest.py": "grants are kept by rows of the draft",
+    "ingestion/watching/latest_page.py": "grants are kept by rows of the draft",
     "profiles/readable.py": "grants are kept by rows of the draft",
-    "ingestion/digest.py": "grants are kept by rows of the draft",
-    "ingestion/announce.py": "what the draft calls personal is hidden at once: the stricter of both counts",
+    "ingestion/watching/digest.py": "grants are kept by rows of the draft",
+    "ingestion/outgoing/announce.py": "what the draft calls personal is hidden at once: the stricter of both counts",
     "ingestion/admin/imports.py": "an import refers to its source by key",
-    "ingestion/imports.py": "an import refers to its source by key",
-    "ingestion/check_file.py": "the matchings of a source are kept by its key",
-    "ingestion/matchings.py": "a matching refers to its source by key",
-    "ingestion/uploads.py": "an upload refers to its source by key",
+    "ingestion/imports/run.py": "an import refers to its source by key",
+    "ingestion/imports/check_file.py": "the matchings of a source are kept by its key",
+    "ingestion/imports/matchings.py": "a matching refers to its source by key",
+    "ingestion/imports/uploads.py": "an upload refers to its source by key",
     "ingestion/doors/uploads.py": "an upload refers to its source by key",
-    "ingestion/watch.py": "an import refers to its source by key",
+    "ingestion/imports/watch.py": "an import refers to its source by key",
     "ingestion/trial_page.py": "sources are chosen by key",
     "ingestion/admin/past.py": "a reading of the past refers to its source and tag by key",
     "ingestion/management/commands/import_events.py": "an import refers to its source by key",
     "ingestion/admin/takeback.py": "a taking back refers to its source and tag by key",
-    "ingestion/takeback.py": "a taking back refers to its source and tag by key",
-    "ingestion/send_page.py": "a key made there refers to its source",
+    "ingestion/accepted/takeback.py": "a taking back refers to its source and tag by key",
+    "ingestion/sending/page.py": "a key made there refers to its source",
     "ingestion/management/commands/create_key.py": "a key refers to its source",
     "ingestion/management/commands/create_source.py": "makes a source of the draft, and releases it",
 }
 
 
 # Where the draft itself is meant: whether what was discovered is in it, and what the rule that is made of it has to fill.
-ASKED = {"ingestion/discovered.py": {"attribute__code"}, "ingestion/admin/discovered.py": {"attribute__code"}}
+ASKED = {"ingestion/discovery/discovered.py": {"attribute__code"}, "ingestion/admin/discovered.py": {"attribute__code"}}
 
 
 def modules() -> list[Path]:

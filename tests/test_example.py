@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plans import small_plan_items
 
-from ingestion.backwards import NoWay, matching, put
 from ingestion.doors.files import FileFormat, decode_row
-from ingestion.example import Example, cells_of, example_of, some_example
 from ingestion.pipeline import Incoming, receive
 from ingestion.reread import read_as
+from ingestion.sending.backwards import NoWay, matching, put
+from ingestion.sending.example import Example, cells_of, example_of, some_example
 from taxonomy.current import current
 from taxonomy.standardize import Plan, compile_plan, decode_json, standardize
 from taxonomy.standardize.conditions import compile_pattern

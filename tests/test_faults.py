@@ -37,7 +37,7 @@ COUNTED, HELD = 1, 2
 # What the upload page does with a file.
 UPLOAD = """
 from pathlib import Path
-from ingestion.imports import take_file
+from ingestion.imports.run import take_file
 from ingestion.jobs import import_file
 from taxonomy.models import Source
 run = take_file(Path({path!r}), source=Source.objects.get(code="website"), file_name="upload.ndjson")

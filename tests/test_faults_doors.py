@@ -16,7 +16,7 @@ from paho.mqtt.client import CallbackAPIVersion, MQTTv5
 from paho.mqtt.client import Client as MqttClient
 from test_faults import COUNTED, HELD, Client, Product, event, home, standing_of
 
-from ingestion import signing
+from ingestion.outgoing import signing
 
 SECRET = signing.secret_text(b"s" * 24)
 TOPIC = "shops/1/events"
@@ -38,7 +38,7 @@ print(json.dumps(secrets))
 # Every day of every source, as its page sets what was answered against what is stored.
 ASTRAY = """
 from django.utils import timezone
-from ingestion.intake import intake
+from ingestion.watching.intake import intake
 from taxonomy.models import Source
 now = timezone.now()
 print(sum(len(intake(source, now.date(), 2, now).astray) for source in Source.objects.all()))

@@ -13,7 +13,7 @@ from test_file_imports import FORMS, as_csv, as_zip
 from test_import_pages import steward  # noqa: F401
 from test_imports import HEADER, rows, source  # noqa: F401
 
-from ingestion.imports import outcome, run_import
+from ingestion.imports.run import outcome, run_import
 from ingestion.models import ImportRun
 from staff.models import User
 

@@ -14,10 +14,10 @@ from arro3.io import read_parquet, write_parquet
 from openpyxl import Workbook, load_workbook
 from test_imports import HEADER, rows, source  # noqa: F401
 
-from ingestion import chunk
 from ingestion.doors.files import blocks
-from ingestion.failed import failed_rows
-from ingestion.imports import outcome, run_import, take_file
+from ingestion.imports import chunk
+from ingestion.imports.failed import failed_rows
+from ingestion.imports.run import outcome, run_import, take_file
 from ingestion.models import QuarantineReason
 from profiles.models import Event
 
@@ -92,7 +92,7 @@ def write(tmp_path: Path, form: str, lines) -> Path:
 
 @pytest.mark.parametrize("form", KNOWN)
 def test_an_import_that_is_interrupted_ends_as_if_never_interrupted(source, tmp_path, monkeypatch, form):  # noqa: F811
-    monkeypatch.setattr("ingestion.imports.blocks", lambda path, found: blocks(path, found, block_bytes=2_000))
+    monkeypatch.setattr("ingestion.imports.run.blocks", lambda path, found: blocks(path, found, block_bytes=2_000))
     path = write(tmp_path, form, rows(200, quantity={150: "many"}))
     run = take_file(path, source=source, file_name=path.name)
     stored: list[int] = []
@@ -103,11 +103,11 @@ def test_an_import_that_is_interrupted_ends_as_if_never_interrupted(source, tmp_
         stored.append(block.index)
         chunk.store_block(run_id, block)
 
-    monkeypatch.setattr("ingestion.imports.store_block", failing)
+    monkeypatch.setattr("ingestion.imports.run.store_block", failing)
     with pytest.raises(KeyboardInterrupt):
         run_import(run.pk)
     assert 0 < Event.objects.count() < 200
-    monkeypatch.setattr("ingestion.imports.store_block", chunk.store_block)
+    monkeypatch.setattr("ingestion.imports.run.store_block", chunk.store_block)
     found = outcome(run_import(take_file(path, source=source, file_name=path.name).pk))
     assert (found.received, found.counts["accepted"], found.counts["quarantined"]) == (200, 199, 1)
     assert Event.objects.count() == 200

@@ -11,14 +11,14 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from ingestion.check_file import check_file
 from ingestion.doors.files import Column, FileFormat, Matching, RowEvent, UnreadableFile, compile_matching
 from ingestion.doors.files.matching import COMMA, POINT, SERIAL, plain_number, reads_as
-from ingestion.failed import failed_rows
-from ingestion.imports import follow, match, outcome, run_import, take_file
-from ingestion.matchings import ENVELOPE, fingerprint, in_force, keep, use_again
+from ingestion.imports.check_file import check_file
+from ingestion.imports.failed import failed_rows
+from ingestion.imports.matchings import ENVELOPE, fingerprint, in_force, keep, use_again
+from ingestion.imports.run import follow, match, outcome, run_import, take_file
 from ingestion.models import FileMatching, ImportChunk, ImportRun, Replay
-from ingestion.replay import ask, run_replay
+from ingestion.quarantine.replay import ask, run_replay
 from profiles.models import Batch, Event
 from profiles.original import shown_original
 from staff.masking import STARS
@@ -302,7 +302,7 @@ def test_the_batch_says_by_itself_how_its_rows_are_read(till, load):
 @database
 def test_a_try_tells_new_customers_from_known_ones_with_examples(till, load, monkeypatch):
     real = __import__("ingestion.doors.files", fromlist=["blocks"]).blocks
-    monkeypatch.setattr("ingestion.imports.blocks", lambda path, found: real(path, found, block_bytes=200))
+    monkeypatch.setattr("ingestion.imports.run.blocks", lambda path, found: real(path, found, block_bytes=200))
     kept(till)
     load(rows(2))
     again = [[row[0] + "b", *row[1:]] for row in rows(5, 数量={4: "many"})]

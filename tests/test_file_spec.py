@@ -16,11 +16,11 @@ from django.urls import reverse
 from django.utils import timezone
 from openpyxl import load_workbook
 
-from ingestion.check_file import check_file
 from ingestion.doors.files import UnreadableFile
+from ingestion.imports.check_file import check_file
+from ingestion.imports.spec import spec_of
+from ingestion.imports.spec_files import example_csv, example_ndjson, template_csv, template_xlsx
 from ingestion.models import ImportRun, SpecLink
-from ingestion.spec import spec_of
-from ingestion.spec_files import example_csv, example_ndjson, template_csv, template_xlsx
 from profiles.models import Event
 from staff.models import User
 from taxonomy.current import current
@@ -199,7 +199,7 @@ def test_a_second_row_of_the_same_is_a_duplicate(till, tmp_path):
 
 
 def test_the_check_and_a_dry_run_say_the_same(till, tmp_path, settings):
-    from ingestion.imports import outcome, run_import, take_file
+    from ingestion.imports.run import outcome, run_import, take_file
 
     settings.UPLOAD_DIR = tmp_path / "uploads"
     path = stored(tmp_path, "a.csv", BAD.encode())
@@ -282,7 +282,7 @@ def test_what_the_maker_may_not_read_the_link_does_not_show(client, till):
 
 
 def test_a_file_that_is_too_large_is_not_read(client, link, monkeypatch):
-    monkeypatch.setattr("ingestion.spec_page.CHECK_BYTES", 1)
+    monkeypatch.setattr("ingestion.imports.spec_page.CHECK_BYTES", 1)
     answer = client.post(link.get_absolute_url(), {"file": uploaded(BAD * 1_000)})
     assert "larger than" in answer.content.decode()
 

@@ -7,7 +7,7 @@ import pytest
 from django.utils import translation
 from plans import small_plan_items, uuid_of
 
-from ingestion.fill import filling
+from ingestion.discovery.fill import filling
 from taxonomy.standardize import RawEvent
 
 NOW = datetime(2026, 6, 30, tzinfo=UTC)

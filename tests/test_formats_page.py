@@ -18,7 +18,7 @@ from taxonomy.definition import draft_items
 from taxonomy.exchange.formats import FORMATS, Choices
 from taxonomy.exchange.formats.propose import export_plan, look_at, propose_written
 from taxonomy.models import Category, MappingRule, Proposal, Source, Tag
-from taxonomy.propose import NothingChanged, submit
+from taxonomy.proposals.propose import NothingChanged, submit
 
 pytestmark = pytest.mark.django_db
 PAGE, PROPOSE, DOWNLOAD = (reverse(f"admin:taxonomy_proposal_formats{end}") for end in ("", "_propose", "_download"))

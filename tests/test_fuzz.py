@@ -18,7 +18,7 @@ from mangle import BODIES, SEED, bent, mangled
 from openpyxl import Workbook
 
 from ingestion.doors.files import UnreadableFile, blocks, records, sniff
-from ingestion.words import FILE_PROBLEMS
+from ingestion.imports.words import FILE_PROBLEMS
 from profiles.models import Tally
 
 FILES = [

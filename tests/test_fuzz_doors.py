@@ -23,10 +23,10 @@ from test_webhooks_in import AES_KEY, APP, SECRET, wechat_encrypts, wechat_signs
 
 from cdp.drain import read_away
 from cdp.fast import answer_calls_early
-from ingestion import signing
+from ingestion.imports.uploads import finish_upload
 from ingestion.models import Hook, Upload, WriteKey
-from ingestion.rollup import roll_up
-from ingestion.uploads import finish_upload
+from ingestion.outgoing import signing
+from ingestion.watching.rollup import roll_up
 from profiles.models import Arrival, Event, Tally
 from taxonomy.models import Source
 

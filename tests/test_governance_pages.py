@@ -15,9 +15,9 @@ from taxonomy.current import current
 from taxonomy.definition import apply_definition, definition
 from taxonomy.history import record_revision
 from taxonomy.models import Attribute, Grant, Proposal, Release, Revision, Tag
-from taxonomy.propose import join, propose, submit
+from taxonomy.proposals.propose import join, propose, submit
+from taxonomy.proposals.review import emergency_release, review_release, standing, vote, waiting_for
 from taxonomy.publish import publish
-from taxonomy.review import emergency_release, review_release, standing, vote, waiting_for
 
 pytestmark = pytest.mark.django_db
 

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from test_taxonomy_admin import form_of
 
 from staff.models import User
-from taxonomy.authors import author_ids
 from taxonomy.definition import apply_definition, draft_items
 from taxonomy.draft import ItemInUse, ItemLocked, remove, writing
 from taxonomy.history import record_revision
 from taxonomy.models import MappingRule, Proposal, ProposalItem, Release, Revision, Tag, Vote
-from taxonomy.propose import (
+from taxonomy.proposals.authors import author_ids
+from taxonomy.proposals.propose import (
     ElsewhereProposed,
     NothingChanged,
     WrongState,
@@ -34,8 +34,8 @@ from taxonomy.propose import (
     submit,
     withdraw,
 )
+from taxonomy.proposals.review import NotAllowed, NotReady, Overtaken, emergency_release, release_proposal, standing, vote
 from taxonomy.publish import NothingToPublish, NotPublishable, items_of, newest
-from taxonomy.review import NotAllowed, NotReady, Overtaken, emergency_release, release_proposal, standing, vote
 
 REFUSALS = (
     ElsewhereProposed, ItemInUse, ItemLocked, NotAllowed, NothingChanged, NothingToPublish, NotPublishable, NotReady, Overtaken,

@@ -10,20 +10,20 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from ingestion.health import overview, source_health, tag_health
 from ingestion.jobs import judge_event_streams
 from ingestion.models import Stopped, Stream
 from ingestion.pipeline import Incoming, receive
-from ingestion.rhythm import judge
-from ingestion.rollup import roll_up
-from ingestion.streams import judge_streams, unjudged
+from ingestion.watching.health import overview, source_health, tag_health
+from ingestion.watching.rhythm import judge
+from ingestion.watching.rollup import roll_up
+from ingestion.watching.streams import judge_streams, unjudged
 from staff.models import Notice, User
 from taxonomy.current import current, forget, refresh
 from taxonomy.definition import apply_definition, definition
 from taxonomy.models import Grant, Source, Tag
+from taxonomy.proposals.remind import remind
 from taxonomy.publish import publish
 from taxonomy.released import released
-from taxonomy.remind import remind
 
 # A Monday, twelve thirty.
 NOW = datetime(2026, 3, 2, 12, 30)

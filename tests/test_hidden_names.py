@@ -33,7 +33,7 @@ from taxonomy.current import plan_of
 from taxonomy.definition import apply_definition, definition
 from taxonomy.exchange.formats import FORMATS
 from taxonomy.models import Attribute, Category, Grant, MappingRule, Release, Source, Tag
-from taxonomy.propose import propose
+from taxonomy.proposals.propose import propose
 from taxonomy.publish import newest, publish
 
 pytestmark = pytest.mark.django_db

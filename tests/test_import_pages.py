@@ -9,9 +9,9 @@ from django.test import Client
 from django.urls import reverse
 from test_imports import rows, source, write  # noqa: F401
 
-from ingestion.imports import outcome, run_import, standing_of, take_file
+from ingestion.imports.run import outcome, run_import, standing_of, take_file
+from ingestion.imports.sample import sample_of
 from ingestion.models import ImportRun
-from ingestion.sample import sample_of
 from staff.models import User
 from taxonomy.dictionary.standard import standard as released
 from taxonomy.models import Source

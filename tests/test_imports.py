@@ -11,9 +11,9 @@ from uuid import uuid4
 import pytest
 from django.core.management import CommandError, call_command
 
-from ingestion import chunk
-from ingestion.failed import failed_rows
-from ingestion.imports import outcome, run_import, take_file
+from ingestion.imports import chunk
+from ingestion.imports.failed import failed_rows
+from ingestion.imports.run import outcome, run_import, take_file
 from ingestion.models import ImportRun, QuarantineReason
 from profiles.models import Event, Tally
 from taxonomy.models import Source
@@ -76,7 +76,7 @@ def test_counts_add_up_and_duplicates_are_one(source, tmp_path):
 def test_an_interrupted_import_ends_as_if_never_interrupted(source, tmp_path, monkeypatch):
     monkeypatch.setattr("ingestion.doors.files.BLOCK_BYTES", 2_000)
     monkeypatch.setattr(
-        "ingestion.imports.blocks",
+        "ingestion.imports.run.blocks",
         lambda path, found: __import__("ingestion.doors.files", fromlist=["blocks"]).blocks(path, found, block_bytes=2_000),
     )
     path = write(tmp_path / "a.csv", rows(300))
@@ -90,11 +90,11 @@ def test_an_interrupted_import_ends_as_if_never_interrupted(source, tmp_path, mo
         stored.append(block.index)
         real(run_id, block)
 
-    monkeypatch.setattr("ingestion.imports.store_block", failing)
+    monkeypatch.setattr("ingestion.imports.run.store_block", failing)
     with pytest.raises(KeyboardInterrupt):
         run_import(run.pk)
     assert 0 < Event.objects.count() < 300
-    monkeypatch.setattr("ingestion.imports.store_block", real)
+    monkeypatch.setattr("ingestion.imports.run.store_block", real)
     assert take_file(path, source=source, file_name="a.csv").pk == run.pk
     found = outcome(run_import(run.pk))
     assert found.counts == {"accepted": 300, "changed": found.counts["changed"], "duplicate": 0, "quarantined": 0, "refused": 0}
@@ -202,7 +202,7 @@ def test_without_any_release_an_import_fails_in_words(departments, tmp_path):
 
 
 def test_a_large_file_is_stored_by_several_processes(source, tmp_path, monkeypatch):
-    monkeypatch.setattr("ingestion.imports._SMALL_BYTES", 0)
+    monkeypatch.setattr("ingestion.imports.run._SMALL_BYTES", 0)
     path = write(tmp_path / "a.csv", rows(200))
     assert outcome(imported(path, source)).counts["accepted"] == 200
     assert Event.objects.count() == 200

@@ -9,10 +9,10 @@ from django.db import OperationalError
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from ingestion.chunk import store_block
 from ingestion.doors.files import FileFormat, blocks
-from ingestion.failed import failed_rows
-from ingestion.imports import Outcome, outcome, run_import, take_file
+from ingestion.imports.chunk import store_block
+from ingestion.imports.failed import failed_rows
+from ingestion.imports.run import Outcome, outcome, run_import, take_file
 from ingestion.jobs import import_file
 from ingestion.models import ImportRun, QuarantineReason, TrialKey
 from ingestion.pipeline import Incoming, receive
@@ -150,7 +150,7 @@ def test_what_was_mended_still_answers_with_its_first_verdict(source_with, load)
 
 
 def test_a_dry_run_finds_the_duplicates_of_other_blocks_and_leaves_nothing(source_with, load, monkeypatch):
-    monkeypatch.setattr("ingestion.imports.blocks", lambda path, found: blocks(path, found, block_bytes=500))
+    monkeypatch.setattr("ingestion.imports.run.blocks", lambda path, found: blocks(path, found, block_bytes=500))
     source = source_with(FLAT)
     text = HEADER + "\n" + (rows(20) + rows(5, "bad").replace("m", "h")) * 2
     tried = load(source, text, dry_run=True)[1].counts
@@ -212,7 +212,7 @@ def test_a_job_that_fails_marks_its_run_is_tried_again_and_the_page_can_go_on(so
     path = tmp_path / "a.csv"
     path.write_text(HEADER + "\n" + rows(3))
     run = take_file(path, source=source_with(FLAT), file_name="a")
-    monkeypatch.setattr("ingestion.imports.store_block", gone)
+    monkeypatch.setattr("ingestion.imports.run.store_block", gone)
     import_file.defer(run_id=str(run.pk))
     work()
     run.refresh_from_db()

@@ -10,10 +10,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from ingestion.admin.health import duration_text
-from ingestion.intake import intake
 from ingestion.models import Hook, ReadingDay, WriteKey
 from ingestion.pipeline import Incoming, receive
-from ingestion.rollup import roll_up
+from ingestion.watching.intake import intake
+from ingestion.watching.rollup import roll_up
 from profiles.models import Tally
 from staff.models import Department, User
 from taxonomy.current import current

@@ -11,9 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from ingestion import keys
-from ingestion.latest import Reader, latest
 from ingestion.models import FailedRequest
 from ingestion.pipeline import Incoming, receive
+from ingestion.watching.latest import Reader, latest
 from profiles.models import Event, Tally
 from staff.models import User
 from taxonomy.current import current

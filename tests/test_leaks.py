@@ -7,12 +7,12 @@ import pytest
 from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 
-from ingestion import leaks
-from ingestion.causes import cause_of
-from ingestion.leaks import EVENTS_LOOKED_AT, found_leaks
 from ingestion.models import Discovered, Leak, QuarantineReason
 from ingestion.pipeline import Incoming, receive
-from ingestion.rollup import roll_up
+from ingestion.quarantine.causes import cause_of
+from ingestion.watching import leaks
+from ingestion.watching.leaks import EVENTS_LOOKED_AT, found_leaks
+from ingestion.watching.rollup import roll_up
 from profiles.models import Customer, Event
 from staff.masking import mask_in_text
 from staff.models import Notice, ReadToken, User

@@ -12,13 +12,13 @@ from django.utils import timezone
 from ingestion.models import ImportRun, WriteKey
 from staff.leaving import Hindered, NotHandedOver, belongings, close_account, hindrances, open_account
 from staff.models import Department, Handover, Notice, ReadToken, User
-from taxonomy.authors import author_ids
 from taxonomy.definition import apply_definition, definition
 from taxonomy.history import record_revision
 from taxonomy.models import Follow, Grant, Proposal, Revision, Source, Tag, Vote
-from taxonomy.propose import propose, submit
+from taxonomy.proposals.authors import author_ids
+from taxonomy.proposals.propose import propose, submit
+from taxonomy.proposals.review import NotAllowed, release_proposal, standing, vote, waiting_for
 from taxonomy.publish import publish, unreleased
-from taxonomy.review import NotAllowed, release_proposal, standing, vote, waiting_for
 
 pytestmark = pytest.mark.django_db
 APPROVE = Vote.Choice.APPROVE

@@ -6,11 +6,11 @@ import pytest
 from django.urls import reverse
 
 from staff.models import Department, User
-from taxonomy import lookalikes
 from taxonomy.draft import writing
 from taxonomy.history import record_revision
 from taxonomy.models import Attribute, Category, MappingRule, Revision, Source, Tag
-from taxonomy.propose import propose, submit
+from taxonomy.proposals.propose import propose, submit
+from taxonomy.similar import lookalikes
 
 
 @pytest.fixture

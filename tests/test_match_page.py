@@ -9,8 +9,8 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from test_file_matching import HEADER, PURCHASE, as_csv, kept, rows, till  # noqa: F401
 from test_import_pages import steward  # noqa: F401
 
-from ingestion.columns import look, repeats, ways_of, when
-from ingestion.imports import outcome, run_import
+from ingestion.imports.columns import look, repeats, ways_of, when
+from ingestion.imports.run import outcome, run_import
 from ingestion.models import FileMatching, ImportRun
 from profiles.models import Event
 from staff.models import User

@@ -5,11 +5,11 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 
 from staff.models import Notice, User
-from taxonomy.comment import comment
 from taxonomy.definition import apply_definition, definition
-from taxonomy.mentions import mentioned_in
 from taxonomy.models import Grant, Proposal, Tag
-from taxonomy.propose import propose
+from taxonomy.proposals.comment import comment
+from taxonomy.proposals.mentions import mentioned_in
+from taxonomy.proposals.propose import propose
 
 pytestmark = pytest.mark.django_db
 

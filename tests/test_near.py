@@ -7,15 +7,15 @@ import pytest
 from django.db import connection
 from django.db.models import Q
 
-from ingestion import near
+from ingestion.accepted import near
+from ingestion.accepted.near import decide, find_near_duplicates, found_of
+from ingestion.accepted.past import ask_past, run_past
+from ingestion.accepted.takeback import decide as decide_on
+from ingestion.accepted.takeback import look_at_batch, put_back, work_on
 from ingestion.models import NearDuplicate, NearDuplicateSetting, Replay, TakeBack, Unpaired
-from ingestion.near import decide, find_near_duplicates, found_of
-from ingestion.past import ask_past, run_past
 from ingestion.pipeline import Incoming, receive
-from ingestion.replay import ask, run_replay, undo
-from ingestion.rollup import roll_up
-from ingestion.takeback import decide as decide_on
-from ingestion.takeback import look_at_batch, put_back, work_on
+from ingestion.quarantine.replay import ask, run_replay, undo
+from ingestion.watching.rollup import roll_up
 from profiles.models import Arrival, Batch, Customer, Event, Tally, Tie
 from profiles.timeline import timeline
 from staff.models import User
@@ -190,7 +190,7 @@ def test_what_comes_late_repeats_what_counts_already(merging):
 def test_what_waits_to_be_counted_is_no_partner_before_its_turn(merging, monkeypatch):
     send(said(0))
     send(said(5))
-    monkeypatch.setattr("ingestion.rollup.EVENTS_AT_ONCE", 1)
+    monkeypatch.setattr("ingestion.watching.rollup.EVENTS_AT_ONCE", 1)
     roll_up(NOW)
     assert pairs() == {5: (0, "merged")}
 

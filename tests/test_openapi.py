@@ -15,7 +15,7 @@ from schemathesis.checks import not_a_server_error
 
 from cdp.wsgi import application
 from ingestion.doors.uploads import PART_TYPE
-from ingestion.imports import run_import, take_file
+from ingestion.imports.run import run_import, take_file
 from ingestion.models import Upload
 from profiles.lookup import find_customer
 from profiles.models import Customer
@@ -85,7 +85,7 @@ def test_the_plan_is_read_once_and_then_answered_with_304(client, write_key):
 def sent_files(write_key, tmp_path, monkeypatch):
     """(an upload of which nothing came yet, one whose import has ended)."""
     monkeypatch.setattr("django.conf.settings.UPLOAD_DIR", tmp_path / "uploads")
-    monkeypatch.setattr("ingestion.uploads.MOST_OPEN", 1_000)
+    monkeypatch.setattr("ingestion.imports.uploads.MOST_OPEN", 1_000)
     source, path = write_key[1].source, tmp_path / "a.ndjson"
     path.write_text('{"event": "nonsense", "phone": "12"}\n')
     run = run_import(take_file(path, source=source, file_name="a.ndjson").pk)

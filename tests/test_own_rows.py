@@ -5,8 +5,8 @@ import uuid
 
 import pytest
 
-from ingestion.failed import failed_rows
-from ingestion.imports import Outcome, outcome, run_import, still_held, take_file
+from ingestion.imports.failed import failed_rows
+from ingestion.imports.run import Outcome, outcome, run_import, still_held, take_file
 from ingestion.models import ImportRun
 from profiles.models import Event
 from staff.models import User

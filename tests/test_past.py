@@ -7,10 +7,10 @@ import pytest
 from django.contrib.auth.models import Group
 from django.urls import reverse
 
+from ingestion.accepted.past import ask_past, preview_past, run_past
 from ingestion.models import QuarantineReason, Replay, Replayed
-from ingestion.past import ask_past, preview_past, run_past
 from ingestion.pipeline import Incoming, receive
-from ingestion.replay import ask, run_replay, undo
+from ingestion.quarantine.replay import ask, run_replay, undo
 from profiles.models import Customer, Event, FormerReading, Tally, Tie
 from staff.models import User
 from taxonomy.current import current, refresh

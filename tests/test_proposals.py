@@ -8,15 +8,15 @@ from django.utils import timezone
 
 from ingestion.pipeline import Incoming, receive
 from staff.models import Department, Notice, User
-from taxonomy.authors import author_ids
-from taxonomy.comment import comment
 from taxonomy.current import current
 from taxonomy.definition import apply_definition, definition, draft_items
 from taxonomy.draft import ItemInUse, ItemLocked, writing
 from taxonomy.ending import warn_of_endings
 from taxonomy.history import record_revision
 from taxonomy.models import Attribute, CheckSetting, MappingRule, Proposal, Release, ReviewPolicy, Revision, Source, Tag, Vote
-from taxonomy.propose import (
+from taxonomy.proposals.authors import author_ids
+from taxonomy.proposals.comment import comment
+from taxonomy.proposals.propose import (
     ElsewhereProposed,
     NothingChanged,
     StillProposed,
@@ -32,9 +32,8 @@ from taxonomy.propose import (
     submit,
     withdraw,
 )
-from taxonomy.publish import NotPublishable, items_of, newest, publish, unreleased
-from taxonomy.remind import remind
-from taxonomy.review import (
+from taxonomy.proposals.remind import remind
+from taxonomy.proposals.review import (
     NotAllowed,
     NotReady,
     Overtaken,
@@ -47,7 +46,8 @@ from taxonomy.review import (
     vote,
     waiting_for,
 )
-from taxonomy.verdict import next_version
+from taxonomy.proposals.verdict import next_version
+from taxonomy.publish import NotPublishable, items_of, newest, publish, unreleased
 
 pytestmark = pytest.mark.django_db
 APPROVE, CHANGES = Vote.Choice.APPROVE, Vote.Choice.CHANGES

@@ -9,9 +9,9 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 from django.utils import timezone
 
-from ingestion.causes import add_up, cause_of
-from ingestion.held import held_causes, held_groups
 from ingestion.models import QuarantineReason, WriteKey
+from ingestion.quarantine.causes import add_up, cause_of
+from ingestion.quarantine.held import held_causes, held_groups
 from profiles.models import Batch, Event, Original
 from staff.models import AccessLog, User
 from taxonomy.current import refresh

@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import Count
 from story import DATA, make_sources
 
-from ingestion.imports import Outcome, outcome, run_import, take_file
+from ingestion.imports.run import Outcome, outcome, run_import, take_file
 from profiles.models import Event, Original, Tally
 from taxonomy.models import Source
 from taxonomy.publish import publish

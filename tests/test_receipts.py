@@ -7,9 +7,9 @@ from urllib.parse import quote
 import pytest
 from django.utils import timezone
 
+from ingestion.accepted.takeback import decide, look_at_batch, put_back, work_on
 from ingestion.models import WriteKey
 from ingestion.pipeline import Incoming, receive
-from ingestion.takeback import decide, look_at_batch, put_back, work_on
 from profiles.models import Batch, Event
 from staff.models import ReadToken, User
 from taxonomy.current import current

@@ -10,11 +10,11 @@ from django.urls import reverse
 from openpyxl import load_workbook
 from plans import uuid_of
 
-from ingestion.causes import cause_of
 from ingestion.models import QuarantineReason, Replay
 from ingestion.pipeline import Incoming, receive
-from ingestion.remedy import NoRemedy, change, effect, offered, suggestions
-from ingestion.replay import run_replay
+from ingestion.quarantine.causes import cause_of
+from ingestion.quarantine.remedy import NoRemedy, change, effect, offered, suggestions
+from ingestion.quarantine.replay import run_replay
 from staff.models import User
 from taxonomy.current import current, refresh
 from taxonomy.models import MappingRule, Proposal, Tag
@@ -161,7 +161,7 @@ def test_nothing_is_offered_where_no_such_change_helps(standard, code, path, nam
 
 
 def test_the_effect_is_that_of_the_whole_plan(standard):
-    from ingestion.replay import preview
+    from ingestion.quarantine.replay import preview
     from taxonomy.standardize import compile_plan
 
     hold(event(1, product_id="p", price="1"), event(2, "purchase", price="x"))

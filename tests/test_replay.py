@@ -9,12 +9,12 @@ from django.contrib.auth.models import Permission
 from django.db import connection
 from django.urls import reverse
 
-from ingestion import replay as module
 from ingestion.models import QuarantineReason, ReadingDay, Replay, Replayed, ReplayOffer
-from ingestion.offer import offer
 from ingestion.pipeline import Incoming, Receipt, receive
-from ingestion.replay import ask, preview, run_replay, stop, undo
-from ingestion.rollup import roll_up
+from ingestion.quarantine import replay as module
+from ingestion.quarantine.offer import offer
+from ingestion.quarantine.replay import ask, preview, run_replay, stop, undo
+from ingestion.watching.rollup import roll_up
 from profiles.models import Customer, Event, FormerReading, Link, Tally, Tie
 from staff.models import User
 from taxonomy.current import current, refresh
@@ -260,7 +260,7 @@ def test_many_on_all_cores(standard, monkeypatch):
 
 
 def test_an_event_of_a_file_keeps_its_row_and_its_time(standard, tmp_path, settings):
-    from ingestion.imports import run_import, take_file
+    from ingestion.imports.run import run_import, take_file
 
     settings.UPLOAD_DIR = tmp_path / "uploads"
     path = tmp_path / "till.csv"

@@ -10,9 +10,9 @@ from staff.models import ReadToken
 from taxonomy.definition import apply_definition, definition
 from taxonomy.history import record_revision
 from taxonomy.models import MappingRule, Revision, Source, Tag, Vote
-from taxonomy.propose import discard, join, propose, propose_definitions, submit
+from taxonomy.proposals.propose import discard, join, propose, propose_definitions, submit
+from taxonomy.proposals.review import emergency_release, release_proposal, review_release, standing, vote
 from taxonomy.publish import publish, unreleased
-from taxonomy.review import emergency_release, release_proposal, review_release, standing, vote
 from taxonomy.rights import May, OutsideGrant
 
 pytestmark = pytest.mark.django_db

@@ -8,11 +8,12 @@ import pytest
 from django.db import OperationalError, connection, connections, transaction
 from plans import uuid_of
 
-from ingestion import discover, rollup
+from ingestion.discovery import discover
 from ingestion.jobs import roll_up_events
 from ingestion.models import AttributeDay, Discovered, ReadingDay, Sighting, ViolationDay
 from ingestion.pipeline import Incoming, receive, store_alone
-from ingestion.rollup import OTHER_VERSIONS, roll_up
+from ingestion.watching import rollup
+from ingestion.watching.rollup import OTHER_VERSIONS, roll_up
 from profiles.models import Arrival, Event
 from taxonomy import recent
 from taxonomy.current import current

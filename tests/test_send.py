@@ -19,7 +19,7 @@ from installed import node_with, python_with, run
 from test_segment_clients import BROWSER, NODE, PYTHON, a_shop
 from test_snippet import a_site, until
 
-from ingestion.imports import run_import, take_file
+from ingestion.imports.run import run_import, take_file
 from ingestion.models import Hook, MqttTopic, WriteKey
 from ingestion.pipeline import Incoming, receive
 from profiles.models import Event

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ingestion.failed import failed_rows
-from ingestion.imports import Outcome, outcome, run_import, take_file
+from ingestion.imports.failed import failed_rows
+from ingestion.imports.run import Outcome, outcome, run_import, take_file
 from ingestion.models import ImportRun, QuarantineReason
 from ingestion.pipeline import Incoming, receive
 from profiles.models import Event

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from plans import CASES
 
-from taxonomy.similar import RELATED, Index, similar
-from taxonomy.similar_words import reason_text
+from taxonomy.similar.names import RELATED, Index, similar
+from taxonomy.similar.words import reason_text
 
 CASE = json.loads((CASES / "similar.json").read_text(encoding="utf-8"))
 

@@ -16,7 +16,7 @@ from playwright.sync_api import BrowserContext, Page, Route
 from pytest_django.live_server_helper import LiveServer
 
 from ingestion.models import WriteKey
-from ingestion.send_code import loader
+from ingestion.sending.code import loader
 from profiles.models import Customer, Event, Subject, Tally
 from profiles.timeline import timeline
 from taxonomy.models import Source

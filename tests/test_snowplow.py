@@ -11,8 +11,8 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 from jsonschema import Draft4Validator, FormatChecker
 
-from ingestion.export import FORMS, Reason, Told
 from ingestion.pipeline import Incoming, receive
+from ingestion.quarantine.export import FORMS, Reason, Told
 from staff.models import User
 from taxonomy.current import current
 

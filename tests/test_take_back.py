@@ -9,10 +9,10 @@ from django.db.models import Q
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingestion import takeback
+from ingestion.accepted import takeback
+from ingestion.accepted.takeback import CannotTakeBack, decide, look_at, look_at_batch, put_back, work_on
 from ingestion.models import QuarantineReason, TakeBack, Withdrawal
 from ingestion.pipeline import Incoming, receive
-from ingestion.takeback import CannotTakeBack, decide, look_at, look_at_batch, put_back, work_on
 from profiles.link import settle
 from profiles.lookup import find_customer
 from profiles.models import Batch, Customer, Event, Link, Subject, Tally, Tie

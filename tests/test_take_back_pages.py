@@ -9,9 +9,9 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 from django.utils import timezone
 
+from ingestion.accepted.takeback import work_on
 from ingestion.models import ImportRun, TakeBack, WriteKey
 from ingestion.pipeline import Incoming, receive
-from ingestion.takeback import work_on
 from profiles.models import Event
 from staff.models import User
 from taxonomy.current import current

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from ingestion.pipeline import Incoming, receive
-from ingestion.rollup import roll_up
+from ingestion.watching.rollup import roll_up
 from staff.models import User
 from taxonomy.admin.lines import ConstraintsField, GroupsField
 from taxonomy.current import current

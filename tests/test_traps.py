@@ -7,8 +7,8 @@ import pytest
 from plans import CASES, small_plan_items
 
 from ingestion.doors.files import blocks, cells_under, decode_row, records, sniff
-from ingestion.traps import find_traps
-from ingestion.words import TRAPS, trap_words
+from ingestion.imports.traps import find_traps
+from ingestion.imports.words import TRAPS, trap_words
 from taxonomy.standardize import Refusal, compile_plan, message_key_of, read, record_of_row, standardize
 
 TRAP_CASES = json.loads((CASES / "traps.json").read_text(encoding="utf-8"))

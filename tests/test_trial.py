@@ -14,7 +14,7 @@ from staff.models import User
 from taxonomy.current import current
 from taxonomy.definition import apply_definition
 from taxonomy.models import Source
-from taxonomy.propose import propose
+from taxonomy.proposals.propose import propose
 from taxonomy.publish import items_of, newest
 from taxonomy.standardize import compile_plan
 

@@ -9,9 +9,9 @@ from django.db import connection
 from django.utils import timezone
 from test_imports import rows, source  # noqa: F401
 
-from ingestion import uploads
+from ingestion.imports import uploads
+from ingestion.imports.uploads import finish_upload, forget_half_sent, receive_part
 from ingestion.models import ImportRun, Upload, WriteKey
-from ingestion.uploads import finish_upload, forget_half_sent, receive_part
 from profiles.models import Event
 from taxonomy.models import Source
 
@@ -221,16 +221,16 @@ def test_a_full_disk_is_told_before_and_while_a_file_comes(send, content, monkey
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("ingestion.uploads._make_safe", full)
+        patch.setattr("ingestion.imports.uploads._make_safe", full)
         assert code_of(part(send, address, 0, content)) == "upload.no_room"
     assert part(send, address, 0, content).status_code == 204
-    monkeypatch.setattr("ingestion.uploads._SPARE_BYTES", 10**18)
+    monkeypatch.setattr("ingestion.imports.uploads._SPARE_BYTES", 10**18)
     answer = announce(send, 10)
     assert (answer.status_code, code_of(answer)) == (507, "upload.no_room")
 
 
 def test_a_source_may_have_so_many_unfinished(send, monkeypatch):
-    monkeypatch.setattr("ingestion.uploads.MOST_OPEN", 2)
+    monkeypatch.setattr("ingestion.imports.uploads.MOST_OPEN", 2)
     assert [announce(send, 10).status_code for _ in range(3)] == [201, 201, 507]
 
 

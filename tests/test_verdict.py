@@ -9,8 +9,8 @@ from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxonomy.verdict import CODES, Effect, judge, next_version
-from taxonomy.verdict_words import EFFECTS, LEVELS, effect_text, level_shown
+from taxonomy.proposals.verdict import CODES, Effect, judge, next_version
+from taxonomy.proposals.verdict_words import EFFECTS, LEVELS, effect_text, level_shown
 
 TODAY = date(2026, 3, 1)
 LABELS = {"label_en": "L", "label_zh_hans": "名", "description_en": "", "description_zh_hans": ""}

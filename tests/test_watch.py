@@ -18,10 +18,10 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from test_imports import HEADER, rows, source, write  # noqa: F401
 
-from ingestion import watch
 from ingestion.alone import alone_or_not
+from ingestion.imports import watch
+from ingestion.imports.watch import Inbox, Settled, inboxes, work_through
 from ingestion.models import ImportRun, TakeBack
-from ingestion.watch import Inbox, Settled, inboxes, work_through
 from profiles.models import Event, Tally
 from staff.models import User
 
@@ -316,9 +316,9 @@ def test_what_another_watcher_is_at_is_left_to_it(drop):
 
 
 def test_a_file_waits_while_its_source_is_not_released(drop, source, monkeypatch):  # noqa: F811
-    monkeypatch.setattr("ingestion.imports.plan_of", lambda _pk: (_ for _ in ()).throw(AssertionError))
+    monkeypatch.setattr("ingestion.imports.run.plan_of", lambda _pk: (_ for _ in ()).throw(AssertionError))
     monkeypatch.setattr(
-        "ingestion.imports.current", lambda: (_ for _ in ()).throw(__import__("taxonomy.current", fromlist=["x"]).NoRelease)
+        "ingestion.imports.run.current", lambda: (_ for _ in ()).throw(__import__("taxonomy.current", fromlist=["x"]).NoRelease)
     )
     write(drop / "a.csv", rows(2))
     [result] = passed(drop)
@@ -333,7 +333,7 @@ def test_a_file_waits_while_the_disk_is_full(drop, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     write(drop / "a.csv", rows(2, quantity={1: "two"}))
-    for place in ("ingestion.imports.shutil.copyfile", "ingestion.watch._write"):
+    for place in ("ingestion.imports.run.shutil.copyfile", "ingestion.imports.watch._write"):
         with monkeypatch.context() as patch:
             patch.setattr(place, full)
             [result] = passed(drop)
@@ -374,7 +374,7 @@ def test_where_links_are_unknown_the_file_is_copied(drop, monkeypatch):
     def unknown(*_arguments, **_named):
         raise OSError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr("ingestion.watch.os.link", unknown)
+    monkeypatch.setattr("ingestion.imports.watch.os.link", unknown)
     write(drop / "a.csv", rows(2))
     passed(drop)
     [file] = [name for name in names(drop / "done") if name.endswith(".csv")]

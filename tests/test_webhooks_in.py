@@ -17,12 +17,12 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.utils import timezone
 
-from ingestion import signing
 from ingestion.doors.files import FileFormat
 from ingestion.doors.signatures import MISSING, SCHEMES, STALE, WRONG, Sent, opened, problem_of, public_key
 from ingestion.models import FailedRequest, Hook, HookSecret
+from ingestion.outgoing import signing
+from ingestion.outgoing.sealing import seal, unseal
 from ingestion.reread import decode, reread
-from ingestion.sealing import seal, unseal
 from profiles.models import Batch, Event, Original
 from taxonomy.current import current, forget
 from taxonomy.definition import apply_definition, definition

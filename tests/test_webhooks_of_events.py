@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, Permission
 from django.utils import timezone
 
 from ingestion.models import Dispatch, Subscriber, Unannounced
-from ingestion.outgoing import dispatch
+from ingestion.outgoing.dispatches import dispatch
 from staff.models import AccessLog, Department, User
 from taxonomy.models import Category, Grant, Source, Tag
 

@@ -13,10 +13,10 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from installed import python_with, run
 
-from ingestion import calling, signing
-from ingestion.calling import Answer, NotCalled, is_public, post
 from ingestion.models import Attempt, Dispatch, Subscriber
-from ingestion.outgoing import RETRIES, announce_release, attempt, dispatch, send_again
+from ingestion.outgoing import calling, signing
+from ingestion.outgoing.calling import Answer, NotCalled, is_public, post
+from ingestion.outgoing.dispatches import RETRIES, announce_release, attempt, dispatch, send_again
 from staff.models import Department, Notice, User
 from taxonomy.models import Tag
 from taxonomy.publish import publish
@@ -102,7 +102,7 @@ def test_a_release_is_told_in_its_own_transaction(standard, subscriber):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_release_that_fails_is_not_told(standard, subscriber, settings):
-    settings.TAGLINE_AFTER_RELEASE = ["ingestion.outgoing.announce_release", "test_webhooks_out.fails"]
+    settings.TAGLINE_AFTER_RELEASE = ["ingestion.outgoing.dispatches.announce_release", "test_webhooks_out.fails"]
     tag, before = Tag.objects.get(code="login"), jobs_waiting()
     tag.label_en = "Sign in"
     tag.save()

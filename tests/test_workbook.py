@@ -735,7 +735,7 @@ def test_a_selection_holds_what_it_stands_on_and_removes_nothing(marketer, clien
 
 
 def test_tags_under_review_can_be_downloaded(marketer, client):
-    from taxonomy.propose import propose, submit
+    from taxonomy.proposals.propose import propose, submit
 
     tag = Tag.objects.first()
     Tag.objects.filter(pk=tag.pk).update(label_en="x")
@@ -802,7 +802,7 @@ def test_uploads_of_one_person_do_not_pile_up(marketer, client, settings, tmp_pa
 
 
 def test_an_item_in_another_proposal_is_told_and_left_to_it(marketer, client):
-    from taxonomy.propose import propose
+    from taxonomy.proposals.propose import propose
 
     tag = Tag.objects.first()
     Tag.objects.filter(pk=tag.pk).update(label_en="x")

@@ -30,7 +30,6 @@ _browser = Client()
 def make_world() -> dict[str, Any]:
     """One of everything: an event accepted, one held, an import, a proposal, a release and what administers them."""
 
-    from ingestion.causes import cause_of
     from ingestion.jobs import import_file
     from ingestion.models import (
         Discovered,
@@ -50,11 +49,12 @@ def make_world() -> dict[str, Any]:
         Upload,
     )
     from ingestion.pipeline import Incoming, receive
+    from ingestion.quarantine.causes import cause_of
     from profiles.models import Customer, Event
     from taxonomy.current import current
     from taxonomy.definition import apply_definition
     from taxonomy.models import Attribute, Category, CheckSetting, Grant, MappingRule, Release, ReviewPolicy, Revision, Source, Tag
-    from taxonomy.propose import propose
+    from taxonomy.proposals.propose import propose
 
     # what a test key sends is answered and not stored: events are stored by a thread, out of the test's transaction
     make_departments()

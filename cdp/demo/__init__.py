@@ -15,8 +15,8 @@ from django.db import transaction
 from cdp.demo.shop import days
 from ingestion.models import WriteKey
 from ingestion.pipeline import Incoming, receive
-from ingestion.rollup import roll_up
-from ingestion.streams import judge_streams, unjudged
+from ingestion.watching.rollup import roll_up
+from ingestion.watching.streams import judge_streams, unjudged
 from profiles.models import Batch
 from staff.models import Department, User
 from taxonomy.current import current

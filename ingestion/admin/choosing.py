@@ -6,10 +6,10 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from ingestion.columns import Seen, repeats
 from ingestion.doors.files import Column, Matching, RowEvent
 from ingestion.doors.files.matching import ATTRIBUTE, FIELDS, IDENTIFIER, NUMBERS
-from ingestion.suggest import Guess, Suggested
+from ingestion.imports.columns import Seen, repeats
+from ingestion.imports.suggest import Guess, Suggested
 from taxonomy.standardize import KINDS
 
 Post = Mapping[str, Any]

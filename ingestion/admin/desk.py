@@ -19,7 +19,9 @@ from unfold.decorators import display
 from ingestion.admin.past import about_past, may_read_past, past_page
 from ingestion.admin.reveal import may_ask, of_cause, shown_in
 from ingestion.alone import is_idle
-from ingestion.desk import (
+from ingestion.jobs import read_past, replay_held
+from ingestion.models import Cause, Replay
+from ingestion.quarantine.desk import (
     MOST_IN_TABLE,
     MOST_VALUES,
     Value,
@@ -31,13 +33,11 @@ from ingestion.desk import (
     values_seen,
     workbook_of,
 )
-from ingestion.jobs import read_past, replay_held
-from ingestion.models import Cause, Replay
-from ingestion.remedy import KINDS as REMEDIES
-from ingestion.remedy import NoRemedy, effect, offered, propose_change, suggestions
-from ingestion.replay import SAMPLE, Preview, ask, preview, stop, undo
+from ingestion.quarantine.remedy import KINDS as REMEDIES
+from ingestion.quarantine.remedy import NoRemedy, effect, offered, propose_change, suggestions
+from ingestion.quarantine.replay import SAMPLE, Preview, ask, preview, stop, undo
 from staff.access import log_access
-from staff.admin.pages import id_or_404, number_or_none
+from staff.admin.pages import Unalterable, id_or_404, number_or_none
 from staff.masking import is_time, shown_to
 from staff.models import AccessLog, User
 from taxonomy.admin.limits import hidden_in, of_sources_in, released_in, rights_in, source_in
@@ -66,7 +66,7 @@ _TITLES: dict[str, Any] = {
 
 
 @admin.register(Replay)
-class ReplayAdmin(OfSource):
+class ReplayAdmin(Unalterable, OfSource):
     when_empty = gettext_lazy(
         "Here stands each time that held events were read again or discarded. Open a cause under Quarantine to begin."
     )
@@ -87,12 +87,6 @@ class ReplayAdmin(OfSource):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return may_read_past(request)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Accepted events read anew, tried first."""

@@ -13,10 +13,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ingestion.admin.health import duration_text
-from ingestion.causes import add_up
-from ingestion.digest import news_for
 from ingestion.models import Digest
-from ingestion.scorecard import Scorecard, month_before, month_of, scorecards
+from ingestion.quarantine.causes import add_up
+from ingestion.watching.digest import news_for
+from ingestion.watching.scorecard import Scorecard, month_before, month_of, scorecards
 from profiles.charts import stacked_bars
 from staff.admin.pages import number_or_none
 from staff.masking import shown_to

@@ -21,18 +21,19 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 
-from ingestion.adopt import CannotAdopt, add_to_tag, ignore, look_again, map_to_tag
-from ingestion.carried import SAMPLE, carried, events_held
-from ingestion.causes import add_up
-from ingestion.code_of import code_of
-from ingestion.discover import MOST
-from ingestion.discovered import STATES, Line, add_shares, limits_hit, line_of, lines, up_to_now
-from ingestion.fill import Filling, filling
-from ingestion.matches import matching_attributes, matching_tags
+from ingestion.discovery.adopt import CannotAdopt, add_to_tag, ignore, look_again, map_to_tag
+from ingestion.discovery.carried import SAMPLE, carried, events_held
+from ingestion.discovery.code_of import code_of
+from ingestion.discovery.discover import MOST
+from ingestion.discovery.discovered import STATES, Line, add_shares, limits_hit, line_of, lines, up_to_now
+from ingestion.discovery.fill import Filling, filling
+from ingestion.discovery.matches import matching_attributes, matching_tags
+from ingestion.discovery.seen_words import CANNOT_ADOPT, KINDS, SUGGESTED
+from ingestion.discovery.seen_words import STATES as STATE_WORDS
+from ingestion.discovery.values import suggest_type
 from ingestion.models import Cause, Discovered
-from ingestion.seen_words import CANNOT_ADOPT, KINDS, SUGGESTED
-from ingestion.seen_words import STATES as STATE_WORDS
-from ingestion.values import suggest_type
+from ingestion.quarantine.causes import add_up
+from staff.admin.pages import ReadOnly
 from staff.masking import mask_in_text, may_see_personal
 from taxonomy.admin.limits import hidden_in, of_sources_in, released_in, rights_in, said_outside, sources_in, tags_in
 from taxonomy.definition import Items, draft_items
@@ -63,21 +64,12 @@ class IgnoreForm(forms.Form):
 
 
 @admin.register(Discovered)
-class DiscoveredAdmin(ModelAdmin):
+class DiscoveredAdmin(ReadOnly, ModelAdmin):
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("ingestion.view_quarantinereason")
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def get_urls(self) -> list[URLPattern]:
         page = self.admin_site.admin_view

@@ -16,12 +16,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from unfold.admin import ModelAdmin
 
-from ingestion.causes import add_up
-from ingestion.health import DAYS, Health, Shown, overview, releases_to_choose, source_health, tag_health
-from ingestion.held import held_causes, held_groups
-from ingestion.intake import COUNTS, Counts, Intake, intake
 from ingestion.models import Stream
+from ingestion.quarantine.causes import add_up
+from ingestion.quarantine.held import held_causes, held_groups
+from ingestion.watching.health import DAYS, Health, Shown, overview, releases_to_choose, source_health, tag_health
+from ingestion.watching.intake import COUNTS, Counts, Intake, intake
 from profiles.charts import StackedBars, stacked_bars
+from staff.admin.pages import ReadOnly
 from staff.masking import shown_to
 from taxonomy.admin.limits import item_in, released_in, rights_in, source_in, sources_in, tags_in
 from taxonomy.models import Attribute, Release
@@ -37,21 +38,12 @@ _LABELS = 10
 
 
 @admin.register(Stream)
-class StreamAdmin(ModelAdmin):
+class StreamAdmin(ReadOnly, ModelAdmin):
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("ingestion.view_quarantinereason")
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def get_urls(self) -> list[URLPattern]:
         page = self.admin_site.admin_view

@@ -18,8 +18,8 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, U
 from ingestion.admin.keys import OVERLAPS
 from ingestion.doors.signatures import SCHEMES, WeChatSecret, public_key
 from ingestion.models import Hook
-from ingestion.sealing import unseal
-from ingestion.signing import key_of
+from ingestion.outgoing.sealing import unseal
+from ingestion.outgoing.signing import key_of
 from staff.admin.pages import OneButton, confirm_page, secret_page
 from taxonomy.admin.live import LiveFilter, OfSource
 from taxonomy.packs import packs

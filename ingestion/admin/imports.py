@@ -22,8 +22,10 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
 from ingestion.admin.matching import Matchable
 from ingestion.admin.reading import ReadingForm
 from ingestion.doors.files import BOM, FileFormat, UnreadableFile, check_columns
-from ingestion.failed import failed_rows
-from ingestion.imports import (
+from ingestion.imports.failed import failed_rows
+from ingestion.imports.judged import examples
+from ingestion.imports.preview import preview
+from ingestion.imports.run import (
     STANDINGS,
     discard_draft,
     follow,
@@ -35,14 +37,12 @@ from ingestion.imports import (
     still_held,
     take_file,
 )  # fmt: skip
+from ingestion.imports.sample import sample_of
+from ingestion.imports.words import file_problem
 from ingestion.jobs import import_file
-from ingestion.judged import examples
 from ingestion.models import ImportRun, TakeBack
-from ingestion.preview import preview
-from ingestion.sample import sample_of
-from ingestion.words import file_problem
 from staff.access import log_access
-from staff.admin.pages import id_or_404
+from staff.admin.pages import Unalterable, id_or_404
 from staff.masking import may_see_personal
 from staff.models import AccessLog, User
 from taxonomy.admin.limits import hidden_in, sources_in
@@ -75,7 +75,7 @@ class UploadForm(forms.Form):
 
 
 @admin.register(ImportRun)
-class ImportRunAdmin(Matchable, OfSource):
+class ImportRunAdmin(Unalterable, Matchable, OfSource):
     when_empty = _(
         "An import brings in a file of events, such as last month's till export. Add one: you see what its columns are understood "
         "as, and what would happen, before anything is stored."
@@ -123,12 +123,6 @@ class ImportRunAdmin(Matchable, OfSource):
     @admin.display(description=_("refused"))
     def refused(self, run: Any) -> str:
         return _count(run, "refused")
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view

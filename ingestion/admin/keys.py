@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from ingestion.example import some_example
 from ingestion.models import WriteKey
+from ingestion.sending.example import some_example
 from staff.admin.pages import OneButton, confirm_page, secret_page
 from taxonomy.admin.limits import hidden_in
 from taxonomy.admin.live import LiveFilter, OfSource

@@ -21,8 +21,9 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 
 from ingestion.admin.discovered import IGNORE_DAYS, IgnoreForm
-from ingestion.leaks import EVENTS_LOOKED_AT, VIEW, found_leaks, of_readable
 from ingestion.models import Discovered, Leak
+from ingestion.watching.leaks import EVENTS_LOOKED_AT, VIEW, found_leaks, of_readable
+from staff.admin.pages import ReadOnly
 from staff.masking import mask_in_text
 from staff.personal import KINDS
 from taxonomy.admin.limits import rights_in, sources_in, tags_in
@@ -37,16 +38,7 @@ STATES = {"open": gettext_lazy("open"), "declared": gettext_lazy("declared perso
 
 
 @admin.register(Leak)
-class LeakAdmin(ModelAdmin):
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
+class LeakAdmin(ReadOnly, ModelAdmin):
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm(VIEW)
 

@@ -10,12 +10,12 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ingestion.columns import LOOKED_AT, Seen, look, when
 from ingestion.doors.files import RESERVED, FileFormat, cells_under
 from ingestion.doors.files.matching import ATTRIBUTE, COMMA, IDENTIFIER, POINT
-from ingestion.judged import first_records
+from ingestion.imports.columns import LOOKED_AT, Seen, look, when
+from ingestion.imports.judged import first_records
+from ingestion.imports.suggest import Guess, Suggested, attributes_for, names_of, paths_of, rules_of, suggest, tags_of
 from ingestion.models import FileMatching, ImportRun
-from ingestion.suggest import Guess, Suggested, attributes_for, names_of, paths_of, rules_of, suggest, tags_of
 from taxonomy.admin.limits import hidden_in
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.released import named

@@ -20,13 +20,13 @@ from ingestion.admin.choosing import MOST_EVENTS, as_matching, doubts, missing, 
 from ingestion.admin.match_columns import FIELD_WORDS, Look, some
 from ingestion.doors.files import Column, FileFormat, Matching, UnreadableFile, check_columns
 from ingestion.doors.files.matching import ATTRIBUTE, IDENTIFIER
-from ingestion.imports import discard_draft, match, release_draft
+from ingestion.imports.judged import Judged, first_events
+from ingestion.imports.matchings import fits_envelope, use_again
+from ingestion.imports.run import discard_draft, match, release_draft
+from ingestion.imports.suggest import Suggested
 from ingestion.jobs import import_file
-from ingestion.judged import Judged, first_events
-from ingestion.matchings import fits_envelope, use_again
 from ingestion.models import FileMatching, ImportRun
-from ingestion.suggest import Suggested
-from staff.admin.pages import id_or_404
+from staff.admin.pages import ReadOnly, id_or_404
 from staff.models import User
 from taxonomy.admin.limits import of_sources_in
 from taxonomy.current import NoRelease, current
@@ -147,7 +147,7 @@ def _read_before(run: ImportRun, matching: Matching | None) -> list[str]:
 
 
 @admin.register(FileMatching)
-class FileMatchingAdmin(ModelAdmin):
+class FileMatchingAdmin(ReadOnly, ModelAdmin):
     when_empty = gettext_lazy(
         "A matching says what the columns of a source's files are. It is kept when you import a file and match its columns."
     )
@@ -168,15 +168,6 @@ class FileMatchingAdmin(ModelAdmin):
     def state(self, one: FileMatching) -> str:
         newest = FileMatching.objects.newest_of_each().filter(source=one.source_id, fingerprint=one.fingerprint).first()
         return _("in force") if newest == one else _("replaced by %(number)s") % {"number": newest.number if newest else ""}
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

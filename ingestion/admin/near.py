@@ -21,12 +21,13 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
+from ingestion.accepted.near import decide
 from ingestion.admin.takeback import Moment
 from ingestion.jobs import decide_near_duplicates
-from ingestion.leaks import of_readable
 from ingestion.models import NearDuplicate, NearDuplicateSetting
-from ingestion.near import decide
+from ingestion.watching.leaks import of_readable
 from profiles.models import Event
+from staff.admin.pages import ReadOnly
 from staff.masking import shown_to
 from staff.models import User
 from taxonomy.admin.limits import item_in, released_in, rights_in, source_in, sources_in, tags_in
@@ -59,19 +60,10 @@ class AllForm(forms.Form):
 
 
 @admin.register(NearDuplicate)
-class NearDuplicateAdmin(ModelAdmin):
+class NearDuplicateAdmin(ReadOnly, ModelAdmin):
     when_empty = gettext_lazy(
         "What arrives is looked through within seconds. Choose a source to say how near is near, and what becomes of them."
     )
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm(VIEW)

@@ -14,11 +14,11 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from ingestion.announce import personal_codes
 from ingestion.models import Attempt, Dispatch, Subscriber, Unannounced
-from ingestion.outgoing import TEST, dispatch, send_again
+from ingestion.outgoing.announce import personal_codes
+from ingestion.outgoing.dispatches import TEST, dispatch, send_again
 from staff.access import log_access
-from staff.admin.pages import OneButton, confirm_page, secret_page
+from staff.admin.pages import OneButton, ReadOnly, confirm_page, secret_page
 from staff.masking import mask_in_record, may_see_personal
 from staff.models import AccessLog
 from taxonomy.admin.limits import rights_in
@@ -226,7 +226,7 @@ class AttemptInline(TabularInline):
 
 
 @admin.register(Dispatch)
-class DispatchAdmin(ModelAdmin):
+class DispatchAdmin(ReadOnly, ModelAdmin):
     """What was sent by webhook, with every attempt."""
 
     when_empty = _("Every message to a webhook is listed here with its answer. Add a webhook, then send it a test.")
@@ -260,15 +260,6 @@ class DispatchAdmin(ModelAdmin):
         if one is not None and one.event in Subscriber.OF_EVENTS and may_see_personal(request.user):
             log_access(request.user, AccessLog.Action.ORIGINAL, reason=f"webhook message {one.pk}")
         return shown
-
-    def has_add_permission(self, request):
-        return False
-
-    def has_change_permission(self, request, obj=None):
-        return False
-
-    def has_delete_permission(self, request, obj=None):
-        return False
 
     def has_resend_permission(self, request, object_id=None):
         return request.user.has_perm("ingestion.change_subscriber")

@@ -14,11 +14,11 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from ingestion.accepted.past import Preview, ask_past, preview_past
 from ingestion.admin.takeback import RIGHT as TAKE_BACK
 from ingestion.admin.takeback import Moment
 from ingestion.jobs import read_past
 from ingestion.models import Replay
-from ingestion.past import Preview, ask_past, preview_past
 from staff.models import User
 from taxonomy.admin.limits import item_in, rights_in, sources_in
 from taxonomy.admin.live import LiveChoiceField

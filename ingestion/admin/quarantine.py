@@ -22,16 +22,16 @@ from unfold.admin import ModelAdmin
 
 from ingestion.admin.digests import digest_page, scorecard_page
 from ingestion.admin.reveal import may_ask, of_cause, of_event, reveal_cause, reveal_event, sees, shown_in
-from ingestion.causes import TREND_DAYS, add_up, assign, cause_of, open_causes_of, trends, waiting, who_see_to_causes
-from ingestion.export import FORMS, said_seen, told
-from ingestion.held import Group, held_causes, held_events, held_groups, reasons_like
 from ingestion.models import Cause, QuarantineReason, ReplayOffer
+from ingestion.quarantine.causes import TREND_DAYS, add_up, assign, cause_of, open_causes_of, trends, waiting, who_see_to_causes
+from ingestion.quarantine.export import FORMS, said_seen, told
+from ingestion.quarantine.held import Group, held_causes, held_events, held_groups, reasons_like
 from profiles.charts import Trend, trend
 from profiles.models import Customer, Event, Original
 from profiles.original import shown_original
 from profiles.summary import held_of
 from staff.access import log_access
-from staff.admin.pages import number_or_none
+from staff.admin.pages import ReadOnly, number_or_none
 from staff.masking import may_see_personal, shown_to
 from staff.models import AccessLog, Department, User
 from taxonomy.admin.limits import of_sources_in, released_in, rights_in, sources_in
@@ -44,16 +44,7 @@ _ASSIGNMENTS = 10
 
 
 @admin.register(QuarantineReason)
-class QuarantineAdmin(ModelAdmin):
-    def has_add_permission(self, request):
-        return False
-
-    def has_change_permission(self, request, obj=None):
-        return False
-
-    def has_delete_permission(self, request, obj=None):
-        return False
-
+class QuarantineAdmin(ReadOnly, ModelAdmin):
     def get_urls(self):
         def page(view):
             @wraps(view)

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from ingestion.doors.files import Choices
-from ingestion.preview import Preview
+from ingestion.imports.preview import Preview
 
 ENCODINGS = [
     ("utf-8", "UTF-8"), ("gb18030", _("GB18030, GBK (Chinese)")), ("utf-16-le", "UTF-16 LE"), ("utf-16-be", "UTF-16 BE"),

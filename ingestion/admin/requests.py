@@ -2,11 +2,12 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from ingestion.models import FailedRequest
+from staff.admin.pages import ReadOnly
 from taxonomy.admin.live import LiveFilter, OfSource
 
 
 @admin.register(FailedRequest)
-class FailedRequestAdmin(OfSource):
+class FailedRequestAdmin(ReadOnly, OfSource):
     """Requests that failed as a whole: a wrong key, no JSON, too many at once."""
 
     when_empty = _("Requests that were refused as a whole are counted here, such as those with a wrong key. None so far.")
@@ -14,12 +15,3 @@ class FailedRequestAdmin(OfSource):
     list_filter = ["cause", ("source", LiveFilter)]
     date_hierarchy = "hour"
     actions = None
-
-    def has_add_permission(self, request):
-        return False
-
-    def has_change_permission(self, request, obj=None):
-        return False
-
-    def has_delete_permission(self, request, obj=None):
-        return False

@@ -18,10 +18,11 @@ from django.views.decorators.http import require_POST
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from ingestion.accepted.takeback import CannotTakeBack, decide, is_idle, look_at, look_at_batch, put_back
 from ingestion.jobs import work_on_take_back
 from ingestion.models import TakeBack, WriteKey
-from ingestion.takeback import CannotTakeBack, decide, is_idle, look_at, look_at_batch, put_back
 from profiles.models import Batch
+from staff.admin.pages import Unalterable
 from staff.models import User
 from taxonomy.admin.limits import item_in, of_sources_in, rights_in, sources_in
 from taxonomy.admin.live import LiveChoiceField, LiveFilter, OfSource
@@ -92,7 +93,7 @@ class LookForm(forms.Form):
 
 
 @admin.register(TakeBack)
-class TakeBackAdmin(OfSource):
+class TakeBackAdmin(Unalterable, OfSource):
     when_empty = _("Here stands what was taken back of wrong events, by whom and why. Begin with the form above, or on an import’s page.")
     list_display = ["chosen", "live_source", "shown_state", "taken", "reason", "decided_by", "decided_at"]
     list_filter = ["state", ("source", LiveFilter)]
@@ -125,12 +126,6 @@ class TakeBackAdmin(OfSource):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perms([RIGHT, "ingestion.view_takeback"]))
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view

@@ -16,14 +16,14 @@ from rest_framework.views import APIView
 from ingestion.doors.api import authenticated
 from profiles.api import ReadTokenAuthentication
 from staff.models import User
-from taxonomy.affected import effects_by_source
 from taxonomy.diff import diff, title
 from taxonomy.models import Release
+from taxonomy.proposals.affected import effects_by_source
+from taxonomy.proposals.verdict import LEVELS, Effect, Items, Verdict, judge
+from taxonomy.proposals.verdict_words import effect_text
 from taxonomy.publish import changes_between, items_of, newest
 from taxonomy.rights import On, rights_of
 from taxonomy.standardize import Plan, encode_json, storable
-from taxonomy.verdict import LEVELS, Effect, Items, Verdict, judge
-from taxonomy.verdict_words import effect_text
 
 SCOPE = "plan"
 RELEASES_AT_ONCE = 100

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from django.utils.translation import gettext_lazy as _
 
-from ingestion import signing
+from ingestion.outgoing import signing
 from taxonomy.standardize import decode_body, decode_json
 
 # How far from now a time that was signed may be, either way. Source: Standard Webhooks, "Verifying webhook authenticity".

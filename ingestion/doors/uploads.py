@@ -19,16 +19,16 @@ from rest_framework.views import APIView
 
 from ingestion import keys
 from ingestion.answers import ErrorSchema
-from ingestion.check_file import finding
 from ingestion.doors.api import authenticated
 from ingestion.doors.deliver import body_of
 from ingestion.doors.errors import ApiError
 from ingestion.doors.files import DELIMITERS, ENCODINGS, QUOTES, FileFormat
-from ingestion.failed import failed_rows
+from ingestion.imports.check_file import finding
+from ingestion.imports.failed import failed_rows
+from ingestion.imports.report import failed_in, problem, report
+from ingestion.imports.uploads import MOST_BYTES, Busy, NoRoom, WrongOffset, begin_upload, receive_part
 from ingestion.jobs import finish_file
 from ingestion.models import ImportChunk, ImportRun, Upload
-from ingestion.report import failed_in, problem, report
-from ingestion.uploads import MOST_BYTES, Busy, NoRoom, WrongOffset, begin_upload, receive_part
 from taxonomy.current import NoRelease, current
 from taxonomy.models import Source
 from taxonomy.standardize import Violation, decode_json, encode_json, storable

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 ('occurred_since', models.DateTimeField(null=True, verbose_name='occurred from')),
                 ('occurred_until', models.DateTimeField(null=True, verbose_name='occurred before')),
                 ('state', models.CharField(choices=[('looking', 'looking at what it touches'), ('ready', 'waits for your decision'), ('taking', 'taking back'), ('taken', 'taken back'), ('putting', 'putting back'), ('put', 'put back')], default='looking', max_length=8, verbose_name='state')),
-                ('touches', models.JSONField(default=dict, help_text='What it would take back, see ingestion/touched.py')),
+                ('touches', models.JSONField(default=dict, help_text='What it would take back, see ingestion/accepted/touched.py')),
                 ('done_until', models.BigIntegerField(default=0)),
                 ('counted', models.BigIntegerField(default=0, help_text='That it took back', verbose_name='counted events')),
                 ('held', models.BigIntegerField(default=0, help_text='That it took back', verbose_name='held events')),

@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('number', models.PositiveIntegerField(help_text='Counted for each source.', verbose_name='number')),
                 ('headings', models.JSONField(default=list, help_text='The columns of the layout, in the order of the file it was made with')),
-                ('fingerprint', models.CharField(help_text='Of the headings in any order, see ingestion/matchings.py', max_length=32)),
+                ('fingerprint', models.CharField(help_text='Of the headings in any order, see ingestion/imports/matchings.py', max_length=32)),
                 ('definition', models.JSONField(default=dict, help_text='A Matching')),
                 ('again', models.PositiveIntegerField(help_text='The earlier matching that it brings back.', null=True, verbose_name='as number')),
                 ('file_name', models.CharField(blank=True, max_length=255, verbose_name='made with')),

@@ -1,4 +1,4 @@
-"""What arrived, counted by day: first verdicts, by the company's days of `received_at`. Written by ingestion/rollup.py alone."""
+"""What arrived, counted by day: first verdicts, by the company's days of `received_at`. Written by ingestion/watching/rollup.py alone."""
 
 from django.conf import settings
 from django.db import models
@@ -100,7 +100,7 @@ class Seen(models.Model):
     count = models.BigIntegerField(_("events"), default=0)
     first_at = models.DateTimeField(_("first seen"))
     last_at = models.DateTimeField(_("last seen"))
-    kinds = models.JSONField(default=dict, help_text="{kind of value: how many}, see ingestion/values.py")
+    kinds = models.JSONField(default=dict, help_text="{kind of value: how many}, see ingestion/discovery/values.py")
     examples = models.JSONField(default=list, help_text="A few values, masked")
 
     class Meta:
@@ -184,7 +184,7 @@ class Stream(models.Model):
     source = models.ForeignKey(Source, models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+")
     tag = models.ForeignKey(Tag, models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+")
     state = models.CharField(_("state"), max_length=8, choices=State)
-    usual = models.CharField(max_length=12, default="", help_text="Its rhythm, see ingestion/rhythm.py")
+    usual = models.CharField(max_length=12, default="", help_text="Its rhythm, see ingestion/watching/rhythm.py")
     usual_days = models.FloatField(default=0, help_text="Days between two active days, in the middle")
     first_day = models.DateField()
     last_at = models.DateTimeField()

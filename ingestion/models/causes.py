@@ -12,7 +12,7 @@ from taxonomy.models import Source
 class Cause(models.Model):
     """Why events of one source are held: a code, a place, a name as sent. Sums of its reasons, kept for the desk's pages.
 
-    Every statement that changes reasons leaves moves behind (a trigger of the database); `ingestion.causes` adds them up here.
+    Every statement that changes reasons leaves moves behind (a trigger of the database); `ingestion.quarantine.causes` adds them up here.
     """
 
     id = models.BigAutoField(primary_key=True)

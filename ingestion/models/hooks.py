@@ -9,8 +9,8 @@ from django.utils.translation import gettext_lazy as _
 
 from ingestion.doors.signatures import SCHEMES
 from ingestion.models.keys import protect_working
-from ingestion.sealing import seal, unseal
-from ingestion.signing import secret_text
+from ingestion.outgoing.sealing import seal, unseal
+from ingestion.outgoing.signing import secret_text
 from staff.models import User
 from taxonomy.models import Source
 from taxonomy.released import named

@@ -6,7 +6,7 @@ from taxonomy.models import Source, Tag
 
 
 class Leak(models.Model):
-    """Personal data that arrives in an attribute not declared personal. Found and counted by ingestion/leaks.py alone."""
+    """Personal data that arrives in an attribute not declared personal. Found and counted by ingestion/watching/leaks.py alone."""
 
     class Kind(models.TextChoices):
         PHONE = "phone", _("phone number")

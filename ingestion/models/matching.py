@@ -20,7 +20,7 @@ class FileMatching(models.Model):
     source = models.ForeignKey(Source, models.PROTECT, related_name="matchings", verbose_name=_("source"))
     number = models.PositiveIntegerField(_("number"), help_text=_("Counted for each source."))
     headings = models.JSONField(default=list, help_text="The columns of the layout, in the order of the file it was made with")
-    fingerprint = models.CharField(max_length=32, help_text="Of the headings in any order, see ingestion/matchings.py")
+    fingerprint = models.CharField(max_length=32, help_text="Of the headings in any order, see ingestion/imports/matchings.py")
     definition = models.JSONField(default=dict, help_text="A Matching")
     again = models.PositiveIntegerField(_("as number"), null=True, help_text=_("The earlier matching that it brings back."))
     file_name = models.CharField(_("made with"), max_length=255, blank=True)

@@ -30,7 +30,7 @@ class NearDuplicateSetting(models.Model):
 
 
 class NearDuplicate(models.Model):
-    """An event that says what another said shortly before or after. Found by ingestion/near.py alone.
+    """An event that says what another said shortly before or after. Found by ingestion/accepted/near.py alone.
 
     `of` is no near-duplicate itself: whatever repeats in a row is measured from the one that stands.
     """

@@ -13,7 +13,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ingestion.signing import secret_text
+from ingestion.outgoing.signing import secret_text
 from taxonomy.models import Source, Tag
 
 

@@ -48,7 +48,7 @@ class TakeBack(models.Model):
     occurred_until = models.DateTimeField(_("occurred before"), null=True)
 
     state = models.CharField(_("state"), max_length=8, choices=State, default=State.LOOKING)
-    touches = models.JSONField(default=dict, help_text="What it would take back, see ingestion/touched.py")
+    touches = models.JSONField(default=dict, help_text="What it would take back, see ingestion/accepted/touched.py")
     # events before this id are done with, in the state it is in
     done_until = models.BigIntegerField(default=0)
     counted = models.BigIntegerField(_("counted events"), default=0, help_text="That it took back")

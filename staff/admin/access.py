@@ -4,11 +4,12 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
+from staff.admin.pages import ReadOnly
 from staff.models import AccessLog
 
 
 @admin.register(AccessLog)
-class AccessLogAdmin(ModelAdmin):
+class AccessLogAdmin(ReadOnly, ModelAdmin):
     """Who looked at whose personal data. Nobody changes it; the compliance officer reads it."""
 
     when_empty = _("Whoever looks at a customer or takes their data out is recorded here. Nobody has so far.")
@@ -19,15 +20,6 @@ class AccessLogAdmin(ModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     actions = None
-
-    def has_add_permission(self, request):
-        return False
-
-    def has_change_permission(self, request, obj=None):
-        return False
-
-    def has_delete_permission(self, request, obj=None):
-        return False
 
     @admin.display(description=_("customer"))
     def customer_link(self, entry):

@@ -3,6 +3,7 @@ from django.contrib.auth.models import Group, Permission
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
+from staff.admin.pages import ReadOnly
 from staff.roles import ROLES, role_label
 
 admin.site.unregister(Group)
@@ -33,7 +34,7 @@ class GroupAdmin(ModelAdmin):
 
 
 @admin.register(Permission)
-class PermissionAdmin(ModelAdmin):
+class PermissionAdmin(ReadOnly, ModelAdmin):
     """Only so that the roles of a company can be put together by search."""
 
     search_fields = ["name", "codename"]
@@ -43,12 +44,3 @@ class PermissionAdmin(ModelAdmin):
 
     def has_view_permission(self, request, obj=None):
         return request.user.has_perm("auth.view_permission") or request.user.has_perm("auth.change_group")
-
-    def has_add_permission(self, request):
-        return False
-
-    def has_change_permission(self, request, obj=None):
-        return False
-
-    def has_delete_permission(self, request, obj=None):
-        return False

@@ -25,6 +25,23 @@ def number_or_none(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else None
 
 
+class Unalterable:
+    """For an admin class whose rows are made once and stay as they are."""
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ReadOnly(Unalterable):
+    """For an admin class of rows that nobody makes by hand either."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+
 class OneButton(ModelAdmin):
     """An add form with one way to save it, because what comes next is said by the class."""
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
-from staff.admin.pages import OneButton, confirm_page, secret_page
+from staff.admin.pages import OneButton, Unalterable, confirm_page, secret_page
 from staff.models import ReadToken
 
 SCOPES = [("customers", _("customers, as far as you may see them")), ("plan", _("the tracking plan"))]
@@ -49,7 +49,7 @@ def _example(api: str, token: ReadToken) -> str:
 
 
 @admin.register(ReadToken)
-class ReadTokenAdmin(OneButton):
+class ReadTokenAdmin(Unalterable, OneButton):
     """A person's own tokens for reading by API; nobody sees another's."""
 
     when_empty = _("A read token lets a program of yours read what you may read. Add one; it is shown once.")
@@ -72,12 +72,6 @@ class ReadTokenAdmin(OneButton):
 
     def get_readonly_fields(self, request, obj=None):
         return self.fields if obj else []
-
-    def has_change_permission(self, request, obj=None):
-        return False
-
-    def has_delete_permission(self, request, obj=None):
-        return False
 
     def save_model(self, request, obj, form, change):
         obj.user = request.user

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 
 from taxonomy.admin.governed import GovernedAdmin
 from taxonomy.admin.limits import hidden_in
-from taxonomy.lookalikes import lookalikes
+from taxonomy.similar.lookalikes import lookalikes
 
 _FIELDS = ("code", "label_en", "label_zh_hans", "synonyms")
 _TEXTS = 20

@@ -29,15 +29,15 @@ from taxonomy.definition import Definition, apply_definition, definition, defini
 from taxonomy.diff import diff, side_by_side, title
 from taxonomy.draft import ItemLocked, last_saved, locks, remove, writing
 from taxonomy.history import record_revision
-from taxonomy.merge import merge
 from taxonomy.models import Proposal, Revision
 from taxonomy.problems import plan_problem
-from taxonomy.propose import open_proposals
+from taxonomy.proposals.merge import merge
+from taxonomy.proposals.propose import open_proposals
+from taxonomy.proposals.review import standing
+from taxonomy.proposals.tell import is_following
 from taxonomy.publish import items_of, newest
-from taxonomy.review import standing
 from taxonomy.rights import May, On, OutsideGrant, among
 from taxonomy.standardize import check_plan
-from taxonomy.tell import is_following
 
 
 class WhyForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -23,19 +23,19 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from staff.admin.pages import id_or_404
+from staff.admin.pages import Unalterable, id_or_404
 from staff.models import User
 from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in, said_outside, sources_in
 from taxonomy.admin.shown import deleted_lately, histories, last_saves, page_of, shown_changes, shown_effects, why_not
-from taxonomy.authors import author_ids, names_of, saves_of, saves_since
 from taxonomy.check_words import finding_text
-from taxonomy.comment import Remark, comment, who_may_be_told
-from taxonomy.concern_words import REASONS
 from taxonomy.definition import Items, draft_items
 from taxonomy.diff import title
 from taxonomy.draft import ItemInUse, ItemLocked
 from taxonomy.models import Proposal, Release, ReviewPolicy, Revision, Vote
-from taxonomy.propose import (
+from taxonomy.proposals.authors import author_ids, names_of, saves_of, saves_since
+from taxonomy.proposals.comment import Remark, comment, who_may_be_told
+from taxonomy.proposals.concern_words import REASONS
+from taxonomy.proposals.propose import (
     EDITABLE,
     ElsewhereProposed,
     NothingChanged,
@@ -53,8 +53,7 @@ from taxonomy.propose import (
     submit,
     withdraw,
 )
-from taxonomy.publish import ItemChange, NothingToPublish, NotPublishable, changes_between, company_day, items_of, newest, unreleased
-from taxonomy.review import (
+from taxonomy.proposals.review import (
     NotAllowed,
     NotReady,
     Overtaken,
@@ -69,12 +68,13 @@ from taxonomy.review import (
     vote,
     waiting_for,
 )
+from taxonomy.proposals.stuck import ADD_MEMBER, NAME_DEPUTY, stuck_seats
+from taxonomy.proposals.tell import follow
+from taxonomy.proposals.verdict import judge, next_version
+from taxonomy.proposals.verdict_words import level_shown
+from taxonomy.publish import ItemChange, NothingToPublish, NotPublishable, changes_between, company_day, items_of, newest, unreleased
 from taxonomy.rights import May, On, OutsideGrant
 from taxonomy.standardize import check_plan
-from taxonomy.stuck import ADD_MEMBER, NAME_DEPUTY, stuck_seats
-from taxonomy.tell import follow
-from taxonomy.verdict import judge, next_version
-from taxonomy.verdict_words import level_shown
 from taxonomy.weigh import weigh_change
 
 # of the items for which a department is asked, as many are named
@@ -122,7 +122,7 @@ class Unsaved(Exception):
 
 
 @admin.register(Proposal)
-class ProposalAdmin(ModelAdmin):
+class ProposalAdmin(Unalterable, ModelAdmin):
     when_empty = gettext_lazy(
         "A proposal takes changes of the standard to those who sign them. Change a tag or a rule first, then propose it under "
         "“Unreleased changes”."
@@ -132,12 +132,6 @@ class ProposalAdmin(ModelAdmin):
     list_select_related = ["author", "release"]
     search_fields = ["title", "why"]
     change_list_template = "taxonomy/proposals.html"
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Proposal]:
         proposals = super().get_queryset(request).defer("release__snapshot").annotate(number_of_items=Count("items"))

@@ -16,25 +16,25 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from staff.admin.pages import id_or_404
+from staff.admin.pages import ReadOnly, id_or_404
 from staff.models import in_both_languages
 from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in
 from taxonomy.admin.proposals import said_of
 from taxonomy.admin.shown import page_of, shown_changes, shown_effects
 from taxonomy.models import Release
-from taxonomy.propose import propose_going_back
+from taxonomy.proposals.propose import propose_going_back
+from taxonomy.proposals.review import NotAllowed, is_own, review_release
+from taxonomy.proposals.verdict import judge
+from taxonomy.proposals.verdict_words import level_shown
 from taxonomy.publish import changes_between, items_of, newest
-from taxonomy.review import NotAllowed, is_own, review_release
 from taxonomy.rights import OutsideGrant
-from taxonomy.verdict import judge
-from taxonomy.verdict_words import level_shown
 
 # Versions that a page offers while one types; any other can be typed out.
 OFFERED = 500
 
 
 @admin.register(Release)
-class ReleaseAdmin(ModelAdmin):
+class ReleaseAdmin(ReadOnly, ModelAdmin):
     when_empty = gettext_lazy(
         "A release is the standard as sources obey it. Nothing is accepted before the first one: propose the draft under "
         "“Unreleased changes”, have it signed, then release it."
@@ -42,15 +42,6 @@ class ReleaseAdmin(ModelAdmin):
     list_display = ["version", "published_at", "published_by", "item_count", "signed", "short_notes"]
     list_select_related = ["published_by"]
     search_fields = ["version", "notes"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def get_search_fields(self, request: HttpRequest) -> Any:
         """Notes may tell of what somebody may not read."""

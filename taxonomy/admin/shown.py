@@ -9,16 +9,16 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from taxonomy.admin.limits import names_shown, rights_in
-from taxonomy.affected import effects_by_source
 from taxonomy.check_words import finding_text
 from taxonomy.definition import MODELS, Items
 from taxonomy.diff import diff, title
 from taxonomy.models import Revision
 from taxonomy.problems import plan_problem
+from taxonomy.proposals.affected import effects_by_source
+from taxonomy.proposals.verdict import Effect, Verdict
+from taxonomy.proposals.verdict_words import effect_text, level_shown
 from taxonomy.publish import ItemChange, NotPublishable
 from taxonomy.rights import May, On
-from taxonomy.verdict import Effect, Verdict
-from taxonomy.verdict_words import effect_text, level_shown
 
 PAGE = 100
 DELETED_SHOWN = 30

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from taxonomy.definition import Definition
 from taxonomy.dictionary.standard import KINDS, Standard
 from taxonomy.dictionary.words import description, label
-from taxonomy.similar import RELATED, similar
-from taxonomy.similar_words import reason_text
+from taxonomy.similar.names import RELATED, similar
+from taxonomy.similar.words import reason_text
 
 LIMIT = 12
 _SHORTEST = 3

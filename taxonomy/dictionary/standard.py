@@ -7,7 +7,7 @@ from functools import cached_property
 from taxonomy.current import plan_of
 from taxonomy.definition import Definition, Items
 from taxonomy.models import Release
-from taxonomy.similar import Index
+from taxonomy.similar.names import Index
 from taxonomy.standardize import Plan
 from taxonomy.standardize.plan import rule_order
 

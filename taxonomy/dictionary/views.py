@@ -25,11 +25,11 @@ from taxonomy.dictionary.sheets import attribute_sheet, named, rule_sheets, sour
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.dictionary.words import description, label
 from taxonomy.models import Attribute, Category, Release, Source, Tag
+from taxonomy.proposals.tell import follow, is_following
+from taxonomy.proposals.verdict import judge
 from taxonomy.publish import ItemChange, company_day
 from taxonomy.recent import tag_use
-from taxonomy.similar import similar
-from taxonomy.tell import follow, is_following
-from taxonomy.verdict import judge
+from taxonomy.similar.names import similar
 
 _MODELS: dict[str, Any] = {"tag": Tag, "attribute": Attribute, "source": Source, "category": Category}
 _RULES_A_PAGE = 100

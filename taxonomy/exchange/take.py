@@ -8,9 +8,9 @@ from django.db import IntegrityError
 from staff.models import Department, User
 from taxonomy.definition import draft_items
 from taxonomy.exchange.written import Entry, Items, Trouble, Written, chosen, line_ends, read
-from taxonomy.merge import merge
 from taxonomy.models import Proposal, Release, Revision
-from taxonomy.propose import NothingChanged, open_proposals, propose_definitions
+from taxonomy.proposals.merge import merge
+from taxonomy.proposals.propose import NothingChanged, open_proposals, propose_definitions
 from taxonomy.publish import items_of
 from taxonomy.rights import May, On, OutsideGrant, Rights
 from taxonomy.standardize import Problem, check_plan

@@ -9,10 +9,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ingestion.check_file import Checked, as_json, check_file
 from ingestion.doors.files import UnreadableFile
+from ingestion.imports.check_file import Checked, as_json, check_file
+from ingestion.imports.words import file_problem
 from ingestion.management.commands.import_events import source_of
-from ingestion.words import file_problem
 from taxonomy.current import NoRelease, current
 from taxonomy.violations import title_for
 

@@ -6,10 +6,10 @@ from typing import Any, cast
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ingestion.doors.files import ENCODINGS, MEASURES, Choices, UnreadableFile
-from ingestion.imports import run_import, take_file
+from ingestion.imports.report import report, report_text
+from ingestion.imports.run import run_import, take_file
+from ingestion.imports.words import file_problem
 from ingestion.models import ImportRun
-from ingestion.report import report, report_text
-from ingestion.words import file_problem
 from taxonomy.models import Source
 from taxonomy.released import by_code
 

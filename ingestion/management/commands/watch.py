@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import translation
 
+from ingestion.imports.watch import FAILED, Result, Settled, inboxes, work_through
 from ingestion.management.commands.import_events import source_of
-from ingestion.watch import FAILED, Result, Settled, inboxes, work_through
 from staff.masking import mask_in_text
 
 

@@ -10,7 +10,7 @@ from taxonomy.exchange.formats.found import LeftOut
 from taxonomy.exchange.take import mark_outside
 from taxonomy.exchange.written import Entry, Written, chosen, read
 from taxonomy.models import Proposal
-from taxonomy.propose import NothingChanged, propose_definitions
+from taxonomy.proposals.propose import NothingChanged, propose_definitions
 from taxonomy.publish import items_of, newest
 from taxonomy.rights import On, Rights, rights_of
 

@@ -1,0 +1,1 @@
+"""What becomes of events after they were accepted: taken back, merged, read anew."""

@@ -1,0 +1,1 @@
+"""What arrives and is not in the standard."""

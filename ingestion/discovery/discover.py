@@ -1,0 +1,169 @@
+"""Event names and attributes that arrive and that the standard does not know: counted, looked at, kept up to a limit."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.backends.utils import CursorWrapper
+from django.db.models import Count
+
+from ingestion.discovery.values import kind_of
+from ingestion.models import Discovered, Sighting
+from staff.masking import STARS, mask_identifier, mask_in_text
+from taxonomy.released import personal_codes
+
+# What is kept of one source; a hostile one sends a new name with every event.
+MOST: dict[str, int] = {Discovered.Kind.NAME: 300, Discovered.Kind.ATTRIBUTE: 500}
+WRITTEN_EVERY = timedelta(hours=1)
+# Values of one attribute looked at in one stretch of events.
+_VALUES = 300
+_EXAMPLE_CHARACTERS = 80
+# Where a source is at its limit, names seen once or twice make room after so long.
+_RARE, _RARE_AFTER = 2, timedelta(days=7)
+
+EVENTS = """
+    FROM unnest(%(firsts)s::bigint[], %(lasts)s::bigint[]) AS run (first_id, last_id)
+    JOIN profiles_event AS event ON event.id BETWEEN run.first_id AND run.last_id
+"""
+
+# An event of a thousand invented attributes costs no more than one of two hundred; what holds an event comes first.
+MOST_VIOLATIONS = 200
+VIOLATIONS = "CROSS JOIN LATERAL jsonb_array_elements(event.report->'violations') WITH ORDINALITY AS each (violation, place)"
+
+Key = tuple[str, UUID, UUID | None, str]
+
+# The names alone: what a value is read for costs far more, and is read of the names that are kept.
+_UNKNOWN = f"""
+    SELECT 'name' AS kind, event.source_id, NULL::uuid AS tag_id, left(event.name, 200) AS name, event.received_at
+    {EVENTS} WHERE event.attributes IS NULL AND event.name IS NOT NULL AND event.report->'violations' @> '[{{"code": "event.unknown"}}]'
+    UNION ALL
+    SELECT 'attribute', event.source_id, event.tag_id, left(substring(violation->>'path' FROM 12), 200), event.received_at
+    {EVENTS} {VIOLATIONS}
+    WHERE event.report IS NOT NULL AND place <= {MOST_VIOLATIONS} AND violation->>'code' = 'attribute.unplanned'
+        AND event.tag_id IS NOT NULL
+"""
+_NAMES = f"""
+    WITH unknown AS ({_UNKNOWN}), grouped AS (
+        SELECT kind, source_id, tag_id, name, count(*) AS count, min(received_at) AS first_at, max(received_at) AS last_at
+        FROM unknown GROUP BY 1, 2, 3, 4
+    ), there AS (
+        SELECT source_id, kind, count(*) AS names FROM ingestion_discovered GROUP BY 1, 2
+    ), ranked AS (
+        SELECT grouped.*, known.id IS NOT NULL AS is_known,
+            row_number() OVER (PARTITION BY grouped.source_id, grouped.kind, known.id IS NOT NULL ORDER BY grouped.count DESC, grouped.name)
+                + coalesce(there.names, 0) <= CASE grouped.kind WHEN 'name' THEN %(names)s ELSE %(attributes)s END AS has_room
+        FROM grouped LEFT JOIN ingestion_discovered AS known ON known.source_id = grouped.source_id AND known.kind = grouped.kind
+            AND known.tag_id IS NOT DISTINCT FROM grouped.tag_id AND known.name = grouped.name
+        LEFT JOIN there ON there.source_id = grouped.source_id AND there.kind = grouped.kind
+    )
+    SELECT CASE WHEN kept THEN kind ELSE 'rest' END, source_id, CASE WHEN kept THEN tag_id END, CASE WHEN kept THEN name ELSE '' END,
+        sum(count), min(first_at), max(last_at)
+    FROM (SELECT *, is_known OR has_room AS kept FROM ranked) AS judged GROUP BY 1, 2, 3, 4
+"""
+# What stands aside in an event is taken apart once, and filtered by one hashed list before anything is joined:
+# in one join, the planner compared each of 900 names with each of 500 wanted ones, for every event.
+_SEEN_VALUES = f"""
+    WITH sent AS MATERIALIZED (
+        SELECT event.source_id, event.tag_id, left(each.key, 200) AS name, each.value
+        {EVENTS} CROSS JOIN LATERAL jsonb_each(event.extra) AS each
+        WHERE event.extra IS NOT NULL AND left(each.key, 200) = ANY(%(wanted)s::text[])
+    )
+    SELECT source_id, tag_id, name, json_type, text, count FROM (
+        SELECT source_id, tag_id, name, jsonb_typeof(value) AS json_type, left(value #>> '{{}}', 200) AS text, count(*) AS count,
+            row_number() OVER (PARTITION BY source_id, tag_id, name ORDER BY count(*) DESC) AS rank
+        FROM sent GROUP BY 1, 2, 3, 4, 5
+    ) AS grouped WHERE rank <= {_VALUES}
+"""
+
+
+def discover(cursor: CursorWrapper, firsts: list[int], lasts: list[int]) -> None:
+    """Write a sighting for each unknown name and unplanned attribute among these runs of events. Three statements."""
+    runs: dict[str, Any] = {"firsts": firsts, "lasts": lasts}
+    cursor.execute(_NAMES, {**runs, "names": MOST[Discovered.Kind.NAME], "attributes": MOST[Discovered.Kind.ATTRIBUTE]})
+    found: dict[Key, Sighting] = {
+        (kind, source, tag, name): Sighting(
+            kind=kind, source_id=source, tag_id=tag, name=name, count=count, first_at=first, last_at=last, kinds={}, examples=[]
+        )
+        for kind, source, tag, name, count, first, last in cursor.fetchall()
+    }
+    _look_at_values(cursor, runs, found)
+    Sighting.objects.bulk_create(found.values())
+
+
+def _look_at_values(cursor: CursorWrapper, runs: dict[str, Any], found: dict[Key, Sighting]) -> None:
+    wanted = [key for key in found if key[0] == Discovered.Kind.ATTRIBUTE]
+    if not wanted:
+        return
+    personal = personal_codes()
+    columns: dict[str, Any] = {
+        "sources": [key[1] for key in wanted],
+        "tags": [key[2] for key in wanted],
+        "wanted": [key[3] for key in wanted],
+    }
+    cursor.execute(_SEEN_VALUES, runs | columns)
+    for source, tag, name, json_type, text, count in cursor.fetchall():
+        sighting = found[Discovered.Kind.ATTRIBUTE, source, tag, name]
+        kind = kind_of(_value(json_type, text))
+        sighting.kinds[kind] = sighting.kinds.get(kind, 0) + count
+        if len(sighting.examples) < Discovered.EXAMPLES and kind != "empty":
+            example = STARS if name.lower() in personal else masked_example(kind, text)
+            sighting.examples += [example] * (example not in sighting.examples)
+
+
+def _value(json_type: str, text: str) -> Any:
+    return {"boolean": True, "array": [], "object": {}, "null": None}.get(json_type, text)
+
+
+def masked_example(kind: str, text: str) -> str:
+    """A value as people may see it who may not see personal data: what is not surely a thing's is masked."""
+    shown = mask_in_text(text[:_EXAMPLE_CHARACTERS])
+    if shown == text[:_EXAMPLE_CHARACTERS] and kind in ("digits", "phone", "identity_card", "bank_card"):
+        return mask_identifier("", shown)
+    return shown
+
+
+def fold(now: datetime) -> None:
+    """Add the sightings to their names' rows: of new names at once, of others when the row is an hour old."""
+    due = list(Sighting.objects.raw(_DUE, [now - WRITTEN_EVERY]))
+    if not due:
+        return
+    rows = {_key(row): row for row in Discovered.objects.filter(source__in={one.source_id for one in due})}
+    for one in sorted(due, key=lambda one: one.pk):
+        row = rows.setdefault(_key(one), _first_row(one))
+        row.add(one)
+        row.written_at = now
+    touched = [rows[key] for key in {_key(one) for one in due}]
+    Discovered.objects.bulk_create(row for row in touched if row.pk is None)
+    Discovered.objects.bulk_update(
+        [row for row in touched if row.pk is not None], ["count", "first_at", "last_at", "kinds", "examples", "written_at"]
+    )
+    Sighting.objects.filter(pk__in=[one.pk for one in due]).delete()
+
+
+_DUE = """
+    SELECT * FROM ingestion_sighting AS seen WHERE NOT EXISTS (
+        SELECT FROM ingestion_discovered AS there WHERE there.source_id = seen.source_id AND there.kind = seen.kind
+            AND there.tag_id IS NOT DISTINCT FROM seen.tag_id AND there.name = seen.name AND there.written_at > %s
+    )
+"""
+
+
+def forget_rare(now: datetime) -> None:
+    """Make room where a source is at its limit."""
+    full = Discovered.objects.values("source_id", "kind").annotate(rows=Count("id"))
+    for one in full:
+        if one["rows"] >= MOST.get(one["kind"], one["rows"] + 1):
+            Discovered.objects.filter(
+                source=one["source_id"], kind=one["kind"], count__lte=_RARE, last_at__lt=now - _RARE_AFTER, ignorings=None
+            ).delete()
+
+
+def _key(row: Discovered | Sighting) -> Key:
+    return row.kind, row.source_id, row.tag_id, row.name
+
+
+def _first_row(one: Sighting) -> Discovered:
+    return Discovered(
+        kind=one.kind, source_id=one.source_id, tag_id=one.tag_id, name=one.name, first_at=one.first_at, last_at=one.last_at,
+        kinds={}, examples=[],
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Files: read, matched, imported, watched for, and what is told of them."""

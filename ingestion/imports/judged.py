@@ -1,0 +1,137 @@
+"""Rows of a file as the events they would be, each with its verdict, for a person to look at before anything is stored."""
+
+from base64 import b64decode
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from ingestion.doors.files import FileFormat, Record, UnreadableFile, blocks, decode_row, records
+from ingestion.imports.chunk import incoming_of, reasons
+from ingestion.models import ImportChunk, ImportRun
+from ingestion.pipeline import Incoming, evaluate
+from profiles.record import Entry
+from taxonomy.current import Current
+from taxonomy.released import named
+from taxonomy.standardize import Violation, encode_json
+from taxonomy.violations import message_for, title_for
+
+ATTRIBUTES = "attributes."
+_ROWS = 6
+_BLOCK_BYTES = 64 * 1024
+_EXAMPLES = 3
+# In the order in which a try tells of them.
+OUTCOMES = ("created", "joined", "changed", "duplicate", "quarantined", "refused")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One event of a row. `attributes` are [(code, text)]; `why` says what holds it: [(in short, in sentences)]; `changes` are what was made otherwise, in short."""
+
+    row: int
+    verdict: str
+    name: str
+    tag: str
+    phone: str
+    identifiers: list[tuple[str, str]]
+    occurred_at: datetime | None
+    attributes: list[tuple[str, str]]
+    changes: list[str]
+    why: list[tuple[str, str]]
+
+
+def first_records(run: ImportRun, file_format: FileFormat, number: int, *, at_once: int = _BLOCK_BYTES) -> list[Record]:
+    """The first records of a file that are no headers. Raises UnreadableFile."""
+    whole = (record for block in blocks(Path(run.path), file_format, block_bytes=at_once) for record in records(block, file_format))
+    return list(islice((record for record in whole if not record.is_heading), number))
+
+
+def first_events(
+    run: ImportRun, file_format: FileFormat, obeyed: Current, *, received_at: datetime, hidden: Collection[str]
+) -> list[Judged]:
+    """What the first rows would become. Nothing where the file cannot be read at all."""
+    try:
+        found = [incoming_of(record, file_format) for record in first_records(run, file_format, _ROWS)]
+    except UnreadableFile:
+        return []
+    return judged(found, run, file_format, obeyed, received_at=received_at, hidden=hidden)
+
+
+def examples(run: ImportRun, obeyed: Current, *, hidden: Collection[str]) -> list[tuple[str, list[Judged]]]:
+    """Of a try, rows of each outcome as its release has them: [(outcome, events)]."""
+    file_format = FileFormat(**run.format)
+    rows: dict[str, list[Incoming]] = {outcome: [] for outcome in OUTCOMES}
+    for found in ImportChunk.objects.filter(run=run).order_by("index").values_list("examples", flat=True).iterator(chunk_size=50):
+        for outcome, some in found.items():
+            for row, written in some[: max(0, _EXAMPLES - len(rows[outcome]))]:
+                original = b64decode(written)
+                rows[outcome].append(Incoming(original, decode_row(original, file_format), row=row))
+        if all(len(some) >= _EXAMPLES for some in rows.values()):
+            break
+    assert run.started_at is not None
+    return [
+        (outcome, judged(some, run, file_format, obeyed, received_at=run.started_at, hidden=hidden))
+        for outcome, some in rows.items()
+        if some
+    ]
+
+
+def judged(
+    found: Iterable[Incoming], run: ImportRun, file_format: FileFormat, obeyed: Current, *, received_at: datetime, hidden: Collection[str]
+) -> list[Judged]:
+    """`hidden`: items of the release that the reader may not read."""
+    source = obeyed.plan.sources_by_uuid.get(str(run.source_id))
+    if source is None:
+        return []
+    delivery = evaluate(
+        found, source_code=source.code, door="file", received_at=received_at, current=obeyed, batch_id=run.pk, file_format=file_format
+    )
+    return [_judged(entry, hidden) for entry in delivery.entries]
+
+
+def _judged(entry: Entry, hidden: Collection[str]) -> Judged:
+    why = [(_in_short(one), message_for(one)) for one in reasons(entry)]
+    raw, result = entry.raw, entry.result
+    if raw is None or result is None:
+        return Judged(entry.row, "refused", "", "", "", [], None, [], [], why)
+    tag = _label(result.tag)
+    is_hidden = result.tag in hidden
+    held = result.verdict != "accepted"
+    sent = {**raw.attributes} if held else {**result.attributes, **result.extra}
+    return Judged(
+        entry.row,
+        result.verdict,
+        raw.name or "",
+        "" if is_hidden else tag,
+        result.phone or raw.phone or "",
+        list((raw.identifiers if held else result.identifiers).items()),
+        result.occurred_at if not held or result.occurred_at != raw.received_at else None,
+        [] if is_hidden else [(code, _text(value)) for code, value in sent.items()],
+        [] if is_hidden else [f"{one.path}: {_text(one.before)} → {_text(one.after)}" for one in result.changes],
+        [] if is_hidden else why,
+    )
+
+
+def _in_short(one: Violation) -> str:
+    where = one.path.removeprefix(ATTRIBUTES)
+    seen = "" if one.seen is None else f" “{one.seen}”"
+    return f"{title_for(one.code)}: {where}{seen}" if where else f"{title_for(one.code)}{seen}"
+
+
+def _label(tag: str | None) -> str:
+    if not tag:
+        return ""
+    found = named("tag", [UUID(tag)])[UUID(tag)]
+    return f"{found.label} ({found.code})"
+
+
+def _text(value: Any) -> str:
+    """Money as it is said."""
+    if value is None:
+        return "–"
+    if isinstance(value, dict) and value.keys() == {"amount", "currency"}:
+        return f"{value['amount']} {value['currency']}"
+    return value if isinstance(value, str) else encode_json(value).decode()

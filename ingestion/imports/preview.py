@@ -1,0 +1,133 @@
+"""The first rows of a file as they are understood, before any of them is imported."""
+
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ingestion.doors.files import (
+    RESERVED,
+    FileFormat,
+    Record,
+    UnreadableFile,
+    blocks,
+    cells_under,
+    check_columns,
+    decimal_sign,
+    decode_row,
+    records,
+)  # fmt: skip
+from ingestion.doors.files.sheets import sheet_names
+from ingestion.doors.files.unpack import data_files, whole
+from ingestion.imports.traps import find_traps
+from ingestion.imports.words import file_problem, trap_words
+from ingestion.models import ImportRun
+from taxonomy.standardize import Refusal, Violation, encode_json, storable
+from taxonomy.violations import message_for
+
+_ROWS = 10
+# As many rows as one block has are looked through for what may be read otherwise than it was meant.
+_LOOKED_AT = 500
+_MOST_TRAPS = 12
+_BLOCK_BYTES = 64 * 1024
+# A table of more columns than these is not looked through before an import; the rest can be scrolled to.
+_COLUMNS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewRow:
+    """`problem`: why it cannot be read, in a sentence."""
+
+    number: int
+    cells: list[str]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """`members`: the files of the zip. `sheets`: of the workbook. `problem`: why it cannot be imported as it is read."""
+
+    file_format: FileFormat
+    columns: list[str]
+    rows: list[PreviewRow]
+    members: list[str] = field(default_factory=list)
+    sheets: list[str] = field(default_factory=list)
+    problem: str = ""
+    has_decimal_comma: bool = False
+    traps: list[str] = field(default_factory=list)
+
+
+def preview(run: ImportRun) -> Preview:
+    file_format, path = FileFormat(**run.format), Path(run.path)
+    try:
+        looked_at = list(
+            islice(
+                (record for block in blocks(path, file_format, block_bytes=_BLOCK_BYTES) for record in records(block, file_format)),
+                _LOOKED_AT,
+            )
+        )
+        first = looked_at[:_ROWS]
+        members = data_files(path) if file_format.compression == "zip" else []
+        sheets = _sheets(path, file_format)
+        columns, rows = _table(first, file_format)
+    except UnreadableFile as error:
+        return Preview(file_format, [], [], problem=file_problem(error.code, error.values))
+    try:
+        check_columns(file_format)
+    except UnreadableFile as error:
+        problem = file_problem(error.code, error.values)
+    else:
+        problem = ""
+    return Preview(
+        file_format,
+        columns,
+        rows,
+        members,
+        sheets,
+        problem,
+        decimal_sign([row.cells for row in rows]) == ",",
+        _traps(looked_at, file_format),
+    )
+
+
+def _sheets(path: Path, file_format: FileFormat) -> list[str]:
+    if file_format.kind != "xlsx":
+        return []
+    with whole(path, file_format.compression, file_format.member) as unpacked:
+        return sheet_names(unpacked)
+
+
+def _traps(looked_at: list[Record], file_format: FileFormat) -> list[str]:
+    if not file_format.has_columns:
+        return []
+    rows = ((one.row, cells_under(one.original, file_format)[0]) for one in looked_at if one.cells is not None)
+    return [trap_words(trap) for trap in find_traps(_shown_columns(file_format), rows)][:_MOST_TRAPS]
+
+
+def _table(first: list[Record], file_format: FileFormat) -> tuple[list[str], list[PreviewRow]]:
+    if file_format.has_columns:
+        found = [(record, cells_under(record.original, file_format)) for record in first if not record.is_heading]
+        return _shown_columns(file_format), [
+            PreviewRow(one.row, storable([*cells, *more][:_COLUMNS]), _problem(one.refusal)) for one, (cells, more) in found
+        ]
+    decoded = [(record, record.refusal or decode_row(record.original, file_format)) for record in first]
+    columns = list(dict.fromkeys(name for _, said in decoded if isinstance(said, dict) for name in said))[:_COLUMNS]
+    return columns, [PreviewRow(record.row, *_fields(said, columns)) for record, said in decoded]
+
+
+def _shown_columns(file_format: FileFormat) -> list[str]:
+    return [column for column in file_format.columns if column not in RESERVED][:_COLUMNS]
+
+
+def _fields(said: object, columns: list[str]) -> tuple[list[str], str]:
+    if isinstance(said, dict):
+        return [_text(said[name]) if name in said else "" for name in columns], ""
+    return [""] * len(columns), _problem(said if isinstance(said, Refusal) else Refusal("record.not_object"))
+
+
+def _text(value: Any) -> str:
+    return storable(value) if isinstance(value, str) else encode_json(value).decode()
+
+
+def _problem(refusal: Refusal | None) -> str:
+    return message_for(Violation(refusal.code, refusal.path, values=refusal.values)) if refusal else ""

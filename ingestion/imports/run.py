@@ -1,0 +1,269 @@
+"""Import a file: blocks in, one commit per block, on all cores, resumable at any moment.
+
+A block's events and its ImportChunk row are one commit, so a block is done or it never was; starting a run again does
+the blocks that are not. The run keeps the release it began with.
+"""
+
+import hashlib
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Unpack
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ingestion.alone import alone, is_idle
+from ingestion.doors.files import Choices, FileFormat, Matching, UnreadableFile, blocks, check_columns, sniff
+from ingestion.imports.chunk import store_block
+from ingestion.imports.matchings import ENVELOPE, keep, matched
+from ingestion.models import FileMatching, ImportChunk, ImportRun
+from ingestion.pool import in_processes
+from profiles.link import settle
+from profiles.models import Event
+from staff.models import User
+from taxonomy.current import NoRelease, current, plan_of, refresh
+from taxonomy.models import Source
+
+# Below this a file is stored in this process: starting others takes longer.
+_SMALL_BYTES = 4 * 1024 * 1024
+COUNTS = ("accepted", "changed", "duplicate", "quarantined", "refused")
+# A run as it really stands: a worker that was killed leaves "running" behind.
+STANDINGS = {**dict(ImportRun.Status.choices), "stopped": _("stopped")}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What has become of a run's records so far. `causes` and `notes` are [(code, records)], most frequent first.
+
+    `skipped` are headers within the file; `created` and `joined`, in a dry run, customers new and known.
+    """
+
+    received: int
+    counts: dict[str, int]
+    causes: list[tuple[str, int]]
+    notes: list[tuple[str, int]]
+    skipped: int = 0
+    created: int = 0
+    joined: int = 0
+
+
+def take_file(
+    path: Path,
+    *,
+    source: Source,
+    file_name: str,
+    dry_run: bool = False,
+    by: User | None = None,
+    is_draft: bool = False,
+    run_id: UUID | None = None,
+    matching: int | None = None,
+    **said: Unpack[Choices],
+) -> ImportRun:
+    """Keep a copy of the file and make its run. The same file for the same source, unfinished, is that run again.
+
+    A draft waits until somebody has looked at how it is read. `run_id`: what a new run is to be called. `matching`: the number
+    of the one that reads its columns, 0 for the source's envelope, None for the one in force for its headings. Raises UnreadableFile.
+    """
+    file_format = sniff(path, **said)
+    if is_draft:
+        file_format, used = _as_matched(file_format, source)
+    else:
+        check_columns(file_format)
+        file_format, used = matched(file_format, source, number=matching)
+    fingerprint = sha256_of(path)
+    status = ImportRun.Status.DRAFT if is_draft else ImportRun.Status.WAITING
+    unfinished = ImportRun.objects.filter(source=source, sha256=fingerprint, dry_run=dry_run).exclude(status=ImportRun.Status.FINISHED)
+    if run := unfinished.first():
+        if run.status == ImportRun.Status.DRAFT or (run.status == ImportRun.Status.FAILED and not run.chunks.exists()):
+            run.format, run.matching, run.status, run.error = file_format.as_json(), used, status, ""
+            run.save(update_fields=["format", "matching", "status", "error"])
+        return run
+    run = ImportRun(
+        id=run_id or uuid4(),
+        source=source,
+        file_name=file_name,
+        dry_run=dry_run,
+        started_by=by,
+        sha256=fingerprint,
+        size_bytes=path.stat().st_size,
+        format=file_format.as_json(),
+        matching=used,
+        status=status,
+    )
+    run.path = str(_kept(run.id))
+    shutil.copyfile(path, run.path)
+    os.chmod(run.path, 0o600)
+    run.save(force_insert=True)
+    return run
+
+
+def read_otherwise(run: ImportRun, **said: Unpack[Choices]) -> None:
+    """Read a draft's file as somebody says. Raises UnreadableFile."""
+    file_format, run.matching = _as_matched(sniff(Path(run.path), **said), run.source)
+    run.format = file_format.as_json()
+    ImportRun.objects.filter(pk=run.pk, status=ImportRun.Status.DRAFT).update(format=run.format, matching=run.matching)
+
+
+def match(run: ImportRun, matching: Matching | None, *, by: User | None) -> FileMatching | None:
+    """Keep what a draft's columns mean, for its source, and read the draft so. None: as the source's envelope has it."""
+    file_format = FileFormat(**run.format)
+    columns, source = file_format.columns, run.source
+    matching = matching and matching.in_order()
+    run.matching = None if matching is None else keep(matching, source=source, headings=columns, file_name=run.file_name, by=by)
+    run.format = replace(file_format, matching=matching).as_json()
+    ImportRun.objects.filter(pk=run.pk, status=ImportRun.Status.DRAFT).update(format=run.format, matching=run.matching)
+    return run.matching
+
+
+def _as_matched(file_format: FileFormat, source: Source) -> tuple[FileFormat, FileMatching | None]:
+    """For a person to look at: where no matching fits, they make one."""
+    try:
+        return matched(file_format, source)
+    except UnreadableFile:
+        return matched(file_format, source, number=ENVELOPE)
+
+
+def release_draft(run: ImportRun, *, dry_run: bool = False) -> bool:
+    """Let a draft begin: False where it has begun already. Raises UnreadableFile where its columns cannot be told apart."""
+    check_columns(FileFormat(**run.format))
+    waiting = ImportRun.objects.filter(pk=run.pk, status=ImportRun.Status.DRAFT)
+    return waiting.update(status=ImportRun.Status.WAITING, dry_run=dry_run) == 1
+
+
+def follow(tried: ImportRun, *, by: User | None, is_draft: bool = False) -> ImportRun:
+    """The import of a file that was tried: read as it was, or a draft to match otherwise first."""
+    status = ImportRun.Status.DRAFT if is_draft else ImportRun.Status.WAITING
+    run = ImportRun(
+        source=tried.source, file_name=tried.file_name, started_by=by, sha256=tried.sha256, size_bytes=tried.size_bytes,
+        format=tried.format, matching=tried.matching, status=status,
+    )  # fmt: skip
+    run.path = str(_kept(run.id))
+    os.link(tried.path, run.path)
+    run.save(force_insert=True)
+    return run
+
+
+def discard_draft(run: ImportRun) -> None:
+    """Nothing of the file is kept."""
+    if ImportRun.objects.filter(pk=run.pk, status=ImportRun.Status.DRAFT).delete()[0]:
+        Path(run.path).unlink(missing_ok=True)
+
+
+def run_import(run_id: UUID, *, on_progress: Callable[[ImportRun], None] | None = None) -> ImportRun:
+    """Do what is left of a run. Safe to call again after any interruption; of two at once the second waits, and finds it done."""
+    with alone(run_id):
+        run = ImportRun.objects.select_related("source").get(pk=run_id)
+        if run.status in (ImportRun.Status.FINISHED, ImportRun.Status.DRAFT):
+            return run
+        try:
+            _begin(run)
+            _do_blocks(run, on_progress)
+        except UnreadableFile as error:
+            _end(run, ImportRun.Status.FAILED, error.code)
+        except Exception:
+            _end(run, ImportRun.Status.FAILED, "import.stopped")
+            raise
+        else:
+            settle()  # what a killed process left
+            run.trial_keys.all().delete()
+            _end(run, ImportRun.Status.FINISHED)
+        return run
+
+
+def standing_of(run: ImportRun) -> str:
+    """One of STANDINGS. Stopped: what was stored is kept, and it can go on; failed: the file could not be read, or nothing could be stored."""
+    if run.error == "import.stopped" or (run.status == ImportRun.Status.RUNNING and is_idle(run.pk)):
+        return "stopped"
+    return run.status
+
+
+def sha256_of(path: Path) -> str:
+    """What tells a file from others, whatever it is called: 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def outcome(run: ImportRun) -> Outcome:
+    return outcomes([run])[run.pk]
+
+
+def outcomes(runs: Collection[ImportRun]) -> dict[UUID, Outcome]:
+    """What has become of several runs' records. One query."""
+    counts = {run.pk: Counter[str](dict.fromkeys(COUNTS, 0)) for run in runs}
+    causes, notes = ({run.pk: Counter[str]() for run in runs} for _ in range(2))
+    chunks = ImportChunk.objects.filter(run__in=runs).values_list("run", "counts", "causes", "notes")
+    for run_id, chunk_counts, chunk_causes, chunk_notes in chunks:
+        counts[run_id].update(chunk_counts)
+        causes[run_id].update(chunk_causes)
+        notes[run_id].update(chunk_notes)
+    others = {run: [count.pop(name, 0) for name in ("skipped", "created", "joined")] for run, count in counts.items()}
+    return {
+        run: Outcome(
+            sum(counts[run].values()) - counts[run]["changed"],
+            dict(counts[run]),
+            causes[run].most_common(),
+            notes[run].most_common(),
+            *others[run],
+        )
+        for run in counts
+    }
+
+
+def still_held(run: ImportRun) -> int:
+    """How many of the events that a run held wait still, neither mended nor let in nor let go of since."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT count(*) FROM profiles_event WHERE standing = %s AND key IN (
+                SELECT decode(failed->>1, 'hex') FROM ingestion_importchunk, jsonb_array_elements(failed_rows) AS failed
+                WHERE run_id = %s AND failed->>1 IS NOT NULL
+            )
+            """,
+            [Event.Standing.HELD, run.pk],
+        )
+        return int(cursor.fetchone()[0])
+
+
+def _kept(run_id: UUID) -> Path:
+    folder = Path(settings.UPLOAD_DIR)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / str(run_id)
+
+
+def _end(run: ImportRun, status: str, error: str = "") -> None:
+    """Note how it ended; where the database is away, the next attempt does."""
+    run.status, run.error, run.finished_at = status, error, timezone.now()
+    with suppress(DatabaseError, InterfaceError):
+        run.save(update_fields=["status", "error", "finished_at"])
+
+
+def _begin(run: ImportRun) -> None:
+    refresh()  # a release published a moment ago counts
+    try:
+        obeyed = plan_of(run.release_id) if run.release_id else current()
+    except NoRelease as error:
+        raise UnreadableFile("release.none") from error
+    if str(run.source_id) not in obeyed.plan.sources_by_uuid:
+        raise UnreadableFile("source.unreleased")
+    run.release_id = obeyed.release_id
+    run.started_at = run.started_at or timezone.now()
+    run.status, run.error = ImportRun.Status.RUNNING, ""
+    run.save(update_fields=["release", "started_at", "status", "error"])
+
+
+def _do_blocks(run: ImportRun, on_progress: Callable[[ImportRun], None] | None) -> None:
+    done = set(run.chunks.values_list("index", flat=True))
+    left = (block for block in blocks(Path(run.path), FileFormat(**run.format)) if block.index not in done)
+    for _run_id, block in in_processes(store_block, ((run.id, block) for block in left), small=run.size_bytes < _SMALL_BYTES):
+        run.read_bytes = max(run.read_bytes, block.read_bytes)
+        ImportRun.objects.filter(pk=run.pk).update(read_bytes=run.read_bytes)
+        if on_progress:
+            on_progress(run)

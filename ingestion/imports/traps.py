@@ -1,0 +1,53 @@
+"""What in a file's first rows may be read otherwise than it was meant, or has lost something: each once a column, with its row."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from taxonomy.standardize import is_cut, possible_days
+
+_TIME = re.compile(r"[0-9]{4}[-/.年].*[0-9]{1,2}:[0-9]{2}.*")
+_ZONED = re.compile(r".*[0-9](?: ?(?:Z|UTC|GMT)| ?[+-][0-9]{2}:?[0-9]{2})", re.IGNORECASE)
+_GROUPED = re.compile(r"[+-]?[0-9]{1,3},[0-9]{3}")
+_FULL_WIDTH = re.compile("[０-９Ａ-Ｚａ-ｚ]")
+_ODD_SPACE = re.compile("[\u00a0\u2007\u200b\u202f\u3000\ufeff]")
+
+
+class Trap(NamedTuple):
+    """`kind` is a key of ingestion.imports.words.TRAPS; `seen` the cell; `days` what a date may mean."""
+
+    kind: str
+    column: str
+    row: int
+    seen: str
+    days: tuple[str, ...] = ()
+
+
+def find_traps(columns: list[str], rows: Iterable[tuple[int, list[str]]]) -> list[Trap]:
+    """`rows`: (number, cells). The first of each kind in each column, in the order of columns."""
+    found: dict[tuple[int, str], Trap] = {}
+    zoned: dict[int, tuple[bool, int]] = {}
+    for number, cells in rows:
+        for at, cell in enumerate(cells[: len(columns)]):
+            if not cell:
+                continue
+            for kind, days in _kinds(cell):
+                found.setdefault((at, kind), Trap(kind, columns[at], number, cell, days))
+            if _TIME.fullmatch(cell):
+                has_zone = _ZONED.fullmatch(cell.strip()) is not None
+                if zoned.setdefault(at, (has_zone, number))[0] != has_zone:
+                    found.setdefault((at, "zones"), Trap("zones", columns[at], number, cell))
+    return [found[key] for key in sorted(found)]
+
+
+def _kinds(cell: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if is_cut(cell):
+        yield "cut", ()
+    elif _GROUPED.fullmatch(cell.strip()):
+        yield "grouped", ()
+    elif days := possible_days(cell):
+        yield ("day_number" if cell.strip()[:5].isdigit() else "day_order"), tuple(days)
+    if _FULL_WIDTH.search(cell):
+        yield "full_width", ()
+    if _ODD_SPACE.search(cell):
+        yield "odd_space", ()

@@ -1,0 +1,69 @@
+"""What a person reads when a whole file cannot be taken."""
+
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from ingestion.imports.traps import Trap
+from taxonomy.standardize import storable
+
+FILE_PROBLEMS: dict[str, Promise | str] = {
+    "file.empty": _("The file is empty. Choose a file with at least one row."),
+    "file.not_text": _("The file is no text in an encoding that can be read. Save it as CSV UTF-8, then upload it again."),
+    "file.damaged": _("The file is damaged: it could not be unpacked to its end. Pack or copy it again, then upload it again."),
+    "file.no_header": _("The first line is not a header. Put the column names in the first line."),
+    "file.column_unnamed": _("A column of the header has no name. Name every column, then upload the file again."),
+    "file.column_repeated": _("Two columns have the same name. Give each its own, then upload the file again."),
+    "file.record_too_long": _("A row does not end within 16 MB. Look for a quotation mark that is not closed."),
+    "file.no_list": _(
+        "The file is one JSON object without a list of objects near its beginning. Write the events as a list, or one a line."
+    ),
+    "file.after_list": _("Something stands after the end of the JSON list. Write one list, or one JSON object a line."),
+    "file.too_deep": _("The JSON is nested deeper than 1,000 levels. Flatten it."),
+    "file.bomb": _("The file would grow beyond all measure when it is unpacked, so it was not. Pack the data itself, once."),
+    "file.encrypted": _("The file is locked with a password. Save it without one, then upload it again."),
+    "file.old_excel": _(
+        "The file is of an Excel before 2007, or is locked with a password. Save it as XLSX without one, then upload it again."
+    ),
+    "file.no_member": _("The zip holds no such file. Choose another of its files."),
+    "file.no_sheet": _("The workbook has no such sheet. Choose another of its sheets."),
+    "file.workbook_too_large": _("The texts of the workbook are larger than 256 MB. Save the sheet as CSV UTF-8, then upload that."),
+    "file.line_ends": _("The lines end in the way of old Macs. Save the file as CSV UTF-8 with other line ends, then upload it again."),
+    "file.no_rows": _("The file has a header and no row below it. Fill in at least one row."),
+    "file.link": _("The file is a symbolic link, which is not followed. Put the file itself into the folder."),
+    "file.permission": _("The file may not be read by the account that imports. Give it the right to read, then drop the file again."),
+    "import.broke": _("Every import of the file broke off. Show its report to an administrator, then drop it again."),
+    "file.unmatched": _(
+        "The file has other columns than the files of this source that were matched. Import it in the admin and match its columns, or name a matching."
+    ),
+    "matching.unknown": _("The source has no matching of that number. Name one that it has, or leave it out."),
+    "matching.missing": _("Columns that the matching reads are not in the file. Name another matching, or match the file in the admin."),
+    "import.stopped": _("The import stopped before its end. What was stored is kept; press “Go on”, or run the command again."),
+    "release.none": _("No standard has been published yet. Publish one, then start the import again."),
+    "source.unreleased": _("The source is not in the published standard yet. Publish it, then start the import again."),
+}
+
+
+# What a cell of the first rows may hide; a column, a row and the cell as it stands.
+TRAPS: dict[str, Promise | str] = {
+    "cut": _("Column “%(column)s”, row %(row)d: “%(seen)s” has lost its last digits in a spreadsheet. Such ids are held; export the column as text."),
+    "grouped": _("Column “%(column)s”, row %(row)d: in “%(seen)s” the comma may part thousands or decimals. As a number it is held; write it without."),
+    "day_order": _("Column “%(column)s”, row %(row)d: “%(seen)s” may be %(days)s. As a time it is held unless the source's time format says which."),
+    "day_number": _("Column “%(column)s”, row %(row)d: “%(seen)s” may be a spreadsheet's number of a day, %(days)s. As a time it is held unless the source's time format is excel or excel_1904."),
+    "zones": _("Column “%(column)s”: some times have a time zone and some, such as “%(seen)s” in row %(row)d, are written otherwise. Those without one are read in the zone of the source."),
+    "full_width": _("Column “%(column)s”, row %(row)d: “%(seen)s” has characters of full width. Numbers, times and phones are read; names and ids are another than in ordinary letters."),
+    "odd_space": _("Column “%(column)s”, row %(row)d: “%(seen)s” has a space that does not look like one. Around numbers, times and phones it does no harm; a name or a choice with it is another."),
+}  # fmt: skip
+
+
+def trap_words(trap: Trap) -> str:
+    days = str(_(" or ")).join(trap.days)
+    return str(TRAPS[trap.kind]) % {"column": storable(trap.column), "row": trap.row, "seen": storable(trap.seen[:60]), "days": days}
+
+
+def file_problem(code: str, values: dict[str, Any]) -> str:
+    """One sentence with its next step, and what was seen."""
+    sentence = str(FILE_PROBLEMS.get(code, code))
+    seen = ", ".join(f"{name} {value}" for name, value in values.items())
+    return f"{sentence} ({seen})" if seen else sentence

@@ -1,0 +1,1 @@
+"""Webhooks out: what subscribers are told, and how they are called."""

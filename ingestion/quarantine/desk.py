@@ -1,0 +1,145 @@
+"""What can be put right of a cause: the values seen there, and what staff give instead."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
+
+from ingestion.models import Replay
+from ingestion.quarantine.remedy import meanings
+from staff.models import in_reader_language
+from taxonomy.exchange.book import open_book
+from taxonomy.exchange.cells import Words
+from taxonomy.exchange.xlsx import SheetOut, save_xlsx
+from taxonomy.standardize import Plan, storable
+from taxonomy.standardize.plan import TagPlan
+
+# Values shown to be put right one by one; the rest stand in the table to download.
+MOST_VALUES = 100
+MOST_IN_TABLE = 5_000
+# Newest events of a cause whose values are looked at: what a person waits for while looking at the page.
+LOOKED_AT = 2_000
+# A workbook's column that names a value without saying it: of a masked one the reader knows no more.
+_KEY = "_key"
+_ENVELOPE = ("event", "phone", "occurred_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value seen, in how many events; `field` names it in a form without saying it. None: nothing was sent."""
+
+    seen: str | None
+    events: int
+    field: str
+
+
+def can_be_given(path: str) -> bool:
+    """Whether a value can be given for this place."""
+    return path in _ENVELOPE or path.startswith("attributes.")
+
+
+def values_seen(replay: Replay, *, most: int = MOST_VALUES, events: int = LOOKED_AT) -> list[Value]:
+    """What stood where the replay's cause says, most frequent first, in its newest `events`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            r"""
+            SELECT found.value ->> 'seen', count(DISTINCT event.id)
+            FROM (
+                SELECT event_id FROM ingestion_quarantinereason
+                WHERE open AND source_id = %s AND code = %s AND path = %s AND name = %s ORDER BY event_id DESC LIMIT %s
+            ) AS reason
+            JOIN profiles_event AS event ON event.id = reason.event_id
+            CROSS JOIN LATERAL jsonb_array_elements(event.report -> 'violations') AS found (value)
+            WHERE found.value ->> 'code' = %s AND regexp_replace(coalesce(found.value ->> 'path', ''), '\[\d+\]', '[]', 'g') = %s
+            GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %s
+            """,
+            [replay.source_id, replay.code, replay.path, replay.name or "", events, replay.code, replay.path, most],
+        )
+        return [Value(seen, events, _field(seen)) for seen, events in cursor.fetchall()]
+
+
+def _field(seen: str | None) -> str:
+    return f"value-{salted_hmac('desk', '-' if seen is None else f'={seen}').hexdigest()[:16]}"
+
+
+def mends_of(path: str, values: Iterable[Value], posted: Any, table: Iterable[list[str]] = ()) -> list[dict[str, Any]]:
+    """What a posted form gives: a region for all numbers, values one by one, an attribute's value, and rows "wrong, right".
+
+    Rows come pasted, with a tab between, and from an uploaded `table` (`table_of`). Raises ValueError with a row that is none.
+    """
+    mends: list[dict[str, Any]] = []
+    if region := posted.get("region", "").strip().upper():
+        mends.append({"path": "phone", "any": True, "target": "region", "value": region})
+    target = posted.get("target", "").strip() or path
+    by_field = {value.field: value for value in values}
+    pairs = [(value.seen, posted.get(field, "")) for field, value in by_field.items()]
+    pairs += [_pair(line.split("\t", 1), by_field, line) for line in posted.get("pasted", "").splitlines() if line.strip()]
+    pairs += [_pair(row, by_field, " ".join(row)) for row in table]
+    for seen, right in pairs[: MOST_IN_TABLE + MOST_VALUES]:
+        if given := str(storable(right)).strip():
+            mends.append({"path": path, "seen": seen, "target": target, "value": given})
+    return mends
+
+
+def _pair(row: list[str], by_field: dict[str, Value], line: str) -> tuple[str | None, str]:
+    """(what was sent, what is right) of "wrong, right", or of a row as downloaded: key, wrong, events, right."""
+    if row[0] in by_field:
+        return by_field[row[0]].seen, row[3] if len(row) > 3 else ""
+    if len(row) < 2 or not row[1].strip():
+        raise ValueError(line)
+    return str(storable(row[0])).strip(), row[1]
+
+
+def table_of(content: bytes, name: str) -> list[list[str]]:
+    """The rows of an uploaded workbook or CSV, the header too where it is none of ours. Raises UnreadableBook."""
+    sheet = open_book(content, name)[-1]
+    rows = [[str(cell or "") for cell in row] for _number, row in sheet.rows]
+    return rows if sheet.header[0] == _KEY else [sheet.header, *rows]
+
+
+def workbook_of(values: Iterable[tuple[str, Value]]) -> bytes:
+    """The table to fill in: the values seen, as the reader may see them, with a column for what is right."""
+    header = [_KEY, _("Sent"), _("Events"), _("Is right as")]
+    rows = [[value.field, shown, str(value.events), ""] for shown, value in values]
+    about = [[_("Fill in the last column of the next sheet, and upload the workbook where you got it. Leave the first column as it is.")]]
+    return save_xlsx([SheetOut("values", _("Values"), header, [None] * 4, rows)], about, Words())
+
+
+def choices_for(replay: Replay, plan: Plan) -> tuple[str, list[tuple[str, str]]]:
+    """What may be given there: the kind of field ("tag", "choice" or "text"), and what to choose from, with labels."""
+    if replay.path == "event":
+        tags = (tag for tag in plan.tags.values() if tag.status == "active")
+        return "tag", sorted((tag.code, in_reader_language(tag.definition["label_en"], tag.definition["label_zh_hans"])) for tag in tags)
+    for tag in _tags_named(replay, plan):
+        definition = _definition_at(tag, replay.path)
+        kind = definition.get("type")
+        kind = definition.get("of") if kind == "list" and replay.path.endswith("[]") else kind
+        if kind == "choice":
+            return "choice", [(str(one), "") for one in (definition.get("constraints") or {}).get("choices", [])]
+        if kind == "boolean":
+            return "choice", [("yes", ""), ("no", "")]
+    return "text", []
+
+
+def attributes_missing(replay: Replay, plan: Plan) -> list[str]:
+    """Of a tag that wants one of several attributes: which would do."""
+    if replay.code != "attribute.missing" or replay.path != "attributes":
+        return []
+    return sorted({code for tag in _tags_named(replay, plan) for group in tag.one_of for code in group})
+
+
+def _tags_named(replay: Replay, plan: Plan) -> list[TagPlan]:
+    """The tags that the cause's event name can mean to its source."""
+    return [meaning.reading.tag for meaning in meanings(replay, plan)]
+
+
+def _definition_at(tag: TagPlan, path: str) -> dict[str, Any]:
+    """How the attribute, or the field of an object, that a path names is defined; {} where it is not."""
+    code, *names = [name.removesuffix("[]") for name in path.removeprefix("attributes.").split(".")]
+    definition: dict[str, Any] = tag.slots[code].definition if code in tag.slots else {}
+    for name in names:
+        definition = (definition.get("fields") or {}).get(name) or {}
+    return definition

@@ -1,0 +1,396 @@
+"""Held events read again, by the release of now, with what staff put right: tried first, then done, on all cores.
+
+Every few hundred events are one commit, which also says what became of each: killed anywhere and begun again, a replay
+ends as if never interrupted, and doing everything twice changes nothing.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+from django.db.models import Count, F, Sum
+from django.utils import timezone
+
+from ingestion.accepted.near import find_near_duplicates, queue_near
+from ingestion.alone import alone
+from ingestion.doors.files import FileFormat
+from ingestion.models import Cause, QuarantineReason, Replay, Replayed, ReplayOffer
+from ingestion.outgoing.announce import queue_accepted
+from ingestion.pipeline import others_of
+from ingestion.pool import in_processes
+from ingestion.quarantine.causes import add_up
+from ingestion.quarantine.reasons import close_reasons, open_reasons_again, replace_reasons
+from ingestion.reread import reread
+from ingestion.watching.rollup import roll_up
+from profiles.anew import HELD, discard, give_back, hold_still, read_anew
+from profiles.link import settle
+from profiles.record import Delivery, Entry, again_where_others_write
+from profiles.subjects import known
+from profiles.untied import queue_untied, tie_anew
+from taxonomy.current import Current, current, plan_of, refresh
+from taxonomy.standardize import Plan, RawEvent, Refusal, Result, Violation, decode_json, encode_json, general, standardize_mended
+
+# In one commit: a fraction of a second, and little to do again.
+AT_ONCE = 1_000
+# Below this they are read in this process: starting others takes longer.
+SMALL = 5_000
+# What a person waits for while looking at the page.
+SAMPLE = 20_000
+_EXAMPLES = 5
+# The rollup comes every ten seconds; events it has not counted yet are waited for.
+_PATIENCE_SECONDS = 15
+
+Mends = Sequence[dict[str, Any]]
+# What is given for a violation: its path and value.
+Find = Callable[[Violation], tuple[str, Any] | None]
+
+
+@dataclass(slots=True)
+class Preview:
+    """What reading again would do. `tried` of `in_all` held events; `reasons` are [(code, path, count)] of those that stay."""
+
+    in_all: int
+    tried: int = 0
+    fixed: int = 0
+    lost: int = 0
+    tags: Counter[str] = field(default_factory=Counter)
+    causes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    examples: list[tuple[str, Result]] = field(default_factory=list)
+
+    @property
+    def held(self) -> int:
+        return self.tried - self.fixed - self.lost
+
+    @property
+    def reasons(self) -> list[tuple[str, str, int]]:
+        return [(code, path, count) for (code, path), count in self.causes.most_common()]
+
+
+def preview(replay: Replay, *, plan: Plan | None = None, sample: int = SAMPLE) -> Preview:
+    """Try an unsaved replay on its newest events. Stores nothing. `plan`: another than the release's. Raises NoRelease."""
+    found = Preview(how_many(replay))
+    newest = _selected(replay).order_by("-event_id").values_list("event_id", flat=True).distinct()[:sample]
+    plan, find = plan or current().plan, finder(replay.mends)
+    for start in range(0, len(newest), AT_ONCE):
+        for held in load(newest[start : start + AT_ONCE]):
+            found.tried += 1
+            _, result = read_stored(held, plan, find)
+            if result is None:
+                found.lost += 1
+            elif result.verdict == "accepted":
+                found.fixed += 1
+                found.tags[result.tag_code or ""] += 1
+                if len(found.examples) < _EXAMPLES:
+                    found.examples.append((held.key.hex(), result))
+            else:
+                found.causes.update({(one.code, one.path) for one in result.violations if one.blocking})
+    return found
+
+
+def how_many(replay: Replay) -> int:
+    """The events it is about, from the kept sums; counted only where one event can have the code at two places."""
+    add_up(timezone.now())
+    causes = Cause.objects.filter(held__gt=0)
+    causes = causes.filter(source=replay.source_id) if replay.source_id else causes
+    if replay.name is not None:
+        causes = causes.filter(code=replay.code, path=replay.path, name=replay.name)
+    elif not replay.code:
+        return int(causes.aggregate(events=Sum("events"))["events"] or 0)
+    causes = causes.filter(code=replay.code)
+    if causes.values("source", "name").annotate(places=Count("path")).filter(places__gt=1).exists():
+        return int(_selected(replay).aggregate(events=Count("event_id", distinct=True))["events"])
+    return int(causes.aggregate(events=Sum("held"))["events"] or 0)
+
+
+def ask(replay: Replay) -> Replay:
+    """Save a replay of what is held now. Its job is for the caller to start."""
+    newest = _selected(replay).order_by("-event_id").values_list("event_id", flat=True).first()
+    replay.last_event_id = newest or 0
+    replay.in_all = how_many(replay)
+    replay.save(force_insert=True)
+    return replay
+
+
+def run_replay(replay_id: UUID) -> Replay:
+    """Do what is left of a replay. Safe to call again after any interruption; of two at once the second waits."""
+    return run(replay_id, left=_left, do=_do)
+
+
+def run(replay_id: UUID, *, left: Callable[[Replay], Iterator[list[int]]], do: Callable[[UUID, list[int]], None]) -> Replay:
+    """Do stretches of events, `left` to do, on all cores. `do` is one commit, and may be done again."""
+    with alone(replay_id):
+        replay = Replay.objects.get(pk=replay_id)
+        if replay.status in (Replay.Status.FINISHED, Replay.Status.UNDONE):
+            return replay
+        _begin(replay)
+        try:
+            _wait_until_counted(replay.last_event_id)
+            for _, ids in in_processes(do, ((replay.pk, ids) for ids in left(replay)), small=replay.in_all < SMALL):
+                Replay.objects.filter(pk=replay.pk).update(seen=F("seen") + len(ids))
+                if Replay.objects.filter(pk=replay.pk, stop_asked=True).exists():
+                    return _end(replay, Replay.Status.STOPPED)
+        except Exception:
+            _end(replay, Replay.Status.FAILED)
+            raise
+        tie_anew()
+        find_near_duplicates(timezone.now())
+        settle()  # what a killed process left
+        return _end(replay, Replay.Status.FINISHED)
+
+
+def stop(replay: Replay) -> None:
+    """Ask it to stop after what it is at. It can go on later."""
+    Replay.objects.filter(pk=replay.pk, status__in=(Replay.Status.WAITING, Replay.Status.RUNNING)).update(stop_asked=True)
+
+
+def undo(replay_id: UUID) -> int:
+    """Give the events that a replay read otherwise, or let go of, and that still stand so, their former readings; how many.
+
+    Safe to call again.
+    """
+    done = 0
+    with alone(replay_id):
+        replay = Replay.objects.get(pk=replay_id)
+        outcomes = (Replayed.Outcome.FIXED, Replayed.Outcome.DISCARDED)
+        ids = list(replay.replayed.filter(outcome__in=outcomes).order_by("event_id").values_list("event_id", flat=True))
+        for start in range(0, len(ids), AT_ONCE):
+            done += again_where_others_write(partial(_undo, ids[start : start + AT_ONCE], replay_id))
+        tie_anew()
+        find_near_duplicates(timezone.now())
+        Replay.objects.filter(pk=replay_id).update(status=Replay.Status.UNDONE, finished_at=timezone.now())
+    return done
+
+
+def _undo(event_ids: list[int], replay_id: UUID) -> int:
+    with transaction.atomic(), connection.cursor() as cursor:
+        queue_untied(cursor, event_ids)  # by the subjects that they have now
+        back = give_back(cursor, event_ids, replay_id)
+        open_reasons_again(cursor, back)
+        queue_untied(cursor, back)  # and by those that they had before
+        queue_near(cursor, back, back)
+        return len(back)
+
+
+def _begin(replay: Replay) -> None:
+    refresh()  # a release published a moment ago counts
+    replay.release_id = replay.release_id or current().release_id
+    replay.status, replay.stop_asked, replay.finished_at, replay.seen = Replay.Status.RUNNING, False, None, 0
+    replay.save(update_fields=["release", "status", "stop_asked", "finished_at", "seen"])
+
+
+def _end(replay: Replay, status: str) -> Replay:
+    replay.refresh_from_db()
+    replay.status, replay.finished_at = status, timezone.now()
+    if status == Replay.Status.FINISHED and replay.source_id and not replay.is_of_past:
+        ReplayOffer.objects.filter(source=replay.source_id).delete()
+    replay.untouched = max(0, replay.in_all - replay.fixed - replay.held - replay.discarded)
+    replay.save(update_fields=["status", "finished_at", "untouched"])
+    return replay
+
+
+def _wait_until_counted(last_event_id: int) -> None:
+    """First verdicts are counted from events as they arrived: before that none is read anew."""
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < until:
+        roll_up(timezone.now())
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT EXISTS (SELECT FROM profiles_arrival WHERE first_id <= %s)", [last_event_id])
+            if not cursor.fetchone()[0]:
+                return
+        time.sleep(0.2)
+
+
+def _selected(replay: Replay) -> Any:
+    """The open reasons of the events a replay is about."""
+    reasons = QuarantineReason.objects.filter(open=True)
+    if replay.source_id:
+        reasons = reasons.filter(source_id=replay.source_id)
+    for column in ("code", "path"):
+        if value := getattr(replay, column):
+            reasons = reasons.filter(**{column: value})
+    if replay.name is not None:
+        reasons = reasons.filter(name=replay.name)
+    return reasons
+
+
+def _left(replay: Replay) -> Iterator[list[int]]:
+    """Ids of its events that it has not read yet, in order."""
+    after = 0
+    done = Replayed.objects.filter(replay=replay).values("event_id")
+    while True:
+        waiting = _selected(replay).filter(event_id__gt=after, event_id__lte=replay.last_event_id).exclude(event_id__in=done)
+        ids = list(waiting.order_by("event_id").values_list("event_id", flat=True).distinct()[:AT_ONCE])
+        if not ids:
+            return
+        yield ids
+        after = ids[-1]
+
+
+class Stored(NamedTuple):
+    event_id: int
+    key: bytes
+    source: str
+    batch: UUID
+    received_at: datetime
+    door: str
+    format: dict[str, Any] | None
+    report: str | None
+    record: bytes
+    item: int | None
+
+
+def load(event_ids: Sequence[int], *, standings: Sequence[int] = (HELD,)) -> list[Stored]:
+    """Those of these events that stand so, in the order of their ids. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT e.id, e.key, e.source_id::text, e.batch_id, e.received_at, coalesce(b.door, ''), b.format::text, e.report::text,
+                coalesce(o.record, h.record), o.item
+            FROM profiles_event e JOIN profiles_original o ON o.event_id = e.id
+            LEFT JOIN profiles_original h ON h.event_id = o.holder_id LEFT JOIN profiles_batch b ON b.id = e.batch_id
+            WHERE e.id = ANY(%s) AND e.standing = ANY(%s) ORDER BY e.id
+            """,
+            [list(event_ids), list(standings)],
+        )
+        return [
+            Stored(event_id, bytes(key), source, batch, received_at, door, decode_json(form.encode()) if form else None, report, bytes(record or b""), item)
+            for event_id, key, source, batch, received_at, door, form, report, record, item in cursor.fetchall()
+        ]  # fmt: skip
+
+
+def read_stored(held: Stored, plan: Plan, find: Find) -> tuple[RawEvent | None, Result | None]:
+    """What the release makes of an event; None where it has no such source, or finds no such event in the record."""
+    source = plan.sources_by_uuid.get(held.source)
+    if source is None:
+        return None, None
+    file_format = FileFormat(**held.format) if held.format else None
+    events = reread(held.record, source, plan, door=held.door, received_at=held.received_at, file_format=file_format)
+    raw = events[held.item or 0] if (held.item or 0) < len(events) else None
+    if raw is None or isinstance(raw, Refusal):
+        return None, None
+    return raw, standardize_mended(raw, plan, find)
+
+
+def finder(mends: Mends) -> Find:
+    given = {(one["path"], _ANY if one.get("any") else text_seen(one.get("seen"))): (one["target"], one["value"]) for one in mends}
+
+    def find(violation: Violation) -> tuple[str, Any] | None:
+        path = general(violation.path)
+        found = given.get((path, text_seen(violation.seen)), given.get((path, _ANY)))
+        return found and (violation.path if found[0] == path else found[0], found[1])
+
+    return find
+
+
+_ANY = "\0any"
+
+
+def text_seen(seen: Any) -> str:
+    """A value seen, as text: what a report holds and what the core says compare equal. Nothing seen is "\\0none"."""
+    if seen is None:
+        return "\0none"
+    return seen if isinstance(seen, str) else f"{seen:f}" if isinstance(seen, Decimal) else encode_json(seen).decode()
+
+
+def _do(replay_id: UUID, event_ids: list[int]) -> None:
+    """One stretch of a replay, in one commit."""
+    replay = Replay.objects.get(pk=replay_id)
+    if replay.act == Replay.Act.DISCARD:
+        again_where_others_write(partial(_discard, replay, event_ids))
+        return
+    assert replay.release_id is not None
+    obeyed, find = plan_of(replay.release_id), finder(replay.mends)
+    read = [(held, *read_stored(held, obeyed.plan, find)) for held in load(event_ids)]
+    again_where_others_write(partial(_store, replay, obeyed, read))
+
+
+def _discard(replay: Replay, event_ids: list[int]) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        ids = hold_still(cursor, event_ids)
+        discard(cursor, ids, replay.pk)
+        close_reasons(cursor, ids, fixed=False)
+        note_outcomes(cursor, replay, dict.fromkeys(ids, Replayed.Outcome.DISCARDED))
+
+
+def _store(replay: Replay, obeyed: Current, read: list[tuple[Stored, RawEvent | None, Result | None]]) -> None:
+    deliveries: dict[tuple[UUID, datetime], Delivery] = {}
+    with transaction.atomic(), connection.cursor() as cursor:
+        still = hold_still(cursor, [held.event_id for held, _, _ in read])
+        outcomes: dict[int, int] = {}
+        anew: list[tuple[Delivery, Entry]] = []
+        for held, raw, result in read:
+            if held.event_id not in still or raw is None or result is None:
+                continue
+            outcomes[held.event_id] = Replayed.Outcome.FIXED if result.verdict == "accepted" else Replayed.Outcome.HELD
+            if result.verdict == "accepted" or _says_else(result, held.report):
+                anew.append((delivery_of(deliveries, held, obeyed), entry_of(held, raw, result, obeyed)))
+        ids = read_anew(cursor, anew, replay.pk) if anew else {}
+        close_reasons(cursor, [event_id for event_id, outcome in outcomes.items() if outcome == Replayed.Outcome.FIXED], fixed=True)
+        otherwise = [(delivery, entry) for delivery, entry in anew if entry.status == "quarantined"]
+        replace_reasons(cursor, [entry.event_id for _, entry in otherwise if entry.event_id], with_entries(otherwise))
+        let_in = [event_id for event_id in note_outcomes(cursor, replay, outcomes) if outcomes[event_id] == Replayed.Outcome.FIXED]
+        queue_accepted(cursor, let_in, let_in)
+        queue_near(cursor, let_in, let_in)
+    known.learn(ids)
+
+
+def _says_else(result: Result, report: str | None) -> bool:
+    """Whether an event that stays held is held otherwise."""
+    before = decode_json(report.encode())["violations"] if report else []
+    return [(one.code, one.path, text_seen(one.seen)) for one in result.violations] != [
+        (one["code"], one.get("path", ""), text_seen(one.get("seen"))) for one in before
+    ]
+
+
+def delivery_of(deliveries: dict[tuple[UUID, datetime], Delivery], held: Stored, obeyed: Current) -> Delivery:
+    """The delivery an event came with, as far as a reading needs it."""
+    key = (held.batch, held.received_at)
+    if key not in deliveries:
+        deliveries[key] = Delivery(held.batch, held.source, "", held.door, held.received_at, obeyed.release_id, [], lambda _sent: None)
+    return deliveries[key]
+
+
+def with_entries(pairs: list[tuple[Delivery, Entry]]) -> list[Delivery]:
+    """The deliveries with these entries of theirs."""
+    for delivery, entry in pairs:
+        delivery.entries.append(entry)
+    return list({id(delivery): delivery for delivery, _ in pairs}.values())
+
+
+def entry_of(held: Stored, raw: RawEvent, result: Result, obeyed: Current) -> Entry:
+    entry = Entry(held.record, raw, result, key=held.key, event_id=held.event_id)
+    source = obeyed.plan.sources[raw.source]
+    if result.identifiers:
+        entry.others = others_of(result, source.definition.get("namespace") or "")
+    return entry
+
+
+_COLUMN = {Replayed.Outcome.FIXED: "fixed", Replayed.Outcome.HELD: "held", Replayed.Outcome.DISCARDED: "discarded"}
+
+
+def note_outcomes(cursor: CursorWrapper, replay: Replay, outcomes: Mapping[int, int]) -> list[int]:
+    """Say what became of each event, once: one that this replay told of before is not counted again. The ids told of now."""
+    if not outcomes:
+        return []
+    cursor.execute(
+        """
+        INSERT INTO ingestion_replayed (replay_id, event_id, outcome) SELECT %s, * FROM unnest(%s::bigint[], %s::smallint[])
+        ON CONFLICT DO NOTHING RETURNING event_id, outcome
+        """,
+        [replay.pk, list(outcomes), list(outcomes.values())],
+    )
+    rows = cursor.fetchall()
+    told = Counter(outcome for _, outcome in rows)
+    counts = [told[outcome] for outcome in _COLUMN]
+    cursor.execute(
+        "UPDATE ingestion_replay SET fixed = fixed + %s, held = held + %s, discarded = discarded + %s WHERE id = %s", [*counts, replay.pk]
+    )
+    return sorted(event_id for event_id, _ in rows)

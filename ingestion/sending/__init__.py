@@ -1,0 +1,1 @@
+"""How to send: examples, code to copy, the browser's snippet."""

@@ -1,0 +1,1 @@
+"""How what arrives is doing: counted, judged, told."""

@@ -1,0 +1,141 @@
+"""What is new in quarantine, told daily to the people of the departments that answer for it; and a source's month, once it is over.
+
+On the days and at the hour that each chose for reminders, in their language. Personal data stays out of letters.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q, Sum
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.translation import gettext_noop
+
+from ingestion.models import Cause, CauseDay, Digest
+from ingestion.quarantine.causes import add_up
+from ingestion.quarantine.held import Group, held_groups
+from ingestion.watching.scorecard import Scorecard, month_before, month_of, scorecards
+from staff.letters import send_letter
+from staff.masking import mask_in_text
+from staff.models import User
+from staff.notices import tell
+from taxonomy.models import Source
+from taxonomy.proposals.remind import is_due
+from taxonomy.released import Named, released
+from taxonomy.rights import among, rights_of
+
+logger = logging.getLogger(__name__)
+# A cause grows when on its last whole day as many events came as this, and this many times those of a usual day before.
+GROWS_FROM, GROWS_BY = 10, 2
+_USUAL_DAYS = 7
+# Of each kind, those with most events; the page of the quarantine has all.
+_MOST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Growing:
+    """`last_day`: events of the last whole day; `usual`: of a day of the week before it, on average."""
+
+    group: Group
+    last_day: int
+    usual: float
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    new: list[Group]
+    growing: list[Growing]
+    fixed: list[Group]
+
+    def __len__(self) -> int:
+        return len(self.new) + len(self.growing) + len(self.fixed)
+
+
+def news_for(person: User, since: datetime, until: datetime, *, shown: Any = mask_in_text) -> News:
+    """What began to hold events, grew, or holds none any more, of the causes that are the person's or their department's."""
+    mine = Cause.objects.filter(Q(person=person) | Q(department=person.department_id, department__isnull=False))
+    rights = rights_of(person)
+    if rights.limited:
+        mine = mine.filter(source_id__in=among(Source.objects.all(), rights).values("pk"))
+    new = mine.filter(opened_at__gt=since, opened_at__lte=until, held__gt=0)
+    grown = _grown(mine.filter(held__gt=0, opened_at__lte=since), timezone.localdate(until, timezone.get_default_timezone()))
+    growing = held_groups(mine.filter(pk__in=grown), limit=_MOST, shown=shown)
+    fixed = mine.filter(emptied_at__gt=since, emptied_at__lte=until)
+    return News(
+        held_groups(new, limit=_MOST, shown=shown),
+        [Growing(group, *grown[group.cause.pk]) for group in growing],
+        held_groups(fixed, limit=_MOST, shown=shown),
+    )
+
+
+def _grown(causes: Any, today: date) -> dict[int, tuple[int, float]]:
+    """{cause: (events of yesterday, of a usual day before)} of those that grew. One query."""
+    yesterday = today - timedelta(days=1)
+    days = CauseDay.objects.filter(cause__in=causes, day__gte=yesterday - timedelta(days=_USUAL_DAYS), day__lte=yesterday)
+    rows = days.values("cause").annotate(
+        last=Sum("arrived", filter=Q(day=yesterday), default=0), before=Sum("arrived", filter=Q(day__lt=yesterday), default=0)
+    )
+    found = {row["cause"]: (row["last"], row["before"] / _USUAL_DAYS) for row in rows}
+    return {cause: (last, usual) for cause, (last, usual) in found.items() if last >= GROWS_FROM and last >= GROWS_BY * usual}
+
+
+def send_digests(now: datetime) -> int:
+    """Tell everybody whose hour it is and for whom there is something, once a day. How many letters were written."""
+    add_up(now)
+    written = 0
+    people = User.objects.filter(is_active=True, department__isnull=False).exclude(reminder_days=[]).select_related("department")
+    last = dict(Digest.objects.filter(user__in=people).order_by("user", "-until").distinct("user").values_list("user", "until"))
+    for person in people:
+        before = last.get(person.pk)
+        if is_due(person, now, before) and person.has_perm("ingestion.view_quarantinereason"):
+            written += _digest(person, before or now - timedelta(days=1), now) + (_month(person, before, now) if before else 0)
+    return written
+
+
+def _digest(person: User, since: datetime, now: datetime) -> int:
+    with translation.override(person.language or settings.LANGUAGE_CODE):
+        news = news_for(person, since, now)
+    digest = Digest.objects.create(user=person, since=since, until=now, news=len(news))
+    if not news:
+        return 0
+    said = gettext_noop("Quarantine: %(new)s new causes, %(growing)s growing, %(fixed)s fixed.")
+    tell([person], said, link=digest.get_absolute_url(), new=str(len(news.new)), growing=str(len(news.growing)), fixed=str(len(news.fixed)))
+    return _write(person, "digest", {"news": news, "digest": digest})
+
+
+def _month(person: User, before: datetime, now: datetime) -> int:
+    """The scorecards of the month that ended since the last digest, of the sources that the person's department owns."""
+    zone = timezone.get_default_timezone()
+    this = month_of(timezone.localdate(now, zone))
+    if month_of(timezone.localdate(before, zone)) == this or rights_of(person).limited:
+        return 0
+    owned = sorted(
+        (one for one in released("source").values() if one.definition.get("owner") == person.department_id), key=lambda one: one.code
+    )
+    with translation.override(person.language or settings.LANGUAGE_CODE):
+        cards = [(one, scorecards(one, month_before(this), months=2, shown=mask_in_text)) for one in owned]
+    told: list[tuple[Named, Scorecard, Scorecard, str]] = [
+        (one, month, earlier, scorecard_link(one, month.month)) for one, (month, earlier) in cards if month.judged
+    ]
+    if not told:
+        return 0
+    for one, month, _earlier, link in told:
+        said = gettext_noop("%(source)s in %(month)s: %(conformity)s %% on the standard.")
+        tell([person], said, link=link, source=one.code, month=f"{month.month:%Y-%m}", conformity=f"{month.conformity:.1f}")
+    return _write(person, "scorecard", {"cards": told, "month": month_before(this)})
+
+
+def scorecard_link(source: Named, month: date) -> str:
+    return f"{reverse('admin:quarantine_scorecard', args=[source.pk])}?month={month:%Y-%m}"
+
+
+def _write(person: User, template: str, context: dict[str, Any]) -> int:
+    try:
+        send_letter(person, template, {**context, "site": settings.SITE_URL.rstrip("/")})
+    except OSError as error:
+        logger.error("A letter about the quarantine could not be sent to colleague %s: %s", person.pk, type(error).__name__)
+        return 0
+    return 1

@@ -1,0 +1,1 @@
+"""From a change to its release: proposed, weighed, discussed, signed, told."""

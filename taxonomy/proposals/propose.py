@@ -1,0 +1,242 @@
+"""From changes of the draft to a proposal, and back: made, submitted, pulled back, withdrawn, discarded."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from typing import Any
+
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_noop
+
+from staff.models import User
+from staff.notices import tell
+from taxonomy.definition import MODELS, Definition, Items, draft_items
+from taxonomy.draft import refuse_locked, write_items, writing
+from taxonomy.models import Proposal, ProposalItem, Revision, Vote
+from taxonomy.proposals.authors import author_ids, saves_since
+from taxonomy.proposals.review import Standing, expect_reason, settle, standing
+from taxonomy.publish import NotPublishable, items_of, newest, problems_of
+from taxonomy.rights import May, expect
+
+
+class ElsewhereProposed(Exception):
+    """Items are in another open proposal: {item: that proposal}. Join it as a co-author."""
+
+    def __init__(self, found: dict[str, Proposal]) -> None:
+        super().__init__(len(found))
+        self.found = found
+
+
+class NothingChanged(Exception):
+    """None of the items differs from the current release."""
+
+
+class StillProposed(ElsewhereProposed):
+    """Items cannot be discarded while an open proposal holds them: {item: that proposal}."""
+
+
+class WrongState(Exception):
+    """The proposal has moved on: what was asked is not possible any more."""
+
+
+def propose(item_ids: Collection[str], *, title: str, why: str, by: User, links: str = "", retire_reason: str = "") -> Proposal:
+    """A new proposal of what the draft changes in these items. Raises NothingChanged, ElsewhereProposed or OutsideGrant."""
+    with writing():
+        proposal = Proposal.objects.create(title=title, why=why, links=links, retire_reason=retire_reason, author=by)
+        add_items(proposal, item_ids, by=by)
+        if not proposal.items.exists():
+            raise NothingChanged
+    return proposal
+
+
+def propose_definitions(wanted: dict[str, Definition | None], *, title: str, why: str, by: User, links: str = "") -> Proposal:
+    """Write definitions to the draft (None: the item goes) and propose them. Raises what `propose` does, ItemLocked, ItemInUse."""
+    with writing():
+        # before any word of proposals, which may be of what the person may not read
+        expect(by, May.PROPOSE, wanted, items_of(newest()), draft_items())
+        refuse_locked(wanted)
+        if found := open_proposals(wanted):
+            raise ElsewhereProposed(found)
+        write_items(wanted, by=by, why=title)
+        return propose(wanted, title=title, why=why, by=by, links=links)
+
+
+def propose_going_back(release: Any, *, why: str, by: User, title: str) -> Proposal:
+    """Propose that everything be as it was in an earlier release."""
+    current, earlier = items_of(newest()), items_of(release)
+    wanted = {item: earlier.get(item) for item in current | earlier if current.get(item) != earlier.get(item)}
+    return propose_definitions(wanted, title=title, why=why, by=by)
+
+
+def open_proposals(item_ids: Collection[Any]) -> dict[str, Proposal]:
+    """{item: the open proposal it is in}. One query."""
+    found = ProposalItem.objects.filter(item__in=list(item_ids), is_open=True).select_related("proposal__author")
+    return {str(one.item): one.proposal for one in found}
+
+
+def add_items(proposal: Proposal, item_ids: Collection[str], *, by: User) -> None:
+    """Add what the draft changes in these items. The proposal is open and not under review."""
+    with writing():
+        _expect(proposal, *EDITABLE, by=by)
+        released, draft = items_of(newest()), draft_items()
+        expect(by, May.PROPOSE, item_ids, released, draft)
+        if found := {item: other for item, other in open_proposals(item_ids).items() if other.pk != proposal.pk}:
+            raise ElsewhereProposed(found)
+        here = {str(one) for one in proposal.items.values_list("item", flat=True)}
+        ProposalItem.objects.bulk_create(
+            ProposalItem(proposal=proposal, item=item, kind=(draft.get(item) or released[item])["kind"])
+            for item in dict.fromkeys(map(str, item_ids))
+            if item not in here and draft.get(item) != released.get(item)
+        )
+
+
+def drop_item(proposal: Proposal, item_id: Any, *, by: User) -> None:
+    """Leave an item out; its draft stays as it is."""
+    with writing():
+        _expect(proposal, *EDITABLE, by=by)
+        proposal.items.filter(item=item_id).delete()
+
+
+def join(proposal: Proposal, *, by: User) -> None:
+    """Become a co-author: one who may edit it, and no longer sign it."""
+    with writing():
+        _expect(proposal, *Proposal.OPEN)
+        released = items_of(newest())
+        expect(by, May.READ, [row.item for row in proposal.items.all()], released, proposed(proposal, released))
+        if by.pk != proposal.author_id and not proposal.co_authors.filter(pk=by.pk).exists():
+            proposal.co_authors.add(by)
+            Vote.objects.filter(proposal=proposal, by=by, stands=True).update(stands=False)
+            if proposal.is_locked:
+                settle(proposal)
+            tell([proposal.author], gettext_noop("%(who)s joined “%(title)s” as a co-author."), link=proposal.get_absolute_url(), who=str(by), title=proposal.title)  # fmt: skip
+
+
+def submit(proposal: Proposal, *, by: User) -> Standing:
+    """Keep the definitions as they stand and ask the departments concerned. Approvals that edits touched are void.
+
+    Raises NotPublishable with every problem of the plan as it would be, NothingChanged or StillArrives.
+    """
+    with writing():
+        _expect(proposal, *EDITABLE, by=by)
+        earlier = {str(one.item): one.after for one in proposal.items.all()} if proposal.submitted_at else {}
+        released, draft = items_of(newest()), draft_items()
+        edited = _keep_definitions(proposal, earlier, released, draft)
+        if not proposal.items.exists():
+            raise NothingChanged
+        after = proposed(proposal, released)
+        expect_reason(proposal, released, after)
+        problems, findings = problems_of(released, after)
+        if problems or findings:
+            raise NotPublishable(problems, findings)
+        signed, authors = standing(proposal), author_ids(proposal)
+        for vote in proposal.votes.filter(stands=True):
+            seat = signed.seats.get(vote.department_id)
+            if vote.choice == Vote.Choice.CHANGES or vote.by_id in authors or seat is None or seat.items & edited:
+                Vote.objects.filter(pk=vote.pk).update(stands=False)
+        proposal.state, proposal.submitted_at = Proposal.State.IN_REVIEW, timezone.now()
+        proposal.save(update_fields=["state", "submitted_at"])
+        settle(proposal)
+        signed = standing(proposal)
+        waiting = [person for seat in signed.seats.values() if seat.must and not seat.approved for person in seat.voters]
+        told = [person for seat in signed.seats.values() if not seat.must for person in seat.voters]
+        link = proposal.get_absolute_url()
+        tell(waiting, gettext_noop("“%(title)s” by %(who)s waits for your department."), link=link, title=proposal.title, who=str(by))
+        tell(told, gettext_noop("“%(title)s” by %(who)s is proposed; it concerns your department."), link=link, title=proposal.title, who=str(by))  # fmt: skip
+    return signed
+
+
+def pull_back(proposal: Proposal, *, by: User) -> None:
+    """Take it out of review to edit it. Approvals stay, until a submission shows which of them the edits touched."""
+    with writing():
+        _expect(proposal, *Proposal.LOCKED, by=by)
+        _move(proposal, Proposal.State.DRAFT)
+
+
+def withdraw(proposal: Proposal, *, by: User) -> None:
+    """Give it up. What is released stays, and the draft stays as it is until its changes are discarded."""
+    with writing():
+        _expect(proposal, *Proposal.OPEN, by=by)
+        proposal.items.update(is_open=False)
+        _move(proposal, Proposal.State.WITHDRAWN)
+
+
+def describe(proposal: Proposal, *, by: User, title: str, why: str, links: str, retire_reason: str) -> None:
+    """Say otherwise what it changes and why. Locked under review like its items; approvals were given to other words, and fall."""
+    wanted = {"title": title, "why": why, "links": links, "retire_reason": retire_reason}
+    with writing():
+        _expect(proposal, *EDITABLE, by=by)
+        if Proposal.objects.filter(pk=proposal.pk).exclude(**wanted).update(**wanted):
+            proposal.votes.filter(stands=True, choice=Vote.Choice.APPROVE).update(stands=False)
+    proposal.refresh_from_db(fields=list(wanted))
+
+
+def discard(item_ids: Collection[str], *, by: User, why: str = "") -> None:
+    """Bring draft rows back to what is released; rows that never were are removed. Colleagues whose saves are lost are told.
+
+    Raises ItemLocked, StillProposed, ItemInUse or OutsideGrant.
+    """
+    with writing():
+        released, draft = items_of(newest()), draft_items()
+        expect(by, May.PROPOSE, item_ids, released, draft)
+        refuse_locked(item_ids)
+        if found := open_proposals(item_ids):
+            raise StillProposed(found)
+        lost = saves_since({item: released.get(item) for item in item_ids})
+        write_items({item: released.get(item) for item in item_ids if released.get(item) != draft.get(item)}, by=by, why=why)
+        _tell_of_loss(lost, by)
+
+
+def _tell_of_loss(lost: dict[str, list[Revision]], by: User) -> None:
+    """One notice for each colleague, with the codes or names of what is lost."""
+    of_each: dict[User, dict[str, str]] = defaultdict(dict)
+    for item, saves in lost.items():
+        for save in saves:
+            if save.by is not None and save.by_id != by.pk:
+                one = save.definition or {}
+                of_each[save.by].setdefault(item, one.get("code") or one.get("name") or save.kind)
+    for person, names in of_each.items():
+        item = next(iter(names))
+        link = reverse(f"admin:taxonomy_{MODELS[lost[item][0].kind]._meta.model_name}_history", args=[item])
+        tell([person], gettext_noop("%(who)s discarded what you had changed of %(items)s."), link=link, who=str(by), items=", ".join(names.values()))  # fmt: skip
+
+
+def proposed(proposal: Proposal, released: Items) -> Items:
+    """The plan as it would be: what is released, with the proposal's definitions as submitted, else as the draft has them."""
+    rows = list(proposal.items.all())
+    wanted = {str(one.item): one.after for one in rows}
+    if not proposal.is_locked and proposal.is_open:
+        draft = draft_items()
+        wanted = {item: draft.get(item) for item in wanted}
+    after = released | {item: one for item, one in wanted.items() if one is not None}
+    return {item: one for item, one in after.items() if wanted.get(item, one) is not None}
+
+
+EDITABLE = (Proposal.State.DRAFT, Proposal.State.CHANGES_REQUESTED)
+
+
+def _keep_definitions(proposal: Proposal, earlier: dict[str, Definition | None], released: Items, draft: Items) -> set[str]:
+    """Store before and after of each item; drop those that change nothing. Returns what differs from the last submission."""
+    kept: dict[str, Definition | None] = {}
+    for row in proposal.items.all():
+        item = str(row.item)
+        if released.get(item) == draft.get(item):
+            row.delete()
+            continue
+        row.before, row.after = released.get(item), draft.get(item)
+        row.save(update_fields=["before", "after"])
+        kept[item] = row.after
+    return {item for item in kept | earlier if item not in kept or item not in earlier or kept[item] != earlier[item]}
+
+
+def _expect(proposal: Proposal, *states: str, by: User | None = None) -> None:
+    """Raises WrongState unless the proposal stands so now, PermissionError unless the person is one of its authors."""
+    proposal.refresh_from_db(fields=["state"])
+    if by is not None and by.pk not in author_ids(proposal):
+        raise PermissionError
+    if proposal.state not in states:
+        raise WrongState
+
+
+def _move(proposal: Proposal, state: str) -> None:
+    proposal.state = state
+    proposal.save(update_fields=["state"])

@@ -1,0 +1,44 @@
+"""Reminding people by e-mail of reviews that wait for them, and of what has stopped, on the days and at the hour they chose."""
+
+import logging
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from staff.letters import send_letter
+from staff.models import User
+from taxonomy.proposals.review import releases_waiting_for, waiting_for
+from taxonomy.recent import stopped_since
+
+logger = logging.getLogger(__name__)
+
+
+def remind(now: datetime) -> int:
+    """Write to everybody whose hour it is and for whom there is something; once a day. How many were written to."""
+    written = 0
+    for person in User.objects.filter(is_active=True, department__isnull=False).exclude(reminder_days=[]):
+        if not is_due(person, now, person.reminded_at):
+            continue
+        proposals, to_review = waiting_for(person), releases_waiting_for(person)
+        news = stopped_since(person, person.reminded_at or now - timedelta(days=1))
+        if proposals or to_review or news:
+            try:
+                send_letter(person, "waiting", {"proposals": proposals, "to_review": to_review, "news": news, "site": settings.SITE_URL})
+            except OSError as error:
+                logger.error("A reminder could not be sent to colleague %s: %s", person.pk, type(error).__name__)
+                continue
+            written += 1
+        person.reminded_at = now
+        person.save(update_fields=["reminded_at"])
+    return written
+
+
+def is_due(person: User, now: datetime, last: datetime | None) -> bool:
+    """Whether it is past the person's hour on one of their days, and they were not written to (`last`) since."""
+    local = now.astimezone(ZoneInfo(person.time_zone or settings.TIME_ZONE))
+    hour = local.replace(hour=person.reminder_hour, minute=0, second=0, microsecond=0)
+    late = local - hour > timedelta(hours=3)  # nobody is written to in the evening because the server was down
+    return (
+        local.isoweekday() in person.reminder_days and hour <= local and not late and (last is None or last.astimezone(local.tzinfo) < hour)
+    )

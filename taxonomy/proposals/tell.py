@@ -1,0 +1,58 @@
+"""Telling those whom a release concerns: who follows an item of it, and who owns a source that must change."""
+
+from typing import Any
+
+from django.urls import reverse
+from django.utils.translation import gettext_noop
+
+from staff.models import User
+from staff.notices import tell
+from taxonomy.definition import MODELS, Items
+from taxonomy.models import Follow, Release
+from taxonomy.proposals.affected import effects_by_source
+from taxonomy.proposals.verdict import Effect, first_day, judge
+from taxonomy.publish import items_of
+
+
+def tell_of_release(made: Release, before: Items) -> None:
+    after = items_of(made)
+    link = release_link(made)
+    followers = User.objects.filter(pk__in=Follow.objects.filter(item__in=made.changed_items).values("user"))
+    tell(followers, gettext_noop("Release %(version)s changes what you follow."), link=link, version=made.version)
+    for source, effects in effects_by_source(judge(before, after, on=made.day), before, after).items():
+        breaking = any(effect.must_change for effect in effects)
+        one = after.get(source) or before[source]
+        owners = User.objects.filter(department=one.get("owner"), department__isnull=False)
+        day = must_change_by(effects)
+        if not breaking:
+            said = gettext_noop("Release %(version)s: the source %(source)s may send more.")
+        elif day:
+            said = gettext_noop("Release %(version)s: the source %(source)s must change what it sends by %(day)s.")
+        else:
+            said = gettext_noop("Release %(version)s: the source %(source)s must change what it sends now.")
+        tell(owners, said, link=f"{link}#source-{source}", version=made.version, source=one["code"], day=day)
+
+
+def must_change_by(effects: list[Effect]) -> str:
+    """The first day on which something breaks, where nothing does at once; else ""."""
+    return "" if any(effect.level == "breaking" for effect in effects) else first_day(effects)
+
+
+def release_link(made: Release) -> str:
+    return reverse("admin:taxonomy_release_change", args=[made.pk])
+
+
+def item_link(kind: str, item: Any) -> str:
+    return reverse(f"admin:taxonomy_{MODELS[kind]._meta.model_name}_change", args=[item])
+
+
+def is_following(person: User, item_id: Any) -> bool:
+    return Follow.objects.filter(user=person.pk, item=item_id).exists()
+
+
+def follow(person: User, item_id: Any, *, yes: bool) -> None:
+    """Be told of the releases that change an item, or no longer."""
+    if yes:
+        Follow.objects.get_or_create(user=person, item=item_id)
+    else:
+        Follow.objects.filter(user=person, item=item_id).delete()

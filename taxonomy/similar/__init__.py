@@ -1,0 +1,1 @@
+"""Names that mean the same, found before there are two."""
