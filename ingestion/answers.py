@@ -6,7 +6,7 @@ import msgspec
 from rest_framework import serializers
 
 from ingestion.pipeline import Receipt
-from profiles.record import Entry
+from profiles.entries import Entry
 from taxonomy.released import named
 from taxonomy.standardize import Violation
 from taxonomy.violations import message_for

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from ingestion.pipeline import in_commit
+from profiles.entries import Delivery
 from profiles.link import settle_soon
 from profiles.models import Tally
-from profiles.record import Delivery, record
+from profiles.record import record
 
 # Above this a delivery is stored by its own thread: it would make the others wait.
 SHARED_EVENTS = 200

@@ -13,8 +13,9 @@ from django.db.backends.utils import CursorWrapper
 from ingestion.doors.files import FileFormat
 from ingestion.quarantine.reasons import write_reasons
 from ingestion.reread import decode, read_as, reread
+from profiles.entries import Delivery, Entry, Sent, counts
 from profiles.link import settle_soon
-from profiles.record import Delivery, Entry, InCommit, Sent, counts, find_duplicates, record
+from profiles.record import InCommit, find_duplicates, record
 from taxonomy.current import Current
 from taxonomy.standardize import (
     GLOBAL_KINDS,

@@ -10,8 +10,8 @@ from uuid import UUID
 from django.db.backends.utils import CursorWrapper
 
 from profiles.copying import copy_events
+from profiles.entries import Delivery, Entry
 from profiles.models import Event
-from profiles.record import Delivery, Entry
 from profiles.subjects import subject_ids
 from profiles.ties import Ties
 from taxonomy.standardize import Subject

@@ -14,7 +14,7 @@ from profiles.models import Event
 from taxonomy.standardize import Result, Subject, encode_json, storable
 
 if TYPE_CHECKING:
-    from profiles.record import Delivery, Entry
+    from profiles.entries import Delivery, Entry
 
 _COLUMNS = (
     "id, key, source_id, batch_id, message_id, name, received_at, standing, occurred_at, subject_id, tag_id, "

@@ -9,7 +9,7 @@ from profiles.copying import array
 from taxonomy.standardize import Subject
 
 if TYPE_CHECKING:
-    from profiles.record import Delivery, Entry
+    from profiles.entries import Delivery, Entry
 
 # An identifier with so many others is nobody's; more events with it ask for no new links.
 HOPELESS = 50

@@ -214,12 +214,11 @@ def _rule_matched_nothing(given: Given) -> Found:
 
 def _rule_shadowed(given: Given) -> Found:
     """A rule that, on every name seen that it matches, comes after one without a condition."""
-    plan = given.compile()
     for source, names in (given.seen.names if given.seen else {}).items():
-        definition = given.items.get(source)
-        if definition is None:
+        if source not in given.items:
             continue
-        found = [turns(plan.sources[definition["code"]], name) for name in names]
+        compiled = given.compile().sources_by_uuid[source]
+        found = [turns(compiled, name) for name in names]
         tried = {rule for one in found for rule in one.tried}
         late = {rule: taker for one in found for rule, taker in one.late.items()}
         yield from ((rule, {"other": taker}) for rule, taker in late.items() if rule not in tried)
@@ -250,7 +249,11 @@ def _ending(given: Given) -> Found:
 def endings(items: Items) -> Iterator[tuple[str, date]]:
     """(item, day) of rules for a while, and of what is only watched for now: an attribute, a tag or one use in it."""
     for item, one in items.items():
-        days = [one.get("until"), one.get("watch_until"), *(use.get("watch_until") for use in one.get("attributes") or [])]
+        days = [
+            one.get("until"),
+            one.get("watch_until"),
+            *(use["watch_until"] for use in one.get("attributes") or [] if "watch_until" in use),
+        ]
         yield from ((item, date.fromisoformat(day)) for day in dict.fromkeys(days) if day)
 
 

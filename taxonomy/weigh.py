@@ -24,16 +24,18 @@ def settings() -> dict[str, Setting]:
 
 def weigh(items: Items, *, severities: Collection[str] = SEVERITIES) -> list[Finding]:
     """What the checks find in a plan as it stands, errors first."""
-    return _weigh(items, {}, _seen(items), severities)
+    return _weigh(items, {}, _seen(items), _weighed(severities))
 
 
 def weigh_change(before: Items, after: Items, *, severities: Collection[str] = SEVERITIES) -> list[Finding]:
     """What a change of the plan brings about: what was found before already does not stand in its way."""
     seen = _seen(before | after)
-    found = _weigh(after, before, seen, severities)
+    wanted = _weighed(severities)
+    found = _weigh(after, before, seen, wanted)
     if not found or not before:
         return found
-    known = {(one.check, one.item, str(one.values)) for one in _weigh(before, before, seen, severities)}
+    told = {one.check: wanted[one.check] for one in found}
+    known = {(one.check, one.item, str(one.values)) for one in _weigh(before, before, seen, told)}
     return [one for one in found if (one.check, one.item, str(one.values)) not in known]
 
 
@@ -45,6 +47,9 @@ def _seen(items: Items) -> Seen:
     return replace(seen_lately(), last_days=last_days, sent=events_sent)
 
 
-def _weigh(items: Items, before: Items, seen: Seen, severities: Collection[str]) -> list[Finding]:
-    wanted = {name: one for name, one in settings().items() if one.severity in severities}
+def _weighed(severities: Collection[str]) -> dict[str, Setting]:
+    return {name: one for name, one in settings().items() if one.severity in severities}
+
+
+def _weigh(items: Items, before: Items, seen: Seen, wanted: dict[str, Setting]) -> list[Finding]:
     return check(items, partial(compile_plan, items), before=before, settings=wanted, seen=seen, today=timezone.localdate())

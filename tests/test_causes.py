@@ -97,7 +97,7 @@ def test_adding_up_twice_adds_nothing(standard, django_assert_num_queries):
 
 def test_entries_of_a_list_are_one_place(standard):
     from ingestion.quarantine.reasons import write_reasons
-    from profiles.record import Delivery, Entry
+    from profiles.entries import Delivery, Entry
     from taxonomy.standardize import Violation, decode_json, read, standardize
 
     plan, record = current().plan, json.dumps(purchase(1)).encode()

@@ -18,8 +18,9 @@ from ingestion.accepted.near import queue_near
 from ingestion.models import Replay, Replayed
 from ingestion.quarantine.replay import AT_ONCE, SAMPLE, Find, delivery_of, entry_of, finder, load, note_outcomes, read_stored, run
 from profiles.anew import COUNTED, MERGED, Difference, differing, hold_still, stage, take_staged
+from profiles.entries import Delivery, Entry
 from profiles.models import Event
-from profiles.record import Delivery, Entry, again_where_others_write
+from profiles.record import again_where_others_write
 from profiles.subjects import known
 from profiles.untied import queue_untied
 from taxonomy.current import Current, current, plan_of

@@ -18,7 +18,7 @@ from ingestion.accepted.touched import STANDINGS, selection, touched
 from ingestion.models import ImportRun, TakeBack, WriteKey
 from ingestion.quarantine.reasons import open_reasons_again
 from profiles.models import Batch, Event
-from profiles.record import freed_key
+from profiles.stored import freed_key
 from profiles.untied import queue_untied, tie_anew
 from staff.models import User
 from taxonomy.models import Source, Tag

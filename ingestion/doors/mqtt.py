@@ -28,7 +28,7 @@ from ingestion.commit import store_in_one
 from ingestion.doors.deliver import REQUEST_BYTES, REQUEST_EVENTS, cut_list, with_member
 from ingestion.models import MqttTopic
 from ingestion.pipeline import Incoming, evaluate
-from profiles.record import Delivery
+from profiles.entries import Delivery
 from taxonomy.current import NoRelease, current
 from taxonomy.standardize import Refusal, encode_json
 

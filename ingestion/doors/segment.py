@@ -22,7 +22,7 @@ from ingestion.doors.errors import ApiError, unavailable
 from ingestion.doors.files import BOM, GZIP_MAGIC
 from ingestion.models import WriteKey
 from ingestion.pipeline import Incoming, Receipt
-from profiles.record import counts
+from profiles.entries import counts
 from taxonomy.standardize import Refusal, decode_json, encode_json
 from taxonomy.standardize.segment import OUTER_FIELDS
 

@@ -11,7 +11,7 @@ from ingestion.doors.files import Choices, FileFormat, Matching, UnreadableFile,
 from ingestion.imports.chunk import incoming_of, notes_of, reasons, trial_key
 from ingestion.imports.matchings import matched
 from ingestion.pipeline import evaluate
-from profiles.record import Entry, as_stored, counts
+from profiles.entries import Entry, as_stored, counts
 from taxonomy.current import Current
 from taxonomy.expected import expected_text
 from taxonomy.models import Source

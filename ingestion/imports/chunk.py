@@ -13,8 +13,8 @@ from django.db.backends.utils import CursorWrapper
 from ingestion.doors.files import Block, FileFormat, Record, as_sent, decode_object, records
 from ingestion.models import ImportChunk, ImportRun
 from ingestion.pipeline import Incoming, receive, store_alone
+from profiles.entries import Delivery, Entry, as_stored, counts
 from profiles.newcomers import known_among
-from profiles.record import Delivery, Entry, as_stored, counts
 from profiles.subjects import subject_key
 from taxonomy.current import plan_of
 from taxonomy.standardize import Violation, content_hash, encode_json

@@ -13,7 +13,7 @@ from ingestion.doors.files import FileFormat, Record, UnreadableFile, blocks, de
 from ingestion.imports.chunk import incoming_of, reasons
 from ingestion.models import ImportChunk, ImportRun
 from ingestion.pipeline import Incoming, evaluate
-from profiles.record import Entry
+from profiles.entries import Entry
 from taxonomy.current import Current
 from taxonomy.released import named
 from taxonomy.standardize import Violation, encode_json

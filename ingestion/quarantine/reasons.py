@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from django.db.backends.utils import CursorWrapper
 
-from profiles.record import Delivery
+from profiles.entries import Delivery
 from taxonomy.standardize import general, storable
 
 _CHARACTERS = 200

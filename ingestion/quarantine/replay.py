@@ -31,8 +31,9 @@ from ingestion.quarantine.reasons import close_reasons, open_reasons_again, repl
 from ingestion.reread import reread
 from ingestion.watching.rollup import roll_up
 from profiles.anew import HELD, discard, give_back, hold_still, read_anew
+from profiles.entries import Delivery, Entry
 from profiles.link import settle
-from profiles.record import Delivery, Entry, again_where_others_write
+from profiles.record import again_where_others_write
 from profiles.subjects import known
 from profiles.untied import queue_untied, tie_anew
 from taxonomy.current import Current, current, plan_of, refresh
