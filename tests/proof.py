@@ -1,6 +1,7 @@
 """The long forms of the tests, one after another, and the whole suite on PostgreSQL 15.
 
-What has passed on this commit is not done again. The figures go into docs/benchmarks.md.
+What has passed on this commit is not done again. The figures go into docs/benchmarks.md, each with the commit it is of: what was
+broken off leaves the older figures of the rest.
 """
 
 import os
@@ -27,6 +28,9 @@ def main() -> int:
     listed = _output(sys.executable, "-m", "pytest", "-m", "proof", "--collect-only", check=False)
     steps = [line for line in listed.splitlines() if "::" in line]
     steps += [ON_POSTGRES_15] if (POSTGRES_15 / "postgres").exists() else []
+    if wanted := sys.argv[1:]:  # parts of their names
+        steps = [step for step in steps if any(one in step for one in wanted)]
+    failed = []
     for step in steps:
         if step in passed:
             print(f"passed before  {step}")
@@ -34,11 +38,13 @@ def main() -> int:
         began = time.monotonic()
         figure = _run_on_15() if step == ON_POSTGRES_15 else _run("-m", "proof", step)
         print(f"{'FAILED' if figure is None else 'passed'} in {time.monotonic() - began:,.0f} s  {step}  {figure or ''}", flush=True)
-        if figure is not None:
+        if figure is None:
+            failed.append(step)
+        else:
             passed[step] = f"{figure}\t{time.monotonic() - began:.0f}"
             record.write_text("".join(f"{done}\t{told}\n" for done, told in passed.items()))
-    _write(commit, {step: passed[step] for step in steps if step in passed}, failed=[step for step in steps if step not in passed])
-    return 1 if len(passed) < len(steps) else 0
+        _write(commit, passed, failed)
+    return 1 if failed else 0
 
 
 def _run(*arguments: str, environment: dict[str, str] | None = None) -> str | None:
@@ -60,21 +66,33 @@ def _run(*arguments: str, environment: dict[str, str] | None = None) -> str | No
 
 def _run_on_15() -> str | None:
     """In a home of its own, so that the embedded cluster is one of PostgreSQL 15."""
-    return _run(environment={"DATABASE_URL": "", "POSTGRES_BIN": str(POSTGRES_15), "TAGLINE_HOME": str(ROOT / ".tagline" / "proof-15")})
+    return _run(
+        "-n",
+        "auto",
+        "--dist",
+        "loadfile",
+        environment={"DATABASE_URL": "", "POSTGRES_BIN": str(POSTGRES_15), "TAGLINE_HOME": str(ROOT / ".tagline" / "proof-15")},
+    )
 
 
-def _write(commit: str, passed: dict[str, str], *, failed: list[str]) -> None:
-    rows = []
-    for step, told in passed.items():
-        figure, seconds = told.rsplit("\t", 1)
-        rows.append(f"| {step.removeprefix('tests/').replace('|', '/')} | {figure} | {seconds} s |")
-    rows += [f"| {step} | **failed** | |" for step in failed]
-    day = datetime.now(UTC).date().isoformat()
-    section = [BEGIN, "", f"`make proof` on {day}, commit {commit}:", "", "| what | figure | took |", "|---|---|---|", *rows, "", END]
+def _write(commit: str, passed: dict[str, str], failed: list[str]) -> None:
+    """The table with what is known now: rows of this commit take the place of older ones of the same step."""
     text = FIGURES.read_text()
     before, _begin, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    FIGURES.write_text(before.rstrip() + "\n\n" + "\n".join(section) + (after or "\n"))
+    section, _end, after = rest.partition(END)
+    kept = (line for line in section.splitlines() if line.startswith(("| test_", f"| {ON_POSTGRES_15}")) and line.count(" | ") == 3)
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in kept}
+    for step, told in passed.items():
+        figure, seconds = told.rsplit("\t", 1)
+        rows[_name(step)] = f"| {_name(step)} | {figure} | {seconds} s | {datetime.now(UTC).date().isoformat()}, {commit} |"
+    for step in failed:
+        rows[_name(step)] = f"| {_name(step)} | **failed** | | {commit} |"
+    table = ["| what | figure | took | when, commit |", "|---|---|---|---|", *(rows[name] for name in sorted(rows))]
+    FIGURES.write_text(before.rstrip() + "\n\n" + "\n".join([BEGIN, "", *table, "", END]) + (after or "\n"))
+
+
+def _name(step: str) -> str:
+    return step.removeprefix("tests/").replace("|", "/")
 
 
 def _output(*command: str, check: bool = True) -> str:
