@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -53,6 +54,7 @@ def read_words(text: str) -> list[str]:
     return [word for word in _BETWEEN.split(text.strip()) if word]
 
 
+@cache
 def _names() -> dict[str, str]:
     """{a constraint's name in code, English or Chinese: its name in code}."""
     known = {name: name for name in CONSTRAINTS}

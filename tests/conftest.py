@@ -94,6 +94,22 @@ def pytest_configure(config: pytest.Config) -> None:
     if not settings.DATABASE_URL:
         _use_a_server_of_its_own(settings)
     TransactionTestCase._fixture_teardown = lambda _self: tables.bring_back()
+    _find_static_files_once()
+
+
+def _find_static_files_once() -> None:
+    """Each client makes the middleware anew, and WhiteNoise looked at every file again: longer than most tests take."""
+    from whitenoise.middleware import WhiteNoiseMiddleware
+
+    look, found = WhiteNoiseMiddleware.add_files_from_finders, {}
+
+    def look_once(middleware: WhiteNoiseMiddleware) -> None:
+        if not found:
+            look(middleware)
+            found.update(middleware.files)
+        middleware.files.update(found)
+
+    WhiteNoiseMiddleware.add_files_from_finders = look_once
 
 
 def _use_a_server_of_its_own(settings) -> None:

@@ -3,6 +3,7 @@
 import io
 import re
 import zipfile
+from functools import cache
 
 import pytest
 from conftest import ROOT
@@ -34,12 +35,26 @@ DEPARTMENTS = ("marketing", "sales", "service", "product", "data", "compliance")
 WORDS = Words({code: [code, code.title()] for code in DEPARTMENTS})
 
 
+STARTER = starter_items()
+
+
 @pytest.fixture(scope="module")
 def items():
-    return starter_items()
+    return STARTER
 
 
 def workbook_of(items, *, language="en", chosen=None):
+    if items is STARTER and chosen is None:
+        return whole_workbook(language)
+    return made_workbook(items, language, chosen)
+
+
+@cache
+def whole_workbook(language):
+    return made_workbook(STARTER, language, None)
+
+
+def made_workbook(items, language, chosen):
     with override(language):
         return save_xlsx(sheets_of(items, items if chosen is None else chosen, WORDS), about(base="", is_selection=False, told=""), WORDS)
 

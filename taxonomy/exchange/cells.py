@@ -40,6 +40,7 @@ class Words:
     """What is written for a choice in the reader's language, and what is read for it in either. `departments`: {code: [code, English, Chinese]}."""
 
     departments: dict[str, list[str]] = field(default_factory=dict)
+    _spoken: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
     def label(self, column: Column, value: str) -> str:
         if column.form == "owner":
@@ -52,8 +53,11 @@ class Words:
         if column.form == "owner":
             found = [code for code, names in self.departments.items() if _same(written, names)]
             return found[0] if len(found) == 1 else written
-        exact = next((value for value in column.of.values if written == value), None)
-        return exact or next((value for value in column.of.values if _same(written, in_languages(column.of(value).label))), written)
+        if written in column.of.values:
+            return written
+        if column.name not in self._spoken:
+            self._spoken[column.name] = {value: in_languages(column.of(value).label) for value in column.of.values}
+        return next((value for value, names in self._spoken[column.name].items() if _same(written, names)), written)
 
 
 def written(column: Column, value: Any, words: Words) -> str:
