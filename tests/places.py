@@ -1,5 +1,6 @@
 """Every address of the product with something real to open at it, and what happened when somebody did."""
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -9,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 from django.apps import apps
+from django.contrib.admin import site
 from django.contrib.messages import get_messages
 from django.db import transaction
 from django.urls import get_resolver, reverse
@@ -69,14 +71,24 @@ def model_of(name: str) -> Any:
 
 @contextmanager
 def undrawn() -> Iterator[None]:
-    """Views answer as ever, and no template is filled in: drawing a page takes longer than deciding who may see it."""
-    with patch("django.template.backends.django.Template.render", return_value=""):
+    """Views answer as ever, and no page is drawn, nor the frame around it: that takes longer than deciding who may see it."""
+    with patch("django.template.backends.django.Template.render", return_value=""), patch.object(site, "each_context", return_value={}):
         yield
+
+
+@contextmanager
+def _no_tracebacks() -> Iterator[None]:
+    """Each refusal would be logged with one, and pytest would write them all down."""
+    requests = logging.getLogger("django.request")
+    level = requests.level
+    requests.setLevel(logging.CRITICAL)
+    yield
+    requests.setLevel(level)
 
 
 def is_let(client: Any, method: str, url: str, posted: dict[str, Any], *, drawn: bool = True, **headers: Any) -> bool:
     """Whether somebody is let do it; whatever it does is undone. 405 and 404: there is nothing to do."""
-    with transaction.atomic(), nullcontext() if drawn else undrawn():
+    with transaction.atomic(), nullcontext() if drawn else undrawn(), _no_tracebacks():
         raises, client.raise_request_exception = client.raise_request_exception, True
         answer = client.generic(method, url, **headers) if method == "GET" else client.post(url, posted, **headers)
         client.raise_request_exception = raises

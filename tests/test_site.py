@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.urls import reverse
+from places import undrawn
 
 from cdp.shell import navigation
 from staff.models import User
@@ -37,8 +38,8 @@ def registered(name):
     )
 
 
-@pytest.mark.parametrize("language", ["en", "zh-hans"])
-@pytest.mark.parametrize("role", [*ROLES, "superuser", "none"])
+# Every page and role: tests/test_permissions.py
+@pytest.mark.parametrize(("role", "language"), [("superuser", "en"), ("superuser", "zh-hans"), ("data_steward", "zh-hans"), ("none", "en")])
 def test_every_list_and_form_answers_who_may_see_it_and_nobody_else(client, rf, log_in_as, role, language):
     person = log_in_as(role, language)
     request = rf.get("/")
@@ -56,15 +57,15 @@ def test_every_list_and_form_answers_who_may_see_it_and_nobody_else(client, rf, 
         assert client.get(add).status_code in expected, name
 
 
-@pytest.mark.parametrize("language", ["en", "zh-hans"])
 @pytest.mark.parametrize("role", [*ROLES, "superuser", "none"])
-def test_every_link_in_the_sidebar_opens(client, rf, log_in_as, role, language):
+def test_every_link_in_the_sidebar_opens(client, rf, log_in_as, role):
     request = rf.get("/")
-    request.user = log_in_as(role, language)
+    request.user = log_in_as(role)
     links = [item["link"] for group in navigation(request) for item in group["items"]]
     assert reverse("admin:index") in links
-    for link in links:
-        assert client.get(link).status_code == 200, link
+    with undrawn():
+        for link in links:
+            assert client.get(link).status_code == 200, link
 
 
 @pytest.mark.parametrize("name", ["admin:index", "account", *(f"admin:{name}_changelist" for name in CHANGELISTS)])
