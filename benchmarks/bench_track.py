@@ -1,7 +1,8 @@
 """Segment's door over the wire, load generator, web and database on this machine.
 
 Singles by /v1/track: requests/s answered after commit, and the ratio to a no-op DRF view on the same server. Batches of 100
-by /v1/batch: events/s. Alone: what sharing a commit adds to the answer of one client that sends one request after another.
+by /v1/batch: events/s, and the ratio to INSERT … unnest of as many rows that nothing judges, a commit per hundred (asked: 15,000
+where that does 46,000, 0.33). Alone: what sharing a commit adds to the answer of one client that sends one request after another.
 """
 
 import base64
@@ -10,11 +11,15 @@ import socket
 import statistics
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
 
 from benchmarks.bench_api import ROUNDS, Server, load, read_answer, request
 from benchmarks.database import fresh_database
 
 ALONE = 300
+BARE_CONNECTIONS, BARE_EVENTS = 4, 60_000
 
 
 def main() -> None:
@@ -25,22 +30,49 @@ def main() -> None:
         key = WriteKey(source=Source.objects.get(code="website"))
         secret = key.set_secret()
         key.save()
-        noop, singles, batches, alone, alone_noop = [], [], [], [], []
+        noop, singles, batches, alone, alone_noop, bare = [], [], [], [], [], []
         for attempt in range(ROUNDS):
             with Server("benchmarks.noop:application"):
                 noop.append(load(secret, f"n{attempt}", 1))
                 alone_noop.append(one_client(secret, f"an{attempt}", request))
+            bare.append(bare_inserts())
             with Server("cdp.wsgi:application"):
                 singles.append(load(secret, f"s{attempt}", 1, track))
                 batches.append(load(secret, f"b{attempt}", 100, track) * 100)
                 alone.append(one_client(secret, f"a{attempt}", track))
-        limit, single, batch = (statistics.median(rates) for rates in (noop, singles, batches))
+        limit, single, batch, inserts = (statistics.median(rates) for rates in (noop, singles, batches, bare))
         print(f"no-op DRF view        {limit:8,.0f} requests/s")
         print(f"single by /v1/track   {single:8,.0f} requests/s   ratio {single / limit:.2f}")
-        print(f"batches by /v1/batch  {batch:8,.0f} events/s")
+        print(f"bare INSERT … unnest  {inserts:8,.0f} rows/s")
+        print(f"batches by /v1/batch  {batch:8,.0f} events/s     ratio {batch / inserts:.2f}")
         print(
             f"one client alone      {statistics.median(alone) * 1000:8.1f} ms at p50, no-op view {statistics.median(alone_noop) * 1000:.1f} ms"
         )
+
+
+def bare_inserts() -> float:
+    """Rows/s of the bodies of batches, a hundred to a statement and commit, over some connections; no row twice, nothing judged."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS bare_insert")
+        cursor.execute("CREATE TABLE bare_insert (key bytea PRIMARY KEY, record bytea NOT NULL, at timestamptz NOT NULL DEFAULT now())")
+    place = connection.settings_dict
+    record = track("secret", name, 1).partition(b"\r\n\r\n")[2]
+
+    def insert(worker: int) -> None:
+        with psycopg.connect(host=place["HOST"], user=place["USER"], dbname=place["NAME"], autocommit=True) as own:
+            for start in range(0, BARE_EVENTS // BARE_CONNECTIONS, 100):
+                keys = [f"{worker}-{number}".encode() for number in range(start, start + 100)]
+                own.execute(
+                    "INSERT INTO bare_insert (key, record) SELECT * FROM unnest(%s::bytea[], %s::bytea[]) ON CONFLICT DO NOTHING",
+                    [keys, [record] * 100],
+                )
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(BARE_CONNECTIONS) as pool:
+        list(pool.map(insert, range(BARE_CONNECTIONS)))
+    return BARE_EVENTS / (time.perf_counter() - began)
 
 
 def one_client(secret: str, name: str, request_of) -> float:
