@@ -58,7 +58,7 @@ def bare_inserts() -> float:
         cursor.execute("DROP TABLE IF EXISTS bare_insert")
         cursor.execute("CREATE TABLE bare_insert (key bytea PRIMARY KEY, record bytea NOT NULL, at timestamptz NOT NULL DEFAULT now())")
     place = connection.settings_dict
-    record = track("secret", name, 1).partition(b"\r\n\r\n")[2]
+    record = track("secret", "bare", 1).partition(b"\r\n\r\n")[2]
 
     def insert(worker: int) -> None:
         with psycopg.connect(host=place["HOST"], user=place["USER"], dbname=place["NAME"], autocommit=True) as own:
