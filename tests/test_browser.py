@@ -168,7 +168,7 @@ def test_held_events_are_put_right_let_in_and_held_again(page: Page, live_server
     assert Event.objects.filter(standing=Event.Standing.HELD).count() == 4
 
 
-def test_a_messy_till_export_is_matched_tried_and_imported(page: Page, live_server, tmp_path, worker):
+def test_a_messy_till_export_is_matched_tried_imported_and_taken_back(page: Page, live_server, tmp_path, worker):
     header = ["小票号", "行号", "会员手机", "交易日期", "时间", "商品名称", "数量", "实付金额"]
     rows = [[f"NJ{n // 2}", str(n % 2), f"138{n:08d}\t", f"0{n % 5 + 1}/03/2026", "14:05", "龙井茶", "1", "￥1,250.00"] for n in range(60)]
     rows[3][2], rows[5][6] = "1.38E+10", "两件"
@@ -201,6 +201,14 @@ def test_a_messy_till_export_is_matched_tried_and_imported(page: Page, live_serv
     page.locator("[data-progress][data-done]").wait_for(timeout=60_000)
     assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == 58
     assert Event.objects.filter(message_id="NJ0-0").get().occurred_at.date().isoformat() == "2026-03-01"
+    page.click("form[action*=take] button")
+    page.wait_for_url("**/takeback/*/change/")
+    for reason, counted in (("the wrong shop", 0), ("it was the right one", 58)):
+        page.locator("textarea[name=reason]").fill(reason, timeout=60_000)
+        page.click("form:has([name=reason]) button")
+        page.locator(".tl-facts", has_text=reason).wait_for()
+        page.locator("[data-progress][data-done]").wait_for(timeout=60_000)
+        assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == counted
 
 
 def upload(page: Page, url: str, path: Path) -> ImportRun:
