@@ -12,6 +12,7 @@ import pytest
 from conftest import publish_starter, wait_until
 from django.contrib.auth.models import Group
 from django.test import Client
+from openpyxl import Workbook, load_workbook
 from playwright.sync_api import Locator, Page, TimeoutError
 
 from ingestion.models import ImportRun, WriteKey
@@ -172,10 +173,9 @@ def test_a_messy_till_export_is_matched_tried_imported_and_taken_back(page: Page
     header = ["小票号", "行号", "会员手机", "交易日期", "时间", "商品名称", "数量", "实付金额"]
     rows = [[f"NJ{n // 2}", str(n % 2), f"138{n:08d}\t", f"0{n % 5 + 1}/03/2026", "14:05", "龙井茶", "1", "￥1,250.00"] for n in range(60)]
     rows[3][2], rows[5][6] = "1.38E+10", "两件"
-    written = io.StringIO()
-    csv.writer(written).writerows([["南京路店 2026年3月销售明细", *[""] * 7], header, *rows])
-    path = tmp_path / "till.csv"
-    path.write_bytes(written.getvalue().encode("gb18030"))
+    kind = "csv" if language_of(page) == "en" else "xlsx"
+    path = tmp_path / f"till.{kind}"
+    write_table(path, [["南京路店 2026年3月销售明细", *[""] * 7], header, *rows])
     choose_file(page, live_server.url, path)
     page.wait_for_url("**/importrun/*/match/")
     assert page.locator("[name=c2-is]").input_value() == "phone"
@@ -201,14 +201,47 @@ def test_a_messy_till_export_is_matched_tried_imported_and_taken_back(page: Page
     page.locator("[data-progress][data-done]").wait_for(timeout=60_000)
     assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == 58
     assert Event.objects.filter(message_id="NJ0-0").get().occurred_at.date().isoformat() == "2026-03-01"
+    with page.expect_download() as download:
+        page.click("a.tl-button[href*=failed-rows]")
+    failed = read_table(Path(download.value.path()), kind)
+    assert [row[-1] != "" for row in failed] == [True] * 3
+    for row, (column, mended) in zip(failed[1:], [("会员手机", "13800000003"), ("数量", "2")], strict=True):
+        row[failed[0].index(column)] = mended
+    write_table(tmp_path / f"mended.{kind}", failed)
+    first = page.url
+    upload(page, live_server.url, tmp_path / f"mended.{kind}")
+    page.locator("[data-progress][data-done]").wait_for(timeout=60_000)
+    assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == 60
+    assert not Event.objects.filter(standing=Event.Standing.HELD).exists()
+
+    page.goto(first)
     page.click("form[action*=take] button")
     page.wait_for_url("**/takeback/*/change/")
-    for reason, counted in (("the wrong shop", 0), ("it was the right one", 58)):
+    for reason, counted in (("the wrong shop", 2), ("it was the right one", 60)):
         page.locator("textarea[name=reason]").fill(reason, timeout=60_000)
         page.click("form:has([name=reason]) button")
         page.locator(".tl-facts", has_text=reason).wait_for()
         page.locator("[data-progress][data-done]").wait_for(timeout=60_000)
         assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == counted
+
+
+def write_table(path: Path, rows: list[list[str]]) -> None:
+    if path.suffix == ".xlsx":
+        book = Workbook()
+        for row in rows:
+            book.active.append(row)
+        book.save(path)
+    else:
+        written = io.StringIO()
+        csv.writer(written).writerows(rows)
+        path.write_bytes(written.getvalue().encode("gb18030"))
+
+
+def read_table(path: Path, kind: str) -> list[list[str]]:
+    """The rows of a file of failed rows: CSV comes in the encoding it was sent in."""
+    if kind == "xlsx":
+        return [["" if cell is None else str(cell) for cell in row] for row in load_workbook(io.BytesIO(path.read_bytes())).active.values]
+    return list(csv.reader(io.StringIO(path.read_bytes().decode("gb18030"))))
 
 
 def upload(page: Page, url: str, path: Path) -> ImportRun:
