@@ -213,6 +213,7 @@ TAGLINE_RECENT_EVENTS = "profiles.recent.seen_lately"
 TAGLINE_EVENTS_SENT = "ingestion.discovery.carried.events_sent"
 TAGLINE_RULE_USE = "ingestion.watching.use.rule_use"
 TAGLINE_TAG_USE = "ingestion.watching.use.tag_use"
+TAGLINE_TAGS_SENT = "ingestion.watching.use.tags_sent"
 TAGLINE_WATCHED = "ingestion.watching.use.watched"
 TAGLINE_STOPPED = "ingestion.watching.stopped.news_for"
 TAGLINE_BELONGINGS = ["taxonomy.leave.belongings", "ingestion.watching.leave.belongings"]

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, Literal
 
 from staff.personal import looks_personal
+from taxonomy.personal import personal_type
 from taxonomy.standardize import Plan, RawEvent
 from taxonomy.standardize.plan import SourcePlan, consumed_names
 from taxonomy.standardize.read import is_given
@@ -233,10 +234,10 @@ def _tag_unsent(given: Given) -> Found:
 
 def _looks_personal(given: Given) -> Found:
     for item, one in given.of("attribute"):
-        if one.get("personal", "none") != "none" or one["type"] in ("phone", "email"):
+        if one.get("personal", "none") != "none":
             continue
         values = [one.get("example") or "", *(given.seen.values.get(one["code"], []) if given.seen else [])]
-        if found := next((kind for value in values if (kind := looks_personal(value))), None):
+        if found := personal_type(one) or next((kind for value in values if (kind := looks_personal(value))), None):
             yield item, {"looks_like": found}
 
 

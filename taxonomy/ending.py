@@ -9,6 +9,7 @@ from staff.models import User
 from staff.notices import tell
 from taxonomy.checks import endings
 from taxonomy.proposals.concern import Owners
+from taxonomy.proposals.senders import native_senders
 from taxonomy.proposals.tell import item_link
 from taxonomy.publish import items_of, newest
 from taxonomy.recent import rule_use
@@ -23,7 +24,7 @@ def warn_of_endings(today: date) -> int:
     items = items_of(newest())
     due = [(item, day) for item, day in endings(items) if (day - today).days in TOLD_BEFORE]
     uses = {str(rule): use for rule, use in rule_use([UUID(item) for item, _day in due if items[item]["kind"] == "rule"]).items()}
-    owners = Owners(items)
+    owners = Owners(items, native_senders(items, items, {item for item, _day in due}, on=today))
     for item, day in due:
         one = items[item]
         people = User.objects.filter(department__in=owners.of(item))

@@ -57,6 +57,11 @@ def tag_use(tag_ids: Collection[UUID]) -> dict[UUID, dict[UUID, Use]]:
     return dict(import_string(settings.TAGLINE_TAG_USE)(tag_ids))
 
 
+def tags_sent(tag_ids: Collection[UUID], since: date) -> list[tuple[UUID, UUID]]:
+    """[(tag, source)] of these tags that arrived by their own names, whatever the case or refinement, on that day or later. One query."""
+    return list(import_string(settings.TAGLINE_TAGS_SENT)(tag_ids, since))
+
+
 def stopped_since(person: User, since: datetime) -> list[Notice]:
     """What of a person's has stopped or is back since then."""
     return list(import_string(settings.TAGLINE_STOPPED)(person, since))

@@ -51,6 +51,9 @@ CASES: list[tuple[str, str, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     ("attribute.same_meaning", "new", {**ITEMS[PRICE], "code": "pri_ce", "type": "text"}, {**ITEMS[PRICE], "code": "other", "label_en": "o", "label_zh_hans": "其他", "type": "text"}, {}),
     ("attribute.unfilled", RULE, {"tag": PURCHASE, "keep_unmapped": False, "rows": []}, {"tag": PURCHASE, "keep_unmapped": True, "rows": []}, {}),
     ("attribute.looks_personal", COUPON, {"example": "13800138000"}, {"example": "1380013800"}, {}),
+    ("attribute.looks_personal", COUPON, {"type": "phone", "example": ""}, {"type": "phone", "example": "", "personal": "contact"}, {}),
+    ("attribute.looks_personal", COUPON, {"type": "list", "of": "email", "example": ""}, {"type": "list", "of": "text", "example": ""}, {}),
+    ("attribute.looks_personal", COUPON, {"type": "object", "fields": {"to": {"type": "phone"}}}, {"type": "object", "fields": {"to": {"type": "text"}}}, {}),
     ("item.ending", RULE, {"until": "2026-07-14"}, {"until": "2026-07-15"}, {}),
     ("item.ending", PRICE, {"watch_until": "2026-07-01"}, {"watch_until": "2026-12-31"}, {}),
 ]  # fmt: skip

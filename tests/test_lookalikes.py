@@ -5,6 +5,7 @@ from uuid import NAMESPACE_URL, uuid5
 import pytest
 from django.urls import reverse
 
+from ingestion.discovery.matches import matching_attributes
 from staff.models import Department, User
 from taxonomy.draft import writing
 from taxonomy.history import record_revision
@@ -54,6 +55,16 @@ def test_the_form_finds_names_that_sources_send(marketer):
     rule = MappingRule.objects.filter(match="exact").select_related("tag", "source").exclude(name__iexact="order").first()
     found = lookalikes.lookalikes([rule.name], kind="tag")
     assert [one for one in found if rule.tag.code in one.title and rule.source.code in one.why]
+
+
+def test_the_form_finds_attributes_by_what_rows_take(marketer):
+    rule = MappingRule.objects.select_related("source").filter(tag__code="purchase").first()
+    rule.rows.filter(target="product_id").delete()
+    rule.rows.create(target="product_id", path="order.wareNumber")
+    record_revision(rule, by=None, action="changed")
+    [first, *_rest] = lookalikes.lookalikes(["ware_number"], kind="attribute")
+    assert "product_id" in first.title and rule.source.code in first.why
+    assert [one.item.code for one in matching_attributes("wareNumber")][:1] == ["product_id"]
 
 
 def test_an_item_is_not_similar_to_itself(marketer):

@@ -1,11 +1,12 @@
 """From a change to a release: who must sign, who may not, what is locked, and what becomes of approvals."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
+from ingestion.models import ReadingDay
 from ingestion.pipeline import Incoming, receive
 from staff.models import Department, Notice, User
 from taxonomy.current import current
@@ -47,7 +48,7 @@ from taxonomy.proposals.review import (
     waiting_for,
 )
 from taxonomy.proposals.verdict import next_version
-from taxonomy.publish import NotPublishable, items_of, newest, publish, unreleased
+from taxonomy.publish import NotPublishable, company_day, items_of, newest, publish, unreleased
 
 pytestmark = pytest.mark.django_db
 APPROVE, CHANGES = Vote.Choice.APPROVE, Vote.Choice.CHANGES
@@ -662,3 +663,68 @@ def test_a_new_use_of_a_personal_attribute_concerns_compliance(people):
     # used before already
     proposal = propose([changed(tag, label_en="Another")], title="t", why="w", by=people["mia"])
     assert "compliance" not in standing(proposal).seats
+
+
+def sent_natively(tag: Tag, source: Source, *, day: date | None = None, rule=None) -> None:
+    ReadingDay.objects.create(
+        day=day or company_day(), source=source, tag=tag, rule=rule, accepted=True, count=1, last_at=timezone.now()
+    )  # fmt: skip
+
+
+def test_who_sends_a_tag_by_its_own_name_signs_what_breaks_it_and_is_told(people):
+    """No rule of theirs reaches it: that is the documented normal way."""
+    source, till = (Source.objects.create(code=code, label_en=code, label_zh_hans=code, owner_id="sales") for code in ("mini", "till9"))
+    tag, wanted = tag_of("service"), Attribute.objects.create(code="wanted", label_en="w", label_zh_hans="w")
+    tag.uses.create(attribute=wanted)
+    publish(notes="", by=None)
+    CheckSetting.objects.create(pk="attribute.unfilled", severity="off")
+    # by a rule, of another tag, or too long ago: near misses
+    sent_natively(tag, till, rule=tag.pk)
+    sent_natively(tag_of("sales"), till)
+    sent_natively(tag, till, day=company_day() - timedelta(days=46))
+    item = changed(tag, attributes=[{**use, "required": True} for use in definition(tag)["attributes"]])
+    proposal = propose([item], title="t", why="w", by=people["mia"])
+    assert "sales" not in standing(proposal).seats
+    sent_natively(tag, source)
+    signed = submit(proposal, by=people["mia"])
+    assert signed.seats["sales"].concern.reasons == {"sends": {item}}
+    assert item in signed.seats["sales"].concern.changes["breaking"]
+    assert proposal in waiting_for(people["sue"])
+    made = emergency_release(proposal, by=people["dan"], reason="now")
+    said = f"Release {made.version}: the source mini must change what it sends now."
+    assert said in [str(notice) for notice in Notice.objects.filter(user=people["sue"])]
+    assert made in releases_waiting_for(people["sue"])
+    proposal = propose([changed(wanted, watch_until="2099-01-31")], title="t", why="w", by=people["pat"])
+    assert standing(proposal).seats["sales"].concern.reasons == {"fills": {str(wanted.pk)}}
+    publish(notes="", by=None)
+    Notice.objects.all().delete()
+    # so long before, they are warned of the day on which it begins
+    sent_natively(tag, source, day=date(2099, 1, 1))
+    assert warn_of_endings(date(2099, 1, 30)) == 1
+    assert Notice.objects.filter(user=people["sue"]).count() == 1
+
+
+def test_a_phone_that_is_declared_not_personal_still_concerns_compliance(people):
+    tag = tag_of("service")
+    phone, mail = (Attribute.objects.create(code=code, label_en=code, label_zh_hans=code, type=code) for code in ("phone", "email"))
+    plain = Attribute.objects.create(code="plain", label_en="n", label_zh_hans="n")
+    CheckSetting.objects.create(pk="attribute.looks_personal", severity="off")
+    publish(notes="", by=None)
+    for attribute, asked in [(plain, False), (phone, True), (mail, True)]:
+        tag.uses.create(attribute=attribute)
+        proposal = propose([str(tag.pk)], title="t", why="w", by=people["mia"])
+        assert ("compliance" in standing(proposal).seats) is asked
+        withdraw(proposal, by=people["mia"])
+        tag.uses.filter(attribute=attribute).delete()
+    proposal = propose([changed(plain, type="phone")], title="t", why="w", by=people["mia"])
+    assert standing(proposal).seats["compliance"].concern.reasons == {"personal": {str(plain.pk)}}
+
+
+@pytest.mark.parametrize(("target", "asked"), [("$phone", True), ("$identifiers.openid", True), ("$occurred_at", False)])
+def test_a_row_that_finds_the_person_elsewhere_is_signed_by_compliance_and_steward(people, target, asked):
+    rule = MappingRule.objects.exclude(rows__target=target).first()
+    publish(notes="", by=None) if unreleased() else None
+    rows = [*definition(rule)["rows"], {"target": target, "path": "receiver", "transforms": ""}]
+    seats = standing(propose([changed(rule, rows=rows)], title="t", why="w", by=people["pat"])).seats
+    assert ("compliance" in seats) is asked
+    assert str(rule.pk) in seats["data"].concern.changes["breaking"]

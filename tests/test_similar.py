@@ -70,6 +70,27 @@ def test_the_reason_names_the_source_that_sends_the_name():
     assert reason_text(reason, {"app": app}) == "the same name: “item_detail_view”, a name that App (app) sends"
 
 
+MAPPED = {
+    "product_id": {"kind": "attribute", "code": "product_id", "label_en": "Product", "label_zh_hans": "商品"},
+    "price": {"kind": "attribute", "code": "price", "label_en": "Price", "label_zh_hans": "价格"},
+    "rule": {
+        "kind": "rule", "name": "a.*", "match": "pattern", "tag": "gone", "source": "app",
+        "rows": [
+            {"target": "product_id", "path": "order.goodsId"}, {"target": "price", "path": 'skus[0]."cost fen"'},
+            {"target": "price", "path": "to_number(worth)"}, {"target": "$phone", "path": "mobile"}, {"target": "unknown", "path": "nobody"},
+        ],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("typed", "found"), [("goods_id", "product_id"), ("costFen", "price"), ("worth", None), ("mobile", None), ("nobody", None)])  # fmt: skip
+def test_what_a_row_takes_is_a_name_of_the_attribute_that_it_fills(typed, found):
+    matches = similar(typed, MAPPED)
+    assert [one.item for one in matches] == ([found] if found else [])
+    assert not similar(typed, MAPPED, without=["rule"])
+    assert all((one.reason.how, one.reason.field, one.reason.source) == ("same", "name", "app") for one in matches)
+
+
 def test_a_question_among_ten_thousand_names_is_answered_at_once():
     items: dict[str, Any] = {}
     for number in range(2_000):
@@ -86,9 +107,11 @@ def test_a_question_among_ten_thousand_names_is_answered_at_once():
             "source": "app",
             "name": f"sentName{number}",
             "match": "exact",
+            "rows": [{"target": f"attribute_{number % 500}", "path": f"order.rowName{number}"}],
         }
+    items |= {f"attribute {number}": {"kind": "attribute", "code": f"attribute_{number}"} for number in range(500)}
     index = Index(items)
-    for typed in ("bench_tag_77", "浏览标签", "sentName", "liulan biaoqian", "tag", "add_to_cart"):
+    for typed in ("bench_tag_77", "浏览标签", "sentName", "rowName77", "liulan biaoqian", "tag", "add_to_cart"):
         began = time.perf_counter()
         similar(typed, index)
         # 50 ms on an idle machine; other tests may run beside this one

@@ -37,6 +37,7 @@ PLAN: dict[str, dict[str, Any]] = {
     "r1": {"kind": "rule", "source": "web", "position": 1, "match": "exact", "name": "bought", "condition": {"path": "a", "operator": "exists", "value": ""},
            "tag": "buy", "rows": [{"target": "price", "path": "amt", "transforms": ""}], "keep_unmapped": True, "note": ""},
     "r2": {"kind": "rule", "source": "web", "position": 2, "match": "exact", "name": "bought", "condition": None, "tag": "buy", "rows": [], "keep_unmapped": False, "note": ""},
+    "r4": {"kind": "rule", "source": "web", "position": 4, "match": "pattern", "name": "pay_.*", "condition": None, "tag": "buy", "rows": [], "keep_unmapped": True, "note": ""},
     "r3": {"kind": "rule", "source": "web", "position": 3, "match": "exact", "name": "other", "condition": None, "tag": "buy", "rows": [], "keep_unmapped": False, "note": ""},
 }  # fmt: skip
 
@@ -125,12 +126,41 @@ CASES: list[tuple[tuple[Any, ...], Any, set[str]]] = [
     (("r1", "rows", 0, "transforms"), "trim", {"rule.row_changed"}),
     (("r1", "rows"), [], {"rule.row_removed"}),
     (("r2", "rows"), [{"target": "price", "path": "p", "transforms": ""}], {"rule.row_added"}),
+    # r4 takes what is sent under the attributes' own names too: such a value may have been there
+    (("r4", "rows"), [{"target": "price", "path": "p", "transforms": ""}], {"rule.row_preferred"}),
+    (("r4", "rows"), [{"target": "spare", "path": "p", "transforms": ""}], {"rule.row_added"}),
+    (("r4", "rows"), [{"target": "price", "path": "price", "transforms": ""}], {"rule.row_added"}),
+    (("r4", "rows"), [{"target": "price", "path": "price", "transforms": "trim"}], {"rule.row_changed"}),
+    (("r4", "rows"), [{"target": "price", "path": "price.amount", "transforms": ""}], {"rule.row_changed"}),
+    (("r4", "rows"), [{"target": "spare", "path": "color", "transforms": ""}], {"rule.row_takes"}),
+    (("r2", "rows"), [{"target": "spare", "path": "color", "transforms": ""}], {"rule.row_added"}),
+    (("r4", "rows"), [{"target": "price", "path": "a[", "transforms": ""}], {"rule.row_preferred"}),
+    # whose event it is, or when, and what stood in the envelope no longer counts
+    (("r2", "rows"), [{"target": "$phone", "path": "receiver_phone", "transforms": ""}], {"rule.row_changed"}),
+    (("r2", "rows"), [{"target": "$identifiers.openid", "path": "o", "transforms": ""}], {"rule.row_changed"}),
+    (("r2", "rows"), [{"target": "$occurred_at", "path": "paid_at", "transforms": ""}], {"rule.row_changed"}),
     (("r1", "position"), 9, {"wording", "rule.order"}),
     (("r3", "position"), 0, {"wording"}),  # it meets no other rule's name
     (("new",), rule("bought", 0), {"rule.overrides"}),
     (("new",), rule("BUY", 7), {"rule.overrides"}),
     (("new",), rule("bought", 7), {"rule.added"}),
     (("new",), rule("fresh", 0), {"rule.added"}),
+    (("new",), rule("buy", 0, source="fresh"), {"rule.added"}),  # a source that sent nothing before
+    (("new",), rule("BUY_red", 0), {"rule.overrides"}),
+    (("new",), rule("see_red", 0), {"rule.added"}),
+    (("new",), rule("pay_now", 3), {"rule.overrides"}),
+    (("new",), rule("pay_now", 5), {"rule.added"}),
+    (("new",), rule("repay_now", 3), {"rule.added"}),
+    (("new",), rule("b.y", 9, match="pattern"), {"rule.overrides"}),
+    (("new",), rule("s.e", 9, match="pattern"), {"rule.added"}),  # a draft
+    (("new",), rule("buy_[a-z]+", 9, match="pattern"), {"rule.overrides"}),
+    (("new",), rule("buy_[0-9]+", 9, match="pattern"), {"rule.added"}),  # no choice of the color
+    (("new",), rule("oth.+", 2, match="pattern"), {"rule.overrides"}),
+    (("new",), rule("oth.+", 4, match="pattern"), {"rule.added"}),
+    (("new",), rule("pa.+", 3, match="pattern"), {"rule.overrides"}),
+    (("new",), rule("po.+", 3, match="pattern"), {"rule.added"}),
+    (("new",), rule(r"\Aother\z", 2, match="pattern"), {"rule.overrides"}),
+    (("new",), rule("oth(", 2, match="pattern"), {"rule.added"}),
     (("new",), {**PLAN["buy"], "code": "new_tag"}, {"tag.added"}),
     (("new",), {**PLAN["see"], "code": "new_tag"}, {"wording"}),
     (("new",), {**PLAN["spare"], "code": "new_attribute"}, {"attribute.added"}),
@@ -231,6 +261,9 @@ def test_what_is_only_watched_breaks_from_its_day(plan, level, day):
     assert (verdict.level, verdict.breaks_from) == (level, day)
     item = next(one for one in plan if plan[one] != PLAN[one] and (verdict.of_later(one) or verdict.of(one) == level))
     assert verdict.breaks(item) == bool(day or level == "breaking")
+    for effect in verdict.effects:
+        assert not effect.breaks_from or effect.breaks_from in effect_text(effect, PLAN | plan)
+        assert not effect.breaks_from or "now" not in effect_text(effect, PLAN | plan)
 
 
 def test_a_day_that_is_over_makes_no_difference_when_it_goes():
@@ -284,3 +317,4 @@ def test_every_effect_has_a_sentence_in_both_languages(language):
     with translation.override(language):
         for code in CODES:
             assert effect_text(Effect("buy", code, values), PLAN)
+            assert effect_text(Effect("buy", code, values | {"from": "2026-06-01"}), PLAN)

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
-from django.utils.translation import get_language
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import exceptions, serializers
@@ -19,6 +18,7 @@ from staff.models import User
 from taxonomy.diff import diff, title
 from taxonomy.models import Release
 from taxonomy.proposals.affected import effects_by_source
+from taxonomy.proposals.senders import native_senders
 from taxonomy.proposals.verdict import LEVELS, Effect, Items, Verdict, judge
 from taxonomy.proposals.verdict_words import effect_text
 from taxonomy.publish import changes_between, items_of, newest
@@ -197,10 +197,7 @@ class DiffView(APIView):
         """What changes from one release to another: the verdict, what each source must do, and every field."""
         reader, first, second = _reader(request), _release(before), _release(after)
         old, new = _items_for(reader, first), _items_for(reader, second)
-        etag = f'"{Plan.content_hash(old)[:32]}-{Plan.content_hash(new)[:32]}-{get_language() or "en"}"'
-        if _is_known(request, etag):
-            return _unchanged(etag)
-        return _answer(etag, {"before": first.version, "after": second.version, **_diff(old, new, on=second.day)})
+        return _hashed(request, {"before": first.version, "after": second.version, **_diff(old, new, on=second.day)})
 
 
 def _shown_to(reader: User | None, release: Release) -> tuple[Items | None, str]:
@@ -222,7 +219,7 @@ def _items_for(reader: User | None, release: Release) -> Items:
 def _diff(old: Items, new: Items, *, on: date) -> dict[str, Any]:
     verdict, names = judge(old, new, on=on), old | new
     number = {id(effect): index for index, effect in enumerate(verdict.effects)}
-    concerned = effects_by_source(verdict, old, new)
+    concerned = effects_by_source(verdict, old, new, native_senders(old, new, verdict.by_item, on=on))
     return {
         "verdict": verdict.level,
         "breaks_from": verdict.breaks_from or None,

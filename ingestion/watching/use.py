@@ -1,6 +1,7 @@
 """Who uses what of the standard: questions other parts ask of the daily counts. Named in cdp/settings.py."""
 
 from collections.abc import Collection
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,12 @@ def tag_use(tag_ids: Collection[UUID]) -> dict[UUID, dict[UUID, Use]]:
     for (tag, source), use in _uses(ReadingDay.objects.filter(tag__in=tag_ids).values_list("tag_id", "source_id")).items():
         found.setdefault(tag, {})[source] = use
     return found
+
+
+def tags_sent(tag_ids: Collection[UUID], since: date) -> list[tuple[UUID, UUID]]:
+    """[(tag, source)] of these tags that arrived by their own names, on that day or later. One query."""
+    rows = ReadingDay.objects.filter(tag__in=tag_ids, rule=None, day__gte=since)
+    return list(rows.values_list("tag_id", "source_id").distinct())
 
 
 def watched(tag_id: UUID) -> list[Watched]:

@@ -68,6 +68,7 @@ from taxonomy.proposals.review import (
     vote,
     waiting_for,
 )
+from taxonomy.proposals.senders import native_senders
 from taxonomy.proposals.stuck import ADD_MEMBER, NAME_DEPUTY, stuck_seats
 from taxonomy.proposals.tell import follow
 from taxonomy.proposals.verdict import judge, next_version
@@ -275,7 +276,8 @@ class ProposalAdmin(Unalterable, ModelAdmin):
             comments.setdefault(str(one.item) if one.item else "", []).append(one)
         on = Release.objects.get(pk=proposal.release_id).day if proposal.release_id else company_day()
         verdict = judge(before, after, on=on)
-        signed = standing_between(proposal, before, after, verdict, written_by) if proposal.is_open else Standing(verdict)
+        senders = native_senders(before, after, verdict.by_item, on=on)
+        signed = standing_between(proposal, before, after, verdict, senders, written_by) if proposal.is_open else Standing(verdict)
         page = page_of(changes, names, request.GET.get("page"))
         context = {
             **self.admin_site.each_context(request),
@@ -299,7 +301,7 @@ class ProposalAdmin(Unalterable, ModelAdmin):
             "stuck": stuck_seats(signed.stuck, written_by),
             "may_help": {"member": request.user.has_perms(ADD_MEMBER), "deputy": request.user.has_perm(NAME_DEPUTY)},
             "my_seats": _to_sign(signed, person) if proposal.is_locked else [],
-            "affected": shown_effects(verdict, before, after, hidden=hidden),
+            "affected": shown_effects(verdict, before, after, senders, hidden=hidden),
             "problems": _problems(proposal, before, after, names),
             "form": form or ProposalForm(instance=proposal),
             "trial_first": company_day() - timedelta(days=6),

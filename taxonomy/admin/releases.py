@@ -24,6 +24,7 @@ from taxonomy.admin.shown import page_of, shown_changes, shown_effects
 from taxonomy.models import Release
 from taxonomy.proposals.propose import propose_going_back
 from taxonomy.proposals.review import NotAllowed, is_own, review_release
+from taxonomy.proposals.senders import native_senders
 from taxonomy.proposals.verdict import judge
 from taxonomy.proposals.verdict_words import level_shown
 from taxonomy.publish import changes_between, items_of, newest
@@ -108,7 +109,9 @@ class ReleaseAdmin(ReadOnly, ModelAdmin):
             "hidden": len(changes) - len(readable),
             # they may tell of what the reader may not read
             "may_read_notes": not rights_in(request).limited,
-            "affected": shown_effects(verdict, before, after, hidden=hidden),
+            "affected": shown_effects(
+                verdict, before, after, native_senders(before, after, verdict.by_item, on=release.day), hidden=hidden
+            ),
             "proposals": proposals_shown(release.proposals.select_related("author"), request),
             "is_current": current == release,
             "may_go_back": current != release and request.user.has_perm("taxonomy.add_proposal"),

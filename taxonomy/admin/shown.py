@@ -14,7 +14,7 @@ from taxonomy.definition import MODELS, Items
 from taxonomy.diff import diff, title
 from taxonomy.models import Revision
 from taxonomy.problems import plan_problem
-from taxonomy.proposals.affected import effects_by_source
+from taxonomy.proposals.affected import Senders, effects_by_source
 from taxonomy.proposals.verdict import Effect, Verdict
 from taxonomy.proposals.verdict_words import effect_text, level_shown
 from taxonomy.publish import ItemChange, NotPublishable
@@ -51,7 +51,9 @@ def shown_changes(changes: Iterable[ItemChange], names: Items, verdict: Verdict,
     return [{"kind": kind, "label": MODELS[kind]._meta.verbose_name_plural, "changes": rows} for kind, rows in by_kind.items() if rows]
 
 
-def shown_effects(verdict: Verdict, before: Items, after: Items, *, hidden: Collection[str] = ()) -> dict[str, list[dict[str, Any]]]:
+def shown_effects(
+    verdict: Verdict, before: Items, after: Items, senders: Senders, *, hidden: Collection[str] = ()
+) -> dict[str, list[dict[str, Any]]]:
     """By what it asks of sources, {"must", "rest"}: [{"source", "title", "anchor", "count", "effects": [{"level", "where", "text"}]}].
 
     What breaks at once comes before what breaks later. `anchor` is the source, at the first place where it stands.
@@ -60,7 +62,7 @@ def shown_effects(verdict: Verdict, before: Items, after: Items, *, hidden: Coll
     told = cache(lambda at: _effect_shown(verdict.effects[at], names))
     places = {id(effect): at for at, effect in enumerate(verdict.effects)}
     found: dict[str, list[dict[str, Any]]] = {"must": [], "rest": []}
-    for source, effects in effects_by_source(verdict, before, after).items():
+    for source, effects in effects_by_source(verdict, before, after, senders).items():
         readable = [one for one in effects if one.item not in hidden] if source not in hidden else []
         must = sorted((one for one in readable if one.must_change), key=lambda one: one.level != "breaking")
         rest = [one for one in readable if not one.must_change]

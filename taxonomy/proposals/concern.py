@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from taxonomy.personal import is_personal
+from taxonomy.proposals.affected import Senders
 from taxonomy.proposals.verdict import Definition, Items, Verdict
 
 Change = Literal["any", "breaking", "personal"]
@@ -25,10 +27,10 @@ class Concern:
         return set().union(*self.changes.values())
 
 
-def concerns(before: Items, after: Items, changed: Iterable[str], verdict: Verdict) -> dict[str, Concern]:
+def concerns(before: Items, after: Items, changed: Iterable[str], verdict: Verdict, senders: Senders) -> dict[str, Concern]:
     """{department's code or duty: its concern} of going from one set of definitions to another."""
     found: dict[str, Concern] = defaultdict(Concern)
-    sides = (Owners(before), Owners(after))
+    sides = (Owners(before, senders), Owners(after, senders))
     personal = _personal(before, after)
     for item in changed:
         for owner, reasons in (_owners_of(item, *sides) or {STEWARD: {"unowned"}}).items():
@@ -51,10 +53,11 @@ def concerns(before: Items, after: Items, changed: Iterable[str], verdict: Verdi
 class Owners:
     """Which departments answer for an item of a plan, or use it."""
 
-    def __init__(self, items: Items) -> None:
+    def __init__(self, items: Items, senders: Senders) -> None:
         self.items = items
+        self.senders = senders
         self.tags_of: dict[str, list[str]] = defaultdict(list)
-        self.sources_of: dict[str, set[str]] = defaultdict(set)
+        self.sources_of: dict[str, set[str]] = defaultdict(set, {tag: set(sources) for tag, sources in senders.items()})
         self.rules_to: dict[str, list[Definition]] = defaultdict(list)
         for item, one in items.items():
             if one["kind"] == "tag":
@@ -87,8 +90,10 @@ class Owners:
         return dict(found)
 
     def _filling(self, attribute: str, code: str) -> set[str]:
-        """The sources whose rules may fill an attribute."""
-        return {rule["source"] for tag in self.tags_of[attribute] for rule in self.rules_to[tag] if _may_fill(rule, code)}
+        """The sources that send a tag with an attribute by its own name, or whose rules may fill it."""
+        tags = self.tags_of[attribute]
+        mapped = {rule["source"] for tag in tags for rule in self.rules_to[tag] if _may_fill(rule, code)}
+        return mapped.union(*(self.senders.get(tag, ()) for tag in tags))
 
     def _owner(self, item: str) -> str | None:
         return self.items.get(item, {}).get("owner")
@@ -106,16 +111,22 @@ def _owners_of(item: str, before: Owners, after: Owners) -> dict[str, set[Reason
 
 
 def _personal(before: Items, after: Items) -> set[str]:
-    """Items that change an attribute's class of personal data, use such an attribute anew, or let one come from a new source."""
+    """Items that change an attribute's class of personal data, or let such data come from elsewhere: a new use, source or field."""
     found: set[str] = set()
     for item in before | after:
         old, new = before.get(item), after.get(item)
         if old == new:
             continue
-        kind = (new or old or {})["kind"]
-        if (kind == "attribute" and (old or {}).get("personal", "none") != (new or {}).get("personal", "none")) or (
-            kind == "tag" and {one for one in _used(item, after) if _is_personal(one, after)} - _used(item, before)
-        ):
+        match (new or old or {})["kind"]:
+            case "attribute":
+                concerned = _class_of(old) != _class_of(new)
+            case "tag":
+                concerned = any(is_personal(after[one]) for one in _used(item, after) - _used(item, before))
+            case "rule":
+                concerned = bool(_rows_of_persons(new) - _rows_of_persons(old))
+            case _:
+                concerned = False
+        if concerned:
             found.add(item)
     was, now = _reached(before), _reached(after)
     for pair, ways in now.items():
@@ -127,7 +138,7 @@ def _personal(before: Items, after: Items) -> set[str]:
 def _reached(items: Items) -> dict[tuple[str, str], set[str]]:
     """{(personal attribute, source whose rules may fill it): the rules and tags that let them}."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    personal = {item for item, one in items.items() if one["kind"] == "attribute" and _is_personal(item, items)}
+    personal = {item for item, one in items.items() if one["kind"] == "attribute" and is_personal(one)}
     uses = {item: some for item, one in items.items() if one["kind"] == "tag" and (some := _used(item, items) & personal)}
     for item, rule in items.items():
         if rule["kind"] == "rule":
@@ -146,5 +157,13 @@ def _used(tag: str, items: Items) -> set[str]:
     return {use["attribute"] for use in items.get(tag, {}).get("attributes") or []}
 
 
-def _is_personal(attribute: str, items: Items) -> bool:
-    return items.get(attribute, {}).get("personal", "none") != "none"
+def _class_of(attribute: Definition | None) -> tuple[str, bool]:
+    return ((attribute or {}).get("personal", "none"), is_personal(attribute or {}))
+
+
+def _rows_of_persons(rule: Definition | None) -> set[tuple[str, str]]:
+    """{(what says whom an event is about, where it is found)}."""
+    rows = (rule or {}).get("rows") or []
+    return {
+        (row["target"], row.get("path") or "") for row in rows if row["target"] == "$phone" or row["target"].startswith("$identifiers.")
+    }

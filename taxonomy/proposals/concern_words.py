@@ -8,7 +8,7 @@ REASONS = {
     "reads": _("It owns the tag that the rule leads to:"),
     "sends": _("Its sources send"),
     "uses": _("Its tags use"),
-    "fills": _("Rules of its sources fill"),
+    "fills": _("Its sources send it, or their rules fill it:"),
     "breaking": _("Data stewards sign what is breaking:"),
     "personal": _("Compliance signs what concerns personal data:"),
     "unowned": _("Nobody owns it, so the data stewards sign:"),

@@ -16,8 +16,10 @@ from staff.notices import tell
 from taxonomy.definition import Definition, Items
 from taxonomy.draft import writing
 from taxonomy.models import Proposal, Release, ReviewPolicy, Vote
+from taxonomy.proposals.affected import Senders
 from taxonomy.proposals.authors import author_ids, saves_of
 from taxonomy.proposals.concern import COMPLIANCE, STEWARD, Change, Concern, concerns
+from taxonomy.proposals.senders import native_senders
 from taxonomy.proposals.tell import release_link, tell_of_release
 from taxonomy.proposals.verdict import Verdict, judge
 from taxonomy.publish import company_day, items_of, newest, release
@@ -102,14 +104,16 @@ def standing(proposal: Proposal, authors: Collection[int] | None = None) -> Stan
 
     released = items_of(newest())
     after = proposed(proposal, released)
-    return standing_between(proposal, released, after, judge(released, after, on=company_day()), authors)
+    verdict = judge(released, after, on=company_day())
+    senders = native_senders(released, after, verdict.by_item, on=company_day())
+    return standing_between(proposal, released, after, verdict, senders, authors)
 
 
 def standing_between(
-    proposal: Proposal, released: Items, after: Items, verdict: Verdict, authors: Collection[int] | None = None
+    proposal: Proposal, released: Items, after: Items, verdict: Verdict, senders: Senders, authors: Collection[int] | None = None
 ) -> Standing:
-    """The same of plans and a verdict that are at hand."""
-    concerned = concerns(released, after, [str(row.item) for row in proposal.items.all()], verdict)
+    """The same of plans, a verdict and senders that are at hand."""
+    concerned = concerns(released, after, [str(row.item) for row in proposal.items.all()], verdict, senders)
     authors = author_ids(proposal) if authors is None else authors
     votes = {one.department_id: one for one in proposal.votes.filter(stands=True).exclude(by__in=authors).select_related("by")}
     return Standing(verdict, seats(concerned, released, after, without=authors, votes=votes))
@@ -300,7 +304,8 @@ def _asked_in_review(proposals: list[Proposal], released: Callable[[], Items]) -
         if one is None:
             after, saves = proposed(proposal, released()), saves_of(proposal)
             verdict = judge(released(), after, on=day)
-            concerned = concerns(released(), after, [str(row.item) for row in proposal.items.all()], verdict)
+            senders = native_senders(released(), after, verdict.by_item, on=day)
+            concerned = concerns(released(), after, [str(row.item) for row in proposal.items.all()], verdict, senders)
             one = _Asked(verdict, concerned, {save.by_id for some in saves.values() for save in some if save.by_id is not None})
         found[key] = one
     _asked.clear()
@@ -323,7 +328,8 @@ def _asked_of(made: Release) -> list[Seat]:
     """The seats that a release would have had to have signed."""
     before, after = items_of(Release.objects.filter(pk__lt=made.pk).order_by("-id").first()), items_of(made)
     without = set().union(*(author_ids(proposal) for proposal in made.proposals.all()))
-    concerned = concerns(before, after, made.changed_items, judge(before, after, on=made.day))
+    senders = native_senders(before, after, made.changed_items, on=made.day)
+    concerned = concerns(before, after, made.changed_items, judge(before, after, on=made.day), senders)
     return [seat for seat in seats(concerned, before, after, without=without, votes={}).values() if seat.must]
 
 

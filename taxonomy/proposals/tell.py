@@ -10,6 +10,7 @@ from staff.notices import tell
 from taxonomy.definition import MODELS, Items
 from taxonomy.models import Follow, Release
 from taxonomy.proposals.affected import effects_by_source
+from taxonomy.proposals.senders import native_senders
 from taxonomy.proposals.verdict import Effect, first_day, judge
 from taxonomy.publish import items_of
 
@@ -19,7 +20,9 @@ def tell_of_release(made: Release, before: Items) -> None:
     link = release_link(made)
     followers = User.objects.filter(pk__in=Follow.objects.filter(item__in=made.changed_items).values("user"))
     tell(followers, gettext_noop("Release %(version)s changes what you follow."), link=link, version=made.version)
-    for source, effects in effects_by_source(judge(before, after, on=made.day), before, after).items():
+    verdict = judge(before, after, on=made.day)
+    senders = native_senders(before, after, verdict.by_item, on=made.day)
+    for source, effects in effects_by_source(verdict, before, after, senders).items():
         breaking = any(effect.must_change for effect in effects)
         one = after.get(source) or before[source]
         owners = User.objects.filter(department=one.get("owner"), department__isnull=False)

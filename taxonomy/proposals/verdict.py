@@ -6,12 +6,15 @@ What is only watched until a day breaks nothing before it: such a change is addi
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any, Literal
+
+from taxonomy.proposals.already_read import AlreadyRead
+from taxonomy.standardize.plan import consumed_names
 
 Definition = dict[str, Any]
 Items = dict[str, Definition]
@@ -63,6 +66,8 @@ CODES: dict[str, Level] = {
     "rule.means_otherwise": "breaking",
     "rule.order": "breaking",
     "rule.row_added": "additive",
+    "rule.row_preferred": "additive",
+    "rule.row_takes": "breaking",
     "rule.row_removed": "breaking",
     "rule.row_changed": "breaking",
     "rule.takes_rest": "additive",
@@ -136,11 +141,10 @@ def judge(before: Items, after: Items, *, on: date) -> Verdict:
     """Every effect of going from one set of definitions to another on a day, in the order of the items."""
     effects: list[Effect] = []
     used = {use["attribute"] for one in before.values() if one["kind"] == "tag" for use in one.get("attributes") or []}
-    known = _known_names(before)
     day = on.isoformat()
     judges: dict[str, Any] = {
         "category": _category, "attribute": partial(_attribute, used=used, on=day), "tag": partial(_tag, after=after, on=day),
-        "source": _source, "rule": partial(_rule, known=known),
+        "source": _source, "rule": partial(_rule, before=before, already_read=AlreadyRead(before)),
     }  # fmt: skip
     for item in before | after:
         old, new = before.get(item), after.get(item)
@@ -347,42 +351,59 @@ def _source(item: str, old: Maybe, new: Maybe) -> Found:
         yield Effect(item, "source.holds_more" if new.get("hold_unreadable_phone", True) else "source.holds_less")
 
 
-def _rule(item: str, old: Maybe, new: Maybe, *, known: Callable[[Definition], bool]) -> Found:
+def _rule(item: str, old: Maybe, new: Maybe, *, before: Items, already_read: AlreadyRead) -> Found:
     if old is None or new is None:
         if old is not None:
             yield Effect(item, "rule.removed", {"name": old["name"]})
         elif new is not None:
-            yield Effect(item, "rule.overrides" if known(new) else "rule.added", {"name": new["name"]})
+            yield Effect(item, "rule.overrides" if already_read.has(new) else "rule.added", {"name": new["name"]})
         return
     values = {"name": new["name"]}
     if any(old.get(name) != new.get(name) for name in ("source", "match", "name", "condition", "below_version", "until")):
         yield Effect(item, "rule.matches_otherwise", values)
     if old["tag"] != new["tag"]:
         yield Effect(item, "rule.means_otherwise", {**values, "before": old["tag"], "after": new["tag"]})
-    was, now = ({row["target"]: row for row in rule.get("rows") or []} for rule in (old, new))
-    for target in was | now:
-        if was.get(target) != now.get(target):
-            code = "rule.row_removed" if target not in now else "rule.row_added" if target not in was else "rule.row_changed"
-            yield Effect(item, code, {**values, "target": target})
+    yield from _rows(item, old, new, values, before)
     if old.get("keep_unmapped", True) != new.get("keep_unmapped", True):
         yield Effect(item, "rule.takes_rest" if new.get("keep_unmapped", True) else "rule.leaves_rest", values)
 
 
-def _known_names(before: Items) -> Callable[[Definition], bool]:
-    """Whether what a new rule matches by name was read already: by a tag's code, or by another rule that comes later."""
-    codes = {one["code"].lower() for one in before.values() if one["kind"] == "tag" and one.get("status") != "draft"}
-    last: dict[tuple[str, str], int] = {}
-    for one in before.values():
-        if one["kind"] == "rule":
-            key = (one["source"], one["name"])
-            last[key] = max(one["position"], last.get(key, 0))
+def _rows(item: str, old: Definition, new: Definition, values: dict[str, Any], before: Items) -> Found:
+    was, now = ({row["target"]: row for row in rule.get("rows") or []} for rule in (old, new))
+    own = _read_by_own_name(old, before)
+    for target in was | now:
+        if was.get(target) == now.get(target):
+            continue
+        shown = {**values, "target": target}
+        if target in was:
+            yield Effect(item, "rule.row_changed" if target in now else "rule.row_removed", shown)
+            continue
+        taken = _taken_by(now[target])
+        if target.startswith("$") or target in taken:
+            is_same = now[target].get("path", "") == target and not now[target].get("transforms")
+            yield Effect(item, "rule.row_added" if is_same else "rule.row_changed", shown)
+        elif other := sorted(taken & own):
+            yield Effect(item, "rule.row_takes", {**shown, "other": other[0]})
+        elif target in own:
+            yield Effect(item, "rule.row_preferred", {**shown, "other": now[target].get("path", "")})
+        else:
+            yield Effect(item, "rule.row_added", shown)
 
-    def known(rule: Definition) -> bool:
-        if rule.get("match") == "pattern":
-            return False
-        return rule["name"].lower() in codes or last.get((rule["source"], rule["name"]), -1) >= rule["position"]
 
-    return known
+def _read_by_own_name(rule: Definition, items: Items) -> set[str]:
+    """The attributes of its tag that a rule takes as they are sent."""
+    if not rule.get("keep_unmapped", True):
+        return set()
+    codes = {items[use["attribute"]]["code"] for use in items.get(rule["tag"], {}).get("attributes") or [] if use["attribute"] in items}
+    rows = rule.get("rows") or []
+    return codes.difference((row["target"] for row in rows), *(_taken_by(row) for row in rows))
+
+
+def _taken_by(row: Definition) -> set[str]:
+    try:
+        return consumed_names(row)
+    except ValueError:  # said by the checks of the plan
+        return set()
 
 
 def _orders(before: Items, after: Items) -> Found:

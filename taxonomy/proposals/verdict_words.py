@@ -64,12 +64,24 @@ EFFECTS: dict[str, Promise | str] = {
     "rule.means_otherwise": _("%(name)s becomes %(after)s instead of %(before)s."),
     "rule.order": _("%(name)s is now tried after %(other)s, which may take its events."),
     "rule.row_added": _("%(name)s: %(target)s is filled now."),
+    "rule.row_preferred": _("%(name)s: %(target)s is filled from %(other)s now; what is sent as %(target)s counts only where that is missing."),
+    "rule.row_takes": _("%(name)s: what is sent as %(other)s fills %(target)s now, and no longer %(other)s. Check both values."),
     "rule.row_removed": _("%(name)s: %(target)s is no longer filled by this rule."),
     "rule.row_changed": _("%(name)s: %(target)s is filled in another way. Check its values."),
     "rule.takes_rest": _("%(name)s: attributes under the standard's own names are taken too."),
     "rule.leaves_rest": _("%(name)s: attributes that no row takes are set aside from now on."),
 }  # fmt: skip
 
+# Where what breaks it is only recorded until a day; of other codes that day changes nothing that this release asks.
+FROM_A_DAY: dict[str, Promise | str] = {
+    "tag.attribute_required": _("%(attribute)s is required from %(from)s on: send it with every event by then, or the event is held. Until then it is only recorded where it is missing."),
+    "tag.attribute_added": _("%(attribute)s may be sent too. Until %(from)s what breaks its rules is only recorded, and held from that day on."),
+    "tag.one_of_tightened": _("At least one of %(codes)s is required from %(from)s on, or the event is held. Until then it is only recorded where all are missing."),
+    "tag.stricter": _("%(source)s: what breaks a rule of its attributes was “%(before)s” and is “%(after)s” from %(from)s on. Until then it is only recorded."),
+    "tag.milder": _("%(source)s: what breaks a rule of its attributes was “%(before)s” and is “%(after)s”. Until %(from)s it is only recorded."),
+    "attribute.type_narrowed": _("From %(from)s on send it as %(after)s instead of %(before)s, or the event is held. Until then it is only recorded."),
+    "attribute.tightened": _("From %(from)s on it takes less than before: %(constraint)s was “%(before)s”, is “%(after)s”. Other values are held then; until then they are only recorded."),
+}  # fmt: skip
 # A day until which violations are only recorded has no bounds to tell of; by whether there is such a day after the change.
 WATCHING = {
     True: _("Until %(after)s what breaks its rules is only recorded, and held from that day on."),
@@ -93,9 +105,8 @@ def effect_text(effect: Effect, names: Items) -> str:
         return f"{title(names[attribute], names)}: {sentence}" if attribute in names else sentence
     values: dict[str, Any] = {**dict.fromkeys(("before", "after", "constraint"), ""), "source": _("every source")}
     values |= {name: _value(name, value, names) for name, value in effect.values.items()}
-    sentence = str(EFFECTS[effect.code]) % values
-    if effect.values.get("from"):
-        sentence += " " + str(_("Until %(from)s this is only recorded.") % values)
+    said = FROM_A_DAY if effect.values.get("from") else EFFECTS
+    sentence = str(said.get(effect.code, EFFECTS[effect.code])) % values
     return f"{effect.values['path']}: {sentence}" if effect.values.get("path") else sentence
 
 

@@ -30,6 +30,8 @@ _STOP_WORDS = frozenset(["a", "an", "and", "at", "by", "for", "from", "in", "is"
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _RUN = re.compile(r"[㐀-鿿]+|[0-9]+|[^\W_0-9㐀-鿿]+")
+# Of a path such as `order.goodsId`; one that ends with a function or a filter has none.
+_LAST_NAME = re.compile(r"""([^.\[\](){}*&|@`'"?!<>=,:$\\]+)"?$""")
 _DIGITS = re.compile(r"[0-9]+")
 
 
@@ -66,6 +68,7 @@ class _Entry(NamedTuple):
     text: str
     source: str
     look: _Look
+    rules: frozenset[str] = frozenset()
 
 
 class Index:
@@ -97,12 +100,14 @@ class Index:
         self._by_word = dict(words)
 
     def matches(self, text: str, *, kinds: Collection[str], least: float, without: Collection[str]) -> Iterator[Match]:
-        """The best match of each item, in no order. `without`: items not wanted, nor the names that a source among them sends."""
+        """The best match of each item, in no order. `without`: items not wanted, nor the names that sources and rules among them tell of."""
         asked = _look(text[:_TEXT_CHARACTERS])
         best: dict[str, Match] = {}
         for at in self._candidates(asked) if asked.whole else ():
             entry = self._entries[at]
             if entry.kind not in kinds or entry.item in without or (entry.source and entry.source in without):
+                continue
+            if entry.rules and all(rule in without for rule in entry.rules):
                 continue
             score, how = _compare(asked, entry.look)
             score *= _FIELD_WEIGHT[entry.field]
@@ -161,18 +166,33 @@ def best_of(matches: Iterable[Match], limit: int) -> list[Match]:
 
 
 def _entries(items: Items) -> Iterator[_Entry]:
+    attributes = {one["code"]: item for item, one in items.items() if one["kind"] == "attribute"}
+    sent: dict[tuple[str, str, str, str], set[str]] = defaultdict(set)
     for item, one in items.items():
         kind = one["kind"]
         if kind == "rule":
-            # a pattern is no name; a rule whose tag is gone leads nowhere
-            if one.get("match", "exact") == "exact" and one["tag"] in items:
-                yield _Entry(one["tag"], "tag", "name", one["name"], one["source"], _look(one["name"]))
+            for name in _sent(one, items, attributes):
+                sent[name].add(item)
             continue
         named = [(field, one.get(field) or "") for field in ("code", "label_en", "label_zh_hans")]
         named += [("synonym", synonym) for synonym in one.get("synonyms") or []]
         for field, text in named:
             if (look := _look(text)).whole:
                 yield _Entry(item, kind, field, text, "", look)
+    for (item, kind, text, source), rules in sent.items():
+        if (look := _look(text)).whole:
+            yield _Entry(item, kind, "name", text, source, look, frozenset(rules))
+
+
+def _sent(rule: dict[str, Any], items: Items, attributes: dict[str, str]) -> Iterator[tuple[str, str, str, str]]:
+    """(item, its kind, what a source calls it, the source): a rule's tag by its name, attributes by where their rows find them."""
+    # a pattern is no name; a rule whose tag is gone leads nowhere
+    if rule.get("match", "exact") == "exact" and rule["tag"] in items:
+        yield rule["tag"], "tag", rule["name"], rule["source"]
+    for row in rule.get("rows") or []:
+        path = row.get("path") or ""
+        if row["target"] in attributes and row["target"] != path and (last := _LAST_NAME.search(path)):
+            yield attributes[row["target"]], "attribute", last[1], rule["source"]
 
 
 @lru_cache(maxsize=65_536)
