@@ -1,5 +1,6 @@
 """A proposal tried on recent events: a part of its page."""
 
+from collections.abc import Callable
 from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from ingestion.trial import OUTCOMES, Difference, Trial, try_plan
+from staff.masking import shown_to
 from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in, sources_in
 from taxonomy.definition import Items
 from taxonomy.models import Proposal, Source
@@ -90,7 +92,11 @@ def trial(request: HttpRequest, proposal_id: int) -> HttpResponse:
         concerned = _tags_of(proposal, before, after) - hidden
         absent = sorted(names[tag]["code"] for tag in concerned if names[tag]["code"] not in done.tags)
         context |= {"absent": absent, "none_concerned": bool(concerned) and len(absent) == len(concerned)}
-        context |= {"trial": done, "groups": _groups(done), "may_open": request.user.has_perm("profiles.view_event")}
+        context |= {
+            "trial": done,
+            "groups": _groups(done, shown_to(request.user)),
+            "may_open": request.user.has_perm("profiles.view_event"),
+        }
     return render(request, "ingestion/_trial.html", context)
 
 
@@ -113,7 +119,7 @@ def _readable(differences: list[Difference], names: Items, hidden: set[str]) -> 
     return [one for one in differences if one.source not in hidden and not {one.before, one.after} & codes]
 
 
-def _groups(done: Trial) -> list[dict[str, Any]]:
+def _groups(done: Trial, shown: Callable[[str], str]) -> list[dict[str, Any]]:
     labels = {str(one.pk): one.label for one in named("source", {UUID(one.source) for one in done.differences}).values()}
     return [
         {
@@ -127,7 +133,7 @@ def _groups(done: Trial) -> list[dict[str, Any]]:
                     "before": one.before,
                     "after": one.after,
                     "count": one.count,
-                    "reasons": [(_reason(reason), count) for reason, count in one.reasons.most_common(3)],
+                    "reasons": [(shown(_reason(reason)), count) for reason, count in one.reasons.most_common(3)],
                     "examples": one.examples,
                 }
                 for one in done.differences

@@ -21,10 +21,11 @@ from profiles.lookup import find_customer
 from profiles.models import Customer, Event, Link
 from profiles.page import tags_under, traits_masked
 from profiles.readable import readable_to
+from profiles.sight import Sight
 from profiles.summary import summary
 from profiles.timeline import PAGE, Cursor, timeline
 from staff.access import log_access
-from staff.masking import mask_identifier, mask_in_record, mask_in_text, may_see_personal
+from staff.masking import mask_identifier, may_see_personal
 from staff.models import AccessLog, ReadToken, User
 from taxonomy.released import Named, by_code, named, personal_codes
 from taxonomy.standardize.faults import Fault
@@ -226,12 +227,11 @@ class TimelineView(CustomerAPI):
         wanted = _wanted(asked.form.cleaned_data) | {"readable": readable_to(request.user)}  # type: ignore[arg-type]
         events, following = timeline(one, after=_after(request), limit=_limit(request), **wanted)
         log_access(request.user, AccessLog.Action.VIEW, customer=one.public_id, channel="api")
-        unmasked = may_see_personal(request.user)
-        hidden = frozenset() if unmasked else personal_codes()
+        sight = Sight.of(request.user)
         names = named("tag", (event.tag_id for event in events)) | named("source", (event.source_id for event in events))
         return Response(
             {
-                "results": [_event(event, names, hidden=hidden, unmasked=unmasked) for event in events],
+                "results": [_event(event, names, sight) for event in events],
                 "next": str(following) if following else None,
             }
         )
@@ -265,14 +265,14 @@ def _wanted(cleaned: dict[str, Any]) -> dict[str, Any]:
     return wanted
 
 
-def _event(event: Event, names: dict[UUID | None, Named], *, hidden: frozenset[str], unmasked: bool) -> dict[str, Any]:
-    attributes = {code: value for code, value in (event.attributes or {}).items() if code.lower() not in hidden}
+def _event(event: Event, names: dict[UUID | None, Named], sight: Sight) -> dict[str, Any]:
+    attributes = {code: value for code, value in (event.attributes or {}).items() if not sight.is_hidden(code)}
     return {
         "id": event.public_id,
         "occurred_at": event.occurred_at,
         "received_at": event.received_at,
         "tag": names[event.tag_id].code if event.tag_id else "",
-        "refinements": [one if unmasked else mask_in_text(one) for one in event.refinements or []],
+        "refinements": sight.refinements(event),
         "source": names[event.source_id].code,
-        "attributes": attributes if unmasked else mask_in_record(attributes),
+        "attributes": sight.attributes(attributes),
     }

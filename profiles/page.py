@@ -17,6 +17,7 @@ from profiles.charts import StackedBars, stacked_bars
 from profiles.models import Customer, Event, Link
 from profiles.money import is_money, money
 from profiles.readable import Readable
+from profiles.sight import Sight
 from profiles.summary import Summary
 from staff.masking import mask_identifier, mask_in_record, mask_in_text, mask_phone
 from taxonomy.released import Named, by_codes, named, personal_codes, released
@@ -154,25 +155,25 @@ def _hidden(code: str, text: str) -> str:
     return text[:1] + "***" if text else ""
 
 
-def by_day(events: list[Event], *, unmasked: bool) -> list[tuple[date, list[dict[str, Any]]]]:
+def by_day(events: list[Event], sight: Sight) -> list[tuple[date, list[dict[str, Any]]]]:
     """Events by local day, newest first, each with what a glance needs."""
     tags, sources = named("tag", (event.tag_id for event in events)), named("source", (event.source_id for event in events))
     rows: list[dict[str, Any]] = [
         {
             "event": event, "tag": tags.get(event.tag_id), "source": sources[event.source_id],
-            "at": timezone.localtime(event.occurred_at), "gist": gist(event, unmasked=unmasked),
+            "at": timezone.localtime(event.occurred_at), "gist": gist(event, sight),
         }
         for event in events
     ]  # fmt: skip
     return [(day, list(group)) for day, group in groupby(rows, key=lambda row: row["at"].date())]
 
 
-def gist(event: Event, *, unmasked: bool) -> str:
+def gist(event: Event, sight: Sight) -> str:
     """The few attributes that say how much, which product, about what."""
-    attributes = event.attributes or {}
+    attributes = {code: value for code, value in (event.attributes or {}).items() if not sight.is_hidden(code)}
     text = " · ".join([str(attributes[code]) for code in _TELLING if attributes.get(code)][:3])
     paid: Any = next((attributes[code] for code in ("amount", "price") if is_money(attributes.get(code))), None)
-    return " · ".join(filter(None, [money(**paid) if paid else "", text if unmasked else mask_in_text(text)]))
+    return " · ".join(filter(None, [money(**paid) if paid else "", sight(text)]))
 
 
 _TELLING = ("product_name", "product_id", "keyword", "subject", "page_title", "page_path", "topic", "comment", "campaign", "coupon_code")

@@ -21,17 +21,18 @@ from profiles.models import Customer, Event, FormerReading, Original
 from profiles.money import is_money, money
 from profiles.original import shown_original
 from profiles.readable import Readable, readable_to
+from profiles.sight import Sight
 from profiles.summary import summary
 from profiles.timeline import Cursor, event_of, holder_of, timeline
 from staff.access import log_access
-from staff.masking import mask_in_text, may_see_personal
+from staff.masking import may_see_personal
 from staff.models import AccessLog
 from taxonomy.models import Release
 from taxonomy.publish import items_of
-from taxonomy.released import by_code, by_codes, named, personal_codes
+from taxonomy.released import by_code, by_codes, named
 from taxonomy.standardize import storable
 from taxonomy.standardize.faults import Fault
-from taxonomy.violations import message_for, title_for
+from taxonomy.violations import title_for
 
 _EVENT_ID = re.compile("[0-9a-f]{32}")
 # Former readings shown of one event, the newest first.
@@ -71,12 +72,13 @@ def _phone_problem(found: Fault | None) -> str:
 @staff_page
 def customer(request: HttpRequest, public_id: UUID) -> HttpResponse:
     one = get_object_or_404(Customer, public_id=public_id)
-    unmasked = may_see_personal(request.user) or _revealed(request, one)
+    sight = Sight(unmasked=may_see_personal(request.user) or _revealed(request, one))
+    unmasked = sight.unmasked
     readable = readable_to(request.user)  # type: ignore[arg-type]
     events, following = timeline(one, after=_after(request), readable=readable, **_filter(request))
     context: dict[str, Any] = {
         "customer": one,
-        "days": page.by_day(events, unmasked=unmasked),
+        "days": page.by_day(events, sight),
         "following": following,
         "query": request.GET.copy(),
     }
@@ -148,27 +150,27 @@ def event(request: HttpRequest, public_id: UUID, event_id: str) -> HttpResponse:
     readable = readable_to(request.user)  # type: ignore[arg-type]
     if found is None or (readable and not readable.shows(found.tag_id, found.source_id)):
         raise Http404
-    unmasked = may_see_personal(request.user) or _revealed(request, one)
+    sight = Sight(unmasked=may_see_personal(request.user) or _revealed(request, one))
     log_access(request.user, AccessLog.Action.ORIGINAL, customer=one.public_id)
     original = Original.objects.select_related("holder").filter(pk=found.pk).first()
     report = found.report or {}
     tag = named("tag", [found.tag_id]).get(found.tag_id)
     context = {
-        "title": tag.label if tag else _shown(found.name, unmasked=unmasked),
+        "title": tag.label if tag else sight(found.name or ""),
         "customer": one,
         "event": found,
         "tag": tag,
         "source": named("source", [found.source_id])[found.source_id],
-        "name": _shown(found.name, unmasked=unmasked),
-        "original": shown_original(original, found, unmasked=unmasked) if original else None,
-        "attributes": _attributes(found.attributes or {}, unmasked=unmasked),
-        "extra": _attributes(found.extra or {}, unmasked=unmasked, readable=readable),
-        "refinements": [_shown(one, unmasked=unmasked) for one in found.refinements or []],
-        "changes": [_change(change, unmasked=unmasked) for change in report.get("changes", [])],
-        "notes": [_shown(message_for(one), unmasked=unmasked) for one in report.get("violations", [])],
+        "name": sight(found.name or ""),
+        "original": shown_original(original, found, sight) if original else None,
+        "attributes": _attributes(found.attributes or {}, sight),
+        "extra": _attributes(sight.record(found.extra or {}, found), sight, readable=readable),
+        "refinements": sight.refinements(found),
+        "changes": [_change(sight.change(change, found.source_id)) for change in report.get("changes", [])],
+        "notes": [sight.sentence(one, found.source_id) for one in report.get("violations", [])],
         "rule": _rule(found),
-        "former": [_former(one, unmasked=unmasked, readable=readable) for one in found.former_readings.order_by("-id")[:_FORMER]],
-        "unmasked": unmasked,
+        "former": [_former(one, sight, readable=readable) for one in found.former_readings.order_by("-id")[:_FORMER]],
+        "unmasked": sight.unmasked,
     }
     return _render(request, "profiles/event.html", context)
 
@@ -185,7 +187,7 @@ def event_by_id(request: HttpRequest, event_id: str) -> HttpResponse:
     return HttpResponseRedirect(reverse("customer_event", args=[holder.public_id, event_id]))
 
 
-def _former(one: FormerReading, *, unmasked: bool, readable: Readable | None) -> dict[str, Any]:
+def _former(one: FormerReading, sight: Sight, *, readable: Readable | None) -> dict[str, Any]:
     """A reading that another replaced: when, and what it said."""
     may = readable is None or not one.tag_id or readable.shows(one.tag_id, one.event.source_id)
     tag = named("tag", [one.tag_id]).get(one.tag_id) if may else None
@@ -193,7 +195,7 @@ def _former(one: FormerReading, *, unmasked: bool, readable: Readable | None) ->
         "replaced_at": one.replaced_at,
         "standing": one.get_standing_display(),
         "tag": tag,
-        "attributes": _attributes(one.attributes or {}, unmasked=unmasked, readable=readable) if may else [],
+        "attributes": _attributes(one.attributes or {}, sight, readable=readable) if may else [],
         "release": Release.objects.filter(pk=one.release_id or 0).values_list("version", flat=True).first(),
     }
 
@@ -207,24 +209,22 @@ def _rule(event: Event) -> str:
     return f"{rule['name']} → {items[rule['tag']]['code']}"
 
 
-def _change(change: dict[str, Any], *, unmasked: bool) -> dict[str, str]:
-    before, after = (_shown(change.get(side), unmasked=unmasked) for side in ("from", "to"))
-    return {"title": title_for(change["code"]), "path": _shown(change["path"], unmasked=unmasked), "before": before, "after": after}
+def _change(change: dict[str, Any]) -> dict[str, str]:
+    return {"title": title_for(change["code"]), "path": change["path"], "before": _text(change["from"]), "after": _text(change["to"])}
 
 
-def _attributes(values: dict[str, Any], *, unmasked: bool, readable: Readable | None = None) -> list[tuple[str, str]]:
-    known, personal = by_codes("attribute", values.keys()), frozenset() if unmasked else personal_codes()
+def _attributes(values: dict[str, Any], sight: Sight, *, readable: Readable | None = None) -> list[tuple[str, str]]:
+    known = by_codes("attribute", values.keys())
     values = {code: value for code, value in values.items() if not readable or code not in readable.unread_attributes}
+    shown = sight.attributes(values)
     rows = []
     for code, value in values.items():
-        text = _shown(value, unmasked=unmasked)
-        label = known[code].label if code in known else _shown(code, unmasked=unmasked)
-        rows.append((label, text[:1] + "***" if code.lower() in personal else text))
+        label = known[code].label if code in known else sight(code)
+        rows.append((label, _text(value)[:1] + "***" if sight.is_hidden(code) else _text(value if is_money(value) else shown[code])))
     return rows
 
 
-def _shown(value: Any, *, unmasked: bool) -> str:
+def _text(value: Any) -> str:
     if is_money(value):
         return money(**value)
-    text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if unmasked else mask_in_text(text)
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

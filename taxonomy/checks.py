@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Literal
 
 from staff.personal import looks_personal
-from taxonomy.personal import personal_type
+from taxonomy.personal_types import personal_type
 from taxonomy.standardize import Plan, RawEvent
 from taxonomy.standardize.plan import SourcePlan, consumed_names
 from taxonomy.standardize.read import is_given

@@ -12,6 +12,7 @@ from ingestion.pipeline import Incoming, receive
 from ingestion.quarantine.causes import cause_of
 from profiles.models import Customer, Event
 from profiles.page import gist
+from profiles.sight import Sight
 from profiles.summary import summary
 from profiles.timeline import holder_of, timeline
 from staff.models import AccessLog, ReadToken, User
@@ -336,4 +337,4 @@ def test_who_may_not_see_the_quarantine_is_told_and_not_led_there(rep, customer)
 
 def test_a_line_of_the_timeline_begins_with_what_was_paid(agent, customer):
     told = Event.objects.get(message_id="m200")
-    assert "10.50" in gist(told, unmasked=True).partition(" · ")[0]
+    assert "10.50" in gist(told, Sight(unmasked=True)).partition(" · ")[0]

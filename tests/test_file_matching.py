@@ -21,6 +21,7 @@ from ingestion.models import FileMatching, ImportChunk, ImportRun, Replay
 from ingestion.quarantine.replay import ask, run_replay
 from profiles.models import Batch, Event
 from profiles.original import shown_original
+from profiles.sight import Sight
 from staff.masking import STARS
 from taxonomy.current import current
 from taxonomy.models import Source
@@ -343,9 +344,9 @@ def test_a_row_of_another_encoding_is_shown_as_it_was_and_what_was_matched_to_an
     kept(till, Matching((*SHARED, Column("商品", "identifier.crm_id")), (RowEvent(name="purchase", columns=BOUGHT),)))
     load([[*row[:5], "龙井茶", *row[6:]] for row in rows(1)])
     event = Event.objects.select_related("batch").get()
-    whole = dict(shown_original(event.original, event, unmasked=True).cells)
+    whole = dict(shown_original(event.original, event, Sight(unmasked=True)).cells)
     assert (whole["商品"], whole["会员手机"]) == ("龙井茶", "13800138010")
-    assert dict(shown_original(event.original, event, unmasked=False).cells)["商品"] == STARS
+    assert dict(shown_original(event.original, event, Sight(unmasked=False)).cells)["商品"] == STARS
 
 
 @pytest.mark.django_db

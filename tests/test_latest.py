@@ -118,7 +118,7 @@ def test_one_source_alone(send):
 
 def test_the_page_asks_the_same_few_questions_however_much_there_is(send, client, engineer, django_assert_num_queries):
     url = reverse("latest") + "?source=website"
-    send(view(1))
+    send(view(1), {"event": "nonsense"})
     client.get(url)
     with CaptureQueriesContext(connection) as few:
         client.get(url, headers={"X-Fragment": "1"})

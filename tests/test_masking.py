@@ -1,6 +1,14 @@
+import json
+import re
+import time
+from decimal import Decimal
+from pathlib import Path
+
 import pytest
 
-from staff.masking import mask_email, mask_identifier, mask_in_record, mask_in_text, mask_phone
+from staff.masking import Places, mask_email, mask_identifier, mask_in_record, mask_in_text, mask_phone
+
+PHONES = [one["in"] for one in json.loads((Path(__file__).parent / "cases/phones.json").read_text()) if "out" in one]
 
 
 @pytest.mark.parametrize(
@@ -69,6 +77,24 @@ def test_other_identifiers_keep_their_ends():
         "+8613800138000abc",
         "order-13800138000-1",
         "13800138000x",
+        "138–0013–8000",
+        "138−0013−8000",
+        "138—0013‑8000",
+        "138\u200b0013\u200b8000",
+        "138\u00ad00138000",
+        "138\u20090013\u20098000",
+        "138*0013*8000",
+        "138    0013    8000",
+        "138001.38000",
+        "1795113800138000",
+        "12593 138 0013 8000",
+        "1259313800138000",
+        "0086013800138000",
+        "1380013800013900139000",
+        "+8613800138000+8613900139000",
+        "+1 202*555*0123",
+        "1.3800138E+10",
+        "٠١٣٨٠٠١٣٨٠٠٠",
     ],
 )
 def test_a_phone_in_a_text_is_masked_however_it_is_written(text):
@@ -77,6 +103,17 @@ def test_a_phone_in_a_text_is_masked_however_it_is_written(text):
     assert "００１３" not in masked
     assert "555" not in masked
     assert "****" in masked
+    assert mask_in_text(masked) == masked
+
+
+@pytest.mark.parametrize("phone", PHONES)
+@pytest.mark.parametrize("around", ["%s", "call %s now", "电话：%s。"])
+def test_every_way_a_phone_may_be_sent_is_masked_in_a_text_and_in_a_record(around, phone):
+    written = around % phone
+    digits = re.sub(r"\D", "", mask_phone(phone))
+    for masked in (mask_in_text(written), mask_in_record({"note": [written]})["note"][0], *mask_in_record({written: 1})):
+        assert "****" in masked
+        assert len(re.sub(r"\D", "", re.split(r"ext|转|分机|x", masked)[0])) <= max(len(digits), 7) + 2
 
 
 @pytest.mark.parametrize(
@@ -95,6 +132,16 @@ def test_a_phone_in_a_text_is_masked_however_it_is_written(text):
         "1794612345123",
         "a1-20261101-0001234567",
         "SKU12345678号",
+        "w-10-202003709-cart_add",
+        "SKU-1-800-BLACK",
+        "1-100-LARGE",
+        "15000.000000",
+        "139.69170000",
+        "6.02214076E+23",
+        "3.14159265E+00",
+        "2026–11–03",
+        "コーヒー",
+        "——",
     ],
 )
 def test_what_is_no_phone_is_left_alone(text):
@@ -127,5 +174,38 @@ def test_an_identity_number_is_masked():
 
 def test_what_stands_under_a_personal_name_is_hidden_whole():
     record = {"full_name": "Wei Zhang", "openid": "oXy1234567890abc", "note": "oXy1234567890abc"}
-    masked = mask_in_record(record, hidden_keys=frozenset({"full_name"}), hidden_values=frozenset({"oXy1234567890abc"}))
+    masked = mask_in_record(record, hidden=Places.of_names(["full_name"]), hidden_values=frozenset({"oXy1234567890abc"}))
     assert masked == {"full_name": "****", "openid": "oX****bc", "note": "oX****bc"}
+
+
+def test_what_is_hidden_by_its_place_is_hidden_there_alone_whatever_it_is():
+    hidden = Places({("fields", "fullName"): "", ("mobile",): "phone", ("ids", "memberNo"): "crm_id"})
+    record = {
+        "mobile": "1-800-FLOWERS", "fullName": "Red chair", "ids": [{"memberNo": "CRM-778899"}],
+        "rows": [{"fields": {"FullName": {"first": "Wei"}, "sex": 1}}, {"mobile": ["138"]}, {"mobile": None}],
+    }  # fmt: skip
+    assert mask_in_record(record, hidden=hidden) == {
+        "mobile": "****00", "fullName": "Red chair", "ids": [{"memberNo": "CR****99"}],
+        "rows": [{"fields": {"FullName": "****", "sex": 1}}, {"mobile": "****"}, {"mobile": None}],
+    }  # fmt: skip
+
+
+def test_a_key_that_is_a_phone_is_masked_and_stays_one_of_its_own():
+    assert mask_in_record({"13800138000": 1, "13811118000": 2, "price": 3}) == {"138****8000": 1, "138****8000*": 2, "price": 3}
+
+
+@pytest.mark.parametrize(("number", "masked"), [(13800138000, True), (13800138000.0, True), (Decimal("13800138000.00"), True)])
+def test_a_number_that_may_be_a_phone_is_masked_whatever_its_type(number, masked):
+    assert (mask_in_record([number]) != [number]) == masked
+
+
+@pytest.mark.parametrize("number", [12.5, Decimal("1299.50"), 1794612345123, True, Decimal("NaN"), float("inf"), 10**20])
+def test_other_numbers_stay(number):
+    assert str(mask_in_record([number])) == str([number])
+
+
+@pytest.mark.parametrize("text", ["1" * 9_000, "1-" * 9_000, "(" * 9_000, "1    " * 2_000, ("1 " * 14 + "x") * 300, "+1" * 9_000])
+def test_no_text_takes_long(text):
+    started = time.process_time()
+    mask_in_text(text)
+    assert time.process_time() - started < 1

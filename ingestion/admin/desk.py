@@ -1,6 +1,5 @@
 """The desk: what is held for one cause, what would let it in, and the replays that did."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 from uuid import UUID
@@ -17,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from unfold.decorators import display
 
 from ingestion.admin.past import about_past, may_read_past, past_page
-from ingestion.admin.reveal import may_ask, of_cause, shown_in
+from ingestion.admin.reveal import may_ask, of_cause, sight_in
 from ingestion.alone import is_idle
 from ingestion.jobs import read_past, replay_held
 from ingestion.models import Cause, Replay
@@ -36,9 +35,10 @@ from ingestion.quarantine.desk import (
 from ingestion.quarantine.remedy import KINDS as REMEDIES
 from ingestion.quarantine.remedy import NoRemedy, effect, offered, propose_change, suggestions
 from ingestion.quarantine.replay import SAMPLE, Preview, ask, preview, stop, undo
+from profiles.sight import Sight
 from staff.access import log_access
 from staff.admin.pages import Unalterable, id_or_404, number_or_none
-from staff.masking import is_time, shown_to
+from staff.masking import shown_to
 from staff.models import AccessLog, User
 from taxonomy.admin.limits import hidden_in, of_sources_in, released_in, rights_in, source_in
 from taxonomy.admin.live import LiveFilter, OfSource
@@ -113,7 +113,7 @@ class ReplayAdmin(Unalterable, OfSource):
             messages.info(request, _("Choose a source first."))
             return HttpResponseRedirect(reverse("admin:ingestion_quarantinereason_changelist"))
         replay, back, cause = self._asked(request)
-        shown = shown_in(request, of_cause(cause)) if cause else shown_to(request.user)
+        shown = sight_in(request, of_cause(cause)) if cause else Sight.of(request.user)
         fillable = cause is not None and (can_be_given(replay.path) or replay.path == "attributes")
         values = values_seen(replay) if fillable else []
         problem, table = "", list[list[str]]()
@@ -161,9 +161,9 @@ class ReplayAdmin(Unalterable, OfSource):
             "release": obeyed.version,
             "found": found,
             "percent": 100 * found.fixed // max(found.tried, 1),
-            "reasons": [(title_for(code), code, where, count) for code, where, count in found.reasons[:12]],
+            "reasons": [(title_for(code), code, shown(where), count) for code, where, count in found.reasons[:12]],
             "tags": found.tags.most_common(8),
-            "values": [_shown(request, replay.path, value, shown) for value in values],
+            "values": [_shown(request, replay, value, shown) for value in values],
             "many_values": len(values) == MOST_VALUES,
             "kind": kind,
             "options": options,
@@ -202,10 +202,10 @@ class ReplayAdmin(Unalterable, OfSource):
             raise PermissionDenied
         cause = get_object_or_404(of_sources_in(Cause.objects.all(), request), pk=cause_id)
         replay = Replay(source_id=cause.source_id, code=cause.code, path=cause.path, name=cause.name)
-        shown = shown_in(request, of_cause(cause))
+        shown = sight_in(request, of_cause(cause))
         values = values_seen(replay, most=MOST_IN_TABLE, events=SAMPLE)
         log_access(cast(User, request.user), AccessLog.Action.EXPORT, reason=f"held values of {of_cause(cause)}")
-        rows = ((str(_shown(request, replay.path, value, shown)["seen"] or ""), value) for value in values)
+        rows = ((str(_shown(request, replay, value, shown)["seen"] or ""), value) for value in values)
         answer = HttpResponse(workbook_of(rows), content_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
         answer["Content-Disposition"] = f'attachment; filename="held-{cause.pk}.xlsx"'
         return answer
@@ -287,12 +287,10 @@ def _tag_of(request: HttpRequest, code: str) -> str:
     return next((str(one.pk) for one in released_in(request, "tag") if one.code == code.strip().lower()), "")
 
 
-def _suggested(
-    replay: Replay, plan: Plan, values: list[Value], given: list[tuple[str | None, str]], shown: Callable[[str], str]
-) -> list[tuple[str, int]]:
+def _suggested(replay: Replay, plan: Plan, values: list[Value], given: list[tuple[str | None, str]], shown: Sight) -> list[tuple[str, int]]:
     """Transforms worth a try; what the reader sees masked makes none."""
     seen = [(value.seen, value.events) for value in values]
-    open_ones = [(wrong, right) for wrong, right in given if wrong is None or shown(wrong) == wrong]
+    open_ones = [(wrong, right) for wrong, right in given if _seen(replay, wrong, shown) == wrong]
     return suggestions(replay, plan, seen, open_ones)
 
 
@@ -308,12 +306,14 @@ def about(replay: Replay, shown: Any) -> str:
     return f"{named('source', [replay.source_id]).get(replay.source_id) or _('all sources')}: {', '.join(map(str, parts))}"
 
 
-def _shown(request: HttpRequest, path: str, value: Value, shown: Callable[[str], str]) -> dict[str, Any]:
+def _shown(request: HttpRequest, replay: Replay, value: Value, shown: Sight) -> dict[str, Any]:
     """A value as this reader may see it, and what was posted for it."""
-    seen = value.seen
-    if seen is not None and not is_time(path, seen):
-        seen = shown(seen)
+    seen = _seen(replay, value.seen, shown)
     return {"seen": seen, "events": value.events, "field": value.field, "given": request.POST.get(value.field, "")}
+
+
+def _seen(replay: Replay, seen: str | None, shown: Sight) -> str | None:
+    return seen if replay.source_id is None else shown.value(replay.path, seen, replay.source_id)
 
 
 def _may_do(request: HttpRequest, replay: Replay) -> bool:

@@ -34,12 +34,13 @@ from ingestion.discovery.values import suggest_type
 from ingestion.models import Cause, Discovered
 from ingestion.quarantine.causes import add_up
 from staff.admin.pages import ReadOnly
-from staff.masking import mask_in_text, may_see_personal
+from staff.masking import STARS, mask_in_text, may_see_personal
 from taxonomy.admin.limits import hidden_in, of_sources_in, released_in, rights_in, said_outside, sources_in, tags_in
 from taxonomy.definition import Items, draft_items
 from taxonomy.diff import title
 from taxonomy.draft import ItemLocked
 from taxonomy.models import Attribute, Tag
+from taxonomy.personal import Personal
 from taxonomy.rights import OutsideGrant, among
 from taxonomy.standardize import RawEvent
 from taxonomy.violations import title_for
@@ -199,7 +200,7 @@ def _for_a_name(request: HttpRequest, row: Discovered) -> dict[str, Any]:
     held = events_held(row)
     items = _draft_shown(request) if matches else {}
     return {
-        "carried": [{"one": one, "kind": KINDS[one.kind]} for one in carried(held)],
+        "carried": [{"one": one, "kind": KINDS[one.kind]} for one in carried(held, row.source_id)],
         "sample": SAMPLE,
         "matches": [
             {"item": one.item, "reason": one.reason, **_filling_shown(_filling(row, one.item, items, held), items)} for one in matches
@@ -239,7 +240,9 @@ def _for_an_attribute(request: HttpRequest, row: Discovered) -> dict[str, Any]:
     suggestion = suggest_type(row.kinds, row.name)
     attributes = among(Attribute.objects.all(), rights_in(request))
     matches = matching_attributes(row.name, hidden=partial(hidden_in, request))
+    places = Personal().sent_by(row.source_id)
     return {
+        "examples": [STARS if places.hides(row.name, one) else one for one in row.examples],
         "matches": [{"item": one.item, "reason": one.reason} for one in matches],
         "attributes": attributes,
         "code": code_of(row.name),

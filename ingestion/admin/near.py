@@ -27,11 +27,11 @@ from ingestion.jobs import decide_near_duplicates
 from ingestion.models import NearDuplicate, NearDuplicateSetting
 from ingestion.watching.leaks import of_readable
 from profiles.models import Event
+from profiles.sight import Sight
 from staff.admin.pages import ReadOnly
-from staff.masking import shown_to
 from staff.models import User
 from taxonomy.admin.limits import item_in, released_in, rights_in, source_in, sources_in, tags_in
-from taxonomy.released import Named, by_code, named, personal_codes
+from taxonomy.released import Named, by_code, named
 from taxonomy.standardize import storable
 
 PAGE = 20
@@ -90,6 +90,7 @@ class NearDuplicateAdmin(ReadOnly, ModelAdmin):
             request.GET.get("page")
         )
         setting = NearDuplicateSetting.objects.filter(source=source.pk).first() if source else None
+        sight = Sight.of(request.user)
         context = {
             "title": _("Near-duplicates"),
             "sources": released_in(request, "source"),
@@ -99,7 +100,7 @@ class NearDuplicateAdmin(ReadOnly, ModelAdmin):
             "states": [("", _("all"), chosen.count()), *((one.value, one.label, chosen.filter(state=one).count()) for one in State)],
             "by_tag": _by_tag(rows.filter(source=source.pk) if source else rows),
             "page": page,
-            "pairs": [_pair(request, one) for one in page],
+            "pairs": [_pair(one, sight) for one in page],
             "setting": SettingForm(instance=setting) if source else None,
             "default": setting is None,
             "separate": bool(source and source.definition.get("separate_rows")),
@@ -180,7 +181,7 @@ def _by_tag(rows: QuerySet[NearDuplicate]) -> list[tuple[Named, Named, Any]]:
     return [(sources[one["source_id"]], tags[one["tag_id"]], one) for one in found]
 
 
-def _pair(request: HttpRequest, one: NearDuplicate) -> dict[str, Any]:
+def _pair(one: NearDuplicate, sight: Sight) -> dict[str, Any]:
     apart = abs((one.event.occurred_at - one.of.occurred_at).total_seconds()) if one.event.occurred_at and one.of.occurred_at else 0
     seconds = int(apart) if apart == int(apart) else round(apart, 1)
     return {
@@ -188,17 +189,15 @@ def _pair(request: HttpRequest, one: NearDuplicate) -> dict[str, Any]:
         "source": named("source", [one.source_id])[one.source_id],
         "tag": named("tag", [one.tag_id])[one.tag_id],
         "apart": ngettext("%(seconds)s second apart", "%(seconds)s seconds apart", int(apart)) % {"seconds": seconds},
-        "attributes": _attributes(request, one.of),
+        "attributes": _attributes(one.of, sight),
         "sides": [(one.of, _("what it repeats")), (one.event, _("near-duplicate"))],
     }
 
 
-def _attributes(request: HttpRequest, event: Event) -> list[tuple[str, str]]:
+def _attributes(event: Event, sight: Sight) -> list[tuple[str, str]]:
     """What both say, as the reader may see it."""
-    shown, person = shown_to(cast(User, request.user)), cast(User, request.user)
-    personal = frozenset() if person.has_perm("staff.see_personal_data") else personal_codes()
-    said = {**(event.attributes or {}), **(event.extra or {})}
+    said = {**sight.attributes(event.attributes or {}), **sight.record(event.extra or {}, event)}
     texts = (
         (code, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)) for code, value in said.items()
     )
-    return [(shown(code), "***" if code.lower() in personal else shown(text)) for code, text in texts]
+    return [(code, sight(text)) for code, text in texts]

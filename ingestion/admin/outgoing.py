@@ -19,7 +19,7 @@ from ingestion.outgoing.announce import personal_codes
 from ingestion.outgoing.dispatches import TEST, dispatch, send_again
 from staff.access import log_access
 from staff.admin.pages import OneButton, ReadOnly, confirm_page, secret_page
-from staff.masking import mask_in_record, may_see_personal
+from staff.masking import Places, mask_in_record, may_see_personal
 from staff.models import AccessLog
 from taxonomy.admin.limits import rights_in
 from taxonomy.standardize import decode_json, encode_json
@@ -249,7 +249,7 @@ class DispatchAdmin(ReadOnly, ModelAdmin):
         if one is not None:
             one.body_for_reader = one.body
             if one.event in Subscriber.OF_EVENTS and not may_see_personal(request.user):
-                masked = mask_in_record(decode_json(one.body.encode()), hidden_keys=frozenset({*personal_codes(), "identifiers"}))
+                masked = mask_in_record(decode_json(one.body.encode()), hidden=Places.of_names({*personal_codes(), "identifiers"}))
                 one.body_for_reader = encode_json(masked).decode()
         return one
 

@@ -1,7 +1,6 @@
 """The quarantine pages: causes, the events of one cause, and one event beside its reasons."""
 
 from binascii import unhexlify
-from collections.abc import Callable
 from functools import wraps
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -21,18 +20,19 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 
 from ingestion.admin.digests import digest_page, scorecard_page
-from ingestion.admin.reveal import may_ask, of_cause, of_event, reveal_cause, reveal_event, sees, shown_in
+from ingestion.admin.reveal import may_ask, of_cause, of_event, reveal_cause, reveal_event, sight_in
 from ingestion.models import Cause, QuarantineReason, ReplayOffer
 from ingestion.quarantine.causes import TREND_DAYS, add_up, assign, cause_of, open_causes_of, trends, waiting, who_see_to_causes
-from ingestion.quarantine.export import FORMS, said_seen, told
+from ingestion.quarantine.export import FORMS, told
 from ingestion.quarantine.held import Group, held_causes, held_events, held_groups, reasons_like
 from profiles.charts import Trend, trend
 from profiles.models import Customer, Event, Original
 from profiles.original import shown_original
+from profiles.sight import Sight
 from profiles.summary import held_of
 from staff.access import log_access
 from staff.admin.pages import ReadOnly, number_or_none
-from staff.masking import may_see_personal, shown_to
+from staff.masking import shown_to
 from staff.models import AccessLog, Department, User
 from taxonomy.admin.limits import of_sources_in, released_in, rights_in, sources_in
 from taxonomy.models import Release
@@ -111,8 +111,8 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
         sources = sources_in(request) if rights_in(request).limited else None
         events = held_events(source=request.GET.get("source", ""), code=request.GET.get("code", ""), sources=sources)
         log_access(request.user, AccessLog.Action.EXPORT, reason="held events")
-        unmasked, shown = may_see_personal(request.user), shown_to(request.user)
-        answer = StreamingHttpResponse(form.write(told(event, shown, unmasked=unmasked) for event in events))
+        sight = Sight.of(request.user)
+        answer = StreamingHttpResponse(form.write(told(event, sight) for event in events))
         answer["Content-Type"] = form.content_type
         answer["Content-Disposition"] = f'attachment; filename="{form.file_name}"'
         return answer
@@ -125,18 +125,18 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
         if (before := number_or_none(request.GET.get("before", ""))) is not None:
             newest = newest.filter(event_id__lt=before)
         page = list(newest[: PAGE + 1])
-        shown = shown_in(request, of_cause(cause))
+        sight = sight_in(request, of_cause(cause))
         may = request.user.has_perm("ingestion.add_replay")
         context = {
             "title": title_for(cause.code),
             "cause": cause,
-            "name": shown(cause.name),
-            "place": shown(cause.path),
+            "name": sight(cause.name),
+            "place": sight(cause.path),
             "trend": trend(trends([cause.pk], timezone.localdate(timezone=timezone.get_default_timezone()))[cause.pk]),
             "trend_days": TREND_DAYS,
             "next": explain(cause.code).next,
-            "events": [_line(reason, shown) for reason in page[:PAGE]],
-            "unmasked": sees(request, of_cause(cause)),
+            "events": [_line(reason, sight) for reason in page[:PAGE]],
+            "unmasked": sight.unmasked,
             "may_ask": may_ask(request, of_cause(cause)),
             "next_before": page[PAGE - 1].event_id if len(page) > PAGE else None,
             "assignments": cause.assignments.select_related("department", "person", "by")[:_ASSIGNMENTS],
@@ -193,20 +193,20 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
             key=_key(public_id),
         )
         what = of_event(event.public_id)
-        unmasked, shown = sees(request, what), shown_in(request, what)
-        if unmasked:
+        sight = sight_in(request, what)
+        if sight.unmasked:
             log_access(request.user, AccessLog.Action.ORIGINAL, reason=f"quarantine {public_id}")
         original = Original.objects.select_related("holder").filter(pk=event.pk).first()
         context = {
             "title": _("A held event"),
             "event": event,
-            "unmasked": unmasked,
+            "unmasked": sight.unmasked,
             "may_ask": may_ask(request, what),
             "release": Release.objects.defer("snapshot").filter(pk=event.release_id).first() if event.release_id else None,
-            "message_id": shown(event.message_id or ""),
-            "name": shown(event.name or ""),
-            "reasons": _reasons(event, shown),
-            "original": shown_original(original, event, unmasked=unmasked) if original else None,
+            "message_id": sight(event.message_id or ""),
+            "name": sight(event.name or ""),
+            "reasons": _reasons(event, sight),
+            "original": shown_original(original, event, sight) if original else None,
             "back": _cause_of(event),
         }
         return self._render(request, "ingestion/quarantine_event.html", context)
@@ -227,27 +227,27 @@ def _cause_of(event: Event) -> Cause | None:
     return cause_of(reason) if reason else None
 
 
-def _line(reason: QuarantineReason, shown: Callable[[str], str]) -> dict[str, Any]:
+def _line(reason: QuarantineReason, sight: Sight) -> dict[str, Any]:
     event = reason.event
     violations = (event.report or {}).get("violations", [])
     mine = [one for one in violations if one.get("code") == reason.code and general(one.get("path", "")) == reason.path]
     return {
         "event": event,
-        "message_id": shown(event.message_id or ""),
-        "seen": said_seen(mine[0], shown) if mine else "",
+        "message_id": sight(event.message_id or ""),
+        "seen": sight.seen(mine[0], event.source_id) if mine else "",
         "others": sum(one["code"] != reason.code and is_blocking(one) for one in violations),
     }
 
 
-def _reasons(event: Event, shown: Any) -> list[dict[str, Any]]:
+def _reasons(event: Event, sight: Sight) -> list[dict[str, Any]]:
     """What the page says of each violation, those that hold the event first, then the notes."""
-    found = (event.report or {}).get("violations", [])
+    found = [sight.violation(one, event.source_id) for one in (event.report or {}).get("violations", [])]
     return [
         {
             "explained": explain(one["code"], one.get("values")),
             "holds": is_blocking(one),
             "path": one.get("path", ""),
-            "seen": said_seen(one, shown),
+            "seen": "" if one.get("seen") is None else str(one["seen"]),
             "expected": expected_text(one.get("expected")),
         }
         for one in sorted(found, key=lambda one: not is_blocking(one))

@@ -1,7 +1,5 @@
 """Personal data of held events, shown for this log-in to whoever says why: of one event, or of all with one cause."""
 
-from collections.abc import Callable
-
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -13,8 +11,9 @@ from django.views.decorators.http import require_POST
 
 from ingestion.models import Cause, QuarantineReason
 from profiles.models import Event
+from profiles.sight import Sight
 from staff.access import log_access
-from staff.masking import mask_in_text, may_see_personal
+from staff.masking import may_see_personal
 from staff.models import AccessLog
 from taxonomy.admin.limits import of_sources_in
 
@@ -35,8 +34,8 @@ def sees(request: HttpRequest, what: str) -> bool:
     return may_see_personal(request.user) or what in request.session.get("revealed_held", [])
 
 
-def shown_in(request: HttpRequest, what: str) -> Callable[[str], str]:
-    return str if sees(request, what) else mask_in_text
+def sight_in(request: HttpRequest, what: str) -> Sight:
+    return Sight(unmasked=sees(request, what))
 
 
 def may_ask(request: HttpRequest, what: str) -> bool:

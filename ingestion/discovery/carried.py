@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 
@@ -13,9 +14,9 @@ from ingestion.discovery.values import kind_of
 from ingestion.doors.files import FileFormat
 from ingestion.models import Discovered
 from ingestion.reread import reread
-from staff.masking import STARS, mask_in_text
+from staff.masking import Places, mask_in_record, mask_in_text
 from taxonomy.current import NoRelease, current
-from taxonomy.released import personal_codes
+from taxonomy.personal import Personal
 from taxonomy.standardize import Plan, RawEvent, SourcePlan, decode_json, encode_json
 
 # Enough to see what is always there and what now and then; read while somebody waits.
@@ -35,24 +36,25 @@ class Carried:
     example: str
 
 
-def carried(held: list[RawEvent]) -> list[Carried]:
+def carried(held: list[RawEvent], source: UUID) -> list[Carried]:
     """Those most events carry first."""
     events = [event.attributes for event in held]
-    personal = personal_codes()
+    places = Personal().sent_by(source)
     values: dict[str, list[Any]] = defaultdict(list)
     for attributes in events:
         for name, value in attributes.items():
             values[name].append(value)
     names = sorted(values, key=lambda name: (-len(values[name]), name))[:_MOST_ATTRIBUTES]
-    return [_carried(name, values[name], len(events), hidden=name.lower() in personal) for name in names]
+    return [_carried(name, values[name], len(events), places) for name in names]
 
 
-def _carried(name: str, values: list[Any], events: int, *, hidden: bool) -> Carried:
+def _carried(name: str, values: list[Any], events: int, places: Places) -> Carried:
     kinds = Counter(kind_of(value) for value in values)
     kind = kinds.most_common(1)[0][0]
     value = next(value for value in values if kind_of(value) == kind)
-    text = value if isinstance(value, str) else encode_json(value).decode()
-    return Carried(mask_in_text(name), 100 * len(values) / events, kind, STARS if hidden else masked_example(kind, text))
+    [shown] = mask_in_record({name: value}, hidden=places).values()
+    text = shown if isinstance(shown, str) else encode_json(shown).decode()
+    return Carried(mask_in_text(name), 100 * len(values) / events, kind, masked_example(kind, text))
 
 
 def events_sent(sources: Collection[str]) -> list[tuple[str, RawEvent]]:

@@ -10,7 +10,7 @@ from django.db.models import Count
 from ingestion.discovery.values import kind_of
 from ingestion.models import Discovered, Sighting
 from staff.masking import STARS, mask_identifier, mask_in_text
-from taxonomy.released import personal_codes
+from taxonomy.personal import Personal
 
 # What is kept of one source; a hostile one sends a new name with every event.
 MOST: dict[str, int] = {Discovered.Kind.NAME: 300, Discovered.Kind.ATTRIBUTE: 500}
@@ -94,7 +94,7 @@ def _look_at_values(cursor: CursorWrapper, runs: dict[str, Any], found: dict[Key
     wanted = [key for key in found if key[0] == Discovered.Kind.ATTRIBUTE]
     if not wanted:
         return
-    personal = personal_codes()
+    personal = Personal()
     columns: dict[str, Any] = {
         "sources": [key[1] for key in wanted],
         "tags": [key[2] for key in wanted],
@@ -106,7 +106,7 @@ def _look_at_values(cursor: CursorWrapper, runs: dict[str, Any], found: dict[Key
         kind = kind_of(_value(json_type, text))
         sighting.kinds[kind] = sighting.kinds.get(kind, 0) + count
         if len(sighting.examples) < Discovered.EXAMPLES and kind != "empty":
-            example = STARS if name.lower() in personal else masked_example(kind, text)
+            example = STARS if personal.sent_by(source).hides(name, text) else masked_example(kind, text)
             sighting.examples += [example] * (example not in sighting.examples)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from ingestion.doors.files import BOM, FileFormat, write_row
 from profiles.models import Event
 from profiles.original import shown_original
-from staff.masking import is_time
+from profiles.sight import Sight
 from taxonomy.exchange.book import escaped
 from taxonomy.released import named
 from taxonomy.standardize import encode_json
@@ -51,34 +51,26 @@ class Form:
     file_name: str
 
 
-def told(event: Event, shown: Callable[[str], str], *, unmasked: bool) -> Told:
-    original = shown_original(event.original, event, unmasked=unmasked)
+def told(event: Event, sight: Sight) -> Told:
+    original = shown_original(event.original, event, sight)
     held = [one for one in (event.report or {}).get("violations", []) if is_blocking(one)]
     return Told(
         event.public_id,
         named("source", [event.source_id])[event.source_id].code,
         event.batch.door,
         event.received_at.isoformat(),
-        shown(event.message_id or ""),
-        shown(event.name or ""),
+        sight(event.message_id or ""),
+        sight(event.name or ""),
         event.release_id or 0,
-        [_reason(one, shown) for one in held],
+        [_reason(sight.violation(one, event.source_id)) for one in held],
         dict(original.cells) if original.cells else original.text,
     )
 
 
-def _reason(violation: dict[str, Any], shown: Callable[[str], str]) -> Reason:
-    code, path = violation["code"], violation.get("path", "")
+def _reason(violation: dict[str, Any]) -> Reason:
+    code, seen = violation["code"], violation.get("seen")
     expected = expected_text(violation.get("expected")) or str(explain(code, violation.get("values")).expected)
-    return Reason(code, shown(path), said_seen(violation, shown), expected, str(title_for(code)))
-
-
-def said_seen(violation: dict[str, Any], shown: Callable[[str], str]) -> str:
-    """The value that a violation saw, as the reader may see it; empty for none."""
-    seen, path = violation.get("seen"), str(violation.get("path", ""))
-    if seen is None:
-        return ""
-    return str(seen) if is_time(path, seen) else shown(str(seen))
+    return Reason(code, violation.get("path", ""), "" if seen is None else str(seen), expected, str(title_for(code)))
 
 
 def _lines(events: Iterable[Told]) -> Iterator[bytes]:

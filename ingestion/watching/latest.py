@@ -1,6 +1,6 @@
 """What arrived last, of one source or of all: each event with its verdict and reasons, as one reader may see it."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -13,6 +13,7 @@ from django.utils.translation import ngettext
 from ingestion.models import FailedRequest
 from ingestion.request_codes import WORDS
 from profiles.models import Event, Tally
+from profiles.sight import Sight
 from taxonomy.models import Source
 from taxonomy.released import Named, named
 from taxonomy.violations import is_blocking, message_for, title_for
@@ -54,9 +55,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """What somebody may see: how texts are shown to them, the tags hidden from them, and which pages they may open."""
+    """What somebody may see: how events are shown to them, the tags hidden from them, and which pages they may open."""
 
-    shown: Callable[[str], str] = str
+    sight: Sight = field(default_factory=lambda: Sight(unmasked=True))
     hidden_tags: Collection[UUID] = frozenset()
     may_open_accepted: bool = True
     may_open_held: bool = True
@@ -105,8 +106,8 @@ def _event_line(event: Event, source: Named, tag: Named | None, reader: Reader) 
     elif verdict == "accepted" and event.subject_id and reader.may_open_accepted:
         url = reverse("event", args=[event.public_id])
     return Line(
-        event.received_at, source, verdict, event, reader.shown(event.name or ""), tag, state, verdict == "accepted" and bool(report.get("changes")),
-        [(title_for(one["code"]), reader.shown(message_for(one))) for one in violations if is_blocking(one)],
+        event.received_at, source, verdict, event, reader.sight(event.name or ""), tag, state, verdict == "accepted" and bool(report.get("changes")),
+        [(title_for(one["code"]), reader.sight.sentence(one, event.source_id)) for one in violations if is_blocking(one)],
         list(dict.fromkeys(title_for(one["code"]) for one in violations if not is_blocking(one))), url,
     )  # fmt: skip
 

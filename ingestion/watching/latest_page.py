@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from ingestion.watching.latest import FEW, LOOKED_THROUGH, SHOWN, VERDICTS, Of, Reader, failed_lately, latest
-from staff.masking import shown_to
+from profiles.sight import Sight
 from taxonomy.admin.limits import released_in, rights_in, source_in, sources_in, tags_in
 from taxonomy.models import Tag
 from taxonomy.released import released
@@ -62,7 +62,7 @@ def live(request: HttpRequest, source: str = "", verdict: str = "", *, few: bool
         # what the draft deleted is nobody's to read until it is back
         known = {*Tag.objects.values_list("pk", flat=True), *released("tag")}
         hidden = known - set(tags_in(request).values_list("pk", flat=True))
-    reader = Reader(shown_to(person), frozenset(hidden), person.has_perm("profiles.view_customer"))
+    reader = Reader(Sight.of(person), frozenset(hidden), person.has_perm("profiles.view_customer"))
     asked = urlencode({name: value for name, value in (("source", source), ("verdict", verdict), ("few", "1" if few else "")) if value})
     return {
         "lines": latest(sources, verdict, reader, FEW if few else SHOWN),

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from taxonomy.personal import is_personal
+from taxonomy.personal_types import is_personal
 from taxonomy.proposals.affected import Senders
 from taxonomy.proposals.verdict import Definition, Items, Verdict
 

@@ -86,6 +86,20 @@ def first_names(text: str) -> set[str]:
     return set(_first_fields(jmespath.compile(text).parsed))
 
 
+def value_places(text: str) -> set[tuple[str, ...]]:
+    """The names that lead to each value the path makes its own of, lists passed through; where any name will do, up to there.
+
+    Raises PathError.
+    """
+    names = plain_names(text)
+    if names is not None:
+        return {tuple(names)}
+    try:
+        return {found for found in _value_places(jmespath.compile(text).parsed) if found} if text else set()
+    except JMESPathError as error:
+        raise PathError(str(error)) from error
+
+
 def _one(name: str) -> Getter:
     def get(value: Any) -> Any:
         return value.get(name) if type(value) is dict else None
@@ -139,3 +153,24 @@ def _first_fields(node: dict[str, Any]) -> list[str]:
     if kind in ("subexpression", "index_expression", "projection", "value_projection", "filter_projection", "flatten", "pipe"):
         return _first_fields(children[0])
     return [name for child in children if isinstance(child, dict) for name in _first_fields(child)]
+
+
+def _value_places(node: dict[str, Any]) -> set[tuple[str, ...]]:
+    """Walk JMESPath's syntax tree to the values that it takes from the one it is given, () for that one itself."""
+    kind, children = node["type"], node["children"]
+    if kind == "field":
+        return {(node["value"],)}
+    if kind == "literal":
+        return set()
+    if kind in ("current", "identity", "index", "slice"):
+        return {()}
+    if kind == "filter_projection":  # by a condition, which is no value
+        children = children[:2]
+    if kind in ("subexpression", "index_expression", "projection", "filter_projection", "flatten", "pipe", "value_projection"):
+        found = _value_places(children[0])
+        for child in children[1:]:
+            inner = _value_places(child) or {()}
+            anyone = kind == "value_projection"
+            found = {(*before, *after) if not (anyone and before) else before for before in found or {()} for after in inner}
+        return found
+    return {places for child in children if isinstance(child, dict) for places in _value_places(child)}
