@@ -70,6 +70,13 @@ def test_a_held_event_says_why_in_words(ask, send):
     assert "purchse" in receipt["violations"][0]["message"]
 
 
+def test_a_number_that_cannot_be_read_is_masked_for_a_key_that_stands_in_every_web_page(ask, send):
+    send(bought(phone="138 0013 800012"))
+    told = ask("o-1")
+    assert told.json()["violations"][0]["code"] == "phone.invalid"
+    assert "0013" not in told.content.decode()
+
+
 def test_a_sending_again_changes_no_receipt(ask, send):
     send(bought())
     before = ask("o-1").json()

@@ -16,6 +16,7 @@ from ingestion.doors.api import authenticated
 from ingestion.doors.errors import ApiError
 from ingestion.models import TakeBack
 from profiles.models import Event
+from profiles.sight import Sight
 from taxonomy.released import named
 from taxonomy.standardize import LIMITS, Violation, encode_json
 from taxonomy.standardize.keys import message_key
@@ -128,7 +129,7 @@ def _find(source_id: str, message_id: str) -> Event | None:
 
 
 def _receipt(event: Event) -> dict[str, Any]:
-    report = event.report or {}
+    report, sight = event.report or {}, Sight(unmasked=False)  # a web page's key is everybody's, and ids can be guessed
     violations, changes = report.get("violations", []), report.get("changes", [])
     corrector = Event.objects.filter(pk=event.corrected_by_id).first() if event.corrected_by_id else None
     is_corrected = event.standing == Event.Standing.CORRECTED and corrector is not None
@@ -142,10 +143,10 @@ def _receipt(event: Event) -> dict[str, Any]:
         "batch": str(event.batch_id),
         "release": event.release.version if event.release else None,
         "tag": named("tag", [event.tag_id])[event.tag_id].code if event.tag_id else None,
-        "refinements": event.refinements or [],
+        "refinements": sight.refinements(event),
         "changed": bool(changes),
-        "changes": changes,
-        "violations": [violation(msgspec.convert(one, Violation)) for one in violations],
+        "changes": [sight.change(one, event.source_id) for one in changes],
+        "violations": [violation(msgspec.convert(sight.violation(one, event.source_id), Violation)) for one in violations],
         "occurred_at": event.occurred_at,
         "received_at": event.received_at,
     }
