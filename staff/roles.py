@@ -13,7 +13,8 @@ def _each(app: str, actions: str, models: str) -> set[str]:
 _ITEMS = "category attribute tag tagattribute tagmode refinement source mappingrule mappingrow"
 
 READ_STANDARD = _each("taxonomy", "view", f"{_ITEMS} release revision proposal checksetting reviewpolicy")
-SIGN = {"taxonomy.review_proposal"}
+# and say what the own department signs
+SIGN = {"taxonomy.review_proposal", "taxonomy.add_reviewpolicy"}
 # whoever may propose may edit any draft: the owner's say is at sign-off
 EDIT_STANDARD = (
     READ_STANDARD
@@ -44,8 +45,7 @@ ROLES: dict[str, set[str]] = {
     "data_steward": EDIT_STANDARD
     | {"taxonomy.publish_release", "taxonomy.emergency_release"}
     | _each("taxonomy", "change", "checksetting")
-    | _each("taxonomy", "add change delete", "reviewpolicy")
-    | {"taxonomy.view_grant"}
+    | {"taxonomy.set_policy_of_others", "taxonomy.view_grant"}
     | _each("taxonomy", "delete", _ITEMS)
     | READ_CUSTOMERS
     | READ_INCOMING
@@ -64,7 +64,7 @@ ROLES: dict[str, set[str]] = {
     | LEAKS
     | {"staff.see_personal_data", "staff.view_accesslog", "staff.view_user", "taxonomy.view_grant"},
     "administrator": READ_STANDARD
-    | _each("taxonomy", "add change delete", "reviewpolicy")
+    | {"taxonomy.add_reviewpolicy", "taxonomy.set_policy_of_others"}
     | _each("taxonomy", "view add change delete", "grant")
     | READ_INCOMING
     | TAKE_BACK

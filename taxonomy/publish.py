@@ -86,7 +86,9 @@ def publish(item_ids: Collection[str] | None = None, *, notes: str, by: User | N
 
 
 @transaction.atomic
-def release(wanted: dict[str, Definition | None], *, notes: str, by: User | None, emergency_reason: str = "") -> Release:
+def release(
+    wanted: dict[str, Definition | None], *, notes: str, by: User | None, emergency_reason: str = "", signed: bool = False
+) -> Release:
     """Release definitions (None: the item goes) on top of the current release. Raises as `publish` does."""
     _wait_for_others()
     current = newest()
@@ -107,6 +109,7 @@ def release(wanted: dict[str, Definition | None], *, notes: str, by: User | None
         notes=notes,
         published_by=by,
         emergency_reason=emergency_reason,
+        signed=signed,
     )
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(made.pk)])

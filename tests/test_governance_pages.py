@@ -8,15 +8,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from test_taxonomy_admin import form_of
 
 from ingestion.pipeline import Incoming, receive
 from staff.models import Department, User
 from taxonomy.current import current
 from taxonomy.definition import apply_definition, definition
 from taxonomy.history import record_revision
-from taxonomy.models import Attribute, Grant, Proposal, Release, Revision, Tag
+from taxonomy.models import Attribute, Grant, Proposal, Release, ReviewPolicy, Revision, Tag
 from taxonomy.proposals.propose import join, propose, submit
-from taxonomy.proposals.review import emergency_release, review_release, standing, vote, waiting_for
+from taxonomy.proposals.review import emergency_release, release_proposal, review_release, standing, vote, waiting_for
 from taxonomy.publish import publish
 
 pytestmark = pytest.mark.django_db
@@ -310,3 +311,72 @@ def test_what_waits_is_told_anew_after_each_vote_submission_release_and_change_o
     for department in {seat.department.pk for seat in standing(proposal).may_vote(third)}:
         vote(proposal, by=third, choice="approve", department=department)
     assert waiting_for(third) == []
+
+
+def test_a_department_says_what_it_signs_on_its_page_and_for_others_only_stewards_do(client, stewards):
+    mia = User.objects.create_user("mia@example.com", "x", department_id="marketing", name="Mia")
+    mia.groups.add(Group.objects.get(name="marketer"))
+    nobody = User.objects.create_user("ned@example.com", "x", name="Ned")
+    nobody.groups.add(Group.objects.get(name="marketer"))
+    add, rows = (reverse(f"admin:taxonomy_reviewpolicy_{name}") for name in ("add", "changelist"))
+    client.force_login(nobody)
+    assert client.get(add).status_code == 403
+    wanted = {"department": "sales", "change": "any", "say": "told"}
+    client.force_login(mia)
+    client.post(add, wanted)
+    assert not ReviewPolicy.objects.exists()
+    assert client.post(add, wanted | {"department": "marketing"})["Location"] == rows
+    client.force_login(stewards[0])
+    assert (
+        "by its duty, which cannot be waived"
+        in client.post(add, {"department": "data", "change": "breaking", "say": "told"}).content.decode()
+    )
+    client.post(add, wanted)
+    assert [(one.by, one.department_id, one.say) for one in ReviewPolicy.objects.all()] == [
+        (stewards[0], "sales", "told"),
+        (mia, "marketing", "told"),
+    ]
+    row = next(one for one in client.get(rows).context["table"] if one["department"].pk == "sales")
+    assert [say for _kind, say, _label, _duty in row["cells"]] == ["told", "must", "must"]
+
+
+def test_a_release_says_whether_and_how_it_was_signed(client, stewards, renamed):
+    def said() -> list[str]:
+        shown = page(client, stewards[0], reverse("admin:taxonomy_release_changelist"))
+        return [re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"field-sign_off[^>]*>(.*?)</td>", shown, re.S)]
+
+    first = Release.objects.get()
+    assert said() == ["without sign-off"]
+    assert "without sign-off" in page(client, stewards[0], reverse("admin:taxonomy_release_change", args=[first.pk]))
+    emergency_release(renamed[1], by=stewards[0], reason="alone")
+    assert said() == ["in an emergency", "without sign-off"]
+    apply_definition(str(renamed[0].pk), definition(renamed[0]) | {"label_en": "Look"})
+    proposal = propose([str(renamed[0].pk)], title="Again", why="w", by=stewards[0])
+    for seat in submit(proposal, by=stewards[0]).missing:
+        vote(proposal, by=seat.voters[0], choice="approve", department=seat.department.pk)
+    release_proposal(proposal, by=stewards[0])
+    assert said() == ["signed", "in an emergency", "without sign-off"]
+
+
+def test_who_saves_over_a_newer_save_sees_both_and_what_was_brought_together(client, stewards):
+    tag = Tag.objects.get(code="product_view")
+    url = reverse("admin:taxonomy_tag_change", args=[tag.pk])
+    forms = []
+    for person in stewards:
+        client.force_login(person, "django.contrib.auth.backends.ModelBackend")
+        forms.append(form_of(client.get(url)))
+    client.force_login(stewards[0], "django.contrib.auth.backends.ModelBackend")
+    client.post(url, forms[0] | {"label_en": "By Dan", "label_zh_hans": "丹"})
+    client.force_login(stewards[1], "django.contrib.auth.backends.ModelBackend")
+    asked = client.post(url, forms[1] | {"label_en": "By Dora", "description_en": "What Dora says of it"})
+    assert [(one["theirs"], one["mine"]) for one in asked.context["conflicts"]] == [("By Dan", "By Dora")]
+    kept = {one["field"]: (one["whose"], one["theirs"], one["mine"]) for one in asked.context["kept"]}
+    assert kept == {
+        "name in Chinese": ("theirs", "丹", tag.label_zh_hans),
+        "description in English": ("mine", tag.description_en, "What Dora says of it"),
+    }
+    shown = asked.content.decode()
+    assert "What Dora says of it" in shown and "Discard all I changed" in shown
+    client.post(reverse("admin:taxonomy_tag_resolve", args=[tag.pk]), {"mine": asked.context["mine"], "choice-1": "label_en."})
+    tag.refresh_from_db()
+    assert (tag.label_en, tag.label_zh_hans, tag.description_en) == ("By Dora", "丹", "What Dora says of it")

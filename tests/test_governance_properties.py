@@ -75,10 +75,11 @@ def write(item: str, text: str, by: User) -> None:
         record_revision(apply_definition(item, found | {field: text}), by=by, action=Revision.Action.CHANGED)
 
 
-def remove_rule(item: str, by: User) -> None:
+def remove_item(item: str, by: User) -> None:
     with writing([item]):
-        for row in MappingRule.objects.filter(pk=item):
-            remove(row, by=by)
+        for model in (MappingRule, Tag):
+            for row in model.objects.filter(pk=item):
+                remove(row, by=by)
 
 
 class World:
@@ -88,6 +89,8 @@ class World:
         self.people, self.items = people, items
         self.plan = items_of(newest())
         self.releases = Release.objects.count()
+        self.signed: dict[int, dict[str, Any]] = {}
+        self.widened = 0
 
     def act(self, what: str, who: int, which: int, text: int) -> None:
         by = self.people[PEOPLE[who]]
@@ -98,7 +101,7 @@ class World:
             by = self._fit(what, proposal) or by
         acts: dict[str, Callable[[], Any]] = {
             "write": lambda: write(item, f"text {text}", by),
-            "remove": lambda: remove_rule(self.items[2], by),
+            "remove": lambda: remove_item(self.items[2] if text % 2 else item, by),
             "propose": lambda: propose(chosen, title="t", why="w", by=by),
             "discard": lambda: discard(chosen, by=by),
             "back": lambda: propose_going_back(Release.objects.order_by("id")[text % self.releases], title="t", why="w", by=by),
@@ -107,6 +110,7 @@ class World:
             acts |= {
                 "add": lambda: add_items(proposal, chosen, by=by),
                 "drop": lambda: drop_item(proposal, item, by=by),
+                "widen": lambda: self._widen(proposal, item, by, gone=text % 2 == 0),
                 "join": lambda: join(proposal, by=by),
                 "submit": lambda: submit(proposal, by=by),
                 "pull_back": lambda: pull_back(proposal, by=by),
@@ -139,7 +143,7 @@ class World:
 
     def _fit(self, what: str, proposal: Proposal) -> User | None:
         """Somebody who may do it, as far as that is known."""
-        if what in ("submit", "add", "drop", "pull_back", "withdraw"):
+        if what in ("submit", "add", "drop", "pull_back", "withdraw", "widen"):
             return proposal.author
         if what == "release":
             return self.people["dan"]
@@ -147,11 +151,23 @@ class World:
             return next((seat.voters[0] for seat in standing(proposal).missing if seat.voters), None)
         return None
 
+    def _widen(self, proposal: Proposal, item: str, by: User, *, gone: bool) -> None:
+        """Add an item to what is signed, or take one away, and submit it again."""
+        if proposal.is_locked:
+            pull_back(proposal, by=by)
+        if gone:
+            remove_item(item, by)
+        else:
+            write(item, "added", by)
+        add_items(proposal, [item], by=by)
+        submit(proposal, by=by)
+        self.widened += 1
+
     def _release(self, proposal: Proposal, release: Callable[[], Release], *, signed: bool) -> None:
         ready = standing(proposal)
         made = release()
         assert not signed or (ready.seats and not ready.missing)
-        assert bool(made.emergency_reason) is not signed
+        assert (bool(made.emergency_reason), made.signed) == (not signed, signed)
         proposal.refresh_from_db()
         wanted = {str(row.item): row.after for row in proposal.items.all()}
         self.plan = {item: one for item, one in (self.plan | wanted).items() if one is not None}
@@ -165,6 +181,10 @@ class World:
         assert not ProposalItem.objects.filter(is_open=True).exclude(proposal__state__in=Proposal.OPEN).exists()
         for one in Vote.objects.filter(stands=True, proposal__state__in=Proposal.LOCKED).select_related("proposal"):
             assert one.by_id not in author_ids(one.proposal)
+            holds = {str(row.item): row.after for row in one.proposal.items.all()}
+            saw = self.signed.setdefault(one.pk, holds)
+            for item in standing(one.proposal).seats[one.department_id].items if one.choice == Vote.Choice.APPROVE else ():
+                assert item in saw and saw[item] == holds[item], "an approval stands for what its department never saw"
 
 
 def sign(proposal: Proposal) -> None:
@@ -191,10 +211,10 @@ def in_order(versions: list[str]) -> bool:
 
 FIT = {
     "submit": ("draft", "changes_requested"), "sign": ("in_review",), "approve": ("in_review",), "reject": ("in_review",), "release": ("approved",),
-    "pull_back": ("in_review", "approved"), "add": ("draft",), "drop": ("draft",),
+    "pull_back": ("in_review", "approved"), "add": ("draft",), "drop": ("draft",), "widen": ("in_review", "approved"),
 }  # fmt: skip
 # as often as an act is likely to be possible
-ACTS = ["write"] * 4 + ["propose"] * 3 + ["submit"] * 3 + ["sign"] * 4 + ["release"] * 4 + ["discard", "back", "add", "drop", "join", "pull_back", "withdraw", "approve", "reject", "emergency", "remove"]  # fmt: skip
+ACTS = ["write"] * 4 + ["propose"] * 3 + ["submit"] * 3 + ["sign"] * 4 + ["release"] * 4 + ["discard", "back", "add", "drop", "join", "pull_back", "withdraw", "approve", "reject", "emergency"] + ["remove", "widen"] * 2  # fmt: skip
 steps = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 4), st.integers(0, 3), st.integers(0, 5)), min_size=12, max_size=40)
 
 
@@ -219,6 +239,9 @@ def test_the_way_to_a_release_is_among_what_the_property_tries(people, items):
     for one in [("write", 0, 0, 0), ("propose", 1, 0, 0), ("submit", 1, 0, 0), ("approve", 0, 0, 0), ("release", 2, 0, 0), ("write", 0, 1, 2), ("propose", 0, 1, 0), ("emergency", 2, 0, 0)]:  # fmt: skip
         world.act(*one)
     assert world.releases == before + 2
+    for one in [("write", 0, 0, 4), ("propose", 0, 0, 0), ("submit", 0, 0, 0), ("approve", 0, 0, 0), ("widen", 0, 2, 0)]:
+        world.act(*one)
+    assert world.widened == 1
 
 
 # at the same time

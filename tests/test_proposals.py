@@ -4,6 +4,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from ingestion.models import ReadingDay
@@ -11,12 +12,13 @@ from ingestion.pipeline import Incoming, receive
 from staff.models import Department, Notice, User
 from taxonomy.current import current
 from taxonomy.definition import apply_definition, definition, draft_items
-from taxonomy.draft import ItemInUse, ItemLocked, writing
+from taxonomy.draft import ItemInUse, ItemLocked, remove, writing
 from taxonomy.ending import warn_of_endings
 from taxonomy.history import record_revision
 from taxonomy.models import Attribute, CheckSetting, MappingRule, Proposal, Release, ReviewPolicy, Revision, Source, Tag, Vote
 from taxonomy.proposals.authors import author_ids
 from taxonomy.proposals.comment import comment
+from taxonomy.proposals.policy import set_policy
 from taxonomy.proposals.propose import (
     ElsewhereProposed,
     NothingChanged,
@@ -25,6 +27,7 @@ from taxonomy.proposals.propose import (
     add_items,
     describe,
     discard,
+    drop_item,
     join,
     propose,
     propose_definitions,
@@ -40,6 +43,7 @@ from taxonomy.proposals.review import (
     Overtaken,
     StillArrives,
     emergency_release,
+    may_review,
     release_proposal,
     releases_waiting_for,
     review_release,
@@ -101,7 +105,7 @@ def test_the_owner_of_an_item_must_sign_and_its_author_cannot(people, wording):
     made = release_proposal(wording, by=people["dan"])
     assert made.notes.startswith("Better name")
     assert items_of(made)[made.changed_items[0]]["label_en"] == "Another name"
-    assert not made.emergency_reason
+    assert made.signed and not made.emergency_reason
 
 
 def test_a_superuser_cannot_sign_what_they_wrote(people, wording):
@@ -142,14 +146,76 @@ def test_a_rule_concerns_the_owners_of_its_source_and_its_tag(people):
     assert {source.owner_id, "marketing"} <= set(signed.seats)
 
 
+def says(by: User, department: str, change: str, say: str) -> None:
+    set_policy(ReviewPolicy(department_id=department, change=change, say=say), by=by)
+
+
+def must_sign(proposal: Proposal) -> set[str]:
+    return {code for code, seat in standing(proposal).seats.items() if seat.must}
+
+
 def test_a_department_says_when_it_is_asked(people, wording):
-    ReviewPolicy.objects.create(department_id="service", change="any", say="told")
+    says(people["sam"], "service", "any", "told")
     signed = submit(wording, by=people["mia"])
     assert not signed.seats["service"].must
     # somebody else signs at any rate
     assert [code for code, seat in signed.seats.items() if seat.must] == ["data"]
-    ReviewPolicy.objects.update(say="nothing")
+    pull_back(wording, by=people["mia"])
+    says(people["sam"], "service", "any", "nothing")
     assert list(standing(wording).seats) == ["data"]
+    says(people["sam"], "service", "any", "must")
+    assert must_sign(wording) == {"service"}
+
+
+def test_what_departments_want_from_now_on_leaves_what_is_in_review_alone(people, wording):
+    submit(wording, by=people["mia"])
+    says(people["sam"], "service", "any", "nothing")
+    stale = Proposal.objects.get(pk=wording.pk)
+    assert must_sign(wording) == {"service"}
+    assert waiting_for(people["sam"]) == [wording] and waiting_for(people["dora"]) == []
+    pull_back(wording, by=people["mia"])
+    submit(wording, by=people["mia"])
+    assert must_sign(wording) == {"data"}
+    assert waiting_for(people["sam"]) == [] and waiting_for(people["dora"]) == [wording]
+    with pytest.raises(NotAllowed, match="department"):
+        vote(stale, by=people["sam"], choice=APPROVE)
+
+
+@pytest.mark.parametrize(
+    ("name", "department", "may"),
+    [("sam", "service", True), ("mia", "service", False), ("cleo", "service", False), ("dan", "service", True), ("ada", "service", True)],
+)
+def test_a_department_is_told_what_it_signs_and_by_whom_only_stewards_and_administrators_say_it_for_others(people, name, department, may):
+    people["ada"] = User.objects.create_user("ada@example.com", "x", name="Ada")
+    people["ada"].groups.add(Group.objects.get(name="administrator"))
+    sid = User.objects.create_user("sid@example.com", "x", department_id="service")
+    if not may:
+        with pytest.raises(NotAllowed, match="right"):
+            says(people[name], department, "any", "nothing")
+    else:
+        says(people[name], department, "any", "nothing")
+        assert [(str(one.department_id), one.by.name, one.say) for one in ReviewPolicy.objects.all()] == [
+            ("service", name.title(), "nothing")
+        ]
+        assert f"{name.title()} set what your department signs: any change: nothing" in said_to(sid)[0]
+    assert bool(said_to(people["sam"])) is (may and name != "sam")
+
+
+@pytest.mark.parametrize(("department", "change"), [("data", "breaking"), ("compliance", "personal")])
+def test_what_a_department_signs_by_its_duty_nobody_waives(people, department, change):
+    for by in (people["dan"], people["cleo"], User.objects.create_superuser("root@example.com", "x")):
+        for say in ("told", "nothing"):
+            with pytest.raises((ValidationError, NotAllowed)):
+                says(by, department, change, say)
+    says(people["dan"], department, "any", "told")
+    # a department that gets the duty after it said so
+    ReviewPolicy.objects.create(department_id=department, change=change, say="nothing")
+    tag, attribute = tag_of("service"), Attribute.objects.create(code="nick", label_en="n", label_zh_hans="n")
+    publish(notes="", by=None)
+    changed(attribute, personal="identity")
+    changed(tag, code="renamed_by_us")
+    proposal = propose([str(tag.pk), str(attribute.pk)], title="t", why="w", by=people["mia"])
+    assert {"data", "compliance"} <= must_sign(proposal)
 
 
 def test_a_department_without_another_member_is_stood_in_for(people, wording):
@@ -194,6 +260,69 @@ def test_an_edit_voids_the_approvals_it_touches_and_only_those(people):
     assert not signed.seats["service"].approved
     assert signed.seats["sales"].approved
     assert proposal.state == Proposal.State.IN_REVIEW
+
+
+def approved_by_service(people, wording) -> str:
+    """The item that the service department has approved in it, out of review again."""
+    submit(wording, by=people["mia"])
+    vote(wording, by=people["sam"], choice=APPROVE)
+    pull_back(wording, by=people["mia"])
+    return str(wording.items.get().item)
+
+
+def rule_gone(item: str, by: User) -> str:
+    """A rule that leads to a tag, removed from the draft; its id."""
+    rule = MappingRule.objects.create(source=Source.objects.first(), name="brand_new", tag_id=item, position=999)
+    publish([str(rule.pk)], notes="", by=None)
+    written = str(rule.pk)
+    remove(rule, by=by)
+    return written
+
+
+@pytest.mark.parametrize("changes_asked", [False, True])
+def test_an_approval_falls_with_a_deletion_added_after_it(people, wording, changes_asked):
+    of_sales = changed(tag_of("sales"), label_en="Two")
+    add_items(wording, [of_sales], by=people["mia"])
+    submit(wording, by=people["mia"])
+    vote(wording, by=people["sam"], choice=APPROVE)
+    if changes_asked:
+        vote(wording, by=people["sue"], choice=CHANGES, comment="no")
+    else:
+        pull_back(wording, by=people["mia"])
+    service = next(str(row.item) for row in wording.items.all() if str(row.item) != of_sales)
+    add_items(wording, [rule_gone(service, people["mia"])], by=people["mia"])
+    assert not submit(wording, by=people["mia"]).seats["service"].approved
+    assert wording.state == Proposal.State.IN_REVIEW
+
+
+def test_an_approval_falls_when_what_it_signed_is_left_out_or_undone(people, wording):
+    other = Tag.objects.create(
+        code="of_service_too", label_en="x", label_zh_hans="x", category=Tag.objects.first().category, owner_id="service"
+    )
+    publish([str(other.pk)], notes="", by=None)
+    add_items(wording, [changed(other, label_en="y")], by=people["mia"])
+    submit(wording, by=people["mia"])
+    vote(wording, by=people["sam"], choice=APPROVE)
+    pull_back(wording, by=people["mia"])
+    drop_item(wording, other.pk, by=people["mia"])
+    assert not submit(wording, by=people["mia"]).seats["service"].approved
+    pull_back(wording, by=people["mia"])
+    add_items(wording, [str(other.pk)], by=people["mia"])
+    submit(wording, by=people["mia"])
+    vote(wording, by=people["sam"], choice=APPROVE)
+    pull_back(wording, by=people["mia"])
+    changed(other, label_en="x")
+    assert not submit(wording, by=people["mia"]).seats["service"].approved
+
+
+def test_an_approval_stands_when_what_is_added_or_left_out_is_not_of_its_department(people, wording):
+    approved_by_service(people, wording)
+    of_sales = changed(tag_of("sales"), label_en="Two")
+    add_items(wording, [of_sales], by=people["mia"])
+    assert submit(wording, by=people["mia"]).seats["service"].approved
+    pull_back(wording, by=people["mia"])
+    drop_item(wording, of_sales, by=people["mia"])
+    assert submit(wording, by=people["mia"]).seats["service"].approved
 
 
 def test_changes_are_asked_for_made_and_signed(people, wording):
@@ -277,14 +406,48 @@ def test_an_emergency_release_needs_the_right_and_a_reason_and_is_marked(people,
     with pytest.raises(NotReady):
         emergency_release(wording, by=people["dan"], reason=" ")
     made = emergency_release(wording, by=people["dan"], reason="the till sends nonsense")
-    assert made.awaits_review
+    assert made.awaits_review and not made.signed
     for name in ("dan", "mia"):
         with pytest.raises(NotAllowed, match="author"):
             review_release(made, by=people[name])
-    review_release(made, by=people["dora"])
+    review_release(made, by=people["sam"])
     made.refresh_from_db()
-    assert not made.awaits_review
-    assert made.reviewed_by == people["dora"]
+    assert not made.awaits_review and not made.signed
+    assert made.reviewed_by == people["sam"]
+
+
+def test_only_a_department_that_would_have_signed_an_emergency_release_reviews_it(people, wording):
+    made = emergency_release(wording, by=people["dan"], reason="now")
+    # by what it wanted then
+    says(people["dan"], "service", "any", "nothing")
+    for name in ("max", "sue", "dora", "cleo"):
+        assert not may_review(made, people[name])
+        with pytest.raises(NotAllowed, match="not_asked"):
+            review_release(made, by=people[name])
+    assert may_review(made, people["sam"])
+    review_release(made, by=people["sam"])
+
+
+def test_who_wrote_what_the_command_line_released_does_not_review_it(people):
+    from django.core.management import call_command
+
+    User.objects.create_user("sid@example.com", "x", department_id="service", name="Sid").groups.add(
+        Group.objects.get(name="service_agent")
+    )
+    publish(notes="", by=None) if unreleased() else None
+    saved(tag_of("service"), people["sam"], label_en="Another")
+    call_command("publish", "--notes", "by hand")
+    made = newest()
+    with pytest.raises(NotAllowed, match="author"):
+        review_release(made, by=people["sam"])
+    review_release(made, by=User.objects.get(name="Sid"))
+
+
+def test_where_the_one_who_made_an_emergency_release_is_its_only_signer_a_deputy_reviews_it(people, wording):
+    Department.objects.filter(pk="service").update(deputy="sales")
+    people["sam"].groups.set(Group.objects.filter(name="data_steward"))
+    made = emergency_release(wording, by=User.objects.get(pk=people["sam"].pk), reason="now")
+    assert may_review(made, people["sue"])
 
 
 def test_what_was_released_otherwise_meanwhile_is_looked_at_again(people, wording):
@@ -471,7 +634,7 @@ def test_who_would_have_had_to_sign_an_emergency_release_is_told_and_reminded_un
         assert releases_waiting_for(people[name]) == []
     remind(datetime.fromisoformat("2026-11-23T09:05:00+08:00"))
     assert [(letter.to, made.version in letter.body) for letter in mailoutbox] == [(["sam@example.com"], True)]
-    review_release(made, by=people["dora"])
+    review_release(made, by=people["sam"])
     assert releases_waiting_for(people["sam"]) == []
 
 
@@ -601,6 +764,36 @@ def test_who_restores_what_a_colleague_saved_does_not_make_it_theirs_alone(peopl
     tag.refresh_from_db()
     proposal = propose([saved(tag, people["mia"], label_en="Sam's")], title="t", why="w", by=people["mia"])
     assert author_ids(proposal) == {people["mia"].pk, people["sam"].pk}
+
+
+def test_who_wrote_a_part_of_what_was_brought_back_and_written_again_does_not_sign_it(people):
+    tag = tag_of("service")
+    publish(notes="", by=None) if unreleased() else None
+    item = saved(tag, people["sam"], label_en="Sam's", description_en="Also Sam's")
+    saved(tag, people["sue"], label_en="Sue's")
+    discard([item], by=people["max"])
+    for field, value, writers in [
+        ("label_zh_hans", "咪", {"mia"}),
+        ("label_en", "Sue's", {"mia", "sue"}),
+        ("label_en", "Sam's", {"mia", "sam"}),
+        ("description_en", "Also Sam's", {"mia", "sam", "sue"}),  # she saved it with hers
+    ]:
+        tag.refresh_from_db()
+        proposal = propose([saved(tag, people["mia"], **{field: value})], title="t", why="w", by=people["mia"])
+        assert author_ids(proposal) == {people[name].pk for name in writers}
+        withdraw(proposal, by=people["mia"])
+        discard([item], by=people["mia"])
+
+
+def test_who_only_put_the_attributes_in_another_order_wrote_that(people):
+    tag = Tag.objects.get(code="purchase")
+    order = definition(tag)["attributes"][::-1]
+    item = saved(tag, people["sam"], attributes=order)
+    discard([item], by=people["sam"])
+    tag.refresh_from_db()
+    assert author_ids(propose([saved(tag, people["mia"], attributes=order)], title="t", why="w", by=people["mia"])) == {
+        people["mia"].pk, people["sam"].pk
+    }  # fmt: skip
 
 
 def test_an_approval_falls_when_its_giver_edits_what_is_proposed(people):

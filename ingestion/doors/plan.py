@@ -41,7 +41,9 @@ class ReleaseSchema(serializers.Serializer[Any]):
     published_at = serializers.DateTimeField()
     notes = serializers.CharField(help_text="Empty for a person who may not read the whole plan.")
     changed_items = serializers.IntegerField(help_text="How many items differ from the release before.")
-    signed = serializers.BooleanField(help_text="False: released without sign-off, in an emergency.")
+    signed = serializers.BooleanField(
+        help_text="Whether its proposal was approved. False: the starter, by the command line, or in an emergency."
+    )
 
 
 class ReleasesSchema(serializers.Serializer[Any]):
@@ -282,7 +284,7 @@ def _about(release: Release, *, notes: bool) -> dict[str, Any]:
         "published_at": release.published_at,
         "notes": release.notes if notes else "",
         "changed_items": len(release.changed_items),
-        "signed": not release.emergency_reason,
+        "signed": release.signed,
     }
 
 

@@ -53,7 +53,7 @@ def announce_release(made: Release, before: Items) -> None:
         "content_hash": made.content_hash,
         "changed_items": len(made.changed_items),
         "notes": made.notes,
-        "signed": not made.emergency_reason,
+        "signed": made.signed,
         "plan": f"{site}{reverse('plan')}",
         "diff": f"{site}{reverse('release_diff', args=[previous, made.version])}" if previous else None,
     }

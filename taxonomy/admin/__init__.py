@@ -1,1 +1,1 @@
-from taxonomy.admin import checks, grants, items, proposals, releases, sources  # noqa: F401
+from taxonomy.admin import checks, grants, items, policies, proposals, releases, sources  # noqa: F401

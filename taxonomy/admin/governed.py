@@ -276,9 +276,9 @@ class GovernedAdmin(ModelAdmin):
         base = Revision.objects.filter(pk=seen, item=object_id).values_list("definition", flat=True).first()
         # an item that was loaded rather than saved has no history yet: it was as released
         base = base or items_of(newest()).get(str(object_id), {})
-        merged, conflicts = merge(base, theirs, mine, keep_mine=settled or frozenset())
+        merged = merge(base, theirs, mine, keep_mine=settled or frozenset())
         newest_save = Revision.objects.filter(item=object_id).select_related("by").order_by("-id").first()
-        if conflicts and settled is None:
+        if merged.conflicts and settled is None:
             names = draft_items()
             names = names_shown(names, hidden_in(request, names))
             context = {
@@ -287,12 +287,17 @@ class GovernedAdmin(ModelAdmin):
                 "opts": self.opts,
                 "item": object_id,
                 "saved": newest_save,
-                "conflicts": [side_by_side(place, theirs, mine, names) for place in conflicts],
+                "conflicts": [side_by_side(place, theirs, mine, names) for place in merged.conflicts],
+                "kept": [
+                    {"whose": whose, **side_by_side(place, theirs, mine, names)}
+                    for whose, places in (("theirs", merged.theirs), ("mine", merged.mine))
+                    for place in places
+                ],
                 "mine": signing.dumps({"mine": mine, "seen": seen, "theirs": newest_save.pk if newest_save else 0}, compress=True),
                 "why": request.POST.get("why", ""),
             }
             return TemplateResponse(request, "taxonomy/conflict.html", context)
-        saved = apply_definition(object_id, merged)
+        saved = apply_definition(object_id, merged.definition)
         self.expect_theirs(request, [object_id])
         record_revision(saved, by=request.user, action=Revision.Action.CHANGED, why=request.POST.get("why", ""))  # type: ignore[arg-type]
         messages.success(

@@ -31,7 +31,7 @@ from taxonomy.check_words import finding_text
 from taxonomy.definition import Items, draft_items
 from taxonomy.diff import title
 from taxonomy.draft import ItemInUse, ItemLocked
-from taxonomy.models import Proposal, Release, ReviewPolicy, Revision, Vote
+from taxonomy.models import Proposal, Release, Revision, Vote
 from taxonomy.proposals.authors import author_ids, names_of, saves_of, saves_since
 from taxonomy.proposals.comment import Remark, comment, who_may_be_told
 from taxonomy.proposals.concern_words import REASONS
@@ -86,6 +86,7 @@ _STATES = {
 _NOT_ALLOWED = {
     "author": gettext_lazy("Nobody signs what they wrote themselves."),
     "department": gettext_lazy("Your department is not asked here, or the proposal is not under review."),
+    "not_asked": gettext_lazy("Only a department that would have had to sign this release reviews it."),
     "words": gettext_lazy("Say what shall be changed, so that its authors can."),
     "right": gettext_lazy("You lack the right to do this. An administrator can give it to your role."),
 }
@@ -365,15 +366,6 @@ class ProposalAdmin(Unalterable, ModelAdmin):
 
 
 _MODEL_NAMES = {"category": "category", "attribute": "attribute", "tag": "tag", "source": "source", "rule": "mappingrule"}
-
-
-@admin.register(ReviewPolicy)
-class ReviewPolicyAdmin(ModelAdmin):
-    when_empty = gettext_lazy("Every department signs as said above. Add a row where one shall only be told, or nothing.")
-    list_before_template = "taxonomy/_who_signs.html"
-    list_display = ["department", "change", "say"]
-    list_select_related = ["department"]
-    list_filter = ["department"]
 
 
 def waiting_in(request: HttpRequest) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from taxonomy.admin.proposals import said_of
 from taxonomy.admin.shown import page_of, shown_changes, shown_effects
 from taxonomy.models import Release
 from taxonomy.proposals.propose import propose_going_back
-from taxonomy.proposals.review import NotAllowed, is_own, review_release
+from taxonomy.proposals.review import NotAllowed, may_review, review_release
 from taxonomy.proposals.senders import native_senders
 from taxonomy.proposals.verdict import judge
 from taxonomy.proposals.verdict_words import level_shown
@@ -40,7 +40,7 @@ class ReleaseAdmin(ReadOnly, ModelAdmin):
         "A release is the standard as sources obey it. Nothing is accepted before the first one: propose the draft under "
         "“Unreleased changes”, have it signed, then release it."
     )
-    list_display = ["version", "published_at", "published_by", "item_count", "signed", "short_notes"]
+    list_display = ["version", "published_at", "published_by", "item_count", "sign_off", "short_notes"]
     list_select_related = ["published_by"]
     search_fields = ["version", "notes"]
 
@@ -70,11 +70,16 @@ class ReleaseAdmin(ReadOnly, ModelAdmin):
     def short_notes(self, release: Release) -> str:
         return release.notes.partition("\n")[0][:120]
 
-    @display(description=gettext_lazy("sign-off"), label={"emergency": "danger", "reviewed": "warning", "signed": "success"})
-    def signed(self, release: Release) -> tuple[str, str]:
-        if release.awaits_review:
-            return "emergency", _("without sign-off")
-        return ("reviewed", _("reviewed afterwards")) if release.emergency_reason else ("signed", _("signed"))
+    @display(
+        description=gettext_lazy("sign-off"), label={"awaits": "danger", "reviewed": "warning", "signed": "success", "unsigned": "default"}
+    )
+    def sign_off(self, release: Release) -> tuple[str, str]:
+        if release.signed:
+            return "signed", _("signed")
+        if release.emergency_reason and not release.awaits_review:
+            return "reviewed", _("reviewed afterwards")
+        how = _("in an emergency") if release.published_by_id else _("without sign-off")
+        return "awaits" if release.awaits_review else "unsigned", how
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -115,7 +120,7 @@ class ReleaseAdmin(ReadOnly, ModelAdmin):
             "proposals": proposals_shown(release.proposals.select_related("author"), request),
             "is_current": current == release,
             "may_go_back": current != release and request.user.has_perm("taxonomy.add_proposal"),
-            "may_review": _may_review(release, request),
+            "may_review": may_review(release, request.user),  # type: ignore[arg-type]
         }
         return TemplateResponse(request, "taxonomy/release.html", context)
 
@@ -146,10 +151,3 @@ class ReleaseAdmin(ReadOnly, ModelAdmin):
             return HttpResponseRedirect(reverse("admin:taxonomy_release_change", args=[release.pk]))
         messages.success(request, _("The draft is as it was in that release, and this proposal would release it again."))
         return HttpResponseRedirect(proposal.get_absolute_url())
-
-
-def _may_review(release: Release, request: HttpRequest) -> bool:
-    """Whether it is worth offering: grants are asked when it is done."""
-    if not release.awaits_review or not request.user.has_perm("taxonomy.review_proposal"):
-        return False
-    return not is_own(release, request.user)  # type: ignore[arg-type]

@@ -126,8 +126,8 @@ def _beside(entry: Entry, base: Items) -> bool:
             return False
         entry.notes.append(Trouble("written.gone_meanwhile"))
     elif entry.status == "changed" and was is not None and entry.before is not None and entry.after is not None and was != entry.before:
-        _found, conflicts = merge(was, entry.before, entry.after)
-        entry.after, _none = merge(was, entry.before, entry.after, keep_mine=frozenset(conflicts))
+        conflicts = merge(was, entry.before, entry.after).conflicts
+        entry.after = merge(was, entry.before, entry.after, keep_mine=frozenset(conflicts)).definition
         entry.status = "unchanged" if entry.after == entry.before else "changed"
         entry.notes += [Trouble("written.also_changed", field) for field in dict.fromkeys(field for field, _row in conflicts)]
     return True

@@ -1,6 +1,9 @@
 """Changes of the standard on their way to a release: what departments review and sign off."""
 
+from typing import ClassVar
+
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.urls import reverse
 from django.utils import timezone
@@ -141,7 +144,10 @@ class Comment(models.Model):
 
 
 class ReviewPolicy(models.Model):
-    """What a department wants of changes that concern it. Without a row it must approve."""
+    """What a department wants of changes that concern it, since when and by whose word. Without a row it must approve.
+
+    Rows are only ever added: of a department and a kind of change the newest holds, for what is submitted from then on.
+    """
 
     class Change(models.TextChoices):
         ANY = "any", _("any change")
@@ -153,21 +159,27 @@ class ReviewPolicy(models.Model):
         TOLD = "told", _("is told")
         NOTHING = "nothing", _("nothing")
 
+    # what departments sign by their duty, which nobody can waive
+    OF_DUTY: ClassVar[dict[str, str]] = {Department.Duty.STEWARD: Change.BREAKING, Department.Duty.COMPLIANCE: Change.PERSONAL}
+
     department = models.ForeignKey(Department, models.CASCADE, related_name="review_policies", verbose_name=_("department"))
     change = models.CharField(_("kind of change"), max_length=10, choices=Change)
     say = models.CharField(_("the department"), max_length=10, choices=Say, default=Say.MUST)
+    by = models.ForeignKey(User, models.PROTECT, null=True, editable=False, related_name="+", verbose_name=_("by"))
+    at = models.DateTimeField(_("when"), default=timezone.now, editable=False)
 
     class Meta:
-        ordering = ["department", "change"]
+        ordering = ["-id"]
         verbose_name = _("sign-off rule")
         verbose_name_plural = _("who signs")
-        constraints = [
-            models.UniqueConstraint(
-                fields=["department", "change"],
-                name="one_policy_per_change",
-                violation_error_message=_("The department has said this already."),
-            )
-        ]
+        default_permissions = ("view", "add")
+        permissions = [("set_policy_of_others", _("Can say what other departments sign; they are told"))]
 
     def __str__(self) -> str:
         return f"{self.department}: {self.get_change_display()}, {self.get_say_display()}"
+
+    def clean(self) -> None:
+        department = Department.objects.filter(pk=self.department_id).first()
+        if department and self.say != self.Say.MUST and self.OF_DUTY.get(department.duty) == self.change:
+            said = _("%(department)s signs this by its duty, which cannot be waived. Give the duty to another department first.")
+            raise ValidationError({"say": ValidationError(said, params={"department": department})})

@@ -19,7 +19,8 @@ class Release(models.Model):
     published_at = models.DateTimeField(_("published"), default=timezone.now)
     published_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("published by"))
 
-    emergency_reason = models.TextField(_("why without sign-off"), blank=True, help_text=_("Empty: every department concerned had signed."))
+    signed = models.BooleanField(_("signed"), default=False, help_text=_("Whether every department concerned had approved its proposal."))
+    emergency_reason = models.TextField(_("why without sign-off"), blank=True, help_text=_("Empty: signed, or the starter."))
     reviewed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("reviewed afterwards by")
     )

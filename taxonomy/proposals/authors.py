@@ -1,10 +1,12 @@
 """Who wrote a change: whoever saved an item since it was last released, and who put it into a proposal. None of them signs it."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from taxonomy.definition import Definition
 from taxonomy.models import Proposal, Release, Revision
+from taxonomy.proposals.merge import Part, parts_written
 
 
 def author_ids(proposal: Proposal, saves: Mapping[str, list[Revision]] | None = None) -> set[int]:
@@ -32,7 +34,7 @@ def saves_since(released: Mapping[str, Definition | None], *, until: Release | N
     """{item: its saves since it last was as released, the newest first}. Two queries.
 
     `released`: how each item stands in the release, None where it does not. What was brought back to that, and what was
-    released in between, is nobody's any more; what was brought back and then restored is its first saver's too.
+    released in between, is nobody's any more; any part of it that was written again since is its first writer's too.
     """
     before = _last_released(released, until)
     revisions = Revision.objects.filter(item__in=list(released)).select_related("by").order_by("-id")
@@ -42,18 +44,20 @@ def saves_since(released: Mapping[str, Definition | None], *, until: Release | N
         revisions = revisions.filter(at__gt=min(before.values()))
     found: dict[str, list[Revision]] = {}
     settled: set[str] = set()
+    written: dict[str, set[Part]] = defaultdict(set)
     for one in revisions:
         item = str(one.item)
         if item in before and one.at <= before[item]:
             continue
         stands = None if one.action == Revision.Action.DELETED else one.definition
-        if item in settled or stands == released[item]:
+        parts = parts_written(released[item], stands)
+        if stands == released[item]:
             settled.add(item)
-            # brought back since from the history
-            if any(one.definition == later.definition for later in found.get(item, [])):
-                found[item].append(one)
-        else:
+        elif item not in settled:
             found.setdefault(item, []).append(one)
+            written[item] |= parts
+        elif parts & written[item]:
+            found[item].append(one)
     return found
 
 

@@ -14,7 +14,7 @@ from taxonomy.definition import MODELS, Definition, Items, draft_items
 from taxonomy.draft import refuse_locked, write_items, writing
 from taxonomy.models import Proposal, ProposalItem, Revision, Vote
 from taxonomy.proposals.authors import author_ids, saves_since
-from taxonomy.proposals.review import Standing, expect_reason, settle, standing
+from taxonomy.proposals.review import Standing, expect_reason, on_top, seats_of, settle, standing
 from taxonomy.publish import NotPublishable, items_of, newest, problems_of
 from taxonomy.rights import May, expect
 
@@ -91,9 +91,14 @@ def add_items(proposal: Proposal, item_ids: Collection[str], *, by: User) -> Non
 
 
 def drop_item(proposal: Proposal, item_id: Any, *, by: User) -> None:
-    """Leave an item out; its draft stays as it is."""
+    """Leave an item out; its draft stays as it is. Approvals that signed it are void."""
     with writing():
         _expect(proposal, *EDITABLE, by=by)
+        submitted = _as_submitted(proposal)
+        if str(item_id) in submitted:
+            signed = seats_of(submitted, items_of(newest()), at=proposal.submitted_at)
+            touched = [code for code, seat in signed.items() if str(item_id) in seat.items]
+            proposal.votes.filter(stands=True, choice=Vote.Choice.APPROVE, department__in=touched).update(stands=False)
         proposal.items.filter(item=item_id).delete()
 
 
@@ -118,7 +123,7 @@ def submit(proposal: Proposal, *, by: User) -> Standing:
     """
     with writing():
         _expect(proposal, *EDITABLE, by=by)
-        earlier = {str(one.item): one.after for one in proposal.items.all()} if proposal.submitted_at else {}
+        earlier = _as_submitted(proposal)
         released, draft = items_of(newest()), draft_items()
         edited = _keep_definitions(proposal, earlier, released, draft)
         if not proposal.items.exists():
@@ -129,9 +134,11 @@ def submit(proposal: Proposal, *, by: User) -> Standing:
         if problems or findings:
             raise NotPublishable(problems, findings)
         signed, authors = standing(proposal), author_ids(proposal)
+        was_signed = seats_of(earlier, released, at=proposal.submitted_at) if earlier else {}
         for vote in proposal.votes.filter(stands=True):
-            seat = signed.seats.get(vote.department_id)
-            if vote.choice == Vote.Choice.CHANGES or vote.by_id in authors or seat is None or seat.items & edited:
+            now, was = signed.seats.get(vote.department_id), was_signed.get(vote.department_id)
+            touched = now is None or was is None or (now.items | was.items) & edited
+            if vote.choice == Vote.Choice.CHANGES or vote.by_id in authors or touched:
                 Vote.objects.filter(pk=vote.pk).update(stands=False)
         proposal.state, proposal.submitted_at = Proposal.State.IN_REVIEW, timezone.now()
         proposal.save(update_fields=["state", "submitted_at"])
@@ -207,11 +214,15 @@ def proposed(proposal: Proposal, released: Items) -> Items:
     if not proposal.is_locked and proposal.is_open:
         draft = draft_items()
         wanted = {item: draft.get(item) for item in wanted}
-    after = released | {item: one for item, one in wanted.items() if one is not None}
-    return {item: one for item, one in after.items() if wanted.get(item, one) is not None}
+    return on_top(released, wanted)
 
 
 EDITABLE = (Proposal.State.DRAFT, Proposal.State.CHANGES_REQUESTED)
+
+
+def _as_submitted(proposal: Proposal) -> dict[str, Definition | None]:
+    """{item: its definition at the last submission}, None: it goes. Of what was added since, neither before nor after is kept."""
+    return {str(row.item): row.after for row in proposal.items.all() if row.before is not None or row.after is not None}
 
 
 def _keep_definitions(proposal: Proposal, earlier: dict[str, Definition | None], released: Items, draft: Items) -> set[str]:
@@ -230,7 +241,7 @@ def _keep_definitions(proposal: Proposal, earlier: dict[str, Definition | None],
 
 def _expect(proposal: Proposal, *states: str, by: User | None = None) -> None:
     """Raises WrongState unless the proposal stands so now, PermissionError unless the person is one of its authors."""
-    proposal.refresh_from_db(fields=["state"])
+    proposal.refresh_from_db(fields=["state", "submitted_at"])
     if by is not None and by.pk not in author_ids(proposal):
         raise PermissionError
     if proposal.state not in states:

@@ -1,8 +1,9 @@
 """Sign-off: which departments must sign a proposal, what they said, and its release."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -17,8 +18,8 @@ from taxonomy.definition import Definition, Items
 from taxonomy.draft import writing
 from taxonomy.models import Proposal, Release, ReviewPolicy, Vote
 from taxonomy.proposals.affected import Senders
-from taxonomy.proposals.authors import author_ids, saves_of
-from taxonomy.proposals.concern import COMPLIANCE, STEWARD, Change, Concern, concerns
+from taxonomy.proposals.authors import author_ids, saves_of, saves_since
+from taxonomy.proposals.concern import COMPLIANCE, STEWARD, Change, Concern, Reason, concerns
 from taxonomy.proposals.senders import native_senders
 from taxonomy.proposals.tell import release_link, tell_of_release
 from taxonomy.proposals.verdict import Verdict, judge
@@ -27,11 +28,12 @@ from taxonomy.recent import seen_lately
 from taxonomy.rights import May, On, Rights, expect, rights_of_each
 
 SIGN = "taxonomy.review_proposal"
+_OF_DUTY: set[Reason] = {"breaking", "personal"}
 _WEIGHT: dict[str, int] = {ReviewPolicy.Say.NOTHING: 0, ReviewPolicy.Say.TOLD: 1, ReviewPolicy.Say.MUST: 2}
 
 
 class NotAllowed(Exception):
-    """This person may not do this here. `code` says why: "author", "department", "right" or "words"."""
+    """This person may not do this here. `code` says why: "author", "department", "not_asked", "right" or "words"."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -116,22 +118,50 @@ def standing_between(
     concerned = concerns(released, after, [str(row.item) for row in proposal.items.all()], verdict, senders)
     authors = author_ids(proposal) if authors is None else authors
     votes = {one.department_id: one for one in proposal.votes.filter(stands=True).exclude(by__in=authors).select_related("by")}
-    return Standing(verdict, seats(concerned, released, after, without=authors, votes=votes))
+    return Standing(verdict, seats(concerned, released, after, without=authors, votes=votes, at=submitted_at(proposal)))
+
+
+def submitted_at(proposal: Proposal) -> datetime | None:
+    """Since when it is under review: by what departments wanted then, they are asked. None: by what they want now."""
+    return proposal.submitted_at if proposal.is_locked else None
+
+
+def on_top(released: Items, wanted: Mapping[str, Definition | None]) -> Items:
+    """What is released with some definitions in the place of its own; None: the item goes."""
+    after = released | {item: one for item, one in wanted.items() if one is not None}
+    return {item: one for item, one in after.items() if wanted.get(item, one) is not None}
+
+
+def seats_of(wanted: Mapping[str, Definition | None], released: Items, *, at: datetime | None) -> dict[str, Seat]:
+    """Who is asked about these definitions, whoever wrote them and whatever was said."""
+    after = on_top(released, wanted)
+    day = company_day()
+    senders = native_senders(released, after, wanted, on=day)
+    concerned = concerns(released, after, wanted, judge(released, after, on=day), senders)
+    return seats(concerned, released, after, without=(), votes={}, at=at)
 
 
 def seats(
-    concerned: dict[str, Concern], *plans: Items, without: Collection[int], votes: dict[str, Vote], signing: "Signing | None" = None
+    concerned: dict[str, Concern],
+    *plans: Items,
+    without: Collection[int],
+    votes: dict[str, Vote],
+    at: datetime | None,
+    signing: "Signing | None" = None,
 ) -> dict[str, Seat]:
-    """{department's code: its seat}. At least one department signs: the data stewards, where no other must.
+    """{department's code: its seat}, by what departments wanted at a moment, None: now.
 
-    Only those sign who may, of all the items their department is asked about, in each of the plans; nobody of `without`.
+    At least one signs: the data stewards, where no other must. What is breaking or personal is signed by those with the
+    duty, whatever they want. Only those sign who may, of all the items their department is asked about, in each of the
+    plans; nobody of `without`.
     """
     signing = signing or Signing()
-    departments, policies = signing.departments, signing.policies
+    departments, policies = signing.departments, signing.policies(at)
     voters = Voters(signing.people, without, plans)
     found: dict[str, Seat] = {}
     for code, concern in _by_department(concerned, departments.values()).items():
-        say = max((policies.get((code, change), ReviewPolicy.Say.MUST) for change in concern.changes), key=lambda one: _WEIGHT[one])
+        wants = [policies.get((code, change), ReviewPolicy.Say.MUST) for change in concern.changes]
+        say = ReviewPolicy.Say.MUST if _OF_DUTY & concern.reasons.keys() else max(wants, key=lambda one: _WEIGHT[one])
         if say != ReviewPolicy.Say.NOTHING:
             found[code] = _seat(departments, voters, code, concern, must=say == ReviewPolicy.Say.MUST)
     if not any(seat.must for seat in found.values()):
@@ -148,15 +178,19 @@ class Signing:
 
     def __init__(self) -> None:
         self.departments = {one.pk: one for one in Department.objects.all()}
-        self.policies = {(one.department_id, one.change): one.say for one in ReviewPolicy.objects.all()}
+        self._said = list(ReviewPolicy.objects.order_by("id"))
         people = ModelBackend().with_perm(SIGN).filter(department__isnull=False)
         self.people = rights_of_each(people.select_related("department"))
+
+    def policies(self, at: datetime | None) -> dict[tuple[str, str], str]:
+        """{(department, kind of change): what it wanted at a moment}, None: what it wants now."""
+        return {(one.department_id, one.change): one.say for one in self._said if at is None or one.at <= at}
 
 
 def vote(proposal: Proposal, *, by: User, choice: str, comment: str = "", department: str | None = None) -> None:
     """Sign, or ask for changes and say which, for a department (None: every one) this person may speak for. Raises NotAllowed."""
     with writing():
-        proposal.refresh_from_db(fields=["state"])
+        proposal.refresh_from_db(fields=["state", "submitted_at"])
         if by.pk in author_ids(proposal):
             raise NotAllowed("author")
         if not by.has_perm(SIGN):
@@ -207,7 +241,7 @@ def release_proposal(proposal: Proposal, *, by: User) -> Release:
     if not by.has_perm("taxonomy.publish_release"):
         raise NotAllowed("right")
     with writing():
-        proposal.refresh_from_db(fields=["state"])
+        proposal.refresh_from_db(fields=["state", "submitted_at"])
         if proposal.state != Proposal.State.APPROVED:
             raise NotReady
         _expect_for_all(proposal, by, May.RELEASE)
@@ -226,7 +260,7 @@ def emergency_release(proposal: Proposal, *, by: User, reason: str) -> Release:
     if not by.has_perm("taxonomy.emergency_release"):
         raise NotAllowed("right")
     with writing():
-        proposal.refresh_from_db(fields=["state"])
+        proposal.refresh_from_db(fields=["state", "submitted_at"])
         if not proposal.is_open or not reason.strip():
             raise NotReady
         _expect_for_all(proposal, by, May.EMERGENCY)
@@ -240,23 +274,52 @@ def emergency_release(proposal: Proposal, *, by: User, reason: str) -> Release:
 
 
 def review_release(made: Release, *, by: User) -> None:
-    """Look at an emergency release afterwards: somebody else than who made or wrote it. Raises NotAllowed or OutsideGrant."""
+    """Look at an emergency release afterwards: somebody who would have been asked to sign it, and neither made nor wrote it.
+
+    Raises NotAllowed or OutsideGrant.
+    """
     with transaction.atomic():
         made = Release.objects.select_for_update().get(pk=made.pk)
-        if is_own(made, by):
+        before, without = items_of(_before(made)), writers_of(made)
+        if by.pk in without:
             raise NotAllowed("author")
         if not by.has_perm(SIGN):
             raise NotAllowed("right")
-        before = Release.objects.filter(pk__lt=made.pk).order_by("-id").first()
-        expect(by, May.REVIEW, made.changed_items, items_of(before), items_of(made))
+        expect(by, May.REVIEW, made.changed_items, before, items_of(made))
+        if not _would_sign(made, by, before, without):
+            raise NotAllowed("not_asked")
         if made.awaits_review:
             made.reviewed_by, made.reviewed_at = by, timezone.now()
             made.save(update_fields=["reviewed_by", "reviewed_at"])
 
 
-def is_own(made: Release, person: User) -> bool:
-    """Did this person make the release, or write what is in it?"""
-    return person.pk == made.published_by_id or any(person.pk in author_ids(proposal) for proposal in made.proposals.all())
+def may_review(made: Release, person: User) -> bool:
+    """Whether somebody has still to review the release, and this person may."""
+    if not made.awaits_review or not person.has_perm(SIGN):
+        return False
+    without = writers_of(made)
+    return person.pk not in without and _would_sign(made, person, items_of(_before(made)), without)
+
+
+def writers_of(made: Release) -> set[int]:
+    """Who made the release, or wrote what is in it."""
+    before = items_of(_before(made))
+    saves = saves_since({item: before.get(item) for item in made.changed_items}, until=made)
+    wrote = {one.by_id for some in saves.values() for one in some} | {made.published_by_id}
+    return wrote.union(*(author_ids(proposal, {}) for proposal in made.proposals.all())) - {None}  # type: ignore[return-value]
+
+
+def _would_sign(made: Release, person: User, before: Items, without: Collection[int]) -> bool:
+    """Whether this person could have signed it, had it been asked for; of a proposal, as its departments wanted when it was frozen."""
+    after, asked = items_of(made), [proposal.submitted_at for proposal in made.proposals.all() if proposal.submitted_at]
+    senders = native_senders(before, after, made.changed_items, on=made.day)
+    concerned = concerns(before, after, made.changed_items, judge(before, after, on=made.day), senders)
+    found = seats(concerned, before, after, without=without, votes={}, at=min([made.published_at, *asked]))
+    return any(voter.pk == person.pk for seat in found.values() if seat.must for voter in seat.voters)
+
+
+def _before(made: Release) -> Release | None:
+    return Release.objects.filter(pk__lt=made.pk).order_by("-id").first()
 
 
 def waiting_for(person: User) -> list[Proposal]:
@@ -273,7 +336,9 @@ def waiting_for(person: User) -> list[Proposal]:
         votes = {vote.department_id: vote for vote in proposal.votes.all() if vote.stands and vote.by_id not in without}
         # only grants look at what the plans say
         plans = (released(), proposed(proposal, released())) if any(rights.limited for rights in signing.people) else ()
-        here = Standing(asked.verdict, seats(asked.concerned, *plans, without=without, votes=votes, signing=signing))
+        here = Standing(
+            asked.verdict, seats(asked.concerned, *plans, without=without, votes=votes, at=proposal.submitted_at, signing=signing)
+        )
         if any(seat.must and seat.vote is None for seat in here.may_vote(person)):
             found.append(proposal)
     return found
@@ -317,20 +382,7 @@ def releases_waiting_for(person: User) -> list[Release]:
     """The emergency releases that nobody has reviewed and for which this person would have been asked to sign."""
     if not person.has_perm(SIGN):
         return []
-    return [
-        made
-        for made in Release.objects.filter(reviewed_at=None).exclude(emergency_reason="")
-        if not is_own(made, person) and any(voter.pk == person.pk for seat in _asked_of(made) for voter in seat.voters)
-    ]
-
-
-def _asked_of(made: Release) -> list[Seat]:
-    """The seats that a release would have had to have signed."""
-    before, after = items_of(Release.objects.filter(pk__lt=made.pk).order_by("-id").first()), items_of(made)
-    without = set().union(*(author_ids(proposal) for proposal in made.proposals.all()))
-    senders = native_senders(before, after, made.changed_items, on=made.day)
-    concerned = concerns(before, after, made.changed_items, judge(before, after, on=made.day), senders)
-    return [seat for seat in seats(concerned, before, after, without=without, votes={}).values() if seat.must]
+    return [made for made in Release.objects.filter(reviewed_at=None).exclude(emergency_reason="") if may_review(made, person)]
 
 
 def expect_reason(proposal: Proposal, before: Items, after: Items) -> None:
@@ -356,10 +408,10 @@ def _release(proposal: Proposal, *, by: User, emergency_reason: str) -> Release:
     if overtaken := [str(row.item) for row in rows if released.get(str(row.item)) != row.before]:
         raise Overtaken(overtaken)
     wanted = {str(row.item): row.after for row in rows}
-    expect_reason(proposal, released, {item: one for item, one in (released | wanted).items() if one is not None})
+    expect_reason(proposal, released, on_top(released, wanted))
     made = release(
         wanted,
-        notes=f"{proposal.title}\n\n{proposal.why}", by=by, emergency_reason=emergency_reason,
+        notes=f"{proposal.title}\n\n{proposal.why}", by=by, emergency_reason=emergency_reason, signed=not emergency_reason,
     )  # fmt: skip
     proposal.state, proposal.release = Proposal.State.RELEASED, made
     proposal.save(update_fields=["state", "release"])
@@ -392,6 +444,8 @@ def _freeze(proposal: Proposal) -> None:
     for row in proposal.items.all():
         row.before, row.after = released.get(str(row.item)), draft.get(str(row.item))
         row.save(update_fields=["before", "after"])
+    proposal.submitted_at = timezone.now()
+    proposal.save(update_fields=["submitted_at"])
 
 
 def _by_department(concerned: dict[str, Concern], departments: Iterable[Department]) -> dict[str, Concern]:
