@@ -187,16 +187,17 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
-    "TITLE": "Tagline",
-    "DESCRIPTION": "Send events, read the plan, look customers up.",
+    "TITLE": _("Tagline: the API"),
+    "DESCRIPTION": _("Send events, read the plan, look customers up."),
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "ingestion.doors.openapi.name_groups"],
     "APPEND_COMPONENTS": {
         "securitySchemes": {
             "write key": {
                 "type": "http",
                 "scheme": "bearer",
-                "description": "A source's: tlw_…, or tlt_… for a test key, which stores nothing.",
+                "description": _("A source's: tlw_…, or tlt_… for a test key, which stores nothing."),
             },
         }
     },

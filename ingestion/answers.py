@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from ingestion.pipeline import Receipt
@@ -23,18 +24,18 @@ _TIME: dict[str, Any] = {"oneOf": [_TEXT, {"type": "number"}]}
 _EVENT_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "id": {**_TEXT, "maxLength": 200, "description": "Stays the same when the event is sent again."},
-        "event": {**_TEXT, "description": "As the source says it, or a tag's code."},
-        "phone": {**_TEXT, "description": "In any notation; without + it is read in the region."},
-        "region": {**_TEXT, "description": "Two letters, such as CN."},
+        "id": {**_TEXT, "maxLength": 200, "description": _("Stays the same when the event is sent again.")},
+        "event": {**_TEXT, "description": _("As the source says it, or a tag's code.")},
+        "phone": {**_TEXT, "description": _("In any notation; without + it is read in the region.")},
+        "region": {**_TEXT, "description": _("Two letters, such as CN.")},
         "identifiers": {
             "type": "object",
             "properties": dict.fromkeys(("user_id", "crm_id", "openid", "email", "device", "anonymous_id"), _TEXT),
-            "description": "Other names of the same customer.",
+            "description": _("Other names of the same customer."),
         },
-        "occurred_at": {**_TIME, "description": "Without a zone it is in the source's. Absent: now."},
+        "occurred_at": {**_TIME, "description": _("Without a zone it is in the source's. Absent: now.")},
         "sent_at": _TIME,
-        "source_version": {**_TEXT, "description": "Of the app or system that sends."},
+        "source_version": {**_TEXT, "description": _("Of the app or system that sends.")},
         "attributes": {"type": "object", "additionalProperties": True},
         "context": {"type": "object", "additionalProperties": True},
     },
@@ -87,7 +88,7 @@ class ChangeSchema(serializers.Serializer[Any]):
 
 class ViolationSchema(serializers.Serializer[Any]):
     code = serializers.CharField()
-    blocking = serializers.BooleanField(help_text="Whether it holds or refuses the event; else it is a note.")
+    blocking = serializers.BooleanField(help_text=_("Whether it holds or refuses the event; else it is a note."))
     path = serializers.CharField()
     message = serializers.CharField()
     seen = serializers.JSONField()
@@ -97,9 +98,9 @@ class ViolationSchema(serializers.Serializer[Any]):
 
 class ResultSchema(serializers.Serializer[Any]):
     index = serializers.IntegerField()
-    id = serializers.CharField(allow_null=True, help_text="The id as sent.")
+    id = serializers.CharField(allow_null=True, help_text=_("The id as sent."))
     status = serializers.ChoiceField(["accepted", "duplicate", "quarantined", "refused"])
-    verdict = serializers.ChoiceField(["accepted", "quarantined"], required=False, help_text="Of a duplicate: its first verdict.")
+    verdict = serializers.ChoiceField(["accepted", "quarantined"], required=False, help_text=_("Of a duplicate: its first verdict."))
     changed = serializers.BooleanField()
     tag = serializers.CharField(allow_null=True)
     refinements = serializers.ListField(child=serializers.CharField())
@@ -112,11 +113,11 @@ class AnswerSchema(serializers.Serializer[Any]):
     release = serializers.CharField()
     received = serializers.IntegerField()
     accepted = serializers.IntegerField()
-    changed = serializers.IntegerField(help_text="Of the accepted: those brought to the standard by a change.")
+    changed = serializers.IntegerField(help_text=_("Of the accepted: those brought to the standard by a change."))
     duplicate = serializers.IntegerField()
     quarantined = serializers.IntegerField()
     refused = serializers.IntegerField()
-    dry_run = serializers.BooleanField(help_text="Whether nothing was stored.")
+    dry_run = serializers.BooleanField(help_text=_("Whether nothing was stored."))
     results = ResultSchema(many=True)
 
 
@@ -163,7 +164,7 @@ def _result(index: int, entry: Entry, codes: dict[Any, str]) -> dict[str, Any]:
         first = entry.first
         changes = first.report.get("changes", [])
         violations = [violation(msgspec.convert(one, Violation)) for one in first.report.get("violations", [])]
-        violations += [violation(Violation("message_id.reused", "id"))] if entry.differs else []
+        violations += [violation(_reused(entry))] if entry.differs else []
         return shown | {
             "verdict": first.verdict,
             "changed": bool(changes),
@@ -181,6 +182,11 @@ def _result(index: int, entry: Entry, codes: dict[Any, str]) -> dict[str, Any]:
         "changes": result.changes,
         "violations": [violation(one) for one in result.violations],
     }
+
+
+def _reused(entry: Entry) -> Violation:
+    sent = entry.raw is not None and entry.raw.message_id is not None
+    return Violation("message_id.reused", "id", values={} if sent else {"derived": True})
 
 
 def violation(one: Violation) -> dict[str, Any]:

@@ -45,7 +45,7 @@ WORDS: dict[str, tuple[Text, Text, Text, Text]] = {
     "rate_limited": (_("Too fast"), _("The key sends more events a second than it may (429)."), _("No more than the key's limit."), _("Wait as long as Retry-After says, then send again.")),
     "no_release": (_("No standard yet"), _("No standard has been published (503)."), _("A release."), _("Publish the standard, then send again.")),
     "source.unreleased": (_("Source not released"), _("The key's source is not in the published standard (503)."), _("A source that is released."), _("Publish the source, then send again.")),
-    "unavailable": (_("Unavailable"), _("The database cannot be reached (503). Nothing was stored."), "", _("Send the same request again.")),
+    "unavailable": (_("Unavailable"), _("The database cannot be reached (503), or its answer was lost."), "", _("Send the same request again; no event that has an id or a time is counted twice.")),
     "not_authenticated": (_("Not logged in"), _("This needs a key or a log-in (401)."), _("Authorization: Bearer <key>"), _("Send a key.")),
     "authentication_failed": (_("Key refused"), _("The key does not work here (401)."), _("A key that works."), _("Check the key, or make a new one.")),
     "permission_denied": (_("Not permitted"), _("The key's owner may not do this (403)."), _("A permission for it."), _("Ask an administrator for a role that has it.")),
@@ -62,3 +62,7 @@ WORDS: dict[str, tuple[Text, Text, Text, Text]] = {
 
 def explain_request() -> list[Explanation]:
     return [Explanation(code, *words) for code, words in WORDS.items()]
+
+
+def explain_request_code(code: str) -> Explanation | None:
+    return Explanation(code, *WORDS[code]) if code in WORDS else None

@@ -5,8 +5,8 @@ from typing import Any
 from uuid import UUID
 
 import django_filters
-from django.http import Http404
 from django.utils import timezone
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -70,11 +70,26 @@ class ReadTokenScheme(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer"}
 
 
+def person_of(found: tuple[User, ReadToken] | None, *, scope: str, right: str) -> User:
+    """Whose read token it is, if it and they may read. Raises 401 or 403, with what to do."""
+    if found is None:
+        raise exceptions.NotAuthenticated(
+            _("No read token came with the request. Make one under My read tokens and send it as: Authorization: Bearer <read token>.")
+        )
+    user, token = found
+    if scope not in token.scopes:
+        raise exceptions.PermissionDenied(
+            _("This read token has not the scope “%(scope)s”. Make one that has it under My read tokens.") % {"scope": scope}
+        )
+    if not user.has_perm(right):
+        raise exceptions.PermissionDenied(_("The token's owner may not read this. Ask an administrator for a role that may."))
+    return user
+
+
 class MayReadCustomers(BasePermission):
     def has_permission(self, request: Request, view: APIView) -> bool:
-        return bool(
-            isinstance(request.auth, ReadToken) and SCOPE in request.auth.scopes and request.user.has_perm("profiles.view_customer")
-        )
+        found = (request.user, request.auth) if isinstance(request.auth, ReadToken) else None
+        return bool(person_of(found, scope=SCOPE, right="profiles.view_customer"))  # type: ignore[arg-type]
 
 
 class CustomerAPI(APIView):
@@ -84,15 +99,25 @@ class CustomerAPI(APIView):
     def customer(self, public_id: UUID) -> Customer:
         found = Customer.objects.filter(public_id=public_id).first()
         if found is None:
-            raise Http404
+            raise exceptions.NotFound(_("No customer has this id. Find the id by phone: POST /api/v1/customers/lookup."))
         return found
 
 
+_NO_PHONE = _('Send the phone number as a text, such as "+86 138 0013 8000".')
+_NO_REGION = _("Send the region's two letters, such as CN, or leave it out and begin the number with +.")
+_NO_TIME = _("Send a time such as 2026-03-01T10:00:00+08:00, or a day such as 2026-03-01.")
+
+
 class LookupSerializer(serializers.Serializer[Any]):
-    phone = serializers.CharField(max_length=100)
-    region = serializers.CharField(
-        max_length=2, required=False, default="", allow_blank=True, help_text="Of a number without +, such as CN."
+    default_error_messages = {"invalid": _("Send a JSON object that has the field “phone”.")}
+
+    phone = serializers.CharField(
+        max_length=100, error_messages=dict.fromkeys(("required", "null", "blank", "invalid", "max_length"), _NO_PHONE)
     )
+    region = serializers.CharField(
+        max_length=2, required=False, default="", allow_blank=True, help_text=_("Of a number without +, such as CN."),
+        error_messages=dict.fromkeys(("null", "invalid", "max_length"), _NO_REGION),
+    )  # fmt: skip
 
 
 class FoundSerializer(serializers.Serializer[Any]):
@@ -101,7 +126,7 @@ class FoundSerializer(serializers.Serializer[Any]):
 
 class IdentifierSerializer(serializers.Serializer[Any]):
     kind = serializers.CharField()
-    value = serializers.CharField(help_text="Masked unless the person may see personal data.")
+    value = serializers.CharField(help_text=_("Masked unless the person may see personal data."))
     evidence = serializers.CharField()
     since = serializers.DateTimeField(allow_null=True)
     until = serializers.DateTimeField(allow_null=True)
@@ -115,7 +140,7 @@ class CustomerSerializer(serializers.Serializer[Any]):
     first_seen = serializers.DateTimeField(allow_null=True)
     last_seen = serializers.DateTimeField(allow_null=True)
     purchases = serializers.IntegerField()
-    sums = serializers.DictField(child=serializers.CharField(), help_text="Per currency, refunds taken off.")
+    sums = serializers.DictField(child=serializers.CharField(), help_text=_("Per currency, refunds taken off."))
     traits = serializers.DictField()
 
 
@@ -131,17 +156,17 @@ class TimelineEventSerializer(serializers.Serializer[Any]):
 
 class TimelineSerializer(serializers.Serializer[Any]):
     results = TimelineEventSerializer(many=True)
-    next = serializers.CharField(allow_null=True, help_text="Send it back as after= for the next page.")
+    next = serializers.CharField(allow_null=True, help_text=_("Send it back as after= for the next page."))
 
 
 class TimelineFilter(django_filters.FilterSet):
     """What a timeline can be narrowed to."""
 
-    since = django_filters.IsoDateTimeFilter(help_text="Occurred at or after.")
-    until = django_filters.IsoDateTimeFilter(help_text="Occurred before.")
-    tag = django_filters.CharFilter(help_text="A tag's code.")
-    category = django_filters.CharFilter(help_text="A category's code; all below it count.")
-    source = django_filters.CharFilter(help_text="A source's code.")
+    since = django_filters.IsoDateTimeFilter(help_text=_("Occurred at or after."), error_messages={"invalid": _NO_TIME})
+    until = django_filters.IsoDateTimeFilter(help_text=_("Occurred before."), error_messages={"invalid": _NO_TIME})
+    tag = django_filters.CharFilter(help_text=_("A tag's code."))
+    category = django_filters.CharFilter(help_text=_("A category's code; all below it count."))
+    source = django_filters.CharFilter(help_text=_("A source's code."))
 
     class Meta:
         model = Event
@@ -151,13 +176,13 @@ class TimelineFilter(django_filters.FilterSet):
 class LookupView(CustomerAPI):
     @extend_schema(
         operation_id="lookup_customer",
-        summary="Find a customer by phone",
+        summary=_("Find a customer by phone"),
+        description=_("Find a customer's public id by phone. A POST, so that the number is in no address."),
         tags=["Customers"],
         request=LookupSerializer,
         responses=FoundSerializer,
     )
     def post(self, request: Request) -> Response:
-        """Find a customer's public id by phone. A POST, so that the number is in no address."""
         asked = LookupSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         found = find_customer(asked.validated_data["phone"], asked.validated_data["region"])
@@ -167,14 +192,21 @@ class LookupView(CustomerAPI):
                 {"phone": [_("This is no phone number. Send it with + and country code, or with its region.")]}
             )
         if found is None:
-            raise exceptions.NotFound(_("Nobody with this number has been seen yet."))
+            raise exceptions.NotFound(
+                _("Nobody with this number has been seen yet. Check the number and its region; who sends no event is no customer.")
+            )
         return Response({"id": str(found.public_id)})
 
 
 class CustomerView(CustomerAPI):
-    @extend_schema(operation_id="read_customer", summary="Read a customer", tags=["Customers"], responses=CustomerSerializer)
+    @extend_schema(
+        operation_id="read_customer",
+        summary=_("Read a customer"),
+        description=_("Who a customer is and how much they did."),
+        tags=["Customers"],
+        responses=CustomerSerializer,
+    )
     def get(self, request: Request, public_id: UUID) -> Response:
-        """Who a customer is and how much they did."""
         one = self.customer(public_id)
         log_access(request.user, AccessLog.Action.VIEW, customer=one.public_id, channel="api")
         unmasked = may_see_personal(request.user)
@@ -209,17 +241,17 @@ def _identifier(link: Link, *, unmasked: bool) -> dict[str, Any]:
 class TimelineView(CustomerAPI):
     @extend_schema(
         operation_id="read_timeline",
-        summary="Read a customer's events",
+        summary=_("Read a customer's events"),
+        description=_("A customer's events, newest first."),
         tags=["Customers"],
         parameters=[
-            *[OpenApiParameter(name, str, description=str(one.extra["help_text"])) for name, one in TimelineFilter.base_filters.items()],
-            OpenApiParameter("after", str, description="`next` of the page before."),
-            OpenApiParameter("limit", int, description=f"At most {MOST}; default {PAGE}."),
+            *[OpenApiParameter(name, str, description=one.extra["help_text"]) for name, one in TimelineFilter.base_filters.items()],
+            OpenApiParameter("after", str, description=_("`next` of the page before.")),
+            OpenApiParameter("limit", int, description=format_lazy(_("At most {most}; default {page}."), most=MOST, page=PAGE)),
         ],
         responses=TimelineSerializer,
     )
     def get(self, request: Request, public_id: UUID) -> Response:
-        """A customer's events, newest first."""
         one = self.customer(public_id)
         asked = TimelineFilter(request.query_params, queryset=Event.objects.none())
         if not asked.is_valid():

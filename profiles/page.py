@@ -1,8 +1,9 @@
 """What the customer page shows, put together for a template: who, what, how much."""
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -23,18 +24,19 @@ from staff.masking import mask_identifier, mask_in_record, mask_in_text, mask_ph
 from taxonomy.released import Named, by_codes, named, personal_codes, released
 
 MONTHS = 12
+# Of a country wider than this (Russia, the whole of +1) the clocks together would say nothing.
+WIDEST_CLOCKS = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A number as a person may see it, and what its plan tells: region, city, operator, the time there now."""
+    """A number as a person may see it, and what its plan tells: region, city, operator, the time of day there now."""
 
     shown: str
     masked: str
     place: str
     operator: str
-    local_time: datetime | None
-    zone: str
+    clock: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +48,30 @@ class Identifier:
     until: datetime | None
 
 
-def phone_facts(e164: str, *, unmasked: bool) -> Phone:
+def phone_facts(e164: str, *, now: datetime, unmasked: bool) -> Phone:
     # Their tables take a third of a second to load, which only this page needs.
     from phonenumbers import carrier, geocoder
     from phonenumbers import timezone as phone_zones
 
     number = phonenumbers.parse(e164)
     language = "zh" if (get_language() or "").startswith("zh") else "en"
-    zones = [zone for zone in phone_zones.time_zones_for_number(number) if zone != "Etc/Unknown"]
     shown = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL) if unmasked else mask_phone(e164)
     return Phone(
         shown,
         mask_phone(e164),
         geocoder.description_for_number(number, language) or geocoder.country_name_for_number(number, language),
         carrier.name_for_number(number, language),
-        timezone.now().astimezone(ZoneInfo(zones[0])) if zones else None,
-        zones[0] if zones else "",
+        clock_there([zone for zone in phone_zones.time_zones_for_number(number) if zone != "Etc/Unknown"], now),
     )
+
+
+def clock_there(zones: Sequence[str], now: datetime) -> str:
+    """The time of day in the zones a number may be of: "18:44", "18:44 to 20:44" where their clocks differ, or nothing."""
+    clocks = sorted({now.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for zone in zones})
+    if not clocks or clocks[-1] - clocks[0] > WIDEST_CLOCKS:
+        return ""
+    first, last = f"{clocks[0]:%H:%M}", f"{clocks[-1]:%H:%M}"
+    return first if len(clocks) == 1 else _("%(first)s to %(last)s") % {"first": first, "last": last}
 
 
 def identities(customer: Customer, *, unmasked: bool) -> tuple[list[Phone], list[Identifier]]:
@@ -71,7 +80,7 @@ def identities(customer: Customer, *, unmasked: bool) -> tuple[list[Phone], list
     for link in Link.objects.filter(customer=customer, withdrawn_at=None).select_related("subject").order_by("id"):
         subject = link.subject
         if subject.kind == "phone":
-            phones.append(phone_facts(subject.value, unmasked=unmasked))
+            phones.append(phone_facts(subject.value, now=timezone.now(), unmasked=unmasked))
         else:
             value = subject.value if unmasked else mask_identifier(subject.kind, subject.value)
             others.append(Identifier(kind_label(subject.kind), value, link.get_evidence_display(), link.since, link.until))

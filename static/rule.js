@@ -16,6 +16,11 @@ document.addEventListener("DOMContentLoaded", () => {
     offered.replaceChildren(...targets.map(([value, label]) => Object.assign(document.createElement("option"), { value, label })));
     if (isNew && !isOwn && source?.value && position) position.value = next;
   };
+  // On a phone the fields of a row stand beneath each other, each with its name: those to be added are copies of what is there.
+  for (const name of ["target", "path", "transforms"]) {
+    const label = document.querySelector(`#rows-group .column-${name} span span`)?.firstChild.textContent.trim();
+    document.querySelectorAll(`#rows-group .field-${name}`).forEach((cell) => (cell.dataset.label = label ?? ""));
+  }
   // select2 tells only jQuery
   django.jQuery([tag, source].filter(Boolean)).on("change", ask);
   ask();

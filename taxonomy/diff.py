@@ -1,13 +1,18 @@
 """What differs between two definitions of an item, field by field, in the reader's language."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from time import monotonic
 from typing import Any
 
 from django.utils.functional import Promise
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
-from staff.models import in_reader_language
+from staff.models import Department, in_reader_language
 from taxonomy.definition import Definition, Items
+from taxonomy.dictionary.words import row_words
 from taxonomy.models import Attribute, MappingRule, Source, Tag, TagMode
 from taxonomy.proposals.merge import ROW_KEYS
 from taxonomy.rule_words import condition_words, limits_words, rule_name
@@ -41,6 +46,7 @@ FIELDS: dict[str, Promise | str] = {
     "one_of": _("at least one of"),
     "owner": _("owner"),
     "parent": _("above it"),
+    "path": _("from"),
     "personal": _("personal data"),
     "position": _("position"),
     "refinements": _("refinements"),
@@ -56,10 +62,33 @@ FIELDS: dict[str, Promise | str] = {
     "system": _("system tag"),
     "tag": _("tag"),
     "timezone": _("time zone"),
+    "transforms": _("transforms"),
     "type": _("type"),
     "unit": _("unit"),
     "until": _("only until"),
     "watch_until": _("only watch until"),
+}
+# What an envelope can say, in the order the form of a source asks it.
+ENVELOPE = {
+    "event": _("event name"),
+    "event_constant": _("or always this event"),
+    "events": _("events in one record"),
+    "phone": _("phone"),
+    "region": _("region"),
+    "occurred_at": _("time"),
+    "time_format": _("time format"),
+    "sent_at": _("time sent"),
+    "message_id": _("message id"),
+    "source_version": _("source version"),
+    "attributes": _("attributes"),
+    "context": _("context"),
+}
+PRESETS: dict[str, Promise | str] = {
+    "tagline": _("Tagline JSON"),
+    "flat": _("flat rows"),
+    "segment": _("Segment messages"),
+    "cloudevents": "CloudEvents",
+    "custom": _("its own format, found by the paths below"),
 }
 # What a row without a name is called, and choices that a definition holds by their codes.
 _UNNAMED = {"modes": _("every other source")}
@@ -78,6 +107,7 @@ CONSTRAINTS: dict[str, Promise | str] = {
     "pattern": _("pattern"),
     "choices": _("choices"),
 }
+_SECONDS = 5
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 
@@ -132,6 +162,8 @@ def _row_lines(field: str, old: list[Definition], new: list[Definition], names: 
 
 
 def _row_name(field: str, name: str, names: Items) -> str:
+    if field == "rows":
+        return row_words({"target": name})["target"]
     return shown(name, names) or str(_UNNAMED.get(field, ""))
 
 
@@ -146,7 +178,32 @@ def _value(field: str, value: Any, names: Items) -> str:
     """A field's value: a choice and a condition in words, all else as `shown` has it."""
     if field == "condition" and isinstance(value, dict):
         return condition_words(value)
+    if field == "envelope" and isinstance(value, dict):
+        return ", ".join(_envelope_parts(value))
+    if field == "owner" and value:
+        return _departments().get(value, value)
     return str(CHOICES[field].get(value, value)) if field in CHOICES and isinstance(value, str) else shown(value, names)
+
+
+def _envelope_parts(envelope: Definition) -> Iterator[str]:
+    """Such as: records are: flat rows."""
+    for key, value in sorted(envelope.items(), key=lambda pair: pair[0] != "preset"):
+        if key == "preset":
+            yield f"{gettext('records are')}: {PRESETS.get(value, value)}"
+        elif key == "identifiers" and isinstance(value, dict):
+            yield from (f"{kind}: {path}" for kind, path in value.items() if path)
+        elif value not in _EMPTY:
+            yield f"{ENVELOPE.get(key, key)}: {value}"
+
+
+@lru_cache(maxsize=2)
+def _departments_at(moment: int, language: str) -> dict[str, str]:
+    return {one.pk: one.label for one in Department.objects.all()}
+
+
+def _departments() -> dict[str, str]:
+    """Their names by code; asked once for all the lines of a page, and a few seconds later again."""
+    return _departments_at(int(monotonic() / _SECONDS), get_language() or "")
 
 
 def shown(value: Any, names: Items) -> str:

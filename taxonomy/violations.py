@@ -100,7 +100,7 @@ def title_for(code: str) -> str:
 def explain(code: str, values: dict[str, Any] | None = None) -> Explanation:
     """What is said of a code; with a violation's values, of that violation."""
     title, happened, expected, next_step = WORDS[code]
-    told = _unknown(values) if code == "event.unknown" and values else None
+    told = _TOLD_OTHERWISE[code](values) if values and code in _TOLD_OTHERWISE else None
     return Explanation(code, title, *(told or (happened, expected, next_step)))
 
 
@@ -133,6 +133,21 @@ def _unknown(values: dict[str, Any]) -> tuple[Text, Text, Text] | None:
         space = "" if (get_language() or "").startswith("zh") else " "
         happened += space + gettext("The event came from version %(version)s.") % {"version": values["version"]}
     return happened, WORDS["event.unknown"][2], _("Widen the limits of the rule, or add another rule for this name.")
+
+
+def _derived(values: dict[str, Any]) -> tuple[Text, Text, Text] | None:
+    """Of an id that the source did not send."""
+    if "derived" not in values:
+        return None
+    happened = gettext("The event came without an id, so one was derived from its source, name, phone, identifiers, time and attributes. An event with all these the same was received before, with something else about it otherwise, such as its region or context; the first stays, and this content was dropped.")  # fmt: skip
+    return (
+        happened,
+        WORDS["message_id.reused"][2],
+        _("Let the source send an id with each event; then it is told from others by that alone."),
+    )
+
+
+_TOLD_OTHERWISE = {"event.unknown": _unknown, "message_id.reused": _derived}
 
 
 def _where(found: Violation) -> str:

@@ -140,6 +140,16 @@ def test_an_id_used_again_for_something_else_is_told(post):
     assert "message_id.reused" in [one["code"] for one in other["results"][0]["violations"]]
 
 
+def test_of_an_event_without_an_id_it_is_told_that_the_id_was_derived(post):
+    """Region and context are no part of it."""
+    post(purchase(id=None, region="CN"))
+    again, other = (post(purchase(id=None, region=region)).json()["results"][0] for region in ("CN", "HK"))
+    assert [again["status"], other["status"]] == ["duplicate", "duplicate"]
+    assert "message_id.reused" not in [one["code"] for one in again["violations"]]
+    (told,) = [one["message"] for one in other["violations"] if one["code"] == "message_id.reused"]
+    assert "derived from" in told and "sent this id" not in told
+
+
 def test_a_duplicate_tells_its_changes_with_the_same_digits(post):
     event = purchase(attributes={"order_id": "o", "product_id": "p", "price": "12345678901234567.10", "quantity": "2"})
     for key in ("m1", "m2"):

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from plans import small_plan_items
 
-from taxonomy.standardize import compile_plan, content_hash, decode_json, message_key, message_key_of, read
+from taxonomy.standardize import compile_plan, content_hash, decode_json, encode_json, message_key, message_key_of, read
 from taxonomy.standardize.keys import MessageKey
 
 PLAN = compile_plan(small_plan_items())
@@ -40,6 +40,17 @@ def test_an_id_belongs_to_its_source():
 
 def test_an_id_that_is_a_number_is_its_digits():
     assert key_of(b'{"id":7,"event":"a"}') == key_of(b'{"id":"7","event":"a"}')
+
+
+def test_an_id_that_cannot_be_read_tells_events_apart_all_the_same():
+    def key(id: Any, source: str = "website") -> MessageKey:
+        record = encode_json({"id": id, **EVENT})
+        (raw,) = read(decode_json(record), PLAN.sources[source], PLAN, received_at=NOW, original=record)
+        return message_key_of(raw, PLAN.sources[source])
+
+    assert key({"n": 1}) == key({"n": 1})
+    assert len({key({"n": 1}), key({"n": 2}), key([1]), key("x" * 3), key(None)}) == 5
+    assert key({}) == key(None)
 
 
 def test_without_an_id_the_content_as_written_is_the_identity():

@@ -16,6 +16,7 @@ from profiles.models import Event
 from staff.models import User
 from taxonomy.current import current
 from taxonomy.models import Source
+from taxonomy.publish import newest, publish
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -147,6 +148,21 @@ def test_all_that_a_source_has_held_is_read_again(client, log_in):
     page = client.get(f"{reverse('admin:desk')}?source=website")
     assert page.context["found"].in_all == 2
     assert "all that is held" in page.context["about"]
+
+
+@pytest.mark.parametrize(("chosen", "takes"), [("", 0), ("newest", 1)])
+def test_a_stopped_replay_goes_on_by_the_release_it_began_with_or_by_the_newest(client, log_in, chosen, takes):
+    log_in("marketer")
+    began = newest()
+    replay = Replay.objects.create(last_event_id=0, release=began, status=Replay.Status.STOPPED)
+    page = reverse("admin:ingestion_replay_change", args=[replay.pk])
+    assert client.get(page).context["releases"] == []
+    Source.objects.update(region="US")
+    publish(notes="t", by=None)
+    assert client.get(page).context["releases"] == (both := [began, newest()])
+    client.post(page, {"act": "go_on", "release": chosen})
+    replay.refresh_from_db()
+    assert replay.release == both[takes]
 
 
 def test_the_number_of_queries_does_not_grow_with_the_events(client, log_in, django_assert_max_num_queries):

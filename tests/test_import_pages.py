@@ -15,6 +15,7 @@ from ingestion.models import ImportRun
 from staff.models import User
 from taxonomy.dictionary.standard import standard as released
 from taxonomy.models import Source
+from taxonomy.publish import newest, publish
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -55,6 +56,23 @@ def test_a_run_stands_as_it_really_does(source, steward, status, error, standing
     assert standing_of(run) == standing
     page = steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk]))
     assert page.context["may_go_on"] is (standing in ("stopped", "failed"))
+
+
+@pytest.mark.parametrize(("chosen", "takes"), [("", 0), ("newest", 1)])
+def test_a_stopped_run_goes_on_by_the_release_it_began_with_or_by_the_newest(source, steward, chosen, takes):  # noqa: F811
+    began = newest()
+    run = ImportRun.objects.create(
+        source=source, file_name="x.csv", path="/nowhere", status="failed", error="import.stopped", release=began
+    )
+    page = reverse("admin:ingestion_importrun_change", args=[run.pk])
+    assert steward.get(page).context["releases"] == []
+    source.label_en = "Files"
+    source.save()
+    publish(notes="t", by=None)
+    assert steward.get(page).context["releases"] == (both := [began, newest()])
+    steward.post(page, {"act": "go_on", "release": chosen})
+    run.refresh_from_db()
+    assert run.release == both[takes]
 
 
 def test_a_run_that_is_at_work_is_running(source, tmp_path):  # noqa: F811

@@ -134,6 +134,17 @@ def test_the_next_file_with_these_columns_needs_no_choice(upload, steward, till)
     assert not Event.objects.exists()
 
 
+def test_a_row_that_stands_twice_is_shown_once_and_as_a_duplicate(upload, steward, till):  # noqa: F811
+    kept(till)
+    first, second = rows(2, 数量={1: "many"})
+    run, page = upload(as_csv([first, first, second, second]))
+    seen = [one.verdict for one in page.context["events"]]
+    assert seen == ["accepted", "duplicate", "quarantined", "duplicate"]
+    choose(steward, run, page, "start")
+    found = outcome(run_import(run.pk)).counts
+    assert {one: found[one] for one in set(seen)} == {one: seen.count(one) for one in seen}
+
+
 def test_a_file_with_a_new_column_is_suggested_what_was_before_and_must_be_looked_at(upload, till):  # noqa: F811
     kept(till)
     run, page = upload(as_csv([[*row, "7"] for row in rows(5)], [*HEADER, "积分"]))

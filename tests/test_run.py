@@ -212,6 +212,17 @@ def test_another_database_gets_no_demo_unless_asked(second, home):
     assert postgres.is_running(home), "it stopped a server that it had not started"
 
 
+def test_a_part_that_has_done_its_work_leaves_no_process_behind():
+    fork = multiprocessing.get_context("fork")
+    loading, web = fork.Process(target=lambda: None), fork.Process(target=time.sleep, args=(1,), name="web")
+    loading.start()
+    web.start()
+    with pytest.raises(CommandError):
+        _wait_for_end((web,))
+    with pytest.raises(ChildProcessError):
+        os.waitpid(loading.pid or 0, os.WNOHANG)
+
+
 @pytest.fixture
 def shims(tmp_path, monkeypatch):
     """A PATH of nothing but these programs: make one."""

@@ -18,6 +18,7 @@ from taxonomy.starter.load import load_starter
 
 ITEMS = starter_items()
 PLAN = compile_plan(ITEMS)
+STARTER_DOCS = (Path(__file__).parent.parent / "docs" / "starter-standard.md").read_text(encoding="utf-8")
 CASES = Path(__file__).parent / "cases" / "starter_rules.json"
 # "source:key" of a rule: the record, and the tag and attributes it becomes.
 RULES = json.loads(CASES.read_text(encoding="utf-8"), parse_float=Decimal)
@@ -75,6 +76,14 @@ def test_refinements_are_those_agreed_on():
     assert "{tag}_{product_id}" in patterns["product_view"]
     assert "{tag}_{campaign}" in patterns["ad_click"]
     assert "{tag}_{promotion}" in patterns["sms_open"]
+
+
+def test_the_docs_say_by_what_each_tag_is_refined_or_why_not():
+    refined, _, without = STARTER_DOCS.partition("Without one, and why:")
+    told = {code for row in refined.splitlines() if row.startswith("| which") for code in re.findall("`([a-z_]+)`", row.split("|")[2])}
+    assert {code for code, tag in TAGS.items() if tag["refinements"]} == told & TAGS.keys()
+    why = {code for line in without.splitlines() if line.startswith("- ") for code in re.findall("`([a-z_]+)`", line.partition(":")[0])}
+    assert {code for code, tag in TAGS.items() if not tag["refinements"]} == why
 
 
 @pytest.mark.parametrize("uuid", [uuid for uuid, item in ITEMS.items() if item["kind"] != "rule"])

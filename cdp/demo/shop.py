@@ -1,4 +1,4 @@
-"""A shop's ninety days over five sources, each in its own words, with the mistakes sources make."""
+"""A shop's ninety days over six sources, each in its own words, with the mistakes sources make."""
 
 import json
 from collections import defaultdict

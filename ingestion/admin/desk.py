@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from unfold.decorators import display
 
 from ingestion.admin.past import about_past, may_read_past, past_page
+from ingestion.admin.resuming import releases_for, take_release
 from ingestion.admin.reveal import may_ask, of_cause, sight_in
 from ingestion.alone import is_idle
 from ingestion.jobs import read_past, replay_held
@@ -247,6 +248,7 @@ class ReplayAdmin(Unalterable, OfSource):
             "about": about(replay, shown_to(request.user)),
             "may_stop": may and replay.status in _RUNNING,
             "may_go_on": may and _may_go_on(replay),
+            "releases": releases_for(replay),
             "may_undo": may and replay.status in (Replay.Status.FINISHED, Replay.Status.STOPPED) and replay.fixed + replay.discarded,
             **_progress(replay),
         }
@@ -258,6 +260,7 @@ class ReplayAdmin(Unalterable, OfSource):
             stop(replay)
             messages.info(request, _("It stops after the events it is at."))
         elif act == "go_on" and _may_go_on(replay):
+            take_release(request, replay)
             (read_past if replay.is_of_past else replay_held).defer(replay_id=str(replay.pk))
         elif act == "undo" and replay.status in (Replay.Status.FINISHED, Replay.Status.STOPPED):
             said = (

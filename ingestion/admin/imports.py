@@ -21,6 +21,7 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
 
 from ingestion.admin.matching import Matchable
 from ingestion.admin.reading import ReadingForm
+from ingestion.admin.resuming import releases_for, take_release
 from ingestion.doors.files import BOM, FileFormat, UnreadableFile, check_columns
 from ingestion.imports.failed import failed_rows
 from ingestion.imports.judged import examples
@@ -171,6 +172,7 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
             "may_import": run.dry_run and shown["done"] and self._may_see_rows(request, run),
             "examples": self._examples(request, run) if run.dry_run and shown["done"] else [],
             "may_go_on": self.has_add_permission(request) and shown["standing"] in ("stopped", "failed"),
+            "releases": releases_for(run),
             **shown,
         }
         return TemplateResponse(request, "ingestion/import.html", context)
@@ -179,6 +181,8 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
         """An import that stopped goes on; what was tried is imported, or matched otherwise first."""
         act = request.POST.get("act", "")
         if act not in ("import", "match"):
+            if standing_of(run) in ("stopped", "failed"):
+                take_release(request, run)
             import_file.defer(run_id=str(run.pk))
             messages.info(request, _("The import goes on where it stopped."))
             return HttpResponseRedirect(request.path)

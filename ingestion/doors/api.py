@@ -40,17 +40,21 @@ class EventsView(APIView):
     @extend_schema(
         operation_id="send_events",
         parameters=[
-            OpenApiParameter("dry_run", bool, description="Answer the same and store nothing."),
+            OpenApiParameter("dry_run", bool, description=_("Answer the same and store nothing.")),
         ],
-        summary="Send events",
+        summary=_("Send events"),
+        description=_('One event, or up to 1,000 as {"events": […]}, of the source whose write key comes with them.'),
         tags=["Events"],
         auth=[{"write key": []}],  # type: ignore[list-item]
         request=OpenApiRequest(
             REQUEST_SCHEMA,
-            examples=[OpenApiExample("One event", EVENT_EXAMPLE), OpenApiExample("Many events", {"events": [EVENT_EXAMPLE]})],
+            examples=[
+                OpenApiExample("One event", EVENT_EXAMPLE, summary=_("One event")),
+                OpenApiExample("Many events", {"events": [EVENT_EXAMPLE]}, summary=_("Many events")),
+            ],
         ),
         responses={200: AnswerSchema, **dict.fromkeys((400, 401, 403, 411, 413, 415, 429, 503), ErrorSchema)},
-        examples=[OpenApiExample("Answer", ANSWER_EXAMPLE, response_only=True, status_codes=["200"])],
+        examples=[OpenApiExample("Answer", ANSWER_EXAMPLE, summary=_("Answer"), response_only=True, status_codes=["200"])],
     )
     def post(self, request: Request) -> HttpResponse:
         sender = authenticated(request)

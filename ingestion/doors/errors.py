@@ -10,6 +10,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions, status
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
+
+from ingestion.request_codes import explain_request_code
+
+# Of these DRF writes the sentence itself, and says no next step.
+_NO_NEXT_STEP = (exceptions.MethodNotAllowed, exceptions.UnsupportedMediaType)
 
 _log = logging.getLogger(__name__)
 
@@ -25,8 +31,9 @@ class ApiError(exceptions.APIException):
 
 
 def unavailable() -> ApiError:
+    """Whether it was stored is not known: the answer of a commit may be what was lost."""
     return ApiError(
-        503, "unavailable", _("The database cannot be reached. Nothing was stored; send the same request again."),
+        503, "unavailable", _("The database cannot be reached. Send the same request again; no event that has an id or a time is counted twice."),
         retry_after_seconds=2,
     )  # fmt: skip
 
@@ -70,8 +77,15 @@ def _code(error: exceptions.APIException) -> str:
 
 def _message(error: exceptions.APIException) -> str:
     if isinstance(error.detail, dict):
-        return "; ".join(f"{name}: {_first(problem)}" for name, problem in error.detail.items())
+        return "; ".join(_of_field(name, _first(problem)) for name, problem in error.detail.items())
+    if isinstance(error, _NO_NEXT_STEP) or str(error.detail) == str(error.default_detail):
+        words = explain_request_code(_code(error))
+        return f"{words.happened} {words.next}" if words else _first(error.detail)
     return _first(error.detail)
+
+
+def _of_field(name: str, problem: str) -> str:
+    return problem if name == api_settings.NON_FIELD_ERRORS_KEY else f"{name}: {problem}"
 
 
 def _first(problem: Any) -> str:

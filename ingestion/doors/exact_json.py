@@ -17,7 +17,8 @@ class ExactJSONParser(JSONParser):
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         found = decode_json(stream.read())
         if isinstance(found, Refusal):
-            raise ParseError(str(explain(found.code, found.values).happened))
+            told = explain(found.code, found.values)
+            raise ParseError(f"{told.happened} {told.next}")
         return found
 
 

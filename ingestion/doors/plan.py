@@ -5,7 +5,8 @@ from datetime import date
 from typing import Any
 
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import exceptions, serializers
@@ -13,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from ingestion.doors.api import authenticated
-from profiles.api import ReadTokenAuthentication
+from profiles.api import ReadTokenAuthentication, person_of
 from staff.models import User
 from taxonomy.diff import diff, title
 from taxonomy.models import Release
@@ -27,28 +28,28 @@ from taxonomy.standardize import Plan, encode_json, storable
 
 SCOPE = "plan"
 RELEASES_AT_ONCE = 100
-_LEVELS = f"One of {', '.join(LEVELS)}."
-_BREAKS_FROM = "The day from which it breaks something, where it is only watched until then."
+_LEVELS = format_lazy(_("One of {levels}."), levels=", ".join(LEVELS))
+_BREAKS_FROM = _("The day from which it breaks something, where it is only watched until then.")
 _AUTH: Any = [{"write key": []}, {"read token": []}]
 _PARAMETERS = [
-    OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="The ETag of what you have: 304 while it stands."),
+    OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description=_("The ETag of what you have: 304 while it stands.")),
 ]
 
 
 class ReleaseSchema(serializers.Serializer[Any]):
     version = serializers.CharField()
-    content_hash = serializers.CharField(help_text="SHA-256 of the canonical JSON of its items.")
+    content_hash = serializers.CharField(help_text=_("SHA-256 of the canonical JSON of its items."))
     published_at = serializers.DateTimeField()
-    notes = serializers.CharField(help_text="Empty for a person who may not read the whole plan.")
-    changed_items = serializers.IntegerField(help_text="How many items differ from the release before.")
+    notes = serializers.CharField(help_text=_("Empty for a person who may not read the whole plan."))
+    changed_items = serializers.IntegerField(help_text=_("How many items differ from the release before."))
     signed = serializers.BooleanField(
-        help_text="Whether its proposal was approved. False: the starter, by the command line, or in an emergency."
+        help_text=_("Whether its proposal was approved. False: the starter, by the command line, or in an emergency.")
     )
 
 
 class ReleasesSchema(serializers.Serializer[Any]):
     releases = ReleaseSchema(many=True)
-    next = serializers.CharField(allow_null=True, help_text="Ask again with ?before= this version for older ones.")
+    next = serializers.CharField(allow_null=True, help_text=_("Ask again with ?before= this version for older ones."))
 
 
 class LineSchema(serializers.Serializer[Any]):
@@ -59,10 +60,10 @@ class LineSchema(serializers.Serializer[Any]):
 
 class EffectSchema(serializers.Serializer[Any]):
     item = serializers.UUIDField()
-    code = serializers.CharField(help_text="Such as tag.attribute_required.")
+    code = serializers.CharField(help_text=_("Such as tag.attribute_required."))
     level = serializers.CharField(help_text=_LEVELS)
     breaks_from = serializers.DateField(allow_null=True, help_text=_BREAKS_FROM)
-    message = serializers.CharField(help_text="What a source must change, in your language.")
+    message = serializers.CharField(help_text=_("What a source must change, in your language."))
 
 
 class ItemChangeSchema(serializers.Serializer[Any]):
@@ -82,7 +83,7 @@ class DiffSchema(serializers.Serializer[Any]):
     effects = EffectSchema(many=True)
     changes = ItemChangeSchema(many=True)
     sources = serializers.DictField(
-        child=serializers.ListField(child=serializers.IntegerField()), help_text="By code of a source: which of the effects concern it."
+        child=serializers.ListField(child=serializers.IntegerField()), help_text=_("By code of a source: which of the effects concern it.")
     )
 
 
@@ -91,18 +92,20 @@ class PlanView(APIView):
 
     @extend_schema(
         operation_id="read_plan",
-        summary="Read the plan",
+        summary=_("Read the plan"),
+        description=_(
+            "The current release: version, content hash, and by uuid the definition of every item, with a read token of those its person may read."
+        ),
         tags=["Plan"],
         parameters=_PARAMETERS,
         auth=_AUTH,
         responses={200: OpenApiTypes.OBJECT},
     )
     def get(self, request: Request) -> HttpResponse:
-        """The current release: version, content hash, and by uuid the definition of every item, with a read token of those its person may read."""
         reader = _reader(request)
         release = Release.objects.order_by("-id").defer("snapshot").first()
         if release is None:
-            raise exceptions.NotFound
+            raise exceptions.NotFound(_("No standard has been released yet. Publish it first."))
         items, content_hash = _shown_to(reader, release)
         etag = f'"{content_hash}"'
         if _is_known(request, etag):
@@ -116,20 +119,20 @@ class TagView(APIView):
 
     @extend_schema(
         operation_id="read_tag",
-        summary="Read a tag",
+        summary=_("Read a tag"),
+        description=_("A tag of the current release by its code, whatever the case, with each of its attributes in full."),
         tags=["Plan"],
         parameters=_PARAMETERS,
         auth=_AUTH,
         responses={200: OpenApiTypes.OBJECT},
     )
     def get(self, request: Request, code: str) -> HttpResponse:
-        """A tag of the current release by its code, whatever the case, with each of its attributes in full."""
         reader, release = _reader(request), newest()
         items = _items_for(reader, release) if release else {}
         wanted = code.lower()
         found = next((item for item, one in items.items() if one["kind"] == "tag" and one["code"].lower() == wanted), None)
         if release is None or found is None:
-            raise exceptions.NotFound
+            raise exceptions.NotFound(_("The released standard has no such tag. Look its code up in the plan: GET /api/v1/plan."))
         return _hashed(request, {"release": release.version, **_tag(found, items)})
 
 
@@ -138,14 +141,14 @@ class ReleasesView(APIView):
 
     @extend_schema(
         operation_id="list_releases",
-        summary="List releases",
+        summary=_("List releases"),
+        description=_("The releases, newest first, 100 at a time."),
         tags=["Plan"],
         auth=_AUTH,
-        parameters=[*_PARAMETERS, OpenApiParameter("before", str, description="Only releases older than this version.")],
+        parameters=[*_PARAMETERS, OpenApiParameter("before", str, description=_("Only releases older than this version."))],
         responses={200: ReleasesSchema},
     )
     def get(self, request: Request) -> HttpResponse:
-        """The releases, newest first, 100 at a time."""
         reader = _reader(request)
         releases = Release.objects.defer("snapshot").order_by("-id")
         if before := request.query_params.get("before"):
@@ -161,14 +164,14 @@ class ReleaseView(APIView):
 
     @extend_schema(
         operation_id="read_release",
-        summary="Read a release",
+        summary=_("Read a release"),
+        description=_("One release: what there is about it, and every item's definition by uuid."),
         tags=["Plan"],
         parameters=_PARAMETERS,
         auth=_AUTH,
         responses={200: OpenApiTypes.OBJECT},
     )
     def get(self, request: Request, version: str) -> HttpResponse:
-        """One release: what there is about it, and every item's definition by uuid."""
         reader, release = _reader(request), _release(version)
         items, content_hash = _shown_to(reader, release)
         etag = f'"{content_hash}"'
@@ -189,14 +192,14 @@ class DiffView(APIView):
 
     @extend_schema(
         operation_id="diff_releases",
-        summary="Compare two releases",
+        summary=_("Compare two releases"),
+        description=_("What changes from one release to another: the verdict, what each source must do, and every field."),
         tags=["Plan"],
         parameters=_PARAMETERS,
         auth=_AUTH,
         responses={200: DiffSchema},
     )
     def get(self, request: Request, before: str, after: str) -> HttpResponse:
-        """What changes from one release to another: the verdict, what each source must do, and every field."""
         reader, first, second = _reader(request), _release(before), _release(after)
         old, new = _items_for(reader, first), _items_for(reader, second)
         return _hashed(request, {"before": first.version, "after": second.version, **_diff(old, new, on=second.day)})
@@ -289,9 +292,10 @@ def _about(release: Release, *, notes: bool) -> dict[str, Any]:
 
 
 def _release(version: str) -> Release:
-    if storable(version) != version:
-        raise exceptions.NotFound
-    return get_object_or_404(Release, version=version)
+    found = Release.objects.filter(version=version).first() if storable(version) == version else None
+    if found is None:
+        raise exceptions.NotFound(_("There is no release of this version. See which there are: GET /api/v1/releases."))
+    return found
 
 
 def _hashed(request: Request, content: dict[str, Any]) -> HttpResponse:
@@ -316,7 +320,4 @@ def _reader(request: Request) -> User | None:
     if not request.headers.get("Authorization", "").removeprefix("Bearer ").startswith("tlr_"):
         authenticated(request)
         return None
-    found = ReadTokenAuthentication().authenticate(request)
-    if found is None or SCOPE not in found[1].scopes or not found[0].has_perm("taxonomy.view_tag"):
-        raise exceptions.PermissionDenied
-    return found[0]
+    return person_of(ReadTokenAuthentication().authenticate(request), scope=SCOPE, right="taxonomy.view_tag")

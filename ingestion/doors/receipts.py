@@ -63,18 +63,20 @@ _HELD_EXAMPLE = {
 
 
 class ReceiptSchema(serializers.Serializer[Any]):
-    id = serializers.CharField(allow_null=True, help_text="The message id as sent; null when none was.")
-    event_id = serializers.CharField(help_text="32 hex digits: what the event is called here. It works in the place of a message id.")
+    id = serializers.CharField(allow_null=True, help_text=_("The message id as sent; null when none was."))
+    event_id = serializers.CharField(help_text=_("32 hex digits: what the event is called here. It works in the place of a message id."))
     status = serializers.ChoiceField(
         ["accepted", "quarantined", "corrected", "discarded", "taken_back", "merged"],
-        help_text="How it stands now. Only what is accepted counts. What is sent again under its id is answered as a duplicate,"
-        " unless it is taken back, or quarantined and says something else.",
+        help_text=_(
+            "How it stands now. Only what is accepted counts. What is sent again under its id is answered as a duplicate,"
+            " unless it is taken back, or quarantined and says something else."
+        ),
     )
-    status_since = serializers.DateTimeField(allow_null=True, help_text="Since when, as far as it is known.")
-    verdict = serializers.ChoiceField(["accepted", "quarantined"], help_text="The first one; it never changes.")
-    corrected_by = serializers.CharField(allow_null=True, help_text="The event_id of the event that corrected it.")
+    status_since = serializers.DateTimeField(allow_null=True, help_text=_("Since when, as far as it is known."))
+    verdict = serializers.ChoiceField(["accepted", "quarantined"], help_text=_("The first one; it never changes."))
+    corrected_by = serializers.CharField(allow_null=True, help_text=_("The event_id of the event that corrected it."))
     batch = serializers.UUIDField()
-    release = serializers.CharField(allow_null=True, help_text="The version of the standard that read it.")
+    release = serializers.CharField(allow_null=True, help_text=_("The version of the standard that read it."))
     tag = serializers.CharField(allow_null=True)
     refinements = serializers.ListField(child=serializers.CharField())
     changed = serializers.BooleanField()
@@ -89,12 +91,16 @@ class ReceiptView(APIView):
 
     @extend_schema(
         operation_id="read_receipt",
-        summary="Read a receipt",
+        summary=_("Read a receipt"),
+        description=_("What became of one event of this source, and how it stands now."),
         tags=["Events"],
         auth=[{"write key": []}],  # type: ignore[list-item]
         parameters=[
             OpenApiParameter(
-                "message_id", str, OpenApiParameter.PATH, description="The id that came with the event, percent-encoded; or its event_id."
+                "message_id",
+                str,
+                OpenApiParameter.PATH,
+                description=_("The id that came with the event, percent-encoded; or its event_id."),
             )
         ],
         responses={200: ReceiptSchema, **dict.fromkeys((401, 403, 404), ErrorSchema)},
@@ -104,7 +110,6 @@ class ReceiptView(APIView):
         ],
     )
     def get(self, request: Request, message_id: str) -> HttpResponse:
-        """What became of one event of this source, and how it stands now."""
         event = _find(authenticated(request).source_id, message_id)
         if event is None:
             raise ApiError(

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import reverse
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRequest, OpenApiResponse, extend_schema
 from rest_framework import serializers
@@ -51,20 +51,20 @@ _ANNOUNCED = {"file": "orders.csv", "size_bytes": 20_480, "dry_run": False, "for
 
 
 class FormatSchema(serializers.Serializer[Any]):
-    """How the file is to be read, where that cannot be found out by looking at it."""
+    # How the file is to be read, where that cannot be found out by looking at it.
 
     encoding = serializers.ChoiceField(list(ENCODINGS), required=False)
     delimiter = serializers.ChoiceField(list(DELIMITERS), required=False)
-    quote = serializers.ChoiceField([*QUOTES, ""], required=False, help_text="Empty: nothing is quoted.")
-    above = serializers.IntegerField(min_value=0, max_value=100, required=False, help_text="Rows above the header.")
-    headers = serializers.IntegerField(min_value=0, max_value=2, required=False, help_text="Rows that the header has.")
-    member = serializers.CharField(max_length=255, required=False, help_text="The file in a zip, or the sheet of a workbook.")
+    quote = serializers.ChoiceField([*QUOTES, ""], required=False, help_text=_("Empty: nothing is quoted."))
+    above = serializers.IntegerField(min_value=0, max_value=100, required=False, help_text=_("Rows above the header."))
+    headers = serializers.IntegerField(min_value=0, max_value=2, required=False, help_text=_("Rows that the header has."))
+    member = serializers.CharField(max_length=255, required=False, help_text=_("The file in a zip, or the sheet of a workbook."))
 
 
 class AnnounceSchema(serializers.Serializer[Any]):
-    file = serializers.CharField(max_length=255, help_text="Its name; only for people.")
-    size_bytes = serializers.IntegerField(min_value=1, max_value=MOST_BYTES, help_text="As it is sent, packed or not.")
-    dry_run = serializers.BooleanField(default=False, help_text="Say what would become of each row and store nothing.")
+    file = serializers.CharField(max_length=255, help_text=_("Its name; only for people."))
+    size_bytes = serializers.IntegerField(min_value=1, max_value=MOST_BYTES, help_text=_("As it is sent, packed or not."))
+    dry_run = serializers.BooleanField(default=False, help_text=_("Say what would become of each row and store nothing."))
     format = FormatSchema(required=False)
 
 
@@ -73,25 +73,25 @@ class ImportSchema(serializers.Serializer[Any]):
     status = serializers.ChoiceField(["uploading", "waiting", "running", "finished", "stopped", "failed"])
     file = serializers.CharField()
     size_bytes = serializers.IntegerField()
-    offset = serializers.IntegerField(help_text="Where the next part begins.")
+    offset = serializers.IntegerField(help_text=_("Where the next part begins."))
     dry_run = serializers.BooleanField()
     received = serializers.IntegerField()
     accepted = serializers.IntegerField()
-    changed = serializers.IntegerField(help_text="Of the accepted: those brought to the standard by a change.")
+    changed = serializers.IntegerField(help_text=_("Of the accepted: those brought to the standard by a change."))
     duplicate = serializers.IntegerField()
     quarantined = serializers.IntegerField()
     refused = serializers.IntegerField()
-    causes = serializers.DictField(child=serializers.IntegerField(), help_text="Rows by why they failed.")
-    notes = serializers.DictField(child=serializers.IntegerField(), help_text="Rows by what was only noted.")
-    error = serializers.DictField(child=serializers.CharField(), allow_null=True, help_text="code and message, where the file as a whole failed.")  # fmt: skip
-    upload = serializers.CharField(help_text="Where its parts are sent.")
-    failed_rows = serializers.CharField(allow_null=True, help_text="Where rows that failed can be fetched, in the file's own form.")
-    findings = serializers.CharField(allow_null=True, help_text="Where each fault is told with its row and column.")
+    causes = serializers.DictField(child=serializers.IntegerField(), help_text=_("Rows by why they failed."))
+    notes = serializers.DictField(child=serializers.IntegerField(), help_text=_("Rows by what was only noted."))
+    error = serializers.DictField(child=serializers.CharField(), allow_null=True, help_text=_("code and message, where the file as a whole failed."))  # fmt: skip
+    upload = serializers.CharField(help_text=_("Where its parts are sent."))
+    failed_rows = serializers.CharField(allow_null=True, help_text=_("Where rows that failed can be fetched, in the file's own form."))
+    findings = serializers.CharField(allow_null=True, help_text=_("Where each fault is told with its row and column."))
 
 
 class FindingSchema(serializers.Serializer[Any]):
     row = serializers.IntegerField()
-    column = serializers.CharField(help_text="Empty for the row as a whole.")
+    column = serializers.CharField(help_text=_("Empty for the row as a whole."))
     code = serializers.CharField()
     seen = serializers.JSONField()
     expected = serializers.CharField()
@@ -100,20 +100,19 @@ class FindingSchema(serializers.Serializer[Any]):
 
 class FindingsSchema(serializers.Serializer[Any]):
     findings = FindingSchema(many=True)
-    next = serializers.IntegerField(allow_null=True, help_text="Ask again with ?after= this number for more.")
+    next = serializers.IntegerField(allow_null=True, help_text=_("Ask again with ?after= this number for more."))
 
 
 class ImportsView(APIView):
     """Files of the source whose write key comes with them."""
 
     @extend_schema(
-        operation_id="announce_import", summary="Announce a file", tags=["Imports"], auth=_AUTH,
-        request=OpenApiRequest(AnnounceSchema, examples=[OpenApiExample("A file", _ANNOUNCED)]),
+        operation_id="announce_import", summary=_("Announce a file"), description=_("Announce a file of up to 20 GB; then send its bytes by PATCH. What is not sent to its end is forgotten after seven days."), tags=["Imports"], auth=_AUTH,
+        request=OpenApiRequest(AnnounceSchema, examples=[OpenApiExample("A file", summary=_("A file"), value=_ANNOUNCED)]),
         responses={201: ImportSchema, **dict.fromkeys((400, 401, 403, 411, 413, 503, 507), ErrorSchema)},
         examples=[OpenApiExample("Announced", {**_EXAMPLE, "status": "uploading", "offset": 0, "failed_rows": None, "findings": None}, response_only=True, status_codes=["201"])],
     )  # fmt: skip
     def post(self, request: Request) -> HttpResponse:
-        """Announce a file of up to 20 GB; then send its bytes by PATCH. What is not sent to its end is forgotten after seven days."""
         sender = authenticated(request)
         try:
             said = _announced(request)
@@ -135,12 +134,11 @@ class ImportsView(APIView):
 
 class ImportView(APIView):
     @extend_schema(
-        operation_id="read_import", summary="Read what became of a file", tags=["Imports"], auth=_AUTH,
+        operation_id="read_import", summary=_("Read what became of a file"), description=_("Its status and the counts so far. Ask again every few seconds until it is finished, stopped or failed."), tags=["Imports"], auth=_AUTH,
         responses={200: ImportSchema, **dict.fromkeys((401, 403, 404), ErrorSchema)},
         examples=[OpenApiExample("Finished", _EXAMPLE, response_only=True, status_codes=["200"])],
     )  # fmt: skip
     def get(self, request: Request, upload_id: UUID) -> HttpResponse:
-        """Its status and the counts so far. Ask again every few seconds until it is finished, stopped or failed."""
         return _answer(_status(_upload(request, upload_id)))
 
 
@@ -148,16 +146,15 @@ class ImportFileView(APIView):
     """The file itself, sent in parts as tus 1.0 has it; tus clients can resume at this address."""
 
     @extend_schema(
-        operation_id="send_part", summary="Send a part of a file", tags=["Imports"], auth=_AUTH,
+        operation_id="send_part", summary=_("Send a part of a file"), description=_("Up to 64 MB from Upload-Offset on. Broken off, ask by HEAD where to go on. With the last byte the import begins."), tags=["Imports"], auth=_AUTH,
         parameters=[
-            OpenApiParameter("Upload-Offset", int, OpenApiParameter.HEADER, required=True, description="Where the part begins."),
-            OpenApiParameter("Tus-Resumable", str, OpenApiParameter.HEADER, description="1.0.0, as tus clients send it."),
+            OpenApiParameter("Upload-Offset", int, OpenApiParameter.HEADER, required=True, description=_("Where the part begins.")),
+            OpenApiParameter("Tus-Resumable", str, OpenApiParameter.HEADER, description=_("1.0.0, as tus clients send it.")),
         ],
         request={PART_TYPE: OpenApiTypes.BINARY},
-        responses={204: OpenApiResponse(description="Kept. Upload-Offset tells where the next part begins."), **dict.fromkeys((400, 401, 403, 404, 409, 411, 412, 413, 415, 423, 503, 507), ErrorSchema)},
+        responses={204: OpenApiResponse(description=_("Kept. Upload-Offset tells where the next part begins.")), **dict.fromkeys((400, 401, 403, 404, 409, 411, 412, 413, 415, 423, 503, 507), ErrorSchema)},
     )  # fmt: skip
     def patch(self, request: Request, upload_id: UUID) -> HttpResponse:
-        """Up to 64 MB from Upload-Offset on. Broken off, ask by HEAD where to go on. With the last byte the import begins."""
         upload = _upload(request, upload_id)
         try:
             upload = _take_part(request, upload)
@@ -177,11 +174,10 @@ class ImportFileView(APIView):
 
 class ImportFailedRowsView(APIView):
     @extend_schema(
-        operation_id="read_failed_rows", summary="Fetch the rows that failed", tags=["Imports"], auth=_AUTH,
+        operation_id="read_failed_rows", summary=_("Fetch the rows that failed"), description=_("In the form the file came in, with `_tagline_id` and `_reason`. Mended and sent again, each row closes what it held."), tags=["Imports"], auth=_AUTH,
         responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, **dict.fromkeys((401, 403, 404, 409), ErrorSchema)},
     )  # fmt: skip
     def get(self, request: Request, upload_id: UUID) -> StreamingHttpResponse:
-        """In the form the file came in, with `_tagline_id` and `_reason`. Mended and sent again, each row closes what it held."""
         run = _ended(request, upload_id)
         answer = StreamingHttpResponse(failed_rows(run), content_type="application/octet-stream")
         answer.headers["Content-Disposition"] = f'attachment; filename="failed.{run.format["kind"]}"'
@@ -191,12 +187,11 @@ class ImportFailedRowsView(APIView):
 
 class ImportFindingsView(APIView):
     @extend_schema(
-        operation_id="list_findings", summary="List the faults of a file", tags=["Imports"], auth=_AUTH,
-        parameters=[OpenApiParameter("after", int, description="Only those after so many.")],
+        operation_id="list_findings", summary=_("List the faults of a file"), description=_("Each fault with its row, column, what was seen and what was expected, 1,000 at a time; five of a row at the most."), tags=["Imports"], auth=_AUTH,
+        parameters=[OpenApiParameter("after", int, description=_("Only those after so many."))],
         responses={200: FindingsSchema, **dict.fromkeys((400, 401, 403, 404, 409, 503), ErrorSchema)},
     )  # fmt: skip
     def get(self, request: Request, upload_id: UUID) -> HttpResponse:
-        """Each fault with its row, column, what was seen and what was expected, 1,000 at a time; five of a row at the most."""
         after = request.query_params.get("after", "0")
         if not after.isdecimal() or len(after) > 12:
             raise ApiError(400, "import.fields", _("after is a whole number, such as the one of next."))

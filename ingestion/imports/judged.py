@@ -1,7 +1,7 @@
 """Rows of a file as the events they would be, each with its verdict, for a person to look at before anything is stored."""
 
 from base64 import b64decode
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -13,7 +13,8 @@ from ingestion.doors.files import FileFormat, Record, UnreadableFile, blocks, de
 from ingestion.imports.chunk import incoming_of, reasons
 from ingestion.models import ImportChunk, ImportRun
 from ingestion.pipeline import Incoming, evaluate
-from profiles.entries import Entry
+from profiles.entries import Delivery, Entry
+from profiles.record import find_duplicates
 from taxonomy.current import Current
 from taxonomy.released import named
 from taxonomy.standardize import Violation, encode_json
@@ -57,7 +58,7 @@ def first_events(
         found = [incoming_of(record, file_format) for record in first_records(run, file_format, _ROWS)]
     except UnreadableFile:
         return []
-    return judged(found, run, file_format, obeyed, received_at=received_at, hidden=hidden)
+    return judged(found, run, file_format, obeyed, received_at=received_at, hidden=hidden, among=find_duplicates)
 
 
 def examples(run: ImportRun, obeyed: Current, *, hidden: Collection[str]) -> list[tuple[str, list[Judged]]]:
@@ -80,15 +81,18 @@ def examples(run: ImportRun, obeyed: Current, *, hidden: Collection[str]) -> lis
 
 
 def judged(
-    found: Iterable[Incoming], run: ImportRun, file_format: FileFormat, obeyed: Current, *, received_at: datetime, hidden: Collection[str]
-) -> list[Judged]:
-    """`hidden`: items of the release that the reader may not read."""
+    found: Iterable[Incoming], run: ImportRun, file_format: FileFormat, obeyed: Current, *, received_at: datetime,
+    hidden: Collection[str], among: Callable[[list[Delivery]], None] | None = None,
+) -> list[Judged]:  # fmt: skip
+    """`hidden`: items of the release that the reader may not read. `among` finds duplicates among the rows and of what is stored."""
     source = obeyed.plan.sources_by_uuid.get(str(run.source_id))
     if source is None:
         return []
     delivery = evaluate(
         found, source_code=source.code, door="file", received_at=received_at, current=obeyed, batch_id=run.pk, file_format=file_format
     )
+    if among:
+        among([delivery])
     return [_judged(entry, hidden) for entry in delivery.entries]
 
 
@@ -103,7 +107,7 @@ def _judged(entry: Entry, hidden: Collection[str]) -> Judged:
     sent = {**raw.attributes} if held else {**result.attributes, **result.extra}
     return Judged(
         entry.row,
-        result.verdict,
+        entry.status,
         raw.name or "",
         "" if is_hidden else tag,
         result.phone or raw.phone or "",
@@ -111,7 +115,7 @@ def _judged(entry: Entry, hidden: Collection[str]) -> Judged:
         result.occurred_at if not held or result.occurred_at != raw.received_at else None,
         [] if is_hidden else [(code, _text(value)) for code, value in sent.items()],
         [] if is_hidden else [f"{one.path}: {_text(one.before)} → {_text(one.after)}" for one in result.changes],
-        [] if is_hidden else why,
+        [] if is_hidden or entry.status == "duplicate" else why,
     )
 
 

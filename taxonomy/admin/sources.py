@@ -28,6 +28,8 @@ from taxonomy.admin.governed import GovernedAdmin, WhyForm
 from taxonomy.admin.limits import rights_in, sources_in, tags_in
 from taxonomy.definition import Items, definition, unsaved_rule
 from taxonomy.dictionary.words import TARGETS
+from taxonomy.diff import ENVELOPE as ENVELOPE_LABELS
+from taxonomy.diff import PRESETS
 from taxonomy.draft import ItemLocked
 from taxonomy.models import Attribute, MappingRow, MappingRule, Source, Tag
 from taxonomy.models.items import snake_case
@@ -42,36 +44,21 @@ from taxonomy.standardize.transforms import TransformError, parse_transforms
 from taxonomy.tryout import Tryout, try_record
 from taxonomy.winning import Winning, winning
 
-# What an envelope can say, in the order it is asked: (key, label, example)
-ENVELOPE = (
-    ("event", gettext_lazy("event name"), "event"),
-    ("event_constant", gettext_lazy("or always this event"), "sale"),
-    ("events", gettext_lazy("events in one record"), "order.lines"),
-    ("phone", gettext_lazy("phone"), "customer.mobile"),
-    ("region", gettext_lazy("region"), "customer.country"),
-    ("occurred_at", gettext_lazy("time"), "created_at"),
-    ("time_format", gettext_lazy("time format"), "iso, epoch_s, epoch_ms, excel, excel_1904 or %d/%m/%Y %H:%M:%S"),
-    ("sent_at", gettext_lazy("time sent"), "sent_at"),
-    ("message_id", gettext_lazy("message id"), "event_id"),
-    ("source_version", gettext_lazy("source version"), "app.version"),
-    ("attributes", gettext_lazy("attributes"), "data"),
-    ("context", gettext_lazy("context"), "context"),
-)
+# What an envelope can say: (key, label, example)
+_EXAMPLES = {
+    "event": "event", "event_constant": "sale", "events": "order.lines", "phone": "customer.mobile", "region": "customer.country",
+    "occurred_at": "created_at", "time_format": "iso, epoch_s, epoch_ms, excel, excel_1904 or %d/%m/%Y %H:%M:%S", "sent_at": "sent_at",
+    "message_id": "event_id", "source_version": "app.version", "attributes": "data", "context": "context",
+}  # fmt: skip
+ENVELOPE = [(key, label, _EXAMPLES[key]) for key, label in ENVELOPE_LABELS.items()]
 IDENTIFIERS = ("user_id", "crm_id", "openid", "email", "device", "anonymous_id")
-PRESETS = [
-    ("tagline", gettext_lazy("Tagline JSON")),
-    ("flat", gettext_lazy("flat rows")),
-    ("segment", gettext_lazy("Segment messages")),
-    ("cloudevents", "CloudEvents"),
-    ("custom", gettext_lazy("its own format, found by the paths below")),
-]
 _NO_PATHS = frozenset({"event_constant", "time_format"})
 
 
 class SourceForm(WhyForm):
     """The envelope as fields, so that nobody has to write JSON."""
 
-    preset = forms.ChoiceField(label=gettext_lazy("records are"), choices=PRESETS, widget=UnfoldAdminSelectWidget)
+    preset = forms.ChoiceField(label=gettext_lazy("records are"), choices=[*PRESETS.items()], widget=UnfoldAdminSelectWidget)
 
     class Meta:
         model = Source

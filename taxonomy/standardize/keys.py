@@ -47,6 +47,9 @@ def message_key_of(raw: RawEvent, source: "SourcePlan", *, nonce: bytes = b"", r
         return MessageKey(message_key(source.uuid, raw.message_id), "given")
     hashing = _started(source.uuid, b"derived").copy()
     hashing.update(_as_written(raw))
+    if raw.notes and any(note.path == "id" and note.expected == "text" for note in raw.notes):
+        # An id was sent and cannot be read: events with other ids are not each other's duplicates.
+        hashing.update(raw.original + b"\0%d" % (raw.item or 0))
     if raw.occurred_at is None:
         hashing.update(nonce)
         return MessageKey(hashing.digest(), "none")

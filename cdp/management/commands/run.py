@@ -1,6 +1,7 @@
 """Serve Tagline on this machine: database, migrations, demo, web, worker and the subscriber of MQTT_URL, until Ctrl-C."""
 
 import json
+import multiprocessing
 import signal
 import socket
 import time
@@ -109,6 +110,7 @@ def _readiness(port: int) -> dict[str, Any]:
 def _wait_for_end(serving: tuple[BaseProcess, ...]) -> None:
     """Until Ctrl-C; a part that ends is started anew by nobody, so its end is the end."""
     while (ended := _ended(serving)) is None:
+        multiprocessing.active_children()  # which lets go of what has done its work: the demo's loading
         time.sleep(0.3)
     raise CommandError(_told(ended))
 

@@ -39,7 +39,8 @@ class Command(BaseCommand):
             lines += [f"{title(names[finding.item], names)}: {finding_text(finding, names)}" for finding in error.findings]
             raise CommandError("Nothing was published:\n" + "\n".join(lines)) from error
         else:
-            self.stdout.write(f"Published {release.version}: {len(release.changed_items)} items.")
+            count = len(release.changed_items)
+            self.stdout.write(f"Published {release.version}: {count} item{'' if count == 1 else 's'}.")
 
 
 def name_of(change: ItemChange) -> str:
