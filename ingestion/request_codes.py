@@ -45,6 +45,7 @@ WORDS: dict[str, tuple[Text, Text, Text, Text]] = {
     "rate_limited": (_("Too fast"), _("The key sends more events a second than it may (429)."), _("No more than the key's limit."), _("Wait as long as Retry-After says, then send again.")),
     "no_release": (_("No standard yet"), _("No standard has been published (503)."), _("A release."), _("Publish the standard, then send again.")),
     "source.unreleased": (_("Source not released"), _("The key's source is not in the published standard (503)."), _("A source that is released."), _("Publish the source, then send again.")),
+    "source.ended": (_("Source ended"), _("The key's source stood in the standard once and was taken out of it (403)."), _("A source that is released."), _("Stop sending; or restore the source from its history, release it, then send again.")),
     "unavailable": (_("Unavailable"), _("The database cannot be reached (503), or its answer was lost."), "", _("Send the same request again; no event that has an id or a time is counted twice.")),
     "not_authenticated": (_("Not logged in"), _("This needs a key or a log-in (401)."), _("Authorization: Bearer <key>"), _("Send a key.")),
     "authentication_failed": (_("Key refused"), _("The key does not work here (401)."), _("A key that works."), _("Check the key, or make a new one.")),

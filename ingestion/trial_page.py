@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 
 from ingestion.trial import OUTCOMES, Difference, Trial, try_plan
 from staff.masking import shown_to
-from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in, sources_in
+from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in, sources_in, sources_offered_in
 from taxonomy.definition import Items
 from taxonomy.models import Proposal, Source
 from taxonomy.problems import plan_problem
@@ -48,7 +48,7 @@ class TrialForm(forms.Form):
 
     def __init__(self, request: HttpRequest) -> None:
         super().__init__(request.POST)
-        self.fields["sources"].queryset = sources_in(request)  # type: ignore[attr-defined]
+        self.fields["sources"].queryset = sources_offered_in(request)  # type: ignore[attr-defined]
 
     def clean(self) -> None:
         first, last = self.cleaned_data.get("first"), self.cleaned_data.get("last")

@@ -181,6 +181,7 @@ class Notice(models.Model):
 
     user = models.ForeignKey(User, models.CASCADE, related_name="notices", verbose_name=_("for"))
     text = models.TextField(help_text="A message of the catalogue, untranslated; `values` fill it")
+    # texts; what has a name in either language as [English, Chinese]
     values = models.JSONField(default=dict)
     link = models.CharField(max_length=300, blank=True)
     at = models.DateTimeField(_("when"), default=timezone.now)
@@ -192,7 +193,9 @@ class Notice(models.Model):
         indexes = [models.Index(fields=["user", "-at"])]
 
     def __str__(self) -> str:
-        told = {name: day_words(value) if name == "day" else value for name, value in self.values.items()}
+        told = {name: in_reader_language(*value) if isinstance(value, list) else value for name, value in self.values.items()}
+        if day := told.get("day"):
+            told["day"] = day_words(day)
         return gettext(self.text) % told
 
 

@@ -109,6 +109,8 @@ def _written_columns(wanted: Definition) -> Definition:
     columns |= {column: wanted.get(key) for key, column in _REFERENCES[kind].items()}
     if kind == "attribute":
         columns["of"] = wanted.get("of") or ""
+    if kind == "source":
+        columns["in_draft"] = True
     if kind == "rule":
         columns |= _condition_columns(wanted.get("condition"))
     return columns

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 from django.utils.functional import Promise
-from django.utils.translation import get_language, gettext
+from django.utils.translation import get_language, gettext, override
 from django.utils.translation import gettext_lazy as _
 
 from staff.models import Department, in_reader_language
@@ -222,15 +222,23 @@ def shown(value: Any, names: Items) -> str:
 
 
 def title(item: Definition, names: Items) -> str:
-    """An item by its name and code; a rule by its source, name, tag and limits. `names` hold what a rule refers to."""
-    if item["kind"] == "rule":
-        if "source" not in item:
-            return str(item["name"])
-        return rule_name(_code(item["source"], names), item["name"], _code(item.get("tag"), names), limits_words(item))
-    return f"{in_reader_language(item['label_en'], item['label_zh_hans'])} ({item['code']})"
+    """An item by its name and code; a rule by its source, name as sent, tag and limits. `names` hold what a rule refers to."""
+    return _label(item, names) if item["kind"] == "rule" else f"{_label(item, names)} ({item['code']})"
 
 
-def _code(item: str | None, names: Items) -> str:
-    """What a rule refers to, by its code; what is gone, or not shown to the reader, has none."""
-    one = names.get(item or "") or {}
-    return str(one.get("code") or one.get("name") or "–")
+def called(item: Definition, names: Items) -> list[str]:
+    """An item's name in English and in Chinese, without its code: for what is kept and read by each in their language."""
+    found = []
+    for language in ("en", "zh-hans"):
+        with override(language):
+            found.append(_label(item, names))
+    return found
+
+
+def _label(item: Definition, names: Items) -> str:
+    """What is gone has no name; what is not shown to the reader says so."""
+    if item.get("kind") == "rule" and "source" in item:
+        source, tag = (_label(names.get(item.get(key) or "") or {}, names) for key in ("source", "tag"))
+        return rule_name(source, item["name"], tag, limits_words(item))
+    label = in_reader_language(item.get("label_en", ""), item.get("label_zh_hans", ""))
+    return label or str(item.get("code") or item.get("name") or "–")

@@ -11,18 +11,18 @@ from django.db.models.deletion import ProtectedError
 from staff.models import User
 from taxonomy.definition import KINDS, MODELS, Definition, apply_definitions
 from taxonomy.history import record_revision, record_revisions
-from taxonomy.models import Proposal, ProposalItem, Revision
+from taxonomy.models import MappingRule, Proposal, ProposalItem, Revision, Source, TagMode
 
 # Any two writers of the draft, and a proposal that is submitted, wait for each other on this lock.
 _LOCK = 7_201_003
 
 
 class ItemLocked(Exception):
-    """An item is under review: it cannot be edited."""
+    """Items are under review and cannot be edited: `held` is {item: the proposal that holds it}, `proposal` the first of them."""
 
-    def __init__(self, proposal: Proposal) -> None:
-        super().__init__(proposal.pk)
-        self.proposal = proposal
+    def __init__(self, held: dict[str, Proposal]) -> None:
+        super().__init__(", ".join(held))
+        self.held, self.proposal = held, next(iter(held.values()))
 
 
 class ItemInUse(Exception):
@@ -45,8 +45,8 @@ def writing(item_ids: Collection[Any] = ()) -> Iterator[None]:
 
 def refuse_locked(item_ids: Iterable[Any]) -> None:
     """Raises ItemLocked when one of the items is under review."""
-    if proposal := next(iter(locks(item_ids).values()), None):
-        raise ItemLocked(proposal)
+    if held := locks(item_ids):
+        raise ItemLocked(held)
 
 
 def locks(item_ids: Iterable[Any]) -> dict[str, Proposal]:
@@ -72,11 +72,24 @@ def write_items(wanted: dict[str, Definition | None], *, by: User | None, why: s
             remove(row, by=by, why=why)
 
 
+def rules_of(item_ids: Iterable[Any]) -> list[str]:
+    """The draft's rules of those of the items that are sources: what goes with them."""
+    return [str(pk) for pk in MappingRule.objects.filter(source__in=list(item_ids)).values_list("pk", flat=True)]
+
+
 def remove(row: models.Model, *, by: User | None, why: str = "") -> None:
-    """Delete a draft row and what stands below it, keeping the last state of each in the history."""
-    below = list(row.rules.all()) if getattr(row, "kind", "") == "source" else []  # type: ignore[attr-defined]
+    """Take a row and what stands below it from the draft, keeping the last state of each in the history. Raises ItemInUse.
+
+    A source's row stays outside the draft: what it sent, and what lets it send, refer to it.
+    """
+    below = list(row.rules.all()) if isinstance(row, Source) else []
     for one in (*below, row):
         record_revision(one, by=by, action=Revision.Action.DELETED, why=why)
+    if isinstance(row, Source):
+        if modes := list(TagMode.objects.filter(source=row).select_related("tag", "source")):
+            raise ItemInUse(row, modes)
+        row.leave_draft()
+        return
     try:
         row.delete()
     except ProtectedError as error:

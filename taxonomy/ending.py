@@ -8,12 +8,12 @@ from django.utils.translation import gettext_noop
 from staff.models import User
 from staff.notices import tell
 from taxonomy.checks import endings
+from taxonomy.diff import called
 from taxonomy.proposals.concern import Owners
 from taxonomy.proposals.senders import native_senders
 from taxonomy.proposals.tell import item_link
 from taxonomy.publish import items_of, newest
 from taxonomy.recent import rule_use
-from taxonomy.rule_words import rule_name
 
 # Days before the end on which its owners are told.
 TOLD_BEFORE = (14, 7, 1)
@@ -28,10 +28,7 @@ def warn_of_endings(today: date) -> int:
     for item, day in due:
         one = items[item]
         people = User.objects.filter(department__in=owners.of(item))
-        values = {
-            "item": one.get("code") or rule_name(items[one["source"]]["code"], one["name"], items[one["tag"]]["code"]),
-            "day": day.isoformat(),
-        }
+        values = {"item": called(one, items), "day": day.isoformat()}
         if one["kind"] == "rule":
             count = uses[item].events if item in uses else 0
             said = gettext_noop("The rule for %(item)s ends on %(day)s. It has read %(count)s events so far.")

@@ -22,12 +22,12 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, 
 from taxonomy.admin.limits import hidden_in, names_shown, rights_in
 from taxonomy.admin.proposals import ProposalForm, said_of
 from taxonomy.definition import MODELS, draft_items
-from taxonomy.diff import title
-from taxonomy.exchange.answer import answer, names_of, reasons
+from taxonomy.diff import diff, title
+from taxonomy.exchange.answer import answer, names_of
 from taxonomy.exchange.book import FILE_BYTES, UnreadableBook, open_book
 from taxonomy.exchange.pending import Pending, forget, keep, pending
 from taxonomy.exchange.take import NotTogether, base_of, compare, mark_of_draft, propose_entries
-from taxonomy.exchange.words import STATUSES, book_text, title_of
+from taxonomy.exchange.words import STATUSES, book_text, title_of, trouble_text
 from taxonomy.exchange.workbook import Reading, about, around, place_rules, read_sheets, sheets_of, words
 from taxonomy.exchange.written import Entry, Items
 from taxonomy.exchange.xlsx import ENCODINGS, save_csv, save_xlsx
@@ -272,7 +272,8 @@ def _groups(report: Report, names: Items) -> list[dict[str, Any]]:
                 "status": entry.status,
                 "label": STATUSES[entry.status],
                 "title": title(one, names) if (one := entry.after or entry.before) and (one.get("code") or one.get("name")) else entry.key,
-                "reasons": reasons(entry, names),
+                "reasons": [trouble_text(one, names) for one in (*entry.troubles, *entry.notes)],
+                "lines": [] if entry.status == "wrong" else diff(entry.before, entry.after, names),
             }
             for entry in entries[:_SHOWN]
         ]

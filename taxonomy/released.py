@@ -33,12 +33,13 @@ class Named:
         return self.definition.get("code", "")
 
     @property
+    def labels(self) -> list[str]:
+        """Its name in English and in Chinese, for what is kept and read by each in their language."""
+        return [self.definition.get(name, "") for name in ("label_en", "label_zh_hans")]
+
+    @property
     def label(self) -> str:
-        return (
-            in_reader_language(self.definition.get("label_en", ""), self.definition.get("label_zh_hans", ""))
-            if self.definition
-            else _("deleted")
-        )
+        return in_reader_language(*self.labels) if self.definition else _("deleted")
 
     @cached_property
     def parent_id(self) -> UUID | None:
@@ -104,6 +105,12 @@ def named(kind: str, ids: Iterable[UUID | None]) -> dict[UUID | None, Named]:
         drafted = _drafted(kind, pk__in=never)
         found |= {pk: drafted.get(pk, Named(pk, {})) for pk in never}
     return found
+
+
+def has_ended(kind: str, item: UUID) -> bool:
+    """Whether an earlier release had the item and the newest has not. A few queries, once for each release."""
+    names = _names()
+    return item not in names.of_kind[kind] and item in names.formerly({item})
 
 
 def by_code(kind: str, code: str) -> Named | None:

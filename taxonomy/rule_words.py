@@ -9,7 +9,7 @@ from taxonomy.models.sources import MappingRule
 
 
 def rule_name(source: str, name: str, tag: str, limits: str = "") -> str:
-    """Such as: till: 售出 → purchase (below version 4.2)."""
+    """Such as: Till: 售出 → Purchase (below version 4.2). `source` and `tag` are their names."""
     return f"{source}: {name} → {tag} ({limits})" if limits else f"{source}: {name} → {tag}"
 
 

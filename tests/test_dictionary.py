@@ -364,3 +364,23 @@ def grow(count: int, *, releases: int) -> None:
     purchase = Tag.objects.get(code="purchase")
     for number in range(releases):
         change(purchase, label_en=f"Buy {count} {number}")
+
+
+def test_the_history_of_a_source_and_a_tag_tells_of_their_rules(reader):
+    rule = MappingRule.objects.filter(source__code="website").select_related("tag").first()
+    named, pk = str(rule.name), str(rule.pk)
+    noted = change(rule, note="as of today").version
+    with writing():
+        remove(rule, by=None)
+    gone = publish([pk], notes="for tests", by=None).version
+    made = MappingRule.objects.create(source=rule.source, name="brand_new", tag=rule.tag)
+    added = publish([str(made.pk)], notes="for tests", by=None).version
+    for place in (("dictionary_source", "website"), ("dictionary_tag", rule.tag.code)):
+        entries = reader.get(reverse(place[0], args=place[1:])).context["entries"]
+        assert [entry.release.version for entry in entries][:3] == [added, gone, noted]
+        told = [(one.action, [line.after for line in one.lines]) for entry in entries[:3] for one in entry.rules]
+        assert told == [("new", []), ("gone", []), ("changed", ["as of today"])]
+        shown = page(reader, *place)
+        assert f": {named} → " in shown and ": brand_new → " in shown
+    other = reader.get(reverse("dictionary_source", args=["till"])).context["entries"]
+    assert added not in [entry.release.version for entry in other]

@@ -8,10 +8,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import override
 from test_taxonomy_admin import form_of
 
 from ingestion.pipeline import Incoming, receive
-from staff.models import Department, User
+from staff.models import Department, Notice, User
 from taxonomy.current import current
 from taxonomy.definition import apply_definition, definition
 from taxonomy.history import record_revision
@@ -380,3 +381,55 @@ def test_who_saves_over_a_newer_save_sees_both_and_what_was_brought_together(cli
     client.post(reverse("admin:taxonomy_tag_resolve", args=[tag.pk]), {"mine": asked.context["mine"], "choice-1": "label_en."})
     tag.refresh_from_db()
     assert (tag.label_en, tag.label_zh_hans, tag.description_en) == ("By Dora", "丹", "What Dora says of it")
+
+
+def test_items_lead_to_their_forms_until_they_are_under_review(client, stewards, renamed):
+    tag, proposal = renamed
+    form = f'href="{reverse("admin:taxonomy_tag_change", args=[tag.pk])}"'
+    for url in (reverse("admin:taxonomy_proposal_unreleased"), proposal.get_absolute_url()):
+        assert form in page(client, stewards[0], url)
+    submit(proposal, by=stewards[0])
+    for url in (reverse("admin:taxonomy_proposal_unreleased"), proposal.get_absolute_url()):
+        assert form not in page(client, stewards[0], url)
+
+
+def signer_of(tag) -> User:
+    found = User.objects.create_user("sam@example.com", "x", department=tag.owner, name="Sam")
+    found.groups.add(Group.objects.get(name="service_agent"))
+    return found
+
+
+def test_who_is_asked_for_changes_reads_what_to_do_next(client, stewards, renamed):
+    tag, proposal = renamed
+    submit(proposal, by=stewards[0])
+    vote(proposal, by=signer_of(tag), choice="changes", comment="shorter")
+    assert "then submit again" in page(client, stewards[0], proposal.get_absolute_url())
+    assert "to submit it again" in page(client, stewards[1], proposal.get_absolute_url())
+
+
+def test_an_approved_proposal_says_who_releases_it(client, stewards, renamed):
+    tag, proposal = renamed
+    submit(proposal, by=stewards[0])
+    signer = signer_of(tag)
+    vote(proposal, by=signer, choice="approve")
+    assert proposal.state == "approved"
+    assert re.search(r"Whoever may release it was told:\s*Dan,\s*Dora", page(client, signer, proposal.get_absolute_url()))
+
+
+def test_what_is_locked_is_read_as_people_write_it(client, stewards):
+    tag = Tag.objects.get(code="purchase")
+    use = tag.uses.get(attribute__code="quantity")
+    use.constraints = {"minimum": 2}
+    use.save()
+    apply_definition(str(tag.pk), definition(tag) | {"label_en": "Buy", "one_of": [["price", "amount"], ["order_id"]]})
+    submit(propose([str(tag.pk)], title="t", why="w", by=stewards[0]), by=stewards[0])
+    shown = page(client, stewards[0], reverse("admin:taxonomy_tag_change", args=[tag.pk]))
+    assert "price, amount<br>order_id" in shown and "minimum = 2" in shown
+    assert "[[" not in re.sub("(?s)<script.*?</script>", "", shown)
+
+
+def test_a_notice_calls_things_as_its_reader_does(stewards):
+    notice = Notice(text="%(source)s sends again.", values={"source": ["Mini program", "小程序"]})
+    for language, name in (("en", "Mini program"), ("zh-hans", "小程序")):
+        with override(language):
+            assert str(notice).startswith(name)

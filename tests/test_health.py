@@ -302,13 +302,13 @@ def test_the_owners_of_source_and_tag_are_told_once_of_what_has_stopped_and_once
     for _again in range(2):
         count()
         day = today() - timedelta(days=8)
-        said = f"website does not send login any more; the last one came on {day:%-d %b %Y}."
+        said = f"Web shop does not send Log in any more; the last one came on {day:%-d %b %Y}."
         assert told() == [("sam", said), ("sue", said)]
     Notice.objects.all().delete()
     send({"id": "back", "event": "login"})
     for _again in range(2):
         count()
-        assert told() == [("sam", "website sends login again."), ("sue", "website sends login again.")]
+        assert told() == [("sam", "Web shop sends Log in again."), ("sue", "Web shop sends Log in again.")]
     row = Stopped.objects.get()
     assert row.back_at == TODAY
     later = TODAY + timedelta(days=12)
@@ -328,9 +328,9 @@ def test_of_a_source_that_is_silent_it_is_told_once_and_not_tag_by_tag(owners):
     count()
     day = today() - timedelta(days=8)
     assert told() == [
-        ("sam", f"website sends nothing any more; the last event came on {day:%-d %b %Y}."),
-        ("sue", f"login comes from nowhere any more; the last one came on {day:%-d %b %Y}."),
-        ("sue", f"product_view comes from nowhere any more; the last one came on {day:%-d %b %Y}."),
+        ("sam", f"Web shop sends nothing any more; the last event came on {day:%-d %b %Y}."),
+        ("sue", f"Log in comes from nowhere any more; the last one came on {day:%-d %b %Y}."),
+        ("sue", f"View a product comes from nowhere any more; the last one came on {day:%-d %b %Y}."),
     ]
 
 
@@ -372,7 +372,7 @@ def test_a_letter_at_the_hour_that_people_chose_tells_it_too(owners, mailoutbox)
         remind(hour)
         assert [letter.to for letter in mailoutbox] == [["sam@example.com"]]
     letter = mailoutbox[0]
-    assert "has stopped arriving" in letter.subject and "does not send login any more" in letter.body
+    assert "has stopped arriving" in letter.subject and "does not send Log in any more" in letter.body
     assert f"/tag/{Tag.objects.get(code='login').pk}/?source=website" in letter.body
     remind(hour + timedelta(days=1))
     assert len(mailoutbox) == 1

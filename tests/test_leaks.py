@@ -123,7 +123,7 @@ def test_compliance_is_told_of_each_finding_once_and_nobody_else(officer):
     told = Notice.objects.filter(user=officer).order_by("id")
     assert len(told) == 2 and not Notice.objects.filter(user__in=[other, away]).exists()
     assert {str(one) for one in told} == {
-        f"website sends phone numbers in “{one}”, which is not declared personal." for one in ("category", "note")
+        f"Web shop sends phone numbers in “{one}”, which is not declared personal." for one in ("category", "note")
     }
     arrive(PHONE, "13812345678", first=50)
     assert told.all().count() == 2

@@ -650,7 +650,7 @@ def test_what_an_open_proposal_holds_is_not_discarded_and_whose_saves_are_lost_i
     assert proposal.items.count() == 1
     withdraw(proposal, by=people["mia"])
     discard([item], by=people["max"])
-    assert said_to(people["sam"]) == [f"Max discarded what you had changed of {tag.code}."]
+    assert said_to(people["sam"]) == ["Max discarded what you had changed of Sam's."]
     assert said_to(people["max"]) == []
 
 

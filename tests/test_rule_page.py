@@ -184,9 +184,9 @@ def test_a_rule_is_named_with_its_source_its_tag_and_its_limits(website):
         condition_path="kind", condition_operator="eq", condition_value="new",
     )  # fmt: skip
     named = {item: title(one, draft_items()) for item, one in draft_items().items() if one["kind"] == "rule"}
-    assert named[str(plain.pk)] == str(plain) == "website: looked → product_view"
+    assert named[str(plain.pk)] == str(plain) == "Web shop: looked → View a product"
     assert named[str(bounded.pk)] == str(bounded)
-    assert str(bounded) == "website: looked → product_view (kind is new, below version 4.2, until 31 Dec 2026)"
+    assert str(bounded) == "Web shop: looked → View a product (kind is new, below version 4.2, until 31 Dec 2026)"
 
 
 def test_of_a_rule_that_is_not_shown_nothing_is_named():

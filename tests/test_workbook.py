@@ -623,6 +623,8 @@ def test_the_whole_way_from_a_download_to_a_proposal(marketer, client):
     assert page.status_code == 302 and draft_items() == before
     report = client.get(page.url)
     assert {status: count for status, _label, count in report.context["figures"]} == {"added": 1, "changed": 1, "unchanged": len(before) - 1, "removed": 0, "wrong": 1}  # fmt: skip
+    shown = {row["status"]: row for group in report.context["groups"] for row in group["rows"]}
+    assert [(line.before, line.after) for line in shown["changed"]["lines"]] == [(tag.label_en, "By Excel")] and shown["added"]["lines"]
     answer = load_workbook(io.BytesIO(client.get(f"{page.url}answer").content))
     rows = {row[2]: row[:2] for row in answer["Attributes"].iter_rows(min_row=2, values_only=True)}
     assert rows["brand_new"][0] == "added" and rows["Wrong One"][0] == "wrong" and "small letters" in rows["Wrong One"][1]

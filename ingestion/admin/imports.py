@@ -46,7 +46,7 @@ from staff.access import log_access
 from staff.admin.pages import Unalterable, id_or_404
 from staff.masking import may_see_personal
 from staff.models import AccessLog, User
-from taxonomy.admin.limits import hidden_in, sources_in
+from taxonomy.admin.limits import hidden_in, sources_in, sources_offered_in
 from taxonomy.admin.live import LiveChoiceField, LiveFilter, OfSource
 from taxonomy.current import plan_of
 from taxonomy.dictionary.sheets import rule_sheets, source_sheet
@@ -141,7 +141,7 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = UploadForm(request.POST or None, request.FILES or None)
-        form.fields["source"].queryset = sources_in(request)  # type: ignore[attr-defined]
+        form.fields["source"].queryset = sources_offered_in(request)  # type: ignore[attr-defined]
         if request.method == "POST" and form.is_valid():
             try:
                 run = _take(form.cleaned_data, request)

@@ -17,7 +17,7 @@ from staff.models import User
 from taxonomy.definition import draft_items
 from taxonomy.draft import refuse_locked, writing
 from taxonomy.history import record_revision
-from taxonomy.models import Attribute, MappingRow, MappingRule, Revision, Tag, TagAttribute
+from taxonomy.models import Attribute, MappingRow, MappingRule, Revision, Source, Tag, TagAttribute
 from taxonomy.rights import May, expect
 from taxonomy.standardize.paths import plain_names
 
@@ -26,7 +26,7 @@ CUT_AT = 200
 
 
 class CannotAdopt(Exception):
-    """Why it cannot be done: "cut" or "unreadable". The name itself is no part of it."""
+    """Why it cannot be done: "cut", "unreadable" or "ended". The name itself is no part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,9 @@ def _fill(row: Discovered, tag: Tag, target: str, path: str, *, by: User) -> lis
 
 
 def _new_rule(row: Discovered, tag: Tag, name: str, *, by: User, rows: Iterable[Row] = ()) -> MappingRule:
-    """Behind the source's other rules: none of them took the name."""
+    """Behind the source's other rules: none of them took the name. Raises CannotAdopt for a source that is not in the draft."""
+    if not Source.objects.filter(pk=row.source_id).exists():
+        raise CannotAdopt("ended")
     last: Any = MappingRule.objects.filter(source=row.source_id).aggregate(most=Max("position"))["most"]
     rule = MappingRule.objects.create(id=uuid4(), source_id=row.source_id, name=name, tag=tag, position=(last or 0) + 1)
     MappingRow.objects.bulk_create(

@@ -22,6 +22,7 @@ SUGGESTED = {
 }
 CANNOT_ADOPT = {
     "cut": _("The name is longer than 200 characters, so no rule can be made from what is kept of it. Correct it at the source."),
+    "ended": _("The source is not in the draft of the standard any more. Restore it from its history first."),
     "unreadable": _("The name holds quotation marks or backslashes, which no rule can read. Correct it at the source."),
 }
 STATES = {

@@ -2,6 +2,7 @@
 
 import zlib
 from datetime import datetime
+from uuid import UUID
 
 import msgspec
 from django.http import HttpRequest
@@ -12,6 +13,7 @@ from ingestion.commit import coming, store_together
 from ingestion.doors.errors import ApiError
 from ingestion.pipeline import Incoming, Receipt, UnknownSource, receive
 from taxonomy.current import NoRelease, current
+from taxonomy.released import has_ended
 from taxonomy.standardize import decode_json, encode_json
 
 _split_list = msgspec.json.Decoder(list[msgspec.Raw])
@@ -95,7 +97,7 @@ def with_member(record: bytes, member: bytes) -> bytes:
 
 
 def deliver(incoming: list[Incoming], sender: keys.Sender, *, door: str, received_at: datetime, dry_run: bool = False) -> Receipt:
-    """Hand records to the pipeline as the released source's, within the key's allowance. Raises ApiError 429 or 503."""
+    """Hand records to the pipeline as the released source's, within the key's allowance. Raises ApiError 403, 429 or 503."""
     if not keys.allowance.take(sender, len(incoming)):
         raise too_fast()
     try:
@@ -113,6 +115,8 @@ def deliver(incoming: list[Incoming], sender: keys.Sender, *, door: str, receive
             503, "no_release", _("No standard has been published yet. Publish one, then send again."), retry_after_seconds=30
         ) from error
     except UnknownSource as error:
+        if has_ended("source", UUID(sender.source_id)):
+            raise ApiError(403, "source.ended", _("The source has ended: the published standard has it no more. Stop sending, or ask its owner to bring it back.")) from error  # fmt: skip
         raise ApiError(
             503,
             "source.unreleased",

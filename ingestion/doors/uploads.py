@@ -116,7 +116,7 @@ class ImportsView(APIView):
         sender = authenticated(request)
         try:
             said = _announced(request)
-            source = Source.objects.get(pk=sender.source_id)
+            source = Source.every.get(pk=sender.source_id)
             upload = begin_upload(
                 source, file_name=said["file"], size_bytes=said["size_bytes"], said=said["format"], dry_run=said["dry_run"] or sender.test
             )

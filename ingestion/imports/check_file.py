@@ -74,7 +74,7 @@ def check_file(
     """Read the whole file, or its first rows, and tell every departure. Raises UnreadableFile."""
     file_format = sniff(path, **said)
     check_columns(file_format)
-    file_format, _kept = matched(file_format, Source.objects.get(pk=source.uuid))
+    file_format, _kept = matched(file_format, Source.every.get(pk=source.uuid))
     checked, keys = Checked(file_format, current.version), set[bytes]()
     seen = 0
     for block in blocks(path, file_format, block_bytes=_BLOCK_BYTES):

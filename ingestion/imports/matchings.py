@@ -39,7 +39,7 @@ def keep(
     compile_matching(matching)
     definition = msgspec.to_builtins(matching)
     with transaction.atomic():
-        Source.objects.select_for_update().get(pk=source.pk)  # numbers are given in turn
+        Source.every.select_for_update().get(pk=source.pk)  # numbers are given in turn
         found = in_force(source, headings)
         if found is not None and found.matching == matching:
             return found

@@ -89,7 +89,7 @@ def inboxes(root: Path, patterns: list[tuple[str, Source]]) -> tuple[list[Inbox]
         if name in (DONE, FAILED):
             continue
         named = by_code("source", name)
-        source = Source.objects.filter(pk=named.pk).first() if named else None
+        source = Source.every.filter(pk=named.pk).first() if named else None
         if source is None:
             nobodys.append(name)
         else:

@@ -8,7 +8,6 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ingestion.doors.signatures import SCHEMES
-from ingestion.models.keys import protect_working
 from ingestion.outgoing.sealing import seal, unseal
 from ingestion.outgoing.signing import secret_text
 from staff.models import User
@@ -24,7 +23,7 @@ class Hook(models.Model):
         SUCCESS = "success", _("the word “success”, as WeChat wants it")
         CODE = "code", _("{\"code\": 0}, as Alibaba Cloud wants it")  # fmt: skip
 
-    source = models.ForeignKey(Source, protect_working, related_name="hooks", verbose_name=_("source"))
+    source = models.ForeignKey(Source, models.PROTECT, related_name="hooks", verbose_name=_("source"))
     name = models.CharField(_("name"), max_length=80, blank=True, help_text=_("Whose system it is, such as: Shopify, main shop."))
     scheme = models.CharField(
         _("proves itself by"), max_length=16, choices=[(key, one.label) for key, one in SCHEMES.items()], default="plain",
@@ -67,10 +66,6 @@ class Hook(models.Model):
         if former_until is not None:
             self.secrets.filter(models.Q(expires_at=None) | models.Q(expires_at__gt=former_until)).update(expires_at=former_until)
         return HookSecret.objects.create(hook=self, sealed=seal(text), hint=hint_of(text), created_by=by)
-
-    @property
-    def is_working(self) -> bool:
-        return self.active
 
     def working_secrets(self, now: datetime) -> list[str]:
         """Its secrets that are good now, as texts; those sealed under another SECRET_KEY are lost. Of prefetched rows: no query."""

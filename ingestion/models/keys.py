@@ -1,23 +1,13 @@
 import hashlib
 import secrets
-from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models.deletion import CASCADE, Collector, ProtectedError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from taxonomy.models import Source
 from taxonomy.released import named
-
-
-def protect_working(collector: Collector, field: Any, rows: Any, using: str) -> None:
-    """on_delete: a draft's source stays while something still sends for it; what was revoked or switched off goes with it."""
-    working = [one for one in rows if one.is_working]
-    if working:
-        raise ProtectedError("It still lets the source send.", set(working))
-    CASCADE(collector, field, rows, using)
 
 
 class WriteKey(models.Model):
@@ -26,7 +16,7 @@ class WriteKey(models.Model):
     PREFIX = "tlw_"
     TEST_PREFIX = "tlt_"
 
-    source = models.ForeignKey(Source, protect_working, related_name="keys", verbose_name=_("source"))
+    source = models.ForeignKey(Source, models.PROTECT, related_name="keys", verbose_name=_("source"))
     name = models.CharField(_("name"), max_length=80, blank=True, help_text=_("Which machine or page uses it, such as: live shop."))
     hash = models.BinaryField(max_length=32, unique=True, editable=False)
     hint = models.CharField(_("begins with"), max_length=12, editable=False)
@@ -47,10 +37,6 @@ class WriteKey(models.Model):
 
     def __str__(self) -> str:
         return f"{named('source', [self.source_id])[self.source_id].code} {self.hint}…"
-
-    @property
-    def is_working(self) -> bool:
-        return self.revoked_at is None and (self.expires_at is None or self.expires_at > timezone.now())
 
     def set_secret(self) -> str:
         """Make a secret, keep its hash, and return the secret: the only time it can be shown."""

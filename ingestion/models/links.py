@@ -18,7 +18,7 @@ class SpecLink(models.Model):
     """Opens a source's file specification, and the check of its files, to whoever has the address. It shows what its maker may read."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    source = models.ForeignKey(Source, models.CASCADE, related_name="+", verbose_name=_("source"))
+    source = models.ForeignKey(Source, models.PROTECT, related_name="+", verbose_name=_("source"))
     token = models.CharField(max_length=40, unique=True, default=_token, editable=False)
     name = models.CharField(_("for whom"), max_length=80, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("by"))

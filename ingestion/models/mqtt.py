@@ -26,7 +26,7 @@ class MqttTopic(models.Model):
         help_text=_("A topic, or many: + stands for one level, # for all that follow, such as shops/+/events or devices/#. Of several that fit, the most exact is taken."),
         error_messages={"unique": _("This topic belongs to a source already. Change that one, or write it more exactly.")},
     )  # fmt: skip
-    source = models.ForeignKey(Source, models.CASCADE, related_name="mqtt_topics", verbose_name=_("source"))
+    source = models.ForeignKey(Source, models.PROTECT, related_name="mqtt_topics", verbose_name=_("source"))
     active = models.BooleanField(
         _("active"),
         default=True,

@@ -33,7 +33,7 @@ class Replay(models.Model):
     path = models.CharField(_("where"), max_length=200, blank=True)
     name = models.CharField(_("event name as sent"), max_length=200, null=True)
     # which of the past: of one source, perhaps of one tag, received in this window
-    tag = models.ForeignKey(Tag, models.PROTECT, null=True, related_name="+", verbose_name=_("tag"))
+    tag = models.ForeignKey(Tag, models.DO_NOTHING, null=True, db_constraint=False, related_name="+", verbose_name=_("tag"))
     since = models.DateTimeField(_("received from"), null=True)
     until = models.DateTimeField(_("received before"), null=True)
     last_event_id = models.BigIntegerField(help_text="What arrives after it was asked for is not its business")

@@ -12,7 +12,7 @@ class Upload(models.Model):
     """A file that a source sends by the API, part by part. Once it is whole, it is an import; what the caller knows is this id."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    source = models.ForeignKey(Source, models.CASCADE, related_name="+", verbose_name=_("source"))
+    source = models.ForeignKey(Source, models.PROTECT, related_name="+", verbose_name=_("source"))
     file_name = models.CharField(_("file"), max_length=255)
     size_bytes = models.BigIntegerField(_("size"))
     # As far as it is on disk: what a killed process wrote beyond it is written again.

@@ -68,7 +68,7 @@ def _tell(made: Release, source: Named, events: int) -> None:
     others = [person for person in readers if person not in may_look]
     said = gettext_noop("Release %(version)s would let %(count)s held events of %(source)s in.")
     for some, link in ((may_look, f"{reverse('admin:desk')}?source={source.code}"), (others, release_link(made))):
-        tell(some, said, link=link, version=made.version, count=str(events), source=source.code)
+        tell(some, said, link=link, version=made.version, count=str(events), source=source.labels)
 
 
 def _readers(people: Iterable[User], source: str, plan: Items) -> list[User]:

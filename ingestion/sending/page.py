@@ -25,7 +25,7 @@ from ingestion.sending.example import Example, cells_of, example_of, is_accepted
 from ingestion.sending.mqtt_code import DOORS as MQTT_DOORS
 from ingestion.sending.mqtt_code import mqtt_code, place_of
 from ingestion.watching.latest_page import live
-from taxonomy.admin.limits import hidden_in, sources_in
+from taxonomy.admin.limits import hidden_in, sources_in, sources_offered_in
 from taxonomy.dictionary.examples import KEY, as_cloudevent, as_webhook, values_of
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.dictionary.words import label
@@ -68,7 +68,7 @@ class Choice(NamedTuple):
 @require_safe
 def send_sources(request: HttpRequest) -> HttpResponse:
     """The sources, each with its page of how to send."""
-    context = {"title": _("How to send"), "sources": sources_in(request).select_related("owner").order_by("code")}
+    context = {"title": _("How to send"), "sources": sources_offered_in(request).select_related("owner").order_by("code")}
     return TemplateResponse(request, "ingestion/send_sources.html", {**admin.site.each_context(request), **context})
 
 

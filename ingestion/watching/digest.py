@@ -59,7 +59,7 @@ def news_for(person: User, since: datetime, until: datetime, *, shown: Any = mas
     mine = Cause.objects.filter(Q(person=person) | Q(department=person.department_id, department__isnull=False))
     rights = rights_of(person)
     if rights.limited:
-        mine = mine.filter(source_id__in=among(Source.objects.all(), rights).values("pk"))
+        mine = mine.filter(source_id__in=among(Source.every.all(), rights).values("pk"))
     new = mine.filter(opened_at__gt=since, opened_at__lte=until, held__gt=0)
     grown = _grown(mine.filter(held__gt=0, opened_at__lte=since), timezone.localdate(until, timezone.get_default_timezone()))
     growing = held_groups(mine.filter(pk__in=grown), limit=_MOST, shown=shown)
@@ -124,7 +124,7 @@ def _month(person: User, before: datetime, now: datetime) -> int:
         return 0
     for one, month, _earlier, link in told:
         said = gettext_noop("%(source)s in %(month)s: %(conformity)s %% on the standard.")
-        tell([person], said, link=link, source=one.code, month=f"{month.month:%Y-%m}", conformity=f"{month.conformity:.1f}")
+        tell([person], said, link=link, source=one.labels, month=f"{month.month:%Y-%m}", conformity=f"{month.conformity:.1f}")
     return _write(person, "scorecard", {"cards": told, "month": month_before(this)})
 
 

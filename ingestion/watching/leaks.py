@@ -172,7 +172,7 @@ def _tell(now: datetime) -> None:
         items = [str(item) for item in (one.source_id, one.tag_id) if item in {one.source_id, *tags}]
         to = [person for person, on in readers if all(on.may(May.READ, item) for item in items)]
         link = reverse("admin:ingestion_leak_changelist") + f"#leak-{one.pk}"
-        tell(to, _TEXTS[Leak.Kind(one.kind)], link=link, source=names[one.source_id].code, attribute=mask_in_text(one.attribute))
+        tell(to, _TEXTS[Leak.Kind(one.kind)], link=link, source=names[one.source_id].labels, attribute=mask_in_text(one.attribute))
     Leak.objects.filter(pk__in=[one.pk for one in new]).update(told_at=now)
 
 

@@ -92,7 +92,7 @@ def _told(rows: Collection[Stopped]) -> list[tuple[Stopped, Notice, list[User]]]
 def _notice(row: Stopped, source: Named | None, tag: Named | None) -> Notice:
     text = _TEXTS[source is not None, tag is not None][row.back_at is not None]
     day = timezone.localdate(row.last_at, timezone.get_default_timezone()).isoformat()
-    values = {"source": source.code if source else "", "tag": tag.code if tag else "", "day": day}
+    values = {name: one.labels for name, one in (("source", source), ("tag", tag)) if one} | {"day": day}
     if tag is None:
         link = reverse("admin:source_health", args=[row.source_id])
     else:

@@ -124,7 +124,7 @@ class _Pages:
         into = UploadForm(request.POST or None, request.FILES or None, initial={"owner": department})
         for form in (out, into):
             form.fields["category"].queryset = among(Category.objects.all(), rights_in(request))  # type: ignore[attr-defined]
-        into.fields["source"].queryset = sources_in(request)  # type: ignore[attr-defined]
+        into.fields["source"].queryset = sources_in(request).filter(in_draft=True)  # type: ignore[attr-defined]
         if request.method == "POST":
             self._check(request, propose=True)
             if into.is_valid():

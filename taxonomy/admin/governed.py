@@ -24,7 +24,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from staff.models import in_both_languages
 from taxonomy.admin.limits import hidden_in, names_shown, rights_in, said_outside
-from taxonomy.admin.lines import DAYS
+from taxonomy.admin.lines import DAYS, as_read
 from taxonomy.definition import Definition, apply_definition, definition, definitions, draft_items
 from taxonomy.diff import diff, side_by_side, title
 from taxonomy.draft import ItemLocked, last_saved, locks, remove, writing
@@ -94,7 +94,17 @@ class GovernedAdmin(ModelAdmin):
         return among(super().get_queryset(request), rights_in(request))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        return [*super().get_fieldsets(request, obj), (None, {"fields": ["why", "seen"]})]
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is not None and not self.has_change_permission(request, obj):
+            fieldsets = as_read(fieldsets)
+        return [*fieldsets, (None, {"fields": ["why", "seen"]})]
+
+    def get_inline_instances(self, request: HttpRequest, obj: Any = None) -> Any:
+        inlines = super().get_inline_instances(request, obj)
+        if obj is not None and not self.has_change_permission(request, obj):
+            for inline in inlines:
+                inline.fields = as_read(inline.fields)
+        return inlines
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and (obj is None or (not self.lock(obj) and self.is_theirs(request, obj)))
@@ -137,7 +147,7 @@ class GovernedAdmin(ModelAdmin):
                     return self._save_beside(request, object_id, int(seen), form_url, extra_context)
                 return self._save(request, object_id, form_url, extra_context)
         except ItemLocked as error:
-            return self._locked(request, error.proposal)
+            return self._locked(request, error)
         except OutsideGrant as error:
             return self._outside(request, error, object_id)
 
@@ -165,7 +175,7 @@ class GovernedAdmin(ModelAdmin):
                 self.expect_theirs(request, touched)
                 return response
         except ItemLocked as error:
-            return self._locked(request, error.proposal)
+            return self._locked(request, error)
         except OutsideGrant as error:
             return self._outside(request, error)
 
@@ -175,7 +185,7 @@ class GovernedAdmin(ModelAdmin):
                 self.expect_theirs(request, [object_id])
                 return super().delete_view(request, object_id, extra_context)
         except ItemLocked as error:
-            return self._locked(request, error.proposal)
+            return self._locked(request, error)
         except OutsideGrant as error:
             return self._outside(request, error, object_id)
 
@@ -236,10 +246,10 @@ class GovernedAdmin(ModelAdmin):
         """What the page says of how the item is used by what arrives."""
         return {}
 
-    def _locked(self, request: HttpRequest, proposal: Proposal) -> HttpResponse:
+    def _locked(self, request: HttpRequest, error: ItemLocked) -> HttpResponse:
         said = _("It is under review in “%(title)s” and cannot be edited until that ends. Your change was not saved.")
-        messages.error(request, said % {"title": proposal.title})
-        return HttpResponseRedirect(proposal.get_absolute_url())
+        messages.error(request, said % {"title": error.proposal.title})
+        return HttpResponseRedirect(error.proposal.get_absolute_url())
 
     def _outside(self, request: HttpRequest, error: OutsideGrant, object_id: str | None = None) -> HttpResponse:
         """Say who may do it. The transaction is undone by now."""
@@ -326,7 +336,7 @@ class GovernedAdmin(ModelAdmin):
                 settled = chosen if last_saved(object_id) == kept["theirs"] else None
                 return self._bring_together(request, object_id, kept["seen"], definition(item), kept["mine"], settled=settled)
         except ItemLocked as error:
-            return self._locked(request, error.proposal)
+            return self._locked(request, error)
         except OutsideGrant as error:
             return self._outside(request, error, object_id)
         except signing.BadSignature as error:
@@ -387,7 +397,7 @@ class GovernedAdmin(ModelAdmin):
                 refuse_broken(object_id)
                 record_revision(restored, by=request.user, action=Revision.Action.RESTORED, why=why)  # type: ignore[arg-type]
         except ItemLocked as error:
-            return self._locked(request, error.proposal)
+            return self._locked(request, error)
         except OutsideGrant as error:
             messages.error(request, said_outside(error))
             return HttpResponseRedirect(back)

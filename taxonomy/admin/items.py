@@ -5,6 +5,7 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import linebreaksbr
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -15,6 +16,7 @@ from taxonomy.admin.alike import ShowsLookalikes
 from taxonomy.admin.governed import GovernedAdmin, WhyForm
 from taxonomy.admin.limits import sources_in
 from taxonomy.admin.lines import DAYS, ConstraintsField, GroupsField
+from taxonomy.lines import written_constraints, written_groups
 from taxonomy.models import Attribute, Category, Refinement, Source, Tag, TagAttribute, TagMode
 from taxonomy.problems import definition_problem
 from taxonomy.recent import tag_use, watched
@@ -92,7 +94,7 @@ class AttributeAdmin(ShowsLookalikes):
     list_display = ["label", "code", "type", "personal", "use_count", "released_state"]
     list_filter = ["type", "personal"]
     search_fields = ["code", "label_en", "label_zh_hans"]
-    readonly_fields = ["used_by"]
+    readonly_fields = ["used_by", "constraints_written"]
     fieldsets = (
         (None, {"fields": ("code", *NAMES, "used_by")}),
         (gettext_lazy("Value"), {"fields": (("type", "of"), ("unit", "example"), "constraints", "fields", "personal", "watch_until")}),
@@ -104,6 +106,10 @@ class AttributeAdmin(ShowsLookalikes):
     @admin.display(description=gettext_lazy("name"), ordering="label_en")
     def label(self, attribute: Attribute) -> str:
         return attribute.label
+
+    @admin.display(description=gettext_lazy("constraints"))
+    def constraints_written(self, attribute: Attribute) -> str:
+        return linebreaksbr(written_constraints(attribute.constraints))
 
     @admin.display(description=gettext_lazy("used by tags"), ordering="use_count")
     def use_count(self, attribute: Any) -> int:
@@ -127,10 +133,15 @@ class TagAttributeInline(TabularInline):
     formfield_overrides = DAYS
     autocomplete_fields = ["attribute"]
     fields = ["attribute", "required", "constraints", "watch_until", "position"]
+    readonly_fields = ["constraints_written"]
     ordering_field = "position"
     hide_ordering_field = True
     extra = 0
     tab = False
+
+    @admin.display(description=gettext_lazy("tighter here"))
+    def constraints_written(self, use: TagAttribute) -> str:
+        return linebreaksbr(written_constraints(use.constraints))
 
 
 class RefinementForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -157,7 +168,7 @@ class TagModeInline(TabularInline):
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "source":
-            kwargs["queryset"] = sources_in(request)
+            kwargs["queryset"] = sources_in(request).filter(in_draft=True)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
@@ -186,6 +197,7 @@ class TagAdmin(ShowsLookalikes):
     search_fields = ["code", "label_en", "label_zh_hans", "synonyms"]
     autocomplete_fields = ["category", "successor"]
     inlines = [TagAttributeInline, RefinementInline, TagModeInline]
+    readonly_fields = ["one_of_written"]
     actions = ["download_workbook"]
     delete_confirmation_template = "taxonomy/delete_tag.html"
     delete_selected_confirmation_template = "taxonomy/delete_tags.html"
@@ -209,11 +221,15 @@ class TagAdmin(ShowsLookalikes):
         """What would have been held but for a mode; of a deprecated tag, who still sends it."""
         found = watched(item.pk)
         uses = tag_use([item.pk]).get(item.pk, {}) if item.status == Tag.Status.DEPRECATED else {}
-        labels = {source.pk: source.label for source in Source.objects.filter(pk__in={one.source for one in found} | uses.keys())}
+        labels = {source.pk: source.label for source in Source.every.filter(pk__in={one.source for one in found} | uses.keys())}
         return {
             "watched": [(labels.get(one.source, ""), one.path, title_for(one.code), one) for one in found],
             "still_sent": [(labels.get(source, ""), use) for source, use in uses.items()],
         }
+
+    @admin.display(description=gettext_lazy("at least one of"))
+    def one_of_written(self, tag: Tag) -> str:
+        return linebreaksbr(written_groups(tag.one_of))
 
     @admin.action(description=gettext_lazy("Download as a workbook, with attributes and rules"), permissions=["view"])
     def download_workbook(self, request: HttpRequest, queryset: QuerySet[Tag]) -> HttpResponse:

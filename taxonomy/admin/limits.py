@@ -36,8 +36,13 @@ def hidden_in(request: HttpRequest, *plans: Items) -> set[str]:
 
 
 def sources_in(request: HttpRequest) -> QuerySet[Source]:
-    """The sources that the reader may read."""
-    return among(Source.objects.all(), rights_in(request))
+    """The sources that the reader may read, those that have ended too."""
+    return among(Source.every.all(), rights_in(request))
+
+
+def sources_offered_in(request: HttpRequest) -> QuerySet[Source]:
+    """Those of them that one may choose for what is to come: of the draft, or live."""
+    return sources_in(request).filter(Q(in_draft=True) | Q(pk__in=released("source")))
 
 
 def released_in(request: HttpRequest, kind: str) -> list[Named]:
@@ -64,10 +69,10 @@ def source_in(request: HttpRequest, code: str) -> Named | None:
 
 
 def _readable(request: HttpRequest, kind: str) -> set[UUID]:
-    """Ids of the draft's rows that the reader may read, looked up once a request."""
+    """Ids of the rows that the reader may read, looked up once a request."""
     known: dict[str, set[UUID]] = request.__dict__.setdefault("readable_items", {})
     if kind not in known:
-        known[kind] = set(among(MODELS[kind]._default_manager.all(), rights_in(request)).values_list("pk", flat=True))
+        known[kind] = set(among(MODELS[kind]._base_manager.all(), rights_in(request)).values_list("pk", flat=True))
     return known[kind]
 
 

@@ -13,6 +13,19 @@ from taxonomy.lines import LineError, read_constraints, read_groups, written_con
 LINES = UnfoldAdminTextareaWidget(attrs={"rows": 1, "spellcheck": "false"})
 
 
+# Of fields in which lines are written, the column that shows them where nothing can be changed.
+_READ = {"one_of": "one_of_written", "constraints": "constraints_written"}
+
+
+def as_read(fields: Any) -> Any:
+    """Fields or fieldsets of a form as they are for who may only read it."""
+    if isinstance(fields, dict):
+        return {name: as_read(one) if name == "fields" else one for name, one in fields.items()}
+    if isinstance(fields, list | tuple):
+        return [as_read(one) for one in fields]
+    return _READ.get(fields, fields) if isinstance(fields, str) else fields
+
+
 class DayInput(forms.DateInput):
     """The browser's own choice of a day."""
 

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
-from taxonomy.admin.limits import of_sources_in, sources_in
+from taxonomy.admin.limits import of_sources_in, sources_offered_in
 from taxonomy.models import Source
 from taxonomy.released import Named, named
 
@@ -24,7 +24,8 @@ class LiveFilter(admin.RelatedOnlyFieldListFilter):
     """The sources that rows of the list are of, as they are called where they are live."""
 
     def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
-        ids: list[Any] = [pk for pk, _label in super().field_choices(field, request, model_admin)]
+        rows = model_admin.get_queryset(request).order_by().values_list(self.field_path, flat=True)
+        ids: list[Any] = list(rows.exclude(**{self.field_path: None}).distinct())
         names = named("source", ids)
         return sorted(((pk, names[pk].label) for pk in ids), key=lambda pair: pair[1])
 
@@ -37,7 +38,7 @@ class OfSource(ModelAdmin):
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.related_model is Source:
-            kwargs |= {"queryset": sources_in(request), "form_class": LiveChoiceField}
+            kwargs |= {"queryset": sources_offered_in(request), "form_class": LiveChoiceField}
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     @admin.display(description=_("source"), ordering="source__code")

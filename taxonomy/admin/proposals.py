@@ -25,8 +25,8 @@ from unfold.decorators import display
 
 from staff.admin.pages import Unalterable, id_or_404
 from staff.models import User
-from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in, said_outside, sources_in
-from taxonomy.admin.shown import deleted_lately, histories, last_saves, page_of, shown_changes, shown_effects, why_not
+from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in, said_outside, sources_offered_in
+from taxonomy.admin.shown import deleted_lately, edit_forms, histories, last_saves, page_of, shown_changes, shown_effects, why_not
 from taxonomy.check_words import finding_text
 from taxonomy.definition import Items, draft_items
 from taxonomy.diff import title
@@ -38,6 +38,7 @@ from taxonomy.proposals.concern_words import REASONS
 from taxonomy.proposals.propose import (
     EDITABLE,
     ElsewhereProposed,
+    InTheWay,
     NothingChanged,
     StillProposed,
     WrongState,
@@ -62,6 +63,7 @@ from taxonomy.proposals.review import (
     StillArrives,
     emergency_release,
     release_proposal,
+    releasers,
     releases_waiting_for,
     retired_but_sent,
     standing_between,
@@ -205,6 +207,7 @@ class ProposalAdmin(Unalterable, ModelAdmin):
                 proposal=in_proposals,
                 outside=outside,
                 history=histories(request, page),
+                edit=edit_forms(request, [one for one in page if one.item not in in_proposals or not in_proposals[one.item].is_locked]),
             ),
             "deleted": deleted_lately(request, released, draft),
             "page": page,
@@ -280,6 +283,7 @@ class ProposalAdmin(Unalterable, ModelAdmin):
         senders = native_senders(before, after, verdict.by_item, on=on)
         signed = standing_between(proposal, before, after, verdict, senders, written_by) if proposal.is_open else Standing(verdict)
         page = page_of(changes, names, request.GET.get("page"))
+        forms_to_edit = edit_forms(request, page) if proposal.is_open and not proposal.is_locked else {}
         context = {
             **self.admin_site.each_context(request),
             "title": proposal.title,
@@ -293,7 +297,8 @@ class ProposalAdmin(Unalterable, ModelAdmin):
             "colleagues": who_may_be_told(),
             **level_shown(verdict.level, verdict.breaks_from),
             "version": next_version(current.version if current else None, verdict.level) if proposal.is_open else "",
-            "groups": shown_changes(page, names, verdict, comments=comments, savers=_savers(saves)),
+            "groups": shown_changes(page, names, verdict, comments=comments, savers=_savers(saves), edit=forms_to_edit),
+            "releasers": releasers(proposal) if proposal.state == Proposal.State.APPROVED else [],
             "page": page,
             "hidden": len(rows) - len(changes),
             "comments": comments.get("", []),
@@ -307,7 +312,7 @@ class ProposalAdmin(Unalterable, ModelAdmin):
             "form": form or ProposalForm(instance=proposal),
             "trial_first": company_day() - timedelta(days=6),
             "trial_last": company_day(),
-            "sources": sources_in(request),
+            "sources": sources_offered_in(request),
             "links": [line.strip() for line in proposal.links.splitlines() if _is_link(line.strip())],
             "may": {name: request.user.has_perm(f"taxonomy.{name}") for name in ("publish_release", "emergency_release", "add_proposal")},
         }
@@ -414,22 +419,26 @@ def said_of(error: Exception, hidden: Callable[..., set[str]] | None = None) -> 
     match error:
         case ElsewhereProposed():
             names = _names(hidden)
-            item, proposal = next(iter(error.found.items()))
-            if isinstance(error, StillProposed):
+            proposal = next(iter(error.found.values()))
+            if isinstance(error, InTheWay):
+                said = _(
+                    "“%(title)s” by %(who)s holds %(item)s, which going back would change. Ask them to leave it out or to withdraw, or go back once it is released."
+                )
+            elif isinstance(error, StillProposed):
                 said = _("“%(title)s” by %(who)s holds %(item)s. Leave it out there first; then it can be discarded.")
             else:
                 said = _("“%(title)s” by %(who)s holds %(item)s already. Leave that out, or open the proposal and join as a co-author.")
-            told = {"title": proposal.title, "who": proposal.author, "item": title(names[item], names)}
+            told = {"title": proposal.title, "who": proposal.author, "item": _held_by(proposal, error.found, names)}
             return said % told if hidden is None else _linked(said, proposal, told)
         case ItemLocked():
-            return _("“%(title)s” is under review and holds one of these items.") % {"title": error.proposal.title}
+            said = _("“%(title)s” by %(who)s is under review and holds %(item)s. Wait until that ends, or ask them to pull it back.")
+            held = _held_by(error.proposal, error.held, _names(hidden))
+            return said % {"title": error.proposal.title, "who": error.proposal.author, "item": held}
         case ItemInUse():
             unread = hidden(items_of(newest()), draft_items()) if hidden else set()
-            users = ", ".join(_("(not shown to you)") if _ids(one) & unread else str(one) for one in error.users[:3])
-            return _("%(item)s cannot go: %(users)s still uses it. Choose that one too; revoke a key, switch off a webhook.") % {
-                "item": error.item,
-                "users": users,
-            }
+            users = ", ".join(_("(not shown to you)") if _ids(one) & unread else _used_in(one) for one in error.users[:3])
+            said = _("%(item)s cannot go: %(users)s still uses it. Choose that one too, or have it changed first.")
+            return said % {"item": error.item, "users": users}
         case NothingChanged() | NothingToPublish():
             return _("Nothing of it differs from the current release.")
         case WrongState():
@@ -460,6 +469,19 @@ def _linked(said: str, proposal: Proposal, told: dict[str, Any]) -> str:
     """The sentence for a page: the proposal's title leads to it."""
     link = format_html('<a href="{}" class="tl-underlined">{}</a>', proposal.get_absolute_url(), proposal.title)
     return format_html(re.sub(r"%\((\w+)\)s", r"{\1}", said), **(told | {"title": link}))
+
+
+def _held_by(proposal: Proposal, found: dict[str, Proposal], names: Items) -> str:
+    """The items that a proposal holds, by name: of many the first."""
+    held = [title(names[item], names) for item, one in found.items() if one == proposal and item in names]
+    return ", ".join(held[:3]) + (" …" if len(held) > 3 else "")
+
+
+def _used_in(user: Any) -> str:
+    """What refers to an item, and who may be asked about it."""
+    item = user.pk if hasattr(user, "kind") else getattr(user, "tag_id", None)
+    saved = last_saves([item] if item else []).get(str(item))
+    return _("%(item)s (last saved by %(who)s)") % {"item": user, "who": saved.by} if saved and saved.by else str(user)
 
 
 def _ids(user: Any) -> set[str]:

@@ -82,6 +82,16 @@ def histories(request: HttpRequest, changes: Iterable[ItemChange]) -> dict[str, 
     return {one.item: address for one in changes if (address := _history(request, one.kind, one.item))}
 
 
+def edit_forms(request: HttpRequest, changes: Iterable[ItemChange]) -> dict[str, str]:
+    """{item: the address of its form}, of those in the draft whose form the reader's role opens for a change."""
+    names = {one.item: MODELS[one.kind]._meta.model_name for one in changes if one.after is not None}
+    return {
+        item: reverse(f"admin:taxonomy_{name}_change", args=[item])
+        for item, name in names.items()
+        if request.user.has_perm(f"taxonomy.change_{name}")
+    }
+
+
 def deleted_lately(request: HttpRequest, released: Items, draft: Items) -> list[dict[str, Any]]:
     """What was deleted and stands neither in the draft nor in the release, newest first: [{"title", "label", "last", "history"}]."""
     there = released.keys() | draft.keys()

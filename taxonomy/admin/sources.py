@@ -15,6 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
@@ -31,13 +32,14 @@ from taxonomy.dictionary.words import TARGETS
 from taxonomy.diff import ENVELOPE as ENVELOPE_LABELS
 from taxonomy.diff import PRESETS
 from taxonomy.draft import ItemLocked
-from taxonomy.models import Attribute, MappingRow, MappingRule, Source, Tag
+from taxonomy.models import Attribute, MappingRow, MappingRule, Source, Tag, TagMode
 from taxonomy.models.items import snake_case
 from taxonomy.move import move_rule
 from taxonomy.packs import packs
 from taxonomy.packs.load import load_pack, pack_choices
+from taxonomy.proposals.propose import open_proposals
 from taxonomy.recent import names_seen, rule_use
-from taxonomy.rights import OutsideGrant, among
+from taxonomy.rights import May, OutsideGrant, among
 from taxonomy.standardize.check import ENVELOPE_TARGETS
 from taxonomy.standardize.paths import PathError, compile_path
 from taxonomy.standardize.transforms import TransformError, parse_transforms
@@ -248,6 +250,8 @@ class SourceAdmin(Trying):
     list_filter = ["source_kind", "owner"]
     list_select_related = ["owner"]
     search_fields = ["code", "label_en", "label_zh_hans"]
+    delete_confirmation_template = "taxonomy/delete_source.html"
+    delete_selected_confirmation_template = "taxonomy/delete_sources.html"
     fieldsets = (
         (None, {"fields": ("code", ("label_en", "label_zh_hans"), "description_en", "description_zh_hans", ("source_kind", "owner"))}),
         (gettext_lazy("Defaults"), {"fields": (("region", "timezone", "currency"), "namespace", ("hold_unreadable_phone", "separate_rows"), "replay_held")}),
@@ -267,6 +271,24 @@ class SourceAdmin(Trying):
             path("<uuid:object_id>/rules/move/", self.admin_site.admin_view(self.move_view), name="taxonomy_source_move"),
             *super().get_urls(),
         ]
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Sources and their rules by name. Their rows stay, so only rules that others hold and tags that name a source stand in the way."""
+        rules = list(MappingRule.objects.filter(source__in=objs).select_related("source", "tag"))
+        theirs = {*among(MappingRule.objects.filter(source__in=objs), rights_in(request), May.PROPOSE).values_list("pk", flat=True)}
+        hidden = [_("a rule that is not shown to you")] if len(theirs) < len(rules) else []
+        shown = [rule for rule in rules if rule.pk in theirs]
+        held = open_proposals([rule.pk for rule in shown])
+        named = {str(rule.pk): str(rule) for rule in shown}
+        in_the_way = [
+            format_html('{} – <a href="{}" class="tl-underlined">{}</a>, {}', named[rule], one.get_absolute_url(), one.title, one.author)
+            for rule, one in held.items()
+        ]
+        modes = TagMode.objects.filter(source__in=objs, tag__in=tags_in(request)).select_related("tag", "source")
+        in_the_way += [format_html("{}: {}", one.tag.label, one) for one in modes]
+        going = [[str(source), [str(rule) for rule in shown if rule.source_id == source.pk]] for source in objs]
+        count = {self.opts.verbose_name_plural: len(going), MappingRule._meta.verbose_name_plural: len(rules)}
+        return [one for pair in going for one in pair if one], count, set(), in_the_way + hidden
 
     def has_from_pack_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perms(["taxonomy.add_source", "taxonomy.add_mappingrule"])
@@ -325,7 +347,7 @@ class SourceAdmin(Trying):
         try:
             move_rule(rule, up=request.POST.get("to") == "up", by=request.user)  # type: ignore[arg-type]
         except ItemLocked as error:
-            return self._locked(request, error.proposal)
+            return self._locked(request, error)
         except OutsideGrant as error:
             return self._outside(request, error)
         return HttpResponseRedirect(f"{reverse('admin:taxonomy_source_rules', args=[object_id])}?moved={rule.pk}#rule-{rule.pk}")
@@ -437,7 +459,7 @@ class MappingRuleAdmin(Trying):
             raise PermissionDenied
         rights = rights_in(request)
         tag = among(Tag.objects.all(), rights).filter(pk=_uuid(request.GET.get("tag", ""))).first()
-        source = sources_in(request).filter(pk=_uuid(request.GET.get("source", ""))).first()
+        source = sources_in(request).filter(in_draft=True, pk=_uuid(request.GET.get("source", ""))).first()
         attributes = among(Attribute.objects.filter(uses__tag=tag), rights).order_by("code").distinct() if tag else ()
         targets = [
             *((one.code, one.label) for one in attributes),

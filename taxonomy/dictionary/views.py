@@ -18,7 +18,7 @@ from staff.models import Department, User
 from taxonomy.admin.limits import hidden_in, names_shown, rights_in
 from taxonomy.admin.shown import page_of, shown_changes
 from taxonomy.definition import Items
-from taxonomy.dictionary.history import SHOWN, SHOWN_AT_MOST, former, history
+from taxonomy.dictionary.history import SHOWN, SHOWN_AT_MOST, former, history, rules_gone
 from taxonomy.dictionary.search import search
 from taxonomy.dictionary.seen import News, count_news, mark_seen, news
 from taxonomy.dictionary.sheets import attribute_sheet, named, rule_sheets, source_sheet, tag_sheet, tree
@@ -136,13 +136,13 @@ def _item_page(request: HttpRequest, kind: str, code: str, page: Callable[[str, 
         messages.info(request, _("“%(old)s” is called “%(new)s” now.") % {"old": code, "new": was.now["code"]})
         return HttpResponseRedirect(reverse(f"dictionary_{kind}", args=[was.now["code"]]))
     if was is not None:
-        return _gone_page(request, code, was.item, known)
+        return _gone_page(request, kind, code, was.item, known)
     alike = [named(match.item, known.items[match.item]) for match in similar(code, known.index, 5, kinds=(kind,), least=0.3)]
     return _page(request, "unknown", known, status=404, title=_("Not in the standard"), code=code[:120], kind=kind, alike=alike)
 
 
-def _gone_page(request: HttpRequest, code: str, item: str, known: Standard) -> HttpResponse:
-    entries, _earlier = history(item, _named(request, known), limit=SHOWN_AT_MOST)
+def _gone_page(request: HttpRequest, kind: str, code: str, item: str, known: Standard) -> HttpResponse:
+    entries, _earlier = history(item, _named(request, known), rules=rules_gone(kind, item), limit=SHOWN_AT_MOST)
     removal = next((entry for entry in entries if entry.after is None), None)
     last = (removal and removal.before) or {}
     if last and hidden_in(request, {item: last}):
@@ -204,7 +204,10 @@ def _whole(request: HttpRequest, known: Standard) -> HttpResponse:
 def _about(request: HttpRequest, kind: str, item: str, known: Standard) -> dict[str, Any]:
     """What every item's page has: its history, whether it is followed, where to edit it."""
     is_long = "history" in request.GET
-    entries, earlier = history(item, _named(request, known), limit=SHOWN_AT_MOST if is_long else SHOWN)
+    rules = {*known.rules_of.get(item, ()), *known.rules_to.get(item, ())} | (
+        rules_gone(kind, item) if kind in ("source", "tag") else set()
+    )
+    entries, earlier = history(item, _named(request, known), rules=rules, limit=SHOWN_AT_MOST if is_long else SHOWN)
     model = _MODELS[kind]
     may_edit = request.user.has_perm(f"taxonomy.change_{kind}") and model.objects.filter(pk=item).exists()
     return {

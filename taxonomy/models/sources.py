@@ -8,8 +8,16 @@ from staff.models import Department
 from taxonomy.models.items import Item, Tag, snake_case
 
 
+class _Drafted(models.Manager["Source"]):
+    def get_queryset(self) -> models.QuerySet["Source"]:
+        return super().get_queryset().filter(in_draft=True)
+
+
 class Source(Item):
-    """A system that sends events, and where in its records things are found (its envelope)."""
+    """A system that sends events, and where in its records things are found (its envelope).
+
+    `objects` are those of the draft. A row that left it stays among `every`, for what was sent, and for what sends until a release ends it.
+    """
 
     kind = "source"
 
@@ -55,17 +63,32 @@ class Source(Item):
         _("envelope"), default=dict, blank=True,
         help_text=_("Where in a record the event name, phone, time and the rest are found."),
     )  # fmt: skip
+    in_draft = models.BooleanField(default=True, db_default=True, editable=False)
+
+    objects = _Drafted()
+    every = models.Manager()
 
     class Meta:
         ordering = ["code"]
         verbose_name = _("source")
         verbose_name_plural = _("sources")
         constraints = [
-            models.UniqueConstraint(Lower("code"), name="source_code_unique", violation_error_message=_("Another source has this code."))
+            models.UniqueConstraint(
+                Lower("code"),
+                name="source_code_unique",
+                condition=models.Q(in_draft=True),
+                violation_error_message=_("Another source has this code."),
+            )  # fmt: skip
         ]
 
     def __str__(self) -> str:
         return self.label
+
+    def leave_draft(self) -> None:
+        """Go from the draft with its rules. The row stays, and comes back when its definition is written again."""
+        self.rules.all().delete()
+        self.in_draft = False
+        self.save(update_fields=["in_draft"])
 
 
 class MappingRule(models.Model):
@@ -136,7 +159,7 @@ class MappingRule(models.Model):
     def __str__(self) -> str:
         from taxonomy.rule_words import rule_name
 
-        return rule_name(self.source.code, self.name, self.tag.code, self.limits)
+        return rule_name(self.source.label, self.name, self.tag.label, self.limits)
 
     @property
     def limits(self) -> str:

@@ -11,7 +11,8 @@ from django.utils.translation import gettext_noop
 from staff.models import User
 from staff.notices import tell
 from taxonomy.definition import MODELS, Definition, Items, draft_items
-from taxonomy.draft import refuse_locked, write_items, writing
+from taxonomy.diff import called
+from taxonomy.draft import refuse_locked, rules_of, write_items, writing
 from taxonomy.models import Proposal, ProposalItem, Revision, Vote
 from taxonomy.proposals.authors import author_ids, saves_since
 from taxonomy.proposals.review import Standing, expect_reason, on_top, seats_of, settle, standing
@@ -35,6 +36,10 @@ class StillProposed(ElsewhereProposed):
     """Items cannot be discarded while an open proposal holds them: {item: that proposal}."""
 
 
+class InTheWay(ElsewhereProposed):
+    """The way back would change what open proposals hold: {item: that proposal}."""
+
+
 class WrongState(Exception):
     """The proposal has moved on: what was asked is not possible any more."""
 
@@ -52,8 +57,10 @@ def propose(item_ids: Collection[str], *, title: str, why: str, by: User, links:
 def propose_definitions(wanted: dict[str, Definition | None], *, title: str, why: str, by: User, links: str = "") -> Proposal:
     """Write definitions to the draft (None: the item goes) and propose them. Raises what `propose` does, ItemLocked, ItemInUse."""
     with writing():
+        released, draft = items_of(newest()), draft_items()
+        wanted = _rules_along([item for item, one in wanted.items() if one is None], released) | wanted
         # before any word of proposals, which may be of what the person may not read
-        expect(by, May.PROPOSE, wanted, items_of(newest()), draft_items())
+        expect(by, May.PROPOSE, wanted, released, draft)
         refuse_locked(wanted)
         if found := open_proposals(wanted):
             raise ElsewhereProposed(found)
@@ -62,10 +69,13 @@ def propose_definitions(wanted: dict[str, Definition | None], *, title: str, why
 
 
 def propose_going_back(release: Any, *, why: str, by: User, title: str) -> Proposal:
-    """Propose that everything be as it was in an earlier release."""
+    """Propose that everything be as it was in an earlier release. Raises as `propose_definitions`, and InTheWay."""
     current, earlier = items_of(newest()), items_of(release)
     wanted = {item: earlier.get(item) for item in current | earlier if current.get(item) != earlier.get(item)}
-    return propose_definitions(wanted, title=title, why=why, by=by)
+    try:
+        return propose_definitions(wanted, title=title, why=why, by=by)
+    except ElsewhereProposed as error:
+        raise InTheWay(error.found) from error
 
 
 def open_proposals(item_ids: Collection[Any]) -> dict[str, Proposal]:
@@ -178,33 +188,40 @@ def describe(proposal: Proposal, *, by: User, title: str, why: str, links: str, 
 
 
 def discard(item_ids: Collection[str], *, by: User, why: str = "") -> None:
-    """Bring draft rows back to what is released; rows that never were are removed. Colleagues whose saves are lost are told.
+    """Bring draft rows back to what is released; rows that never were are removed, a source with its rules.
 
-    Raises ItemLocked, StillProposed, ItemInUse or OutsideGrant.
+    Colleagues whose saves are lost are told. Raises ItemLocked, StillProposed, ItemInUse or OutsideGrant.
     """
     with writing():
         released, draft = items_of(newest()), draft_items()
+        along = _rules_along([item for item in item_ids if item not in released], released)
+        item_ids = list(dict.fromkeys([*item_ids, *along]))
         expect(by, May.PROPOSE, item_ids, released, draft)
         refuse_locked(item_ids)
         if found := open_proposals(item_ids):
             raise StillProposed(found)
         lost = saves_since({item: released.get(item) for item in item_ids})
         write_items({item: released.get(item) for item in item_ids if released.get(item) != draft.get(item)}, by=by, why=why)
-        _tell_of_loss(lost, by)
+        _tell_of_loss(lost, by, draft)
 
 
-def _tell_of_loss(lost: dict[str, list[Revision]], by: User) -> None:
-    """One notice for each colleague, with the codes or names of what is lost."""
-    of_each: dict[User, dict[str, str]] = defaultdict(dict)
+def _rules_along(gone: list[str], released: Items) -> dict[str, Definition | None]:
+    """{rule of a source that goes: as it is released}: a rule that was moved to that source goes back to its own."""
+    return {rule: released.get(rule) for rule in rules_of(gone)}
+
+
+def _tell_of_loss(lost: dict[str, list[Revision]], by: User, draft: Items) -> None:
+    """One notice for each colleague, with the names of what is lost."""
+    of_each: dict[User, dict[str, list[str]]] = defaultdict(dict)
+    names = items_of(newest()) | draft
     for item, saves in lost.items():
         for save in saves:
             if save.by is not None and save.by_id != by.pk:
-                one = save.definition or {}
-                of_each[save.by].setdefault(item, one.get("code") or one.get("name") or save.kind)
-    for person, names in of_each.items():
-        item = next(iter(names))
+                of_each[save.by].setdefault(item, called(save.definition or {}, names))
+    for person, lost_names in of_each.items():
+        item = next(iter(lost_names))
         link = reverse(f"admin:taxonomy_{MODELS[lost[item][0].kind]._meta.model_name}_history", args=[item])
-        tell([person], gettext_noop("%(who)s discarded what you had changed of %(items)s."), link=link, who=str(by), items=", ".join(names.values()))  # fmt: skip
+        tell([person], gettext_noop("%(who)s discarded what you had changed of %(items)s."), link=link, who=str(by), items=[", ".join(some) for some in zip(*lost_names.values(), strict=True)])  # fmt: skip
 
 
 def proposed(proposal: Proposal, released: Items) -> Items:

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_noop
 from staff.models import User
 from staff.notices import tell
 from taxonomy.definition import MODELS, Items
+from taxonomy.diff import called
 from taxonomy.models import Follow, Release
 from taxonomy.proposals.affected import effects_by_source
 from taxonomy.proposals.senders import native_senders
@@ -33,7 +34,7 @@ def tell_of_release(made: Release, before: Items) -> None:
             said = gettext_noop("Release %(version)s: the source %(source)s must change what it sends by %(day)s.")
         else:
             said = gettext_noop("Release %(version)s: the source %(source)s must change what it sends now.")
-        tell(owners, said, link=f"{link}#source-{source}", version=made.version, source=one["code"], day=day)
+        tell(owners, said, link=f"{link}#source-{source}", version=made.version, source=called(one, after), day=day)
 
 
 def must_change_by(effects: list[Effect]) -> str:

@@ -17,7 +17,7 @@ from taxonomy.released import by_code
 def source_of(code: str) -> Source:
     """The source of a code that somebody typed. Raises CommandError."""
     found = by_code("source", code)
-    source = Source.objects.filter(pk=found.pk).first() if found else None
+    source = Source.every.filter(pk=found.pk).first() if found else None
     if source is None:
         codes = ", ".join(Source.objects.values_list("code", flat=True))
         raise CommandError(f"There is no source {code!r}. There are: {codes}.")
