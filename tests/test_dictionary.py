@@ -1,6 +1,5 @@
 """The dictionary: the released standard as pages for everybody, never the draft, in both languages."""
 
-import time
 from typing import Any
 
 import pytest
@@ -318,17 +317,14 @@ def test_what_was_changed_and_changed_back_is_no_news(reader):
 # --- speed
 
 
-def test_pages_are_quick_and_their_queries_do_not_grow(reader):
+def test_the_queries_of_its_pages_do_not_grow(reader):
     page(reader, "dictionary")
     grow(2, releases=6)
     few = {name: _queries(reader, url) for name, url in _urls().items()}
     grow(300, releases=20)
     for name, url in _urls().items():
         reader.get(url)
-        began = time.perf_counter()
         assert _queries(reader, url) <= few[name], name
-        # 300 ms is the promise on an idle machine, measured by the benchmark; other tests may run beside this one
-        assert time.perf_counter() - began < 1.0, name
 
 
 def _urls() -> dict[str, str]:
