@@ -71,7 +71,8 @@ SOURCES: dict[str, dict] = {
 }  # fmt: skip
 
 # source: [(name, condition, tag, {target: (path, transforms)})]
-RULES: dict[str, list[tuple[str, tuple[str, str, str], str, dict[str, tuple[str, str]]]]] = {
+Rules = list[tuple[str, tuple[str, str, str], str, dict[str, tuple[str, str]]]]
+RULES: dict[str, Rules] = {
     "grocery": [
         ("sale", ("", "", ""), "purchase", {
             "order_id": ("basket_id", ""), "product_id": ("product_id", ""), "quantity": ("quantity", ""),
@@ -115,12 +116,12 @@ RULES: dict[str, list[tuple[str, tuple[str, str, str], str, dict[str, tuple[str,
 }  # fmt: skip
 
 
-def make_sources() -> None:
-    """Write the story's sources and rules into the draft, on top of the starter standard."""
+def make_sources(sources: dict[str, dict] = SOURCES, rules: dict[str, Rules] = RULES) -> None:
+    """Write the sources and their rules into the draft, on top of the starter standard."""
     owner = Department.objects.get(pk="data")
-    for code, fields in SOURCES.items():
+    for code, fields in sources.items():
         source = Source.objects.create(code=code, label_en=code, label_zh_hans=code, owner=owner, **fields)
-        for position, (name, condition, tag, rows) in enumerate(RULES.get(code, [])):
+        for position, (name, condition, tag, rows) in enumerate(rules.get(code, [])):
             rule = MappingRule.objects.create(
                 source=source,
                 position=position,

@@ -15,7 +15,7 @@ from arro3.core import Array, DataType, Table
 from arro3.io import write_parquet
 from openpyxl import Workbook
 
-from ingestion.doors.files import FileFormat, UnreadableFile, blocks, cells_under, check_columns, decode_row, records, sniff
+from ingestion.doors.files import FileFormat, UnreadableFile, blocks, cells_under, check_columns, decode_row, records, sniff, write_row
 from taxonomy.standardize import Refusal
 
 CHINESE = "编号,事件,手机,备注\n" + "".join(f"m{n},购买,1380013800{n % 10},门店{n}号“满减”\n" for n in range(40))
@@ -118,6 +118,13 @@ def test_any_character_may_part_cells_where_it_is_said(tmp_path):
     path = stored(tmp_path, "id¦名\n1¦李\n".encode())
     found = sniff(path, delimiter="¦")
     assert [record.cells for record in read(path, found)] == [{"id": "1", "名": "李"}]
+
+
+def test_several_characters_may_part_cells_where_they_are_said(tmp_path):
+    path = stored(tmp_path, b'7+|5" tube+|a|b&|\n8+|x+|y&|\n')
+    found = sniff(path, delimiter="+|")
+    assert [list(record.cells.values()) for record in read(path, found)] == [["7", '5" tube', "a|b&|"], ["8", "x", "y&|"]]
+    assert write_row(["8", "a+|b", "two\nlines"], found) == b"8+|a b+|two lines\r\n"
 
 
 def test_a_vertical_bar_that_is_half_a_chinese_character_parts_nothing(tmp_path):
@@ -416,6 +423,23 @@ def test_a_comma_here_and_there_parts_no_columns_of_fixed_width(tmp_path):
     rows = [[*row[:3], "Mall 3, B2" if row[0] == "m5" else row[3], row[4]] for row in TILL]
     path = stored(tmp_path, fixed_width(rows, [8, 8, 14, 14, 6], "gb18030").encode("gb18030"))
     assert [list(row.cells.values()) for row in read(path, sniff(path))] == rows[1:]
+
+
+CDS = ["00001 19970101  1   11.77", "00002 19970112  5   77.00", "00002 19970112  1    9.00", "00003 19970330  2   20.76"] * 4
+
+
+def test_a_header_that_does_not_stand_over_its_columns_names_them_by_its_words(tmp_path):
+    text = " customer_id  date number_of_cds  dollar_value\n" + "".join(f" {line}\n" for line in CDS)
+    path = stored(tmp_path, text.encode())
+    found = sniff(path)
+    assert (found.kind, found.columns) == ("fixed", ["customer_id", "date", "number_of_cds", "dollar_value"])
+    assert [list(row.cells.values()) for row in read(path, found)] == [line.split() for line in CDS]
+
+
+def test_a_number_that_becomes_longer_than_those_above_is_not_cut(tmp_path):
+    lines = [*CDS * 10, "08830 19980610 99 1286.01"]
+    path = stored(tmp_path, "".join(f"{line}\n" for line in lines).encode())
+    assert list(read(path, sniff(path))[-1].cells.values()) == ["08830", "19980610", "99", "1286.01"]
 
 
 def test_words_with_spaces_are_no_columns(tmp_path):

@@ -100,6 +100,12 @@ def test_a_row_tells_of_several_events_each_with_its_own_id():
     assert [one["event"] for one in read(both)] == ["purchase"]
 
 
+@pytest.mark.parametrize(("cell", "is_told"), [("1", True), (" Yes ", True), ("0", False), ("", False), ("10", False)], ids=str)
+def test_a_further_event_is_told_only_where_a_column_says_so(cell, is_told):
+    flagged = RowEvent(name="email_click", only_if="券", says=("1", "yes"))
+    assert len(read(replace_events(PURCHASE, *PURCHASE.events, flagged), 券=cell)) == 1 + is_told
+
+
 def test_an_event_of_a_row_can_have_its_own_time():
     paid = RowEvent(name="paid", only_if="券", columns=(Column("券", "occurred_at", "%Y%m%d"),))
     assert [one["occurred_at"] for one in read(replace_events(PURCHASE, *PURCHASE.events, paid), 券="20260501")] == [

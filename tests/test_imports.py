@@ -220,7 +220,11 @@ def test_the_command_reads_a_file_as_it_is_told(source, tmp_path, capsys):
     assert [run.format[name] for name in ("encoding", "delimiter", "quote", "above")] == ["gb18030", "\t", "", 1]
 
 
-@pytest.mark.parametrize("said", [{"delimiter": "ab"}, {"delimiter": ""}, {"quote": "x"}, {"member": "b.csv"}], ids=str)
+@pytest.mark.parametrize(
+    "said",
+    [{"delimiter": "ab"}, {"delimiter": "+|+|"}, {"delimiter": "|a"}, {"delimiter": ""}, {"quote": "x"}, {"member": "b.csv"}],
+    ids=str,
+)
 def test_the_command_says_which_way_of_reading_is_none(source, tmp_path, said):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
         packed.writestr("a.csv", "id,event\n1,login\n")

@@ -164,6 +164,19 @@ def test_a_further_event_of_the_row_is_matched(upload, steward, till):  # noqa: 
     assert FileMatching.objects.order_by("-number").first().matching.events[1].name == "login"
 
 
+def test_a_further_event_is_told_only_where_a_column_says_so(upload, steward, till):  # noqa: F811
+    kept(till)
+    run, page = upload(as_csv(rows(3, 券={0: "1", 1: "0"})))
+    said = {"e1-name": "name:login", "e1-if": str(HEADER.index("券")), "e1-says": "1， yes", "e1-at": "", "e1-written": ""}
+    page = choose(steward, run, page, **said)
+    assert [(one.row, one.name) for one in page.context["events"]] == [(1, "purchase"), (1, "login"), (2, "purchase"), (3, "purchase")]
+    assert 'name="e1-says" value="1, yes"' in page.content.decode()
+    choose(steward, run, page, "start", **said)
+    made = FileMatching.objects.order_by("-number").first()
+    assert made.matching.events[1].says == ("1", "yes")
+    assert "says 1, yes" in steward.get(reverse("admin:ingestion_filematching_change", args=[made.pk])).content.decode()
+
+
 def test_a_file_in_the_source_s_own_form_needs_no_matching(upload, steward):  # noqa: F811
     run, page = upload(as_csv([["purchase", "13800138000", "1767225600000"]], ["evt", "tel", "at"]))
     assert page.context["by_envelope"] and page.context["problems"] == []

@@ -14,6 +14,7 @@ import zstandard
 from conftest import publish_starter
 from django.db import connection
 from django.db.models import Count
+from sets import write_row
 from story import DATA, make_sources
 
 from ingestion.imports.run import Outcome, outcome, run_import, take_file
@@ -172,6 +173,8 @@ def test_the_whole_story_adds_up(story, record_property):
     assert not Event.objects.filter(source__code="gift_shop", standing=1, tag__code="purchase", attributes__quantity__lte=0).exists()
     grocery = load("grocery", DATA / EVENTS["grocery"])
     assert grocery.counts == {"accepted": 1_469_307, "changed": 1_469_307, "duplicate": 0, "quarantined": 0, "refused": 0}
+    write_row("a01 transactions", grocery.received, grocery)
+    write_row("a02 online-retail", gift.received, gift)
     assert sum_of_amounts("grocery") == sum_of_column(DATA / EVENTS["grocery"], "sales_value")
     assert load("helpdesk", DATA / EVENTS["helpdesk"]).received == 8_469
     assert load("web_clicks", DATA / EVENTS["web_clicks"]).received == 31_106

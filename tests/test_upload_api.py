@@ -94,9 +94,10 @@ def test_a_dry_run_and_a_test_key_store_nothing(send, source, content):  # noqa:
     assert not Event.objects.exists()
 
 
-def test_what_the_caller_says_of_the_format_is_obeyed(send, content):
-    said = content.decode().replace(",", ";").encode("gb18030")
-    announced = announce(send, len(said), format={"delimiter": ";", "encoding": "gb18030"})
+@pytest.mark.parametrize("sign", [";", "+|"])
+def test_what_the_caller_says_of_the_format_is_obeyed(send, content, sign):
+    said = content.decode().replace(",", sign).encode("gb18030")
+    announced = announce(send, len(said), format={"delimiter": sign, "encoding": "gb18030"})
     part(send, announced.json()["upload"], 0, said)
     finish_upload(Upload.objects.get().pk)
     assert ImportRun.objects.get().format["encoding"] == "gb18030"

@@ -1,5 +1,6 @@
 """What a person chooses on the matching page: read from its form, made a matching, told what is missing."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -66,7 +67,9 @@ def _other(post: Post, number: int, headings: list[str], seen: Mapping[str, Seen
         if name.startswith(f"{start}a-") and (heading := _heading(position, headings)):
             columns.append(Column(heading, ATTRIBUTE + name.removeprefix(f"{start}a-"), seen[heading].numbers))
     name = _event(post.get(f"{start}name", ""), {}).partition(":")[2]
-    return RowEvent(name=name, only_if=_heading(post.get(f"{start}if", ""), headings), columns=tuple(columns))
+    only_if = _heading(post.get(f"{start}if", ""), headings)
+    says = tuple(one.strip() for one in re.split("[,，]", post.get(f"{start}says", "")) if one.strip()) if only_if else ()
+    return RowEvent(name=name, only_if=only_if, columns=tuple(columns), says=says)
 
 
 def _heading(position: Any, headings: list[str]) -> str:
@@ -85,6 +88,7 @@ def as_matching(chosen: Suggested) -> Matching:
             name=one.name,
             only_if=one.only_if,
             columns=tuple(Column(column.heading, column.target, column.written.replace("?", "")) for column in one.columns),
+            says=one.says,
         )
         for one in chosen.others
         if one.name

@@ -52,11 +52,12 @@ class ShownColumn:
 
 @dataclass(frozen=True, slots=True)
 class ShownEvent:
-    """A further event of the row. `attributes` are [(code, label, position of its column or "")]."""
+    """A further event of the row. `says` is as it is typed, `attributes` are [(code, label, position of its column or "")]."""
 
     number: int
     name: str
     only_if: str
+    says: str
     at: str
     ways: list[Option]
     written: str
@@ -189,7 +190,7 @@ class Look:
             attributes = [(target.removeprefix(ATTRIBUTE), label, held.get(target, "")) for target, label in self.attribute_options(name)]
             shown.append(
                 ShownEvent(
-                    number, name, str(self.headings.index(one.only_if)) if one.only_if else "", held.get("occurred_at", ""),
+                    number, name, str(self.headings.index(one.only_if)) if one.only_if else "", ", ".join(one.says), held.get("occurred_at", ""),
                     _ways_of_time(self.seen[time.heading]) if time else [], time.written if time else "", attributes,
                 )
             )  # fmt: skip

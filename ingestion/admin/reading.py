@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from ingestion.doors.files import Choices
+from ingestion.doors.files import MOST_SIGNS, Choices, is_delimiter
 from ingestion.imports.preview import Preview
 
 ENCODINGS = [
@@ -41,8 +41,8 @@ class ReadingForm(forms.Form):
     encoding = forms.ChoiceField(label=_("Encoding"), choices=ENCODINGS, widget=UnfoldAdminSelectWidget)
     delimiter = forms.ChoiceField(label=_("Cells are parted by"), choices=DELIMITERS, widget=UnfoldAdminSelectWidget)
     other = forms.CharField(
-        label=_("Another sign"), required=False, max_length=1, strip=False, widget=UnfoldAdminTextInputWidget,
-        help_text=_("One character, where cells are parted by another."),
+        label=_("Another sign"), required=False, max_length=MOST_SIGNS, strip=False, widget=UnfoldAdminTextInputWidget,
+        help_text=_("One to three characters, such as +|, where cells are parted by others."),
     )  # fmt: skip
     quote = forms.ChoiceField(label=_("Quotation mark"), required=False, choices=QUOTES, widget=UnfoldAdminSelectWidget)
     widths = forms.CharField(
@@ -88,8 +88,8 @@ class ReadingForm(forms.Form):
         cleaned = super().clean() or {}
         if cleaned.get("delimiter") == "other":
             sign = cleaned.get("other") or ""
-            if not sign or sign.isalnum() or sign in '"\r\n\0' or sign == cleaned.get("quote"):
-                raise ValidationError({"other": _("Give one character that is no letter, digit or quotation mark.")})
+            if not is_delimiter(sign) or sign == cleaned.get("quote"):
+                raise ValidationError({"other": _("Give one to three characters that are no letters, digits or quotation marks.")})
         return cleaned
 
     def said(self) -> Choices:

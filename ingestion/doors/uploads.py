@@ -22,7 +22,7 @@ from ingestion.answers import ErrorSchema
 from ingestion.doors.api import authenticated
 from ingestion.doors.deliver import body_of
 from ingestion.doors.errors import ApiError
-from ingestion.doors.files import DELIMITERS, ENCODINGS, QUOTES, FileFormat
+from ingestion.doors.files import ENCODINGS, MOST_SIGNS, QUOTES, FileFormat, is_delimiter
 from ingestion.imports.check_file import finding
 from ingestion.imports.failed import failed_rows
 from ingestion.imports.report import failed_in, problem, report
@@ -54,11 +54,18 @@ class FormatSchema(serializers.Serializer[Any]):
     # How the file is to be read, where that cannot be found out by looking at it.
 
     encoding = serializers.ChoiceField(list(ENCODINGS), required=False)
-    delimiter = serializers.ChoiceField(list(DELIMITERS), required=False)
+    delimiter = serializers.CharField(
+        max_length=MOST_SIGNS, trim_whitespace=False, required=False, help_text=_("Between cells, such as ; or +|")
+    )
     quote = serializers.ChoiceField([*QUOTES, ""], required=False, help_text=_("Empty: nothing is quoted."))
     above = serializers.IntegerField(min_value=0, max_value=100, required=False, help_text=_("Rows above the header."))
     headers = serializers.IntegerField(min_value=0, max_value=2, required=False, help_text=_("Rows that the header has."))
     member = serializers.CharField(max_length=255, required=False, help_text=_("The file in a zip, or the sheet of a workbook."))
+
+    def validate_delimiter(self, signs: str) -> str:
+        if not is_delimiter(signs):
+            raise serializers.ValidationError(_("Give one to three characters that are no letters, digits or quotation marks."))
+        return signs
 
 
 class AnnounceSchema(serializers.Serializer[Any]):

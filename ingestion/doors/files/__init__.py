@@ -3,7 +3,7 @@
 from ingestion.doors.files.cut import as_sent, blocks, cells_under, decode_object, decode_row, records
 from ingestion.doors.files.encodings import BOM, ENCODINGS, in_encoding
 from ingestion.doors.files.fixed import MEASURES, widths_of, write_cells
-from ingestion.doors.files.formats import BLOCK_BYTES, RESERVED, UNREAD, Block, FileFormat, Record, UnreadableFile
+from ingestion.doors.files.formats import BLOCK_BYTES, MOST_SIGNS, RESERVED, UNREAD, Block, FileFormat, Record, UnreadableFile, is_delimiter
 from ingestion.doors.files.matching import Column, Matching, RowEvent, compile_matching
 from ingestion.doors.files.parquet import write_chosen
 from ingestion.doors.files.rows import write_row
@@ -17,6 +17,7 @@ __all__ = [
     "ENCODINGS",
     "GZIP_MAGIC",
     "MEASURES",
+    "MOST_SIGNS",
     "QUOTES",
     "RESERVED",
     "UNREAD",
@@ -37,6 +38,7 @@ __all__ = [
     "decode_object",
     "decode_row",
     "in_encoding",
+    "is_delimiter",
     "records",
     "sniff",
     "whole",

@@ -15,13 +15,22 @@ MEASURES = (CHARACTERS, "gb18030", "utf-8")
 # After one blank alone a column begins only where so many rows have something there: it may be a space within a text.
 _NEARLY_ALL = 0.9
 _FEW_ROWS = 10
+_NUMBER = re.compile(r"[-+]?\d[\d.,/-]*")
 
 
 def find_widths(lines: list[str]) -> tuple[list[int], str]:
     """(the columns' widths with the blanks after them, the last to the line's end; the measure); no widths where there are no columns."""
     rows = [line for line in lines if line.strip()]
-    _, widths, measure = max((_columns(rows, measure) for measure in MEASURES), key=lambda found: found[0])
+    _, widths, measure = _best(rows)
+    if len(rows) > _FEW_ROWS:  # a header need not stand over its columns
+        _, below, measured_so = _best(rows[1:])
+        if len(below) == len(rows[0].split()) > len(widths):
+            return below, measured_so
     return widths, measure
+
+
+def _best(rows: list[str]) -> tuple[tuple[bool, int], list[int], str]:
+    return max((_columns(rows, measure) for measure in MEASURES), key=lambda found: found[0])
 
 
 def cut_cells(line: str, file_format: FileFormat) -> list[str] | None:
@@ -58,18 +67,37 @@ def widths_of(rows: Iterator[list[str]], measure: str) -> list[int]:
 
 
 def _columns(rows: list[str], measure: str) -> tuple[tuple[bool, int], list[int], str]:
-    """(how well the rows stand one under the other: padded to one length, places blank in all; the widths; the measure)."""
+    """(how well the rows stand one under the other: padded to one length, places blank in all; the widths; the measure).
+
+    A column begins with its first cell; but numbers that end one under the other become longer to the left, so theirs begins
+    right after the numbers before it.
+    """
     measured = [_measured(row, measure) for row in rows]
     length = max(map(len, measured), default=0)
     filled = [sum(1 for row in measured if row[at : at + 1] not in (" ", b" ", "", b"")) for at in range(length)]
     enough = len(rows) * _NEARLY_ALL if len(rows) >= _FEW_ROWS else len(rows) + 1
-    starts = [
-        at for at in range(1, length) if filled[at] and not filled[at - 1] and (at == 1 or not filled[at - 2] or filled[at] >= enough)
-    ]  # fmt: skip
-    edges = [0, *(at for at in starts if any(filled[:at]))]
+    edges = [0]
+    for (_, before), (start, end) in itertools.pairwise(_runs(filled)):
+        if start - before > 1 or max(filled[start], filled[end - 1]) >= enough:
+            are_numbers = min(filled[before - 1], filled[end - 1]) >= enough and all(
+                _is_number(row[edges[-1] : before]) and _is_number(row[start:end]) for row in measured
+            )
+            edges.append(before if are_numbers else start)
     widths = [end - start for start, end in itertools.pairwise(edges)]
     fit = (len(set(map(len, measured))) == 1, filled.count(0))
     return fit, [*widths, 0] if widths else [], measure
+
+
+def _runs(filled: list[int]) -> list[tuple[int, int]]:
+    """The places between those that are blank in all rows: [(first, after the last)]."""
+    groups = itertools.groupby(range(len(filled)), key=lambda at: filled[at] > 0)
+    found = [list(places) for is_filled, places in groups if is_filled]
+    return [(places[0], places[-1] + 1) for places in found]
+
+
+def _is_number(cell: str | bytes) -> bool:
+    text = (cell if isinstance(cell, str) else cell.decode("ascii", "replace")).strip()
+    return not text or _NUMBER.fullmatch(text) is not None
 
 
 def _measured(text: str, measure: str) -> str | bytes:

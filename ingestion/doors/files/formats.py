@@ -12,10 +12,16 @@ BLOCK_BYTES = 1_536 * 1024
 # The header, and in JSON the beginning of the list, stand within so much.
 HEAD_BYTES = 256 * 1024
 RECORD_BYTES = 16 * 1024 * 1024
+MOST_SIGNS = 3
 # Columns of ours in a failed-rows file.
 RESERVED = ("_tagline_id", "_reason")
 # Of a line that was no JSON, its text: mended there, it is the record.
 UNREAD = "_record"
+
+
+def is_delimiter(signs: str) -> bool:
+    """Whether cells can be parted so: by one to three characters that are no letters, digits, quotation marks or line ends."""
+    return 0 < len(signs) <= MOST_SIGNS and not any(one.isalnum() or one in '"\r\n\0' for one in signs)
 
 
 class UnreadableFile(Exception):

@@ -52,6 +52,7 @@ class Column(msgspec.Struct, frozen=True, omit_defaults=True):
 class RowEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """An event that a row tells of: by a name that is always the same, or as a column says; only where `only_if` is filled.
 
+    `says`: and only where one of these stands there, whatever the case; none: anything.
     `columns` are its attributes, and its time where it has one of its own.
     """
 
@@ -59,6 +60,7 @@ class RowEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     column: str = ""
     only_if: str = ""
     columns: tuple[Column, ...] = ()
+    says: tuple[str, ...] = ()
 
 
 class Matching(msgspec.Struct, frozen=True, cache_hash=True):
@@ -113,7 +115,7 @@ def compile_matching(matching: Matching) -> Callable[[Cells], list[dict[str, Any
         message_id = "-".join(map(text_of, parts)) if parts and len(parts) == len(ids) else None
         records = []
         for number, event in enumerate(events):
-            if event.is_told is not None and event.is_told(cells) is None:
+            if not event.is_told(cells):
                 continue
             name, at = event.find_name(cells), event.find_time(cells)
             attributes = {name: value for name, find in event.attributes if (value := find(cells)) is not None}
@@ -128,7 +130,7 @@ def compile_matching(matching: Matching) -> Callable[[Cells], list[dict[str, Any
 
 class _Event(msgspec.Struct, frozen=True):
     find_name: Find
-    is_told: Find | None
+    is_told: Callable[[Cells], bool]
     find_time: Find
     attributes: list[tuple[str, Find]]
 
@@ -138,10 +140,20 @@ def _compile_event(event: RowEvent, find_time: Find) -> _Event:
     has_time = any(one.target == "occurred_at" for one in event.columns)
     return _Event(
         _cell_of(event.column) if event.column else lambda cells: event.name,
-        _cell_of(event.only_if) if event.only_if else None,
+        _condition(event.only_if, event.says),
         _time_finder(event.columns) if has_time else find_time,
         attributes,
     )
+
+
+def _condition(heading: str, says: tuple[str, ...]) -> Callable[[Cells], bool]:
+    """Whether the column is filled, and says one of these where some are named; without a column always."""
+    if not heading:
+        return lambda cells: True
+    find, wanted = _cell_of(heading), {one.casefold() for one in says}
+    if not wanted:
+        return lambda cells: find(cells) is not None
+    return lambda cells: (value := find(cells)) is not None and text_of(value).casefold() in wanted
 
 
 def _cell_of(heading: str) -> Find:

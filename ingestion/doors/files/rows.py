@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -42,8 +43,12 @@ def read_row(original: bytes, file_format: FileFormat) -> Row:
 
 def write_row(cells: list[str], file_format: FileFormat) -> bytes:
     """One row as such a file has it, quoted where needed, with its line end."""
+    delimiter = file_format.delimiter
+    if len(delimiter) > 1:
+        plain = (re.sub(r"[\r\n]+", " ", cell).replace(delimiter, " ") for cell in cells)
+        return in_encoding(delimiter.join(plain) + "\r\n", file_format.encoding)
     line = io.StringIO()
-    csv.writer(line, delimiter=file_format.delimiter, quotechar=file_format.quote or '"', lineterminator="\r\n").writerow(cells)
+    csv.writer(line, delimiter=delimiter, quotechar=file_format.quote or '"', lineterminator="\r\n").writerow(cells)
     return in_encoding(line.getvalue(), file_format.encoding)
 
 

@@ -113,15 +113,22 @@ def _sniff_text(path: Path, found: FileFormat, said: Choices) -> FileFormat:
     text = _whole_lines(head, is_whole).decode(inner(encoding), "replace")
     found = _parted(text, found, said)
     lines = head if is_whole else head[: cut_rows(head, found, last=False)[0]]
-    rows = [row.cells for row in islice(read_rows(lines, found), _ROWS)]
+    rows = list(islice(read_rows(lines, found), _ROWS))
     if not rows:
         raise UnreadableFile("file.no_header")
-    return _with_header(found, rows, said)
+    found = _with_header(found, [row.cells for row in rows], said)
+    if found.kind == "fixed" and len(found.heading) == 1:
+        words = rows[found.above].line.decode(inner(encoding), "replace").split()
+        if len(words) == len(found.columns):  # a header need not stand over its columns
+            found = replace(found, columns=storable(words))
+    return found
 
 
 def _parted(text: str, found: FileFormat, said: Choices) -> FileFormat:
     """By a delimiter; or by fixed widths, where nothing parts the rows and they stand in columns."""
     quote = said.get("quote") if "quote" in said else _quote(text)
+    if len(said.get("delimiter", "")) > 1:  # such files quote nothing
+        quote = ""
     parted = replace(found, quote=quote or "")
     parted = replace(parted, delimiter=said.get("delimiter") or _delimiter(text, parted))
     widths, measure = said.get("widths") or [], said.get("measure") or ""

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ingestion.doors.files import ENCODINGS, MEASURES, Choices, UnreadableFile
+from ingestion.doors.files import ENCODINGS, MEASURES, MOST_SIGNS, Choices, UnreadableFile, is_delimiter
 from ingestion.imports.report import report, report_text
 from ingestion.imports.run import run_import, take_file
 from ingestion.imports.words import file_problem
@@ -51,7 +51,9 @@ Exit codes:
         parser.add_argument("--dry-run", action="store_true", help="report what would happen, store nothing")
         reading = parser.add_argument_group("how the file is read", "Each is found out where it is not given.")
         reading.add_argument("--encoding", choices=ENCODINGS, help="of its text; default: told by its bytes")
-        reading.add_argument("--delimiter", help="one character between cells, or tab; default: the one that parts most rows alike")
+        reading.add_argument(
+            "--delimiter", help="what stands between cells, such as ; or +| or tab; default: the sign that parts most rows alike"
+        )
         reading.add_argument("--quote", help='one character around cells, or none; default: " unless cells stand between others')
         reading.add_argument("--above", type=int, help="rows above the header, such as titles; default: those with few cells")
         reading.add_argument(
@@ -106,8 +108,10 @@ def _said(options: dict[str, Any]) -> Choices:
 
 def _sign(option: str, written: str) -> str:
     sign = _SIGNS.get(written, written)
-    if len(sign) > 1 or sign.isalnum() or (sign in "\r\n\0" and sign) or (option == "delimiter" and not sign):
+    if option == "delimiter" and not is_delimiter(sign):
         raise CommandError(
-            f"--{option} {written!r}: expected one character that is no letter and no digit, or {'tab' if option == 'delimiter' else 'none'}."
+            f"--delimiter {written!r}: expected one to {MOST_SIGNS} characters that are no letters, digits or quotation marks, or tab."
         )
+    if option == "quote" and (len(sign) > 1 or sign.isalnum() or (sign and sign in "\r\n\0")):
+        raise CommandError(f"--quote {written!r}: expected one character that is no letter and no digit, or none.")
     return sign
