@@ -1,13 +1,15 @@
 """Every page and act, as every role: what happens is what docs/permissions.md says, and nothing is left out of it."""
 
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from places import Address, addresses
-from world import PEOPLE, Visitor
+from world import PEOPLE, Visitor, permissions_of
 
 from cdp.permissions import LINES, Line, line, table
 from ingestion.admin import discovered, leaks, near
+from staff.roles import ROLES
 from taxonomy.admin import proposals
 
 pytestmark = pytest.mark.django_db
@@ -29,12 +31,12 @@ def unlisted(lines: tuple[Line, ...], known: list[Address]) -> list[str]:
     return [f"{method} {one.name}" for one in known for method in ("GET", "POST") if (method, one.name) not in listed]
 
 
-def differences(lines: tuple[Line, ...], visitor: Visitor) -> list[str]:
-    """Where what a visitor may do is not what the lines say."""
+def differences(lines: tuple[Line, ...], visitor: Visitor, *, every: bool = True) -> list[str]:
+    """Where what a visitor may do is not what the lines say. `every`: else only where this role stands for others."""
     found = []
     for one in lines:
         for place in one.places:
-            if place.endswith(" role"):
+            if place.endswith(" role") or not (every or visitor.name not in ROLES or visitor.name in standing_for_others(one, place)):
                 continue
             expected, seen = visitor.expected(one), visitor.is_let(place, parameters_of(place))
             if expected != seen:
@@ -42,9 +44,17 @@ def differences(lines: tuple[Line, ...], visitor: Visitor) -> list[str]:
     return found
 
 
+def standing_for_others(one: Line, place: str) -> set[str]:
+    """Two of the roles that may do it and two of those that may not, others at each place: a page takes longer than all of its rights."""
+    roles = sorted(ROLES, key=lambda role: crc32(f"{place} {role}".encode()))
+    sides = ([role for role in roles if one.lets(permissions_of(role), superuser=False) is may] for may in (True, False))
+    return {role for side in sides for role in side[:2]}
+
+
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.proof)])
 @pytest.mark.parametrize("name", PEOPLE)
-def test_what_happens_is_what_the_table_says(world, name):
-    assert differences(LINES, Visitor(name, world)) == []
+def test_what_happens_is_what_the_table_says(world, name, every):
+    assert differences(LINES, Visitor(name, world), every=every) == []
 
 
 def test_what_no_line_lists_does_nothing_for_anybody(world):
