@@ -29,9 +29,13 @@ def main() -> None:
 
 def logged_in() -> Any:
     from django.test import Client
+    from django.urls import get_resolver
 
+    from cdp.heap import settle
     from staff.models import User
 
+    assert get_resolver().url_patterns
+    settle()  # as in a web process
     client = Client(headers={"host": "localhost"})
     client.force_login(User.objects.create_superuser("bench@tagline.example", "bench"), "django.contrib.auth.backends.ModelBackend")
     return client

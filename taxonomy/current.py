@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import psycopg
 from django.db import connection, connections
 
+from taxonomy.definition import Items
 from taxonomy.models import Release
 from taxonomy.publish import CHANNEL, items_of
 from taxonomy.standardize import Plan, compile_plan
@@ -82,6 +83,13 @@ def plan_of(release_id: int) -> Current:
         while len(_plans) > _KEPT_PLANS:
             _plans.popitem(last=False)
     return made
+
+
+def known_items(release: Release | None) -> Items:
+    """The definitions of a release, not to be changed: at once where this process has compiled it."""
+    with _plans_lock:
+        found = _plans.get(release.pk) if release else None
+    return found.plan.items if found else items_of(release)
 
 
 def forget() -> None:

@@ -1,13 +1,12 @@
 """Draft rows to definitions and back. A definition is one governed item whole, as a release holds it: plain JSON."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from django.db import models, transaction
-from django.db.models.functions import Cast
+import msgspec
+from django.db import connection, models, transaction
 
 from taxonomy.models import Attribute, Category, MappingRow, MappingRule, Refinement, Source, Tag, TagAttribute, TagMode
 
@@ -159,11 +158,8 @@ def _inlines(kind: str, rows: list[Any], *, every: bool = False) -> dict[UUID, D
         for row in rows:
             found[row.id] = {"attributes": [], "refinements": []}
         of_rows = {} if every else {"tag__in": rows}
-        # as text: Django's own decoding of 8,000 mostly empty constraints took a third of a page's time
-        uses = TagAttribute.objects.filter(**of_rows).values_list("tag_id", "attribute_id", "required", Cast("constraints", models.TextField()), "watch_until")  # fmt: skip
-        for tag, attribute, required, constraints, watch_until in uses:
-            use = {"attribute": str(attribute), "required": required, "constraints": {} if constraints == "{}" else json.loads(constraints)}
-            found[tag]["attributes"].append(use | ({"watch_until": str(watch_until)} if watch_until else {}))
+        for tag, uses in _uses(None if every else [row.id for row in rows]):
+            found[tag]["attributes"] = uses
         for tag, source, mode in TagMode.objects.filter(**of_rows).values_list("tag_id", "source_id", "mode"):
             found[tag].setdefault("modes", []).append({"source": str(source) if source else "", "mode": mode})
         for tag, pattern in Refinement.objects.filter(**of_rows).values_list("tag_id", "pattern"):
@@ -176,6 +172,22 @@ def _inlines(kind: str, rows: list[Any], *, every: bool = False) -> dict[UUID, D
         for rule, target, path, transforms in lines:
             found[rule]["rows"].append({"target": target, "path": path, "transforms": transforms})
     return found
+
+
+def _uses(tags: list[UUID] | None) -> Iterable[tuple[UUID, list[Definition]]]:
+    """The attributes of tags, of all where none are named: put together by the database, which takes a third of the time of 8,000 rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT tag_id, jsonb_agg(
+                jsonb_build_object('attribute', attribute_id, 'required', required, 'constraints', constraints)
+                || CASE WHEN watch_until IS NULL THEN '{}'::jsonb ELSE jsonb_build_object('watch_until', watch_until) END
+                ORDER BY position, id
+            )::text FROM taxonomy_tagattribute WHERE %(every)s OR tag_id = ANY(%(tags)s::uuid[]) GROUP BY tag_id
+            """,
+            {"every": tags is None, "tags": tags or []},
+        )
+        return [(tag, msgspec.json.decode(uses)) for tag, uses in cursor.fetchall()]
 
 
 def _write_inlines(rows: dict[Any, Definition]) -> None:

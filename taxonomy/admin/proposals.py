@@ -28,6 +28,7 @@ from staff.models import User
 from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in, said_outside, sources_offered_in
 from taxonomy.admin.shown import deleted_lately, edit_forms, histories, last_saves, page_of, shown_changes, shown_effects, why_not
 from taxonomy.check_words import finding_text
+from taxonomy.current import known_items
 from taxonomy.definition import Items, draft_items
 from taxonomy.diff import title
 from taxonomy.draft import ItemInUse, ItemLocked
@@ -183,7 +184,7 @@ class ProposalAdmin(Unalterable, ModelAdmin):
             if made is not None:
                 return HttpResponseRedirect(made)
         current = newest()
-        released, draft = items_of(current), draft_items()
+        released, draft = known_items(current), draft_items()
         hidden = hidden_in(request, released, draft)
         changes = [change for change in changes_between(released, draft) if change.item not in hidden]
         names = names_shown(released | draft, hidden)
@@ -266,7 +267,7 @@ class ProposalAdmin(Unalterable, ModelAdmin):
             made = Release.objects.get(pk=proposal.release_id)
             before = items_of(Release.objects.filter(pk__lt=made.pk).order_by("-id").first())
         else:
-            before = items_of(current)
+            before = known_items(current)
         after = proposed(proposal, before)
         rows = {str(one.item): one for one in proposal.items.all()}
         hidden = hidden_in(request, before, after)
@@ -308,7 +309,6 @@ class ProposalAdmin(Unalterable, ModelAdmin):
             "may_help": {"member": request.user.has_perms(ADD_MEMBER), "deputy": request.user.has_perm(NAME_DEPUTY)},
             "my_seats": _to_sign(signed, person) if proposal.is_locked else [],
             "affected": shown_effects(verdict, before, after, senders, hidden=hidden),
-            "problems": _problems(proposal, before, after, names),
             "form": form or ProposalForm(instance=proposal),
             "trial_first": company_day() - timedelta(days=6),
             "trial_last": company_day(),
@@ -323,13 +323,16 @@ class ProposalAdmin(Unalterable, ModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         proposal = get_object_or_404(self.get_queryset(request), pk=object_id)
-        before = items_of(newest())
+        before = known_items(newest())
         after = proposed(proposal, before)
         hidden = hidden_in(request, before, after)
         names = names_shown(before | after, hidden)
-        findings = [] if check_plan(after) else [one for one in weigh_change(before, after) if one.item not in hidden]
+        problems = check_plan(after)
+        findings = [] if problems else [one for one in weigh_change(before, after) if one.item not in hidden]
         told = [{"severity": one.severity, "check": one.check, "item": one.item, "title": title(names[one.item], names), "text": finding_text(one, names)} for one in findings]  # fmt: skip
-        return TemplateResponse(request, "taxonomy/_findings.html", {"findings": told})
+        return TemplateResponse(
+            request, "taxonomy/_findings.html", {"findings": told, "problems": why_not(NotPublishable(problems, []), names)}
+        )
 
     @method_decorator(require_POST)
     def act_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
@@ -408,10 +411,6 @@ def _reasons(seat: Seat, names: Items, hidden: set[str]) -> list[dict[str, Any]]
         if titles:
             found.append({"label": label, "names": titles[:_NAMED], "more": len(titles[_NAMED:])})
     return found
-
-
-def _problems(proposal: Proposal, before: Items, after: Items, names: Items) -> list[str]:
-    return why_not(NotPublishable(check_plan(after), []), names) if proposal.is_open else []
 
 
 def said_of(error: Exception, hidden: Callable[..., set[str]] | None = None) -> str | None:

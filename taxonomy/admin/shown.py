@@ -20,15 +20,21 @@ from taxonomy.proposals.verdict_words import effect_text, level_shown
 from taxonomy.publish import ItemChange, NotPublishable
 from taxonomy.rights import May, On
 
-PAGE = 100
+PAGE = 50
 DELETED_SHOWN = 30
 
 
 def page_of(changes: Iterable[ItemChange], names: Items, number: Any) -> Page:
-    """Changes by kind and name, a page of them: few enough to draw at once, however large the release."""
+    """Changes by kind and name, rules by source and name as sent, a page of them: few enough to draw at once, however large the release."""
     order = list(MODELS)
-    ordered = sorted(changes, key=lambda one: (order.index(one.kind), title(one.after or one.before or {}, names)))
-    return Paginator(ordered, PAGE).get_page(number)
+
+    def place(change: ItemChange) -> tuple[int, str, str]:
+        one = change.after or change.before or {}
+        if change.kind == "rule":
+            return order.index("rule"), names.get(one.get("source", ""), {}).get("code", ""), one.get("name", "")
+        return order.index(change.kind), title(one, names), ""
+
+    return Paginator(sorted(changes, key=place), PAGE).get_page(number)
 
 
 def shown_changes(changes: Iterable[ItemChange], names: Items, verdict: Verdict, **about: dict[str, Any]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -12,18 +13,23 @@ from taxonomy.diff import Line, diff, title
 from taxonomy.models import Release, Revision
 
 SHOWN, SHOWN_AT_MOST = 5, 50
+_RULES_TOLD = 30
 _raw_items = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One release that changed the item or its rules. `after` is None where it took the item away, `before` where it brought it."""
+    """One release that changed the item or its rules. `after` is None where it took the item away, `before` where it brought it.
+
+    `rules` are the first few of those that it changed, `more` whether there are others.
+    """
 
     release: Release
     before: Definition | None
     after: Definition | None
     lines: list[Line]
     rules: list["RuleEntry"]
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +67,11 @@ def history(item: str, shown: Callable[[Items], Items], *, rules: Collection[str
         now, then = definitions[release.pk], definitions[older.pk] if older else {}
         names = shown({name: one for side in (then, now) for _one, referred in side.values() for name, one in referred.items()})
         (before, _then), (after, _now) = then.get(item, _NOTHING), now[item]
-        of_rules = [told for rule in here if (told := _told(rule, item, then.get(rule, _NOTHING)[0], now[rule][0], names))]
+        told = (_told(rule, item, then.get(rule, _NOTHING)[0], now[rule][0], names) for rule in here)
+        of_rules = list(islice(filter(None, told), _RULES_TOLD + 1))
         if before != after or of_rules:
-            entries.append(Entry(release, before, after, diff(before, after, names) if before else [], of_rules))
+            lines = diff(before, after, names) if before else []
+            entries.append(Entry(release, before, after, lines, of_rules[:_RULES_TOLD], len(of_rules) > _RULES_TOLD))
     return entries[:limit], len(releases) > limit
 
 

@@ -29,6 +29,7 @@ class Standard:
         self.rules_to: dict[str, list[str]] = defaultdict(list)
         self.rules_of: dict[str, list[str]] = defaultdict(list)
         self.replaced_by: dict[str, list[str]] = defaultdict(list)
+        self.drawn: dict[str, str] = {}  # {language: the start page's tree}
         for item, one in sorted(self.items.items(), key=_reading_order):
             if one["kind"] != "rule":
                 self.by_code[one["kind"], one["code"].lower()] = item
