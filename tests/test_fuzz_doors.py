@@ -364,7 +364,7 @@ def test_no_uploaded_file_breaks_its_import_or_is_lost(server, write_key, count,
         assert told["dry_run"] or stored == told["accepted"] + told["quarantined"], told
         for address in (told["failed_rows"], told["findings"]):
             assert address is None or uploader.call("GET", address)[0] == 200
-    assert ends.keys() == {"finished", "failed"}
+    assert ends["finished"] and (ends["failed"] or count < 100)
     assert server.slowest_seconds < SLOWEST_SECONDS
     record_property(
         "figure",

@@ -232,7 +232,7 @@ def test_a_file_of_the_same_name_takes_the_place_of_none(drop):
     write(drop / "a.csv", numbered(10, 2))
     passed(drop)
     files = [name for name in names(drop / "done") if name.endswith(".csv")]
-    assert len(files) == 2 and files[1] == "a.csv"
+    assert len(files) == 2 and "a.csv" in files
     assert {report_of(drop / "done" / name)["accepted"] for name in files} == {3, 2}
 
 
