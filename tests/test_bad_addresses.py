@@ -3,6 +3,7 @@
 import pytest
 from django.contrib import admin
 from django.urls import NoReverseMatch, reverse
+from places import undrawn
 
 from staff.models import User
 
@@ -39,7 +40,9 @@ def test_an_id_that_is_none_is_not_found(chief, model):
 @pytest.mark.parametrize("model", MODELS, ids="_".join)
 def test_a_page_number_that_is_none_is_answered(chief, model):
     found = address(f"{'_'.join(model)}_changelist")
-    answers = {(name, one): chief.get(f"{found}?{name}={one}").status_code for name in ("page", "p", "o", "q", "all") for one in NUMBERS}
+    answers = {("p", one): chief.get(f"{found}?p={one}").status_code for one in NUMBERS}
+    with undrawn():
+        answers |= {(name, one): chief.get(f"{found}?{name}={one}").status_code for name in ("page", "o", "q", "all") for one in NUMBERS}
     assert [asked for asked, status in answers.items() if status >= 500] == []
 
 

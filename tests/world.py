@@ -195,7 +195,7 @@ class Visitor:
             posted = {"rule": str(self.world["source"].rules.first().pk), "to": "up"}
         is_api = "/api/v1/" in url or url == "/cloudevents"
         headers = {"HTTP_AUTHORIZATION": f"Bearer {self.secret}"} if self.secret and (is_api or not self.person) else {}
-        client, drawn = self.browser(logged_in=not is_api), self.name in DRAWN
+        client, drawn = self.browser(logged_in=not is_api), self.name in DRAWN and method == "GET"
         if is_api and method == "POST":
             content = {"phone": "+8613800138000"} if name == "api_lookup" else {"event": "product_view"}
             return is_let(client, method, url, json.dumps(content), content_type="application/json", drawn=drawn, **headers)
