@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import connection, models, transaction
 from django.db.models.deletion import ProtectedError
+from django.db.models.functions import Cast, Concat
 
 from staff.models import User
 from taxonomy.definition import KINDS, MODELS, Definition, apply_definitions
@@ -61,15 +62,32 @@ def last_saved(item_id: Any) -> int:
 
 
 def write_items(wanted: dict[str, Definition | None], *, by: User | None, why: str) -> None:
-    """Bring draft rows to definitions, None: remove the row. Within `writing`. Raises ItemInUse."""
+    """Bring draft rows to definitions, None: remove the row. Within `writing`.
+
+    Raises ItemInUse, and IntegrityError where a code is another's that stays, or what is referred to is not there.
+    """
+    ids = [UUID(item) for item, one in wanted.items() if one is None]
+    gone = {kind: list(MODELS[kind]._default_manager.filter(pk__in=ids)) for kind in KINDS}
     for kind in KINDS:
-        if of_kind := {item: one for item, one in wanted.items() if one is not None and one["kind"] == kind}:
-            there = {str(pk) for pk in MODELS[kind]._default_manager.filter(pk__in=of_kind).values_list("pk", flat=True)}
+        of_kind = {item: one for item, one in wanted.items() if one is not None and one["kind"] == kind}
+        there = _let_go_of_names(kind, of_kind, gone[kind])
+        if of_kind:
             record_revisions(apply_definitions(of_kind), created=of_kind.keys() - there, by=by, why=why)
-    gone = [UUID(item) for item, one in wanted.items() if one is None]
     for kind in reversed(KINDS):
-        for row in MODELS[kind]._default_manager.filter(pk__in=gone):
+        for row in gone[kind]:
             remove(row, by=by, why=why)
+    connection.check_constraints()  # here, where it can be told, not when the transaction ends
+
+
+def _let_go_of_names(kind: str, wanted: dict[str, Definition], gone: list[Any]) -> set[str]:
+    """Give what goes or is called otherwise a stand-in for its code, so that another may have it in the same act. Those that are there."""
+    rows, name = MODELS[kind]._default_manager, "name" if kind == "rule" else "code"
+    standing = {str(pk): text for pk, text in rows.filter(pk__in=wanted).values_list("pk", name)}
+    moved = [item for item, text in standing.items() if text != wanted[item][name]]
+    if moved or gone:
+        stand_in = Concat(models.Value("~"), Cast("pk", models.CharField()))
+        rows.filter(pk__in=[*moved, *(row.pk for row in gone)]).update(**{name: stand_in})
+    return standing.keys()  # type: ignore[return-value]
 
 
 def rules_of(item_ids: Iterable[Any]) -> list[str]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from django.utils.translation import gettext as _
 
 from taxonomy.definition import Items, draft_items
 from taxonomy.diff import title
@@ -39,7 +40,9 @@ class Tryout:
 def try_record(record: bytes, source_code: str, *, received_at: datetime, unsaved: Items | None = None) -> Tryout:
     """What a record becomes on the draft; with `unsaved`, definitions as a form has them, in place of what is saved."""
     draft = draft_items() | (unsaved or {})
-    source_id = next(item for item, one in draft.items() if one["kind"] == "source" and one["code"] == source_code)
+    source_id = next((item for item, one in draft.items() if one["kind"] == "source" and one["code"] == source_code), None)
+    if source_id is None:
+        return Tryout([], [_("The source is not in the draft of the standard any more. Restore it from its history first.")])
     items, problems = sound_items(draft, items_of(newest()), keep={source_id, *(unsaved or {})})
     if problems:
         return Tryout([], [plan_problem(problem, items) for problem in problems])

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -23,7 +24,7 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from staff.admin.pages import Unalterable, id_or_404
+from staff.admin.pages import Unalterable, id_or_404, number_or_none
 from staff.models import User
 from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in, said_outside, sources_offered_in
 from taxonomy.admin.shown import deleted_lately, edit_forms, histories, last_saves, page_of, shown_changes, shown_effects, why_not
@@ -32,7 +33,7 @@ from taxonomy.current import known_items
 from taxonomy.definition import Items, draft_items
 from taxonomy.diff import title
 from taxonomy.draft import ItemInUse, ItemLocked
-from taxonomy.models import Proposal, Release, Revision, Vote
+from taxonomy.models import Proposal, Release, Revision, Tag, Vote
 from taxonomy.proposals.authors import author_ids, names_of, saves_of, saves_since
 from taxonomy.proposals.comment import Remark, comment, who_may_be_told
 from taxonomy.proposals.concern_words import REASONS
@@ -221,7 +222,7 @@ class ProposalAdmin(Unalterable, ModelAdmin):
 
     def _pick(self, request: HttpRequest, form: ProposalForm) -> str | None:
         """Do what was asked with the ticked items; where to go then, None to show the page again."""
-        items, by = request.POST.getlist("items"), _person(request)
+        items, by = [str(id_or_404(Tag, one)) for one in request.POST.getlist("items")], _person(request)
         if request.POST.get("all"):
             items = self._theirs(request, [change.item for change in unreleased()], items_of(newest()), draft_items())
             held = open_proposals(items)
@@ -236,7 +237,7 @@ class ProposalAdmin(Unalterable, ModelAdmin):
                     messages.success(request, _("The draft is as released again for what was ticked."))
                     return reverse("admin:taxonomy_proposal_unreleased")
                 case "add":
-                    proposal = get_object_or_404(self.get_queryset(request), pk=request.POST.get("to"))
+                    proposal = get_object_or_404(self.get_queryset(request), pk=number_or_none(request.POST.get("to", "")))
                     add_items(proposal, items, by=by)
                     return proposal.get_absolute_url()
                 case _ if form.is_valid():
@@ -386,6 +387,10 @@ def _person(request: HttpRequest) -> User:
     return request.user  # type: ignore[return-value]
 
 
+def _item_in(request: HttpRequest) -> str:
+    return str(id_or_404(Tag, request.POST.get("item", "")))
+
+
 def _savers(saves: dict[str, list[Revision]]) -> dict[str, str]:
     return {item: names_of(some) for item, some in saves.items()}
 
@@ -415,6 +420,12 @@ def _reasons(seat: Seat, names: Items, hidden: set[str]) -> list[dict[str, Any]]
 
 def said_of(error: Exception, hidden: Callable[..., set[str]] | None = None) -> str | None:
     """What went wrong and what to do, None for what is no such error. `hidden`: which items of plans the reader may not read, where a page says it."""
+    if isinstance(error, IntegrityError):
+        return _("Its code or name is another item's by now, or what it refers to was deleted. Mend that first.")
+    return _said_of(error, hidden)
+
+
+def _said_of(error: Exception, hidden: Callable[..., set[str]] | None) -> str | None:
     match error:
         case ElsewhereProposed():
             names = _names(hidden)
@@ -521,7 +532,9 @@ def _vote(proposal: Proposal, request: HttpRequest) -> str:
 
 
 def _comment(proposal: Proposal, request: HttpRequest) -> str:
-    made = comment(proposal, by=_person(request), text=request.POST.get("text", ""), item=request.POST.get("item") or None)
+    made = comment(
+        proposal, by=_person(request), text=request.POST.get("text", ""), item=_item_in(request) if request.POST.get("item") else None
+    )
     if made is None:
         return ""
     for said in _told_nobody(made):
@@ -567,7 +580,7 @@ def _join(proposal: Proposal, request: HttpRequest) -> str:
 
 
 def _drop(proposal: Proposal, request: HttpRequest) -> str:
-    drop_item(proposal, request.POST.get("item"), by=_person(request))
+    drop_item(proposal, _item_in(request), by=_person(request))
     return _("Left out. Its draft stays as it is.")
 
 

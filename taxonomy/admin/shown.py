@@ -69,6 +69,8 @@ def shown_effects(
     places = {id(effect): at for at, effect in enumerate(verdict.effects)}
     found: dict[str, list[dict[str, Any]]] = {"must": [], "rest": []}
     for source, effects in effects_by_source(verdict, before, after, senders).items():
+        if source not in names:  # a rule of a source that does not come along: the checks say so
+            continue
         readable = [one for one in effects if one.item not in hidden] if source not in hidden else []
         must = sorted((one for one in readable if one.must_change), key=lambda one: one.level != "breaking")
         rest = [one for one in readable if not one.must_change]

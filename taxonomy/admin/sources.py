@@ -284,7 +284,9 @@ class SourceAdmin(Trying):
             format_html('{} – <a href="{}" class="tl-underlined">{}</a>, {}', named[rule], one.get_absolute_url(), one.title, one.author)
             for rule, one in held.items()
         ]
-        modes = TagMode.objects.filter(source__in=objs, tag__in=tags_in(request)).select_related("tag", "source")
+        all_modes = TagMode.objects.filter(source__in=objs)
+        modes = all_modes.filter(tag__in=tags_in(request)).select_related("tag", "source")
+        hidden += [_("a tag that is not shown to you")] if modes.count() < all_modes.count() else []
         in_the_way += [format_html("{}: {}", one.tag.label, one) for one in modes]
         going = [[str(source), [str(rule) for rule in shown if rule.source_id == source.pk]] for source in objs]
         count = {self.opts.verbose_name_plural: len(going), MappingRule._meta.verbose_name_plural: len(rules)}

@@ -88,7 +88,7 @@ class Source(Item):
         """Go from the draft with its rules. The row stays, and comes back when its definition is written again."""
         self.rules.all().delete()
         self.in_draft = False
-        self.save(update_fields=["in_draft"])
+        self.save(update_fields=["in_draft", "code"])  # its code may be another's by now
 
 
 class MappingRule(models.Model):

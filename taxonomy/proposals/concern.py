@@ -121,7 +121,7 @@ def _personal(before: Items, after: Items) -> set[str]:
             case "attribute":
                 concerned = _class_of(old) != _class_of(new)
             case "tag":
-                concerned = any(is_personal(after[one]) for one in _used(item, after) - _used(item, before))
+                concerned = any(is_personal(after.get(one) or {}) for one in _used(item, after) - _used(item, before))
             case "rule":
                 concerned = bool(_rows_of_persons(new) - _rows_of_persons(old))
             case _:

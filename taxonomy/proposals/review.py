@@ -9,6 +9,7 @@ from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
 from django.db import transaction
+from django.db.models import prefetch_related_objects
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -330,12 +331,15 @@ def waiting_for(person: User) -> list[Proposal]:
     if not proposals or not person.has_perm(SIGN):
         return []
     signing, released = Signing(), cache(lambda: items_of(newest()))
+    # only grants look at what the plans say
+    limited = any(rights.limited for rights in signing.people)
+    if limited:
+        prefetch_related_objects(proposals, "items")
     found = []
     for proposal, asked in zip(proposals, _asked_in_review(proposals, released), strict=True):
         without = {proposal.author_id, *(author.pk for author in proposal.co_authors.all()), *asked.saved_by}
         votes = {vote.department_id: vote for vote in proposal.votes.all() if vote.stands and vote.by_id not in without}
-        # only grants look at what the plans say
-        plans = (released(), proposed(proposal, released())) if any(rights.limited for rights in signing.people) else ()
+        plans = (released(), proposed(proposal, released())) if limited else ()
         here = Standing(
             asked.verdict, seats(asked.concerned, *plans, without=without, votes=votes, at=proposal.submitted_at, signing=signing)
         )
