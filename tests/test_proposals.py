@@ -921,3 +921,15 @@ def test_a_row_that_finds_the_person_elsewhere_is_signed_by_compliance_and_stewa
     seats = standing(propose([changed(rule, rows=rows)], title="t", why="w", by=people["pat"])).seats
     assert ("compliance" in seats) is asked
     assert str(rule.pk) in seats["data"].concern.changes["breaking"]
+
+
+@pytest.mark.parametrize(
+    ("envelope", "asked"),
+    [({"phone": "staff.mobile"}, True), ({"identifiers": {"email": "staff.mail"}}, True), ({"occurred_at": "at"}, False)],
+)
+def test_an_envelope_that_finds_the_person_elsewhere_is_signed_by_compliance(people, envelope, asked):
+    source = Source.objects.get(code="till")
+    publish(notes="", by=None) if unreleased() else None
+    changed_to = {**definition(source)["envelope"], **envelope}
+    seats = standing(propose([changed(source, envelope=changed_to)], title="t", why="w", by=people["pat"])).seats
+    assert ("compliance" in seats) is asked

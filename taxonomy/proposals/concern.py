@@ -124,6 +124,8 @@ def _personal(before: Items, after: Items) -> set[str]:
                 concerned = any(is_personal(after.get(one) or {}) for one in _used(item, after) - _used(item, before))
             case "rule":
                 concerned = bool(_rows_of_persons(new) - _rows_of_persons(old))
+            case "source":
+                concerned = old is not None and bool(_paths_of_persons(new) - _paths_of_persons(old))
             case _:
                 concerned = False
         if concerned:
@@ -167,3 +169,10 @@ def _rows_of_persons(rule: Definition | None) -> set[tuple[str, str]]:
     return {
         (row["target"], row.get("path") or "") for row in rows if row["target"] == "$phone" or row["target"].startswith("$identifiers.")
     }
+
+
+def _paths_of_persons(source: Definition | None) -> set[tuple[str, str]]:
+    """The same of a source's envelope."""
+    envelope = (source or {}).get("envelope") or {}
+    given = {"$phone": envelope.get("phone"), **(envelope.get("identifiers") or {})}
+    return {(kind, path) for kind, path in given.items() if path}
