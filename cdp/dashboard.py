@@ -20,10 +20,10 @@ from ingestion.quarantine.held import held_causes, held_groups
 from profiles.charts import StackedBars, stacked_bars
 from profiles.models import Tally
 from staff.masking import shown_to
-from taxonomy.admin.limits import of_sources_in, rights_in, sources_in
 from taxonomy.admin.proposals import waiting_in
 from taxonomy.models import Proposal, Release
 from taxonomy.released import named
+from taxonomy.request_rights import of_sources_in, rights_in, sources_in
 
 DAYS = 14
 WORKER_SILENT_AFTER = timedelta(seconds=60)

@@ -16,13 +16,13 @@ from django.views.decorators.http import require_POST
 
 from ingestion.trial import OUTCOMES, Difference, Trial, try_plan
 from staff.masking import shown_to
-from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in, sources_in, sources_offered_in
 from taxonomy.definition import Items
 from taxonomy.models import Proposal, Source
 from taxonomy.problems import plan_problem
 from taxonomy.proposals.propose import proposed
 from taxonomy.publish import items_of, newest
 from taxonomy.released import named
+from taxonomy.request_rights import hidden_in, names_shown, proposals_shown, rights_in, sources_in, sources_offered_in
 from taxonomy.standardize import CODES, check_plan, compile_plan
 from taxonomy.violations import title_for
 

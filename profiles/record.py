@@ -120,7 +120,7 @@ def _store_wave(
         if firsts.setdefault(pair[1].key, pair) is not pair:
             repeats.append(pair)
     before = {} if believes_new else stored_of(cursor, _keys_of(firsts.values()))
-    new: list[Pair] = []
+    new: dict[bytes, Pair] = {}
     superseded: list[tuple[Stored, Entry]] = []
     for key in sorted(firsts):
         delivery, entry = firsts[key]
@@ -128,19 +128,20 @@ def _store_wave(
         if stands is None:
             entry.first = _unmended(entry, delivery, before)
             if entry.first is None:
-                new.append((delivery, entry))
+                new[key] = delivery, entry
         elif supersedes(entry, stands, delivery):
             superseded.append((stands, entry))
-            new.append((delivery, entry))
+            new[key] = delivery, entry
         else:
             entry.first, entry.differs = stands, says_otherwise(entry, stands, delivery)
-    for (_, entry), event_id in zip(new, _event_ids(len(new)), strict=True):
+    # Numbered as they came, though written by key: what happened at the same time is told in this order.
+    for (_, entry), event_id in zip((firsts[key] for key in firsts if key in new), _event_ids(len(new)), strict=True):
         entry.event_id = event_id
     set_aside(cursor, superseded)
     closed += [stands.event_id for stands, _ in superseded]
     closed += close(cursor, firsts.values())
     if new:
-        _write_events(cursor, new, ties, learned)
+        _write_events(cursor, list(new.values()), ties, learned)
     return _answer_repeats(repeats, firsts)
 
 

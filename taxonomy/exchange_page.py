@@ -19,8 +19,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
-from taxonomy.admin.limits import hidden_in, names_shown, rights_in
-from taxonomy.admin.proposals import ProposalForm, said_of
+from taxonomy.admin.proposals import ProposalForm
 from taxonomy.definition import MODELS, draft_items
 from taxonomy.diff import diff, title
 from taxonomy.exchange.answer import answer, names_of
@@ -32,7 +31,9 @@ from taxonomy.exchange.workbook import Reading, about, around, place_rules, read
 from taxonomy.exchange.written import Entry, Items
 from taxonomy.exchange.xlsx import ENCODINGS, save_csv, save_xlsx
 from taxonomy.problems import plan_problem
+from taxonomy.proposals.refused import said_of
 from taxonomy.publish import company_day, items_of, newest
+from taxonomy.request_rights import hidden_in, names_shown, rights_in
 
 # Changes shown on the page; all of them are in the workbook that answers.
 _SHOWN = 200

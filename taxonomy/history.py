@@ -1,6 +1,6 @@
 """The history of governed items: each saved state, whole."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.db import models
@@ -10,13 +10,18 @@ from taxonomy.definition import definition, definitions
 from taxonomy.models import Revision
 
 
-def record_revision(item: models.Model, *, by: User | None, action: Revision.Action, why: str = "") -> Revision | None:
-    """Keep the item's definition as it stands now, unless it is as it was. A deleted item keeps its last one."""
+def record_revision(
+    item: models.Model, *, by: User | None, action: Revision.Action, why: str = "", restores: Revision | None = None
+) -> Revision | None:
+    """Keep the item's definition as it stands now, unless it is as it was. A deleted item keeps its last one.
+
+    `restores`: the older one that was brought back.
+    """
     stands = definition(item)
     before = Revision.objects.filter(item=item.pk).first()
     if before and before.definition == stands and action == Revision.Action.CHANGED:
         return None
-    return Revision.objects.create(item=item.pk, kind=stands["kind"], action=action, definition=stands, by=by, why=why)
+    return Revision.objects.create(item=item.pk, kind=stands["kind"], action=action, definition=stands, by=by, why=why, restores=restores)
 
 
 def record_revisions(items: list[Any], *, created: Collection[Any], by: User | None, why: str = "") -> None:
@@ -34,3 +39,9 @@ def record_revisions(items: list[Any], *, created: Collection[Any], by: User | N
         for item, one in definitions(items).items()
         if item in created or before.get(item) != one
     )  # fmt: skip
+
+
+def last_saves(items: Iterable[str]) -> dict[str, Revision]:
+    """{item: its newest revision}. One query."""
+    newest = Revision.objects.filter(item__in=list(items)).order_by("item", "-id").distinct("item").select_related("by").defer("definition")
+    return {str(one.item): one for one in newest}

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from conftest import mosquitto
+from ports import free_port
 
 CONFIG = """
 listener {port} 127.0.0.1
@@ -26,9 +27,7 @@ class Broker:
     def __init__(self, folder: Path, *, access: str = "allow_anonymous true", tls: Path | None = None) -> None:
         self.folder, self.tls = folder, tls
         folder.mkdir(parents=True, exist_ok=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"{'mqtts' if tls else 'mqtt'}://127.0.0.1:{self.port}"
         if tls:
             access += f"\ncafile {tls}/ca.pem\ncertfile {tls}/server.pem\nkeyfile {tls}/server.key"

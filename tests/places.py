@@ -16,7 +16,7 @@ from django.db import transaction
 from django.urls import get_resolver, reverse
 from django.urls.resolvers import URLResolver
 
-from taxonomy.admin.proposals import _NOT_ALLOWED
+from taxonomy.proposals.refused import NOT_ALLOWED
 
 
 @dataclass(frozen=True)
@@ -98,5 +98,5 @@ def is_let(client: Any, method: str, url: str, posted: dict[str, Any], *, drawn:
     if answer.status_code == 302 and "/admin/login/" in answer["Location"]:
         return False
     assert answer.status_code < 500, (method, url, answer.status_code)
-    refused = {str(_NOT_ALLOWED["right"]), "Only its authors may do this. Join it as a co-author first."}
+    refused = {str(NOT_ALLOWED["right"]), "Only its authors may do this. Join it as a co-author first."}
     return not refused & {str(one) for one in get_messages(answer.wsgi_request)}

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taxonomy.standardize.codes import CODES
@@ -138,6 +138,7 @@ DEFINITIONS = [group for group in TYPE_CASES["casts"] if "defaults" not in group
 
 
 @given(st.sampled_from(DEFINITIONS), json_like | lookalikes)
+@example(next(group for group in DEFINITIONS if group["definition"] == {"type": "object"}), {"": 1e100})
 def test_casting_never_raises_and_a_standard_value_stays_itself(group: dict[str, Any], value: Any) -> None:
     cast, defaults = caster(group)
     standard = cast(value, defaults)

@@ -3,12 +3,12 @@
 import http.client
 import io
 import json
-import socket
 import subprocess
 import sys
 
 import pytest
 from conftest import ROOT, wait_until
+from ports import free_port
 
 from cdp.drain import MOST_BYTES, read_away
 
@@ -47,9 +47,7 @@ def test_a_flood_is_cut_off():
 @pytest.fixture
 def served(process_environment):
     """The address of the product as it is served in production."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port), "--no-ws", "cdp.wsgi:application"]
     process = subprocess.Popen(command, cwd=ROOT, env=process_environment, stdout=subprocess.DEVNULL)
 

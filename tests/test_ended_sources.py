@@ -178,6 +178,16 @@ def test_a_released_rule_that_was_moved_to_a_source_goes_back_when_that_is_disca
     assert definition(MappingRule.objects.get(pk=rule.pk)) == of_website
 
 
+def test_a_rule_that_comes_back_brings_its_source(people):
+    rule = MappingRule.objects.filter(source__code="website").first()
+    source, stood = rule.source_id, definition(rule)
+    with writing():
+        remove(rule.source, by=people["Mia"])
+    discard([str(rule.pk)], by=people["Mia"])
+    assert Source.objects.filter(pk=source).exists(), "a rule does not stand alone"
+    assert definition(MappingRule.objects.get(pk=rule.pk)) == stood
+
+
 def test_going_back_says_whose_proposal_stands_in_the_way(people, sent, client):
     before, source, _secret = sent
     rule = new_rule(source, people["Max"], name="peep")

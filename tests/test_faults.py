@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from ports import free_port
 
 from cdp import postgres
 
@@ -94,12 +94,10 @@ class Product:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.environment = {**os.environ, "TAGLINE_HOME": str(home), "DATABASE_URL": "", "LOG_LEVEL": "CRITICAL"}
         postgres.ensure_running(home)
-        self.manage("migrate", "-v0")
+        self.manage("migrate", "-v0", "--skip-checks")
         self.manage("load_starter", "-v0")
         self.parts: dict[str, subprocess.Popen] = {}
         self.prepare()

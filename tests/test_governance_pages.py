@@ -1,6 +1,7 @@
 """What the pages of governance say where somebody is stopped or nothing has to be done."""
 
 import re
+from html import unescape
 
 import pytest
 from django.contrib.auth.models import Group
@@ -17,6 +18,7 @@ from taxonomy.current import current
 from taxonomy.definition import apply_definition, definition
 from taxonomy.history import record_revision
 from taxonomy.models import Attribute, Grant, Proposal, Release, ReviewPolicy, Revision, Tag
+from taxonomy.proposals.authors import author_ids
 from taxonomy.proposals.propose import join, propose, submit
 from taxonomy.proposals.review import emergency_release, release_proposal, review_release, standing, vote, waiting_for
 from taxonomy.publish import publish
@@ -381,6 +383,69 @@ def test_who_saves_over_a_newer_save_sees_both_and_what_was_brought_together(cli
     client.post(reverse("admin:taxonomy_tag_resolve", args=[tag.pk]), {"mine": asked.context["mine"], "choice-1": "label_en."})
     tag.refresh_from_db()
     assert (tag.label_en, tag.label_zh_hans, tag.description_en) == ("By Dora", "丹", "What Dora says of it")
+
+
+def test_what_two_people_chose_is_checked_like_any_save(client, stewards):
+    """Two saves may fit alone and not together; what the page remembers is of its item only."""
+    tag = Tag.objects.get(code="product_view")
+    url, resolve = (reverse(f"admin:taxonomy_tag_{page}", args=[tag.pk]) for page in ("change", "resolve"))
+    forms = []
+    for person in stewards:
+        client.force_login(person, "django.contrib.auth.backends.ModelBackend")
+        forms.append(form_of(client.get(url)))
+    client.force_login(stewards[0], "django.contrib.auth.backends.ModelBackend")
+    client.post(url, forms[0] | {"label_en": "By Dan"})
+    client.force_login(stewards[1], "django.contrib.auth.backends.ModelBackend")
+    asked = client.post(url, forms[1] | {"label_en": "By Dora", "code": "seen"})
+    kept = {"mine": asked.context["mine"], "choice-1": "label_en."}
+    other = Tag.objects.get(code="login")
+    assert client.post(reverse("admin:taxonomy_tag_resolve", args=[other.pk]), kept).status_code == 403
+    Tag.objects.filter(pk=other.pk).update(code="seen")  # meanwhile
+    again = client.post(resolve, kept)
+    assert "another item" in again.context["problems"][0] and again.context["problems"][0] in unescape(again.content.decode())
+    tag.refresh_from_db()
+    assert (tag.label_en, tag.code) == ("By Dan", "product_view")
+    Tag.objects.filter(pk=other.pk).update(code="login")
+    assert client.post(resolve, {"mine": again.context["mine"], "choice-1": "label_en."}).status_code == 302
+    tag.refresh_from_db()
+    assert (tag.label_en, tag.code) == ("By Dora", "seen")
+
+
+def test_what_is_brought_together_by_itself_is_checked_too(client, stewards):
+    tag = Tag.objects.get(code="product_view")
+    url = reverse("admin:taxonomy_tag_change", args=[tag.pk])
+    client.force_login(stewards[0], "django.contrib.auth.backends.ModelBackend")
+    client.post(url, form_of(client.get(url)) | {"successor": str(Tag.objects.get(code="login").pk)})
+    first = form_of(client.get(url))
+    client.force_login(stewards[1], "django.contrib.auth.backends.ModelBackend")
+    second = form_of(client.get(url))
+    client.force_login(stewards[0], "django.contrib.auth.backends.ModelBackend")
+    assert client.post(url, first | {"status": "deprecated"}).status_code == 302
+    client.force_login(stewards[1], "django.contrib.auth.backends.ModelBackend")
+    shown = client.post(url, second | {"successor": "", "label_en": "By Dora"})
+    assert shown.status_code == 200 and "By Dora" in shown.content.decode(), "what was written is still there"
+    assert shown.context["adminform"].form.non_field_errors()
+    tag.refresh_from_db()
+    assert tag.label_en != "By Dora" and tag.successor is not None
+
+
+def test_who_wrote_old_words_that_a_colleague_restores_does_not_sign_them(client, stewards):
+    dan, dora = stewards
+    tag = Tag.objects.get(code="product_view")
+    url = reverse("admin:taxonomy_tag_change", args=[tag.pk])
+    client.force_login(dan, "django.contrib.auth.backends.ModelBackend")
+    client.post(url, form_of(client.get(url)) | {"label_en": "By Dan"})
+    dans = Revision.objects.filter(item=tag.pk).first()
+    client.force_login(dora, "django.contrib.auth.backends.ModelBackend")
+    client.post(url, form_of(client.get(url)) | {"label_en": "By Dora"})
+    publish(notes="", by=None)
+    client.post(reverse("admin:taxonomy_tag_restore", args=[tag.pk, dans.pk]))
+    proposal = propose([str(tag.pk)], title="t", why="w", by=dora)
+    assert author_ids(proposal) == {dan.pk, dora.pk}
+    restored = Revision.objects.filter(item=tag.pk).first()
+    client.post(url, form_of(client.get(url)) | {"label_en": "Again by Dora"})
+    client.post(reverse("admin:taxonomy_tag_restore", args=[tag.pk, restored.pk]))
+    assert author_ids(proposal) == {dan.pk, dora.pk}, "what was restored twice too"
 
 
 def test_items_lead_to_their_forms_until_they_are_under_review(client, stewards, renamed):

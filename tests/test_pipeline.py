@@ -13,6 +13,7 @@ from ingestion.pipeline import Incoming, Receipt, receive
 from profiles.jobs import settle_links
 from profiles.link import settle
 from profiles.models import Customer, Event, Link, Original, Tally, Tie
+from profiles.timeline import timeline
 from taxonomy import current as watching
 from taxonomy.current import current
 
@@ -46,6 +47,12 @@ def test_an_event_on_the_standard_becomes_a_customer_s(standard):
     assert event.subject.value == "+8613800138000"
     assert event.subject.links.get().customer == Customer.objects.get()
     assert bytes(Original.objects.get().record) == json.dumps(purchase()).encode()
+
+
+def test_what_happened_at_the_same_time_is_told_in_the_order_it_came(standard):
+    send(*[purchase(id=f"m{number}") for number in range(20)])
+    events, _ = timeline(Customer.objects.get())
+    assert [event.message_id for event in events] == [f"m{number}" for number in reversed(range(20))]
 
 
 def test_a_held_event_waits_whole_with_every_reason(standard):

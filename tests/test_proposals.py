@@ -1,6 +1,7 @@
 """From a change to a release: who must sign, who may not, what is locked, and what becomes of approvals."""
 
 from datetime import date, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Group
@@ -921,6 +922,13 @@ def test_a_row_that_finds_the_person_elsewhere_is_signed_by_compliance_and_stewa
     seats = standing(propose([changed(rule, rows=rows)], title="t", why="w", by=people["pat"])).seats
     assert ("compliance" in seats) is asked
     assert str(rule.pk) in seats["data"].concern.changes["breaking"]
+
+
+def test_a_new_source_is_signed_by_compliance_since_it_tells_of_persons(people):
+    publish(notes="", by=None) if unreleased() else None
+    source = apply_definition(str(uuid4()), definition(Source.objects.get(code="till")) | {"code": "kiosk"})
+    seats = standing(propose([str(source.pk)], title="t", why="w", by=people["pat"])).seats
+    assert str(source.pk) in seats["compliance"].concern.changes["personal"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import psycopg
 import pytest
 from conftest import ROOT
 from django.core.management.base import CommandError
+from ports import free_port
 
 from cdp import bootstrap, environment, postgres
 from cdp.demo.shop import days
@@ -35,9 +35,7 @@ class Running:
     """`manage.py run` in a home of its own, and everything it has printed."""
 
     def __init__(self, home: Path, **environment: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.address = f"http://127.0.0.1:{port}"
         kept = {name: value for name, value in os.environ.items() if name not in ("DJANGO_SETTINGS_MODULE", "DEMO")}
         self.process = subprocess.Popen(

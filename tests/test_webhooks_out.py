@@ -12,6 +12,7 @@ from conftest import SHARED
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from installed import python_with, run
+from ports import free_port
 
 from ingestion.models import Attempt, Dispatch, Subscriber
 from ingestion.outgoing import calling, signing
@@ -354,9 +355,7 @@ def test_an_answer_that_never_ends_or_is_none_costs_no_more_than_its_time(receiv
 
 
 def test_nobody_there_and_no_certificate(receiver):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with pytest.raises(NotCalled, match="connection"):
         post(f"http://127.0.0.1:{port}/", b"{}", {}, seconds=2, allow_private=True)
     with pytest.raises(NotCalled, match=r"tls|timeout|protocol"):

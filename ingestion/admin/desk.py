@@ -41,13 +41,13 @@ from staff.access import log_access
 from staff.admin.pages import Unalterable, id_or_404, number_or_none
 from staff.masking import shown_to
 from staff.models import AccessLog, User
-from taxonomy.admin.limits import hidden_in, of_sources_in, released_in, rights_in, source_in
 from taxonomy.admin.live import LiveFilter, OfSource
-from taxonomy.admin.proposals import said_of
 from taxonomy.current import NoRelease, current
 from taxonomy.exchange.book import UnreadableBook
 from taxonomy.exchange.words import book_text
+from taxonomy.proposals.refused import said_of
 from taxonomy.released import named
+from taxonomy.request_rights import hidden_in, of_sources_in, released_in, rights_in, source_in
 from taxonomy.standardize import Plan
 from taxonomy.violations import title_for
 

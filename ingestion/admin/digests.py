@@ -21,7 +21,7 @@ from profiles.charts import stacked_bars
 from staff.admin.pages import number_or_none
 from staff.masking import shown_to
 from staff.models import User
-from taxonomy.admin.limits import item_in, rights_in
+from taxonomy.request_rights import item_in, rights_in
 
 MONTHS = 6
 

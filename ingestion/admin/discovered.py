@@ -35,12 +35,12 @@ from ingestion.models import Cause, Discovered
 from ingestion.quarantine.causes import add_up
 from staff.admin.pages import ReadOnly
 from staff.masking import STARS, mask_in_text, may_see_personal
-from taxonomy.admin.limits import hidden_in, of_sources_in, released_in, rights_in, said_outside, sources_in, tags_in
 from taxonomy.definition import Items, draft_items
 from taxonomy.diff import title
 from taxonomy.draft import ItemLocked
 from taxonomy.models import Attribute, Tag
 from taxonomy.personal import Personal
+from taxonomy.request_rights import hidden_in, of_sources_in, released_in, rights_in, said_outside, sources_in, tags_in
 from taxonomy.rights import OutsideGrant, among
 from taxonomy.standardize import RawEvent
 from taxonomy.violations import title_for

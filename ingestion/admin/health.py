@@ -24,9 +24,9 @@ from ingestion.watching.intake import COUNTS, Counts, Intake, intake
 from profiles.charts import StackedBars, stacked_bars
 from staff.admin.pages import ReadOnly
 from staff.masking import shown_to
-from taxonomy.admin.limits import item_in, released_in, rights_in, source_in, sources_in, tags_in
 from taxonomy.models import Attribute, Release
 from taxonomy.released import Named
+from taxonomy.request_rights import item_in, released_in, rights_in, source_in, sources_in, tags_in
 from taxonomy.rights import among
 from taxonomy.violations import title_for
 

@@ -46,12 +46,12 @@ from staff.access import log_access
 from staff.admin.pages import Unalterable, id_or_404
 from staff.masking import may_see_personal
 from staff.models import AccessLog, User
-from taxonomy.admin.limits import hidden_in, sources_in, sources_offered_in
 from taxonomy.admin.live import LiveChoiceField, LiveFilter, OfSource
 from taxonomy.current import plan_of
 from taxonomy.dictionary.sheets import rule_sheets, source_sheet
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.models import Source
+from taxonomy.request_rights import hidden_in, sources_in, sources_offered_in
 from taxonomy.violations import title_for
 
 # More columns than these make a list that nobody reads; the source's page in the dictionary has them all.

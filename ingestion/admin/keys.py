@@ -16,10 +16,10 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from ingestion.models import WriteKey
 from ingestion.sending.example import some_example
 from staff.admin.pages import OneButton, confirm_page, secret_page
-from taxonomy.admin.limits import hidden_in
 from taxonomy.admin.live import LiveFilter, OfSource
 from taxonomy.dictionary.examples import KEY, as_curl
 from taxonomy.dictionary.standard import standard
+from taxonomy.request_rights import hidden_in
 
 OVERLAPS = [(0, _("not at all")), (1, _("one hour")), (24, _("a day")), (168, _("a week")), (720, _("30 days"))]
 

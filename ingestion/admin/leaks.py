@@ -26,9 +26,9 @@ from ingestion.watching.leaks import EVENTS_LOOKED_AT, VIEW, found_leaks, of_rea
 from staff.admin.pages import ReadOnly
 from staff.masking import mask_in_text
 from staff.personal import KINDS
-from taxonomy.admin.limits import rights_in, sources_in, tags_in
 from taxonomy.models import Attribute
 from taxonomy.released import named, personal_codes
+from taxonomy.request_rights import rights_in, sources_in, tags_in
 from taxonomy.rights import among
 
 PAGE = 50

@@ -16,9 +16,9 @@ from ingestion.imports.columns import LOOKED_AT, Seen, look, when
 from ingestion.imports.judged import first_records
 from ingestion.imports.suggest import Guess, Suggested, attributes_for, names_of, paths_of, rules_of, suggest, tags_of
 from ingestion.models import FileMatching, ImportRun
-from taxonomy.admin.limits import hidden_in
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.released import named
+from taxonomy.request_rights import hidden_in
 from taxonomy.standardize import KINDS
 
 FIELD_WORDS = {

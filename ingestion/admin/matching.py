@@ -28,8 +28,8 @@ from ingestion.jobs import import_file
 from ingestion.models import FileMatching, ImportRun
 from staff.admin.pages import ReadOnly, id_or_404
 from staff.models import User
-from taxonomy.admin.limits import of_sources_in
 from taxonomy.current import NoRelease, current
+from taxonomy.request_rights import of_sources_in
 
 
 class Matchable:

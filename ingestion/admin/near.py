@@ -30,8 +30,8 @@ from profiles.models import Event
 from profiles.sight import Sight
 from staff.admin.pages import ReadOnly
 from staff.models import User
-from taxonomy.admin.limits import item_in, released_in, rights_in, source_in, sources_in, tags_in
 from taxonomy.released import Named, by_code, named
+from taxonomy.request_rights import item_in, released_in, rights_in, source_in, sources_in, tags_in
 from taxonomy.standardize import storable
 
 PAGE = 20

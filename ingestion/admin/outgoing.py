@@ -21,7 +21,7 @@ from staff.access import log_access
 from staff.admin.pages import OneButton, ReadOnly, confirm_page, secret_page
 from staff.masking import Places, mask_in_record, may_see_personal
 from staff.models import AccessLog
-from taxonomy.admin.limits import rights_in
+from taxonomy.request_rights import rights_in
 from taxonomy.standardize import decode_json, encode_json
 
 PROBLEMS = {

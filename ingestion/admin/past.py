@@ -21,11 +21,11 @@ from ingestion.jobs import read_past
 from ingestion.models import Replay
 from staff.masking import shown_to
 from staff.models import User
-from taxonomy.admin.limits import item_in, rights_in, sources_in
 from taxonomy.admin.live import LiveChoiceField
 from taxonomy.current import NoRelease, current
 from taxonomy.models import Source, Tag
 from taxonomy.released import named
+from taxonomy.request_rights import item_in, rights_in, sources_in
 from taxonomy.rights import among
 from taxonomy.violations import title_for
 

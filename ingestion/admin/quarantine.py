@@ -34,8 +34,8 @@ from staff.access import log_access
 from staff.admin.pages import ReadOnly, number_or_none
 from staff.masking import shown_to
 from staff.models import AccessLog, Department, User
-from taxonomy.admin.limits import of_sources_in, released_in, rights_in, sources_in
 from taxonomy.models import Release
+from taxonomy.request_rights import of_sources_in, released_in, rights_in, sources_in
 from taxonomy.standardize import general, storable
 from taxonomy.violations import expected_text, explain, is_blocking, title_for
 

@@ -15,7 +15,7 @@ from profiles.sight import Sight
 from staff.access import log_access
 from staff.masking import may_see_personal
 from staff.models import AccessLog
-from taxonomy.admin.limits import of_sources_in
+from taxonomy.request_rights import of_sources_in
 
 _MOST_REVEALED = 20
 NEEDS = ("ingestion.view_quarantinereason", "profiles.view_customer")

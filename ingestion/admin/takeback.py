@@ -24,10 +24,10 @@ from ingestion.models import TakeBack, WriteKey
 from profiles.models import Batch
 from staff.admin.pages import Unalterable
 from staff.models import User
-from taxonomy.admin.limits import item_in, of_sources_in, rights_in, sources_in
 from taxonomy.admin.live import LiveChoiceField, LiveFilter, OfSource
 from taxonomy.models import Source, Tag
 from taxonomy.released import named
+from taxonomy.request_rights import item_in, of_sources_in, rights_in, sources_in
 from taxonomy.rights import among
 
 RIGHT = "ingestion.take_back"

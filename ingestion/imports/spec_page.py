@@ -28,10 +28,10 @@ from ingestion.imports.spec_files import example_csv, example_ndjson, template_c
 from ingestion.imports.words import file_problem
 from ingestion.models import ReadingDay, SpecLink
 from staff.models import User
-from taxonomy.admin.limits import hidden_in, sources_in
 from taxonomy.current import current
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.released import Named, named
+from taxonomy.request_rights import hidden_in, sources_in
 from taxonomy.rights import hidden_from, rights_of
 from taxonomy.violations import title_for
 

@@ -20,8 +20,8 @@ from django.utils.translation import gettext_noop
 from ingestion.models import Assignment, Cause, CauseDay, QuarantineReason
 from staff.models import Department, User
 from staff.notices import tell
-from taxonomy.admin.limits import of_sources_in
 from taxonomy.current import NoRelease, current
+from taxonomy.request_rights import of_sources_in
 from taxonomy.standardize import Plan
 
 # One adds up at a time; whoever comes meanwhile shows what was added up last.

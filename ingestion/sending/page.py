@@ -25,12 +25,12 @@ from ingestion.sending.example import Example, cells_of, example_of, is_accepted
 from ingestion.sending.mqtt_code import DOORS as MQTT_DOORS
 from ingestion.sending.mqtt_code import mqtt_code, place_of
 from ingestion.watching.latest_page import live
-from taxonomy.admin.limits import hidden_in, sources_in, sources_offered_in
 from taxonomy.dictionary.examples import KEY, as_cloudevent, as_webhook, values_of
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.dictionary.words import label
 from taxonomy.models import Source
 from taxonomy.released import named
+from taxonomy.request_rights import hidden_in, sources_in, sources_offered_in
 from taxonomy.standardize import SourcePlan
 from taxonomy.standardize.plan import TagPlan
 

@@ -17,9 +17,9 @@ from django.views.decorators.http import require_safe
 
 from ingestion.watching.latest import FEW, LOOKED_THROUGH, SHOWN, VERDICTS, Of, Reader, failed_lately, latest
 from profiles.sight import Sight
-from taxonomy.admin.limits import released_in, rights_in, source_in, sources_in, tags_in
 from taxonomy.models import Tag
 from taxonomy.released import released
+from taxonomy.request_rights import released_in, rights_in, source_in, sources_in, tags_in
 from taxonomy.standardize import storable
 
 PERMISSION = "ingestion.view_quarantinereason"

@@ -1,3 +1,4 @@
+import django.contrib.auth.admin  # noqa: F401 - registers what is taken away here
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.utils.translation import gettext_lazy as _

@@ -11,7 +11,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_POST
 
 from taxonomy.admin.governed import GovernedAdmin
-from taxonomy.admin.limits import hidden_in
+from taxonomy.request_rights import hidden_in
 from taxonomy.similar.lookalikes import lookalikes
 
 _FIELDS = ("code", "label_en", "label_zh_hans", "synonyms")

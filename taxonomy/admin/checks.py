@@ -12,12 +12,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 
-from taxonomy.admin.limits import hidden_in, names_shown
 from taxonomy.check_words import WORDS, finding_text
 from taxonomy.checks import CHECKS, Finding, Setting
 from taxonomy.definition import draft_items
 from taxonomy.diff import title
 from taxonomy.models import CheckSetting
+from taxonomy.request_rights import hidden_in, names_shown
 from taxonomy.standardize import check_plan
 from taxonomy.weigh import settings, weigh
 

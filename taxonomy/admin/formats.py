@@ -18,8 +18,6 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from staff.models import Department, User
-from taxonomy.admin.limits import hidden_in, names_shown, rights_in, sources_in
-from taxonomy.admin.proposals import said_of
 from taxonomy.definition import draft_items
 from taxonomy.diff import title
 from taxonomy.exchange.formats import FORMATS, Choices
@@ -28,7 +26,9 @@ from taxonomy.exchange.formats.propose import Looked, export_plan, look_at, prop
 from taxonomy.exchange.formats.words import told
 from taxonomy.exchange.words import STATUSES, title_of, trouble_text
 from taxonomy.models import Category, Source
+from taxonomy.proposals.refused import said_of
 from taxonomy.publish import company_day, newest
+from taxonomy.request_rights import hidden_in, names_shown, rights_in, sources_in
 from taxonomy.rights import among
 
 # Between looking and proposing, what was read waits in the page itself, signed for this person.

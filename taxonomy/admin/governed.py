@@ -23,7 +23,6 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from staff.models import in_both_languages
-from taxonomy.admin.limits import hidden_in, names_shown, rights_in, said_outside
 from taxonomy.admin.lines import DAYS, as_read
 from taxonomy.definition import Definition, apply_definition, definition, definitions, draft_items
 from taxonomy.diff import diff, side_by_side, title
@@ -31,11 +30,13 @@ from taxonomy.draft import ItemLocked, last_saved, locks, remove, writing
 from taxonomy.history import record_revision
 from taxonomy.models import Proposal, Revision
 from taxonomy.problems import plan_problem
-from taxonomy.proposals.merge import merge
+from taxonomy.proposals.merge import Merged, merge
 from taxonomy.proposals.propose import open_proposals
+from taxonomy.proposals.refused import TAKEN
 from taxonomy.proposals.review import standing
 from taxonomy.proposals.tell import is_following
 from taxonomy.publish import items_of, newest
+from taxonomy.request_rights import hidden_in, names_shown, rights_in, said_outside
 from taxonomy.rights import May, On, OutsideGrant, among
 from taxonomy.standardize import check_plan
 
@@ -270,53 +271,78 @@ class GovernedAdmin(ModelAdmin):
             return response
         mine = definition(self.get_object(request, object_id))  # type: ignore[arg-type]
         transaction.savepoint_rollback(trial)
-        return self._bring_together(request, object_id, seen, theirs, mine, settled=None)
+        merged = self._merged(object_id, seen, theirs, mine)
+        if merged.conflicts:
+            return self._ask(request, object_id, seen, theirs, mine, merged)
+        try:
+            return self._save_merged(request, object_id, merged.definition)
+        except DoesNotFit as error:
+            request.problems = error.problems  # type: ignore[attr-defined]
+            return super().changeform_view(request, object_id, form_url, extra_context)
 
-    def _bring_together(
+    def _merged(
+        self, object_id: str, seen: int, theirs: Definition, mine: Definition, keep_mine: frozenset[tuple[str, str]] = frozenset()
+    ) -> Merged:
+        base = Revision.objects.filter(pk=seen, item=object_id).values_list("definition", flat=True).first()
+        # an item that was loaded rather than saved has no history yet: it was as released
+        return merge(base or items_of(newest()).get(str(object_id), {}), theirs, mine, keep_mine=keep_mine)
+
+    def _ask(
         self,
         request: HttpRequest,
         object_id: str,
         seen: int,
         theirs: Definition,
         mine: Definition,
-        *,
-        settled: frozenset[tuple[str, str]] | None,
+        merged: Merged,
+        problems: Sequence[str] = (),
     ) -> HttpResponse:
-        """Save what two people made of an item. `settled`: the things to keep as mine, the others as theirs; None: ask."""
-        base = Revision.objects.filter(pk=seen, item=object_id).values_list("definition", flat=True).first()
-        # an item that was loaded rather than saved has no history yet: it was as released
-        base = base or items_of(newest()).get(str(object_id), {})
-        merged = merge(base, theirs, mine, keep_mine=settled or frozenset())
-        newest_save = Revision.objects.filter(item=object_id).select_related("by").order_by("-id").first()
-        if merged.conflicts and settled is None:
-            names = draft_items()
-            names = names_shown(names, hidden_in(request, names))
-            context = {
-                **self.admin_site.each_context(request),
-                "title": _("Somebody else saved %(item)s meanwhile") % {"item": title(theirs, names)},
-                "opts": self.opts,
-                "item": object_id,
-                "saved": newest_save,
-                "conflicts": [side_by_side(place, theirs, mine, names) for place in merged.conflicts],
-                "kept": [
-                    {"whose": whose, **side_by_side(place, theirs, mine, names)}
-                    for whose, places in (("theirs", merged.theirs), ("mine", merged.mine))
-                    for place in places
-                ],
-                "mine": signing.dumps({"mine": mine, "seen": seen, "theirs": newest_save.pk if newest_save else 0}, compress=True),
-                "why": request.POST.get("why", ""),
-            }
-            return TemplateResponse(request, "taxonomy/conflict.html", context)
-        saved = apply_definition(object_id, merged.definition)
-        self.expect_theirs(request, [object_id])
+        """The choice between two saves, thing by thing; `problems` are what the last choice would break."""
+        newest_save = _newest_save(object_id)
+        names = draft_items()
+        names = names_shown(names, hidden_in(request, names))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Somebody else saved %(item)s meanwhile") % {"item": title(theirs, names)},
+            "opts": self.opts,
+            "item": object_id,
+            "saved": newest_save,
+            "problems": problems,
+            "conflicts": [side_by_side(place, theirs, mine, names) for place in merged.conflicts],
+            "kept": [
+                {"whose": whose, **side_by_side(place, theirs, mine, names)}
+                for whose, places in (("theirs", merged.theirs), ("mine", merged.mine))
+                for place in places
+            ],
+            "mine": signing.dumps(
+                {"mine": mine, "seen": seen, "theirs": newest_save.pk if newest_save else 0}, salt=_of_item(object_id), compress=True
+            ),
+            "why": request.POST.get("why", ""),
+        }
+        return TemplateResponse(request, "taxonomy/conflict.html", context)
+
+    def _save_merged(self, request: HttpRequest, object_id: str, merged: Definition) -> HttpResponse:
+        """Save what two people made of an item. Raises DoesNotFit."""
+        who = newest_save.by if (newest_save := _newest_save(object_id)) else None
+        saved = self._write_whole(request, object_id, merged)
         record_revision(saved, by=request.user, action=Revision.Action.CHANGED, why=request.POST.get("why", ""))  # type: ignore[arg-type]
-        messages.success(
-            request, _("Saved together with what %(who)s saved meanwhile.") % {"who": (newest_save and newest_save.by) or "Tagline"}
-        )
+        messages.success(request, _("Saved together with what %(who)s saved meanwhile.") % {"who": who or "Tagline"})
         return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id]))
 
+    def _write_whole(self, request: HttpRequest, object_id: str, wanted: Definition) -> Any:
+        """The row, brought to a definition. Raises OutsideGrant, or DoesNotFit where the draft would not hold together with it."""
+        try:
+            with transaction.atomic():
+                saved = apply_definition(object_id, wanted)
+                self.expect_theirs(request, [object_id])
+                connection.check_constraints()
+                refuse_broken(object_id)
+                return saved
+        except IntegrityError as error:
+            raise DoesNotFit([str(TAKEN)]) from error
+
     def resolve_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The choice between two saves, thing by thing."""
+        """Save what was chosen of two saves, thing by thing."""
         if request.method != "POST" or not super().has_change_permission(request):
             raise PermissionDenied
         try:
@@ -325,16 +351,24 @@ class GovernedAdmin(ModelAdmin):
                 if item is None:
                     raise Http404
                 self.expect_theirs(request, [object_id])
-                kept = signing.loads(request.POST.get("mine", ""))
+                kept = signing.loads(request.POST.get("mine", ""), salt=_of_item(object_id))
+                # where somebody saved once more meanwhile, it is asked again
+                is_settled = last_saved(object_id) == kept["theirs"]
                 chosen = frozenset(
                     (field, row)
                     for field, _dot, row in (
                         str(value).partition(".") for name, value in request.POST.items() if name.startswith("choice-") and value
                     )
                 )
-                # where somebody saved once more meanwhile, it is asked again
-                settled = chosen if last_saved(object_id) == kept["theirs"] else None
-                return self._bring_together(request, object_id, kept["seen"], definition(item), kept["mine"], settled=settled)
+                sides = kept["seen"], definition(item), kept["mine"]
+                merged = self._merged(object_id, *sides)
+                if merged.conflicts and not is_settled:
+                    return self._ask(request, object_id, *sides, merged)
+                try:
+                    settled = self._merged(object_id, *sides, keep_mine=chosen if is_settled else frozenset())
+                    return self._save_merged(request, object_id, settled.definition)
+                except DoesNotFit as error:
+                    return self._ask(request, object_id, *sides, merged, error.problems)
         except ItemLocked as error:
             return self._locked(request, error)
         except OutsideGrant as error:
@@ -391,18 +425,12 @@ class GovernedAdmin(ModelAdmin):
         why = in_both_languages(gettext_lazy("as of %(when)s")) % {"when": when}
         try:
             with writing([object_id]):
-                restored = apply_definition(object_id, revision.definition or {})
-                self.expect_theirs(request, [object_id])
-                connection.check_constraints()
-                refuse_broken(object_id)
-                record_revision(restored, by=request.user, action=Revision.Action.RESTORED, why=why)  # type: ignore[arg-type]
+                restored = self._write_whole(request, object_id, revision.definition or {})
+                record_revision(restored, by=request.user, action=Revision.Action.RESTORED, why=why, restores=revision)  # type: ignore[arg-type]
         except ItemLocked as error:
             return self._locked(request, error)
         except OutsideGrant as error:
             messages.error(request, said_outside(error))
-            return HttpResponseRedirect(back)
-        except IntegrityError:
-            messages.error(request, _("Its code or name is another item's by now, or what it refers to was deleted. Mend that first."))
             return HttpResponseRedirect(back)
         except DoesNotFit as error:
             for problem in error.problems:
@@ -416,6 +444,15 @@ class GovernedAdmin(ModelAdmin):
         if item.released is None:
             return "new", _("not released")
         return ("released", _("released")) if item.released == item.stands else ("changed", _("changed since"))
+
+
+def _newest_save(object_id: str) -> Revision | None:
+    return Revision.objects.filter(item=object_id).select_related("by").order_by("-id").first()
+
+
+def _of_item(object_id: str) -> str:
+    """The salt that binds what the page of a choice remembers to its item."""
+    return f"taxonomy.conflict.{object_id}"
 
 
 def _is_uuid(text: str) -> bool:

@@ -14,12 +14,12 @@ from unfold.decorators import display
 
 from taxonomy.admin.alike import ShowsLookalikes
 from taxonomy.admin.governed import GovernedAdmin, WhyForm
-from taxonomy.admin.limits import sources_in
 from taxonomy.admin.lines import DAYS, ConstraintsField, GroupsField
 from taxonomy.lines import written_constraints, written_groups
 from taxonomy.models import Attribute, Category, Refinement, Source, Tag, TagAttribute, TagMode
 from taxonomy.problems import definition_problem
 from taxonomy.recent import tag_use, watched
+from taxonomy.request_rights import sources_in
 from taxonomy.standardize.names import parse_refinement
 from taxonomy.standardize.types import check_definition
 from taxonomy.violations import title_for

@@ -8,9 +8,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
-from taxonomy.admin.limits import of_sources_in, sources_offered_in
 from taxonomy.models import Source
 from taxonomy.released import Named, named
+from taxonomy.request_rights import of_sources_in, sources_offered_in
 
 
 class LiveChoiceField(forms.ModelChoiceField):

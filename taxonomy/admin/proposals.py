@@ -1,6 +1,5 @@
 """From a change to a release: what is not released, and the page of a proposal."""
 
-import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -10,14 +9,12 @@ from urllib.parse import urlsplit
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import IntegrityError
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
-from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
@@ -26,24 +23,19 @@ from unfold.decorators import display
 
 from staff.admin.pages import Unalterable, id_or_404, number_or_none
 from staff.models import User
-from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in, said_outside, sources_offered_in
-from taxonomy.admin.shown import deleted_lately, edit_forms, histories, last_saves, page_of, shown_changes, shown_effects, why_not
+from taxonomy.admin.shown import deleted_lately, edit_forms, histories, page_of, shown_changes, shown_effects
 from taxonomy.check_words import finding_text
 from taxonomy.current import known_items
 from taxonomy.definition import Items, draft_items
 from taxonomy.diff import title
-from taxonomy.draft import ItemInUse, ItemLocked
+from taxonomy.history import last_saves
 from taxonomy.models import Proposal, Release, Revision, Tag, Vote
+from taxonomy.problems import plan_problem
 from taxonomy.proposals.authors import author_ids, names_of, saves_of, saves_since
 from taxonomy.proposals.comment import Remark, comment, who_may_be_told
 from taxonomy.proposals.concern_words import REASONS
 from taxonomy.proposals.propose import (
     EDITABLE,
-    ElsewhereProposed,
-    InTheWay,
-    NothingChanged,
-    StillProposed,
-    WrongState,
     add_items,
     describe,
     discard,
@@ -56,13 +48,11 @@ from taxonomy.proposals.propose import (
     submit,
     withdraw,
 )
+from taxonomy.proposals.refused import said_of
 from taxonomy.proposals.review import (
     NotAllowed,
-    NotReady,
-    Overtaken,
     Seat,
     Standing,
-    StillArrives,
     emergency_release,
     release_proposal,
     releasers,
@@ -77,8 +67,9 @@ from taxonomy.proposals.stuck import ADD_MEMBER, NAME_DEPUTY, stuck_seats
 from taxonomy.proposals.tell import follow
 from taxonomy.proposals.verdict import judge, next_version
 from taxonomy.proposals.verdict_words import level_shown
-from taxonomy.publish import ItemChange, NothingToPublish, NotPublishable, changes_between, company_day, items_of, newest, unreleased
-from taxonomy.rights import May, On, OutsideGrant
+from taxonomy.publish import ItemChange, changes_between, company_day, items_of, newest, unreleased
+from taxonomy.request_rights import hidden_in, names_shown, proposals_shown, rights_in, sources_offered_in
+from taxonomy.rights import May, On
 from taxonomy.standardize import check_plan
 from taxonomy.weigh import weigh_change
 
@@ -87,13 +78,6 @@ _NAMED = 20
 _STATES = {
     "draft": "info", "in_review": "warning", "changes_requested": "danger", "approved": "success", "released": "success", "withdrawn": "default",
 }  # fmt: skip
-_NOT_ALLOWED = {
-    "author": gettext_lazy("Nobody signs what they wrote themselves."),
-    "department": gettext_lazy("Your department is not asked here, or the proposal is not under review."),
-    "not_asked": gettext_lazy("Only a department that would have had to sign this release reviews it."),
-    "words": gettext_lazy("Say what shall be changed, so that its authors can."),
-    "right": gettext_lazy("You lack the right to do this. An administrator can give it to your role."),
-}
 
 
 class ProposalForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -211,7 +195,7 @@ class ProposalAdmin(Unalterable, ModelAdmin):
                 history=histories(request, page),
                 edit=edit_forms(request, [one for one in page if one.item not in in_proposals or not in_proposals[one.item].is_locked]),
             ),
-            "deleted": deleted_lately(request, released, draft),
+            "deleted": deleted_lately(request, released, draft, names),
             "page": page,
             "may_propose": self.has_add_permission(request),
             "form": form,
@@ -332,7 +316,7 @@ class ProposalAdmin(Unalterable, ModelAdmin):
         findings = [] if problems else [one for one in weigh_change(before, after) if one.item not in hidden]
         told = [{"severity": one.severity, "check": one.check, "item": one.item, "title": title(names[one.item], names), "text": finding_text(one, names)} for one in findings]  # fmt: skip
         return TemplateResponse(
-            request, "taxonomy/_findings.html", {"findings": told, "problems": why_not(NotPublishable(problems, []), names)}
+            request, "taxonomy/_findings.html", {"findings": told, "problems": [plan_problem(problem, names) for problem in problems]}
         )
 
     @method_decorator(require_POST)
@@ -416,92 +400,6 @@ def _reasons(seat: Seat, names: Items, hidden: set[str]) -> list[dict[str, Any]]
         if titles:
             found.append({"label": label, "names": titles[:_NAMED], "more": len(titles[_NAMED:])})
     return found
-
-
-def said_of(error: Exception, hidden: Callable[..., set[str]] | None = None) -> str | None:
-    """What went wrong and what to do, None for what is no such error. `hidden`: which items of plans the reader may not read, where a page says it."""
-    if isinstance(error, IntegrityError):
-        return _("Its code or name is another item's by now, or what it refers to was deleted. Mend that first.")
-    return _said_of(error, hidden)
-
-
-def _said_of(error: Exception, hidden: Callable[..., set[str]] | None) -> str | None:
-    match error:
-        case ElsewhereProposed():
-            names = _names(hidden)
-            proposal = next(iter(error.found.values()))
-            if isinstance(error, InTheWay):
-                said = _(
-                    "“%(title)s” by %(who)s holds %(item)s, which going back would change. Ask them to leave it out or to withdraw, or go back once it is released."
-                )
-            elif isinstance(error, StillProposed):
-                said = _("“%(title)s” by %(who)s holds %(item)s. Leave it out there first; then it can be discarded.")
-            else:
-                said = _("“%(title)s” by %(who)s holds %(item)s already. Leave that out, or open the proposal and join as a co-author.")
-            told = {"title": proposal.title, "who": proposal.author, "item": _held_by(proposal, error.found, names)}
-            return said % told if hidden is None else _linked(said, proposal, told)
-        case ItemLocked():
-            said = _("“%(title)s” by %(who)s is under review and holds %(item)s. Wait until that ends, or ask them to pull it back.")
-            held = _held_by(error.proposal, error.held, _names(hidden))
-            return said % {"title": error.proposal.title, "who": error.proposal.author, "item": held}
-        case ItemInUse():
-            unread = hidden(items_of(newest()), draft_items()) if hidden else set()
-            users = ", ".join(_("(not shown to you)") if _ids(one) & unread else _used_in(one) for one in error.users[:3])
-            said = _("%(item)s cannot go: %(users)s still uses it. Choose that one too, or have it changed first.")
-            return said % {"item": error.item, "users": users}
-        case NothingChanged() | NothingToPublish():
-            return _("Nothing of it differs from the current release.")
-        case WrongState():
-            return _("The proposal has moved on meanwhile. Look at it again.")
-        case NotAllowed():
-            return str(_NOT_ALLOWED[error.code])
-        case NotReady():
-            return _("Signatures are missing, or there is no reason given.")
-        case Overtaken():
-            return _("Something of it was released otherwise meanwhile. Pull it back, look at what differs, and submit it again.")
-        case NotPublishable():
-            return _("It cannot be released as it is: %(problems)s") % {"problems": " ".join(why_not(error, _names(hidden))[:5])}
-        case StillArrives():
-            names = _names(hidden)
-            tags = ", ".join(title(names[item], names) for item in error.tags)
-            return _("Sources still send %(tags)s. Say in the proposal why it shall be retired all the same, or deprecate it.") % {
-                "tags": tags
-            }
-        case OutsideGrant():
-            return said_outside(error)
-        case PermissionError():
-            return _("Only its authors may do this. Join it as a co-author first.")
-        case _:
-            return None
-
-
-def _linked(said: str, proposal: Proposal, told: dict[str, Any]) -> str:
-    """The sentence for a page: the proposal's title leads to it."""
-    link = format_html('<a href="{}" class="tl-underlined">{}</a>', proposal.get_absolute_url(), proposal.title)
-    return format_html(re.sub(r"%\((\w+)\)s", r"{\1}", said), **(told | {"title": link}))
-
-
-def _held_by(proposal: Proposal, found: dict[str, Proposal], names: Items) -> str:
-    """The items that a proposal holds, by name: of many the first."""
-    held = [title(names[item], names) for item, one in found.items() if one == proposal and item in names]
-    return ", ".join(held[:3]) + (" …" if len(held) > 3 else "")
-
-
-def _used_in(user: Any) -> str:
-    """What refers to an item, and who may be asked about it."""
-    item = user.pk if hasattr(user, "kind") else getattr(user, "tag_id", None)
-    saved = last_saves([item] if item else []).get(str(item))
-    return _("%(item)s (last saved by %(who)s)") % {"item": user, "who": saved.by} if saved and saved.by else str(user)
-
-
-def _ids(user: Any) -> set[str]:
-    """Of what refers to an item: its own, and of a part of a tag the tag's."""
-    return {str(user.pk), str(getattr(user, "tag_id", ""))}
-
-
-def _names(hidden: Callable[..., set[str]] | None) -> Items:
-    released, draft = items_of(newest()), draft_items()
-    return names_shown(released | draft, hidden(released, draft) if hidden else set())
 
 
 def _submit(proposal: Proposal, request: HttpRequest) -> str:

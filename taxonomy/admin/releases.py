@@ -18,16 +18,16 @@ from unfold.decorators import display
 
 from staff.admin.pages import ReadOnly, id_or_404
 from staff.models import in_both_languages
-from taxonomy.admin.limits import hidden_in, names_shown, proposals_shown, rights_in
-from taxonomy.admin.proposals import said_of
 from taxonomy.admin.shown import page_of, shown_changes, shown_effects
 from taxonomy.models import Release
 from taxonomy.proposals.propose import propose_going_back
+from taxonomy.proposals.refused import said_of
 from taxonomy.proposals.review import NotAllowed, may_review, review_release
 from taxonomy.proposals.senders import native_senders
 from taxonomy.proposals.verdict import judge
 from taxonomy.proposals.verdict_words import level_shown
 from taxonomy.publish import changes_between, items_of, newest
+from taxonomy.request_rights import hidden_in, names_shown, proposals_shown, rights_in
 from taxonomy.rights import OutsideGrant
 
 # Versions that a page offers while one types; any other can be typed out.

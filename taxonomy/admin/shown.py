@@ -8,16 +8,14 @@ from django.core.paginator import Page, Paginator
 from django.http import HttpRequest
 from django.urls import reverse
 
-from taxonomy.admin.limits import names_shown, rights_in
-from taxonomy.check_words import finding_text
 from taxonomy.definition import MODELS, Items
 from taxonomy.diff import diff, title
 from taxonomy.models import Revision
-from taxonomy.problems import plan_problem
 from taxonomy.proposals.affected import Senders, effects_by_source
 from taxonomy.proposals.verdict import Effect, Verdict
 from taxonomy.proposals.verdict_words import effect_text, level_shown
-from taxonomy.publish import ItemChange, NotPublishable
+from taxonomy.publish import ItemChange
+from taxonomy.request_rights import names_shown, rights_in
 from taxonomy.rights import May, On
 
 PAGE = 50
@@ -100,8 +98,11 @@ def edit_forms(request: HttpRequest, changes: Iterable[ItemChange]) -> dict[str,
     }
 
 
-def deleted_lately(request: HttpRequest, released: Items, draft: Items) -> list[dict[str, Any]]:
-    """What was deleted and stands neither in the draft nor in the release, newest first: [{"title", "label", "last", "history"}]."""
+def deleted_lately(request: HttpRequest, released: Items, draft: Items, names: Items) -> list[dict[str, Any]]:
+    """What was deleted and stands neither in the draft nor in the release, newest first: [{"title", "label", "last", "history"}].
+
+    `names`: what the reader may know of both.
+    """
     there = released.keys() | draft.keys()
     deleted = Revision.objects.filter(action=Revision.Action.DELETED).exclude(definition=None).order_by("-id").values_list("id", "item")
     newest: dict[str, int] = {}
@@ -114,7 +115,7 @@ def deleted_lately(request: HttpRequest, released: Items, draft: Items) -> list[
     readable = On(rights_in(request), released | draft | {item: one.definition or {} for item, one in last.items()})
     return [
         {
-            "title": title(one.definition or {}, released | draft),
+            "title": title(one.definition or {}, names),
             "label": MODELS[one.kind]._meta.verbose_name,
             "last": one,
             "history": address,
@@ -127,15 +128,3 @@ def deleted_lately(request: HttpRequest, released: Items, draft: Items) -> list[
 def _history(request: HttpRequest, kind: str, item: str) -> str | None:
     name = MODELS[kind]._meta.model_name
     return reverse(f"admin:taxonomy_{name}_history", args=[item]) if request.user.has_perm(f"taxonomy.view_{name}") else None
-
-
-def last_saves(items: Iterable[str]) -> dict[str, Revision]:
-    """{item: its newest revision}. One query."""
-    newest = Revision.objects.filter(item__in=list(items)).order_by("item", "-id").distinct("item").select_related("by").defer("definition")
-    return {str(one.item): one for one in newest}
-
-
-def why_not(error: NotPublishable, names: Items) -> list[str]:
-    """The sentences of why a plan cannot be released."""
-    findings = [f"{title(names[one.item], names)}: {finding_text(one, names)}" for one in error.findings]
-    return [plan_problem(problem, names) for problem in error.problems] + findings

@@ -26,7 +26,6 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, U
 from staff.admin.pages import confirm_page
 from staff.models import Department
 from taxonomy.admin.governed import GovernedAdmin, WhyForm
-from taxonomy.admin.limits import rights_in, sources_in, tags_in
 from taxonomy.definition import Items, definition, unsaved_rule
 from taxonomy.dictionary.words import TARGETS
 from taxonomy.diff import ENVELOPE as ENVELOPE_LABELS
@@ -39,6 +38,7 @@ from taxonomy.packs import packs
 from taxonomy.packs.load import load_pack, pack_choices
 from taxonomy.proposals.propose import open_proposals
 from taxonomy.recent import names_seen, rule_use
+from taxonomy.request_rights import rights_in, sources_in, tags_in
 from taxonomy.rights import May, OutsideGrant, among
 from taxonomy.standardize.check import ENVELOPE_TARGETS
 from taxonomy.standardize.paths import PathError, compile_path

@@ -17,7 +17,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from staff.models import Department, User
-from taxonomy.admin.limits import hidden_in, names_shown, rights_in
 from taxonomy.admin.shown import page_of, shown_changes
 from taxonomy.definition import Items
 from taxonomy.dictionary.history import SHOWN, SHOWN_AT_MOST, former, history, rules_gone
@@ -31,6 +30,7 @@ from taxonomy.proposals.tell import follow, is_following
 from taxonomy.proposals.verdict import judge
 from taxonomy.publish import ItemChange, company_day
 from taxonomy.recent import tag_use
+from taxonomy.request_rights import hidden_in, names_shown, rights_in
 from taxonomy.similar.names import similar
 
 _MODELS: dict[str, Any] = {"tag": Tag, "attribute": Attribute, "source": Source, "category": Category}

@@ -10,9 +10,9 @@ from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
 
 from staff.models import User
-from taxonomy.admin.proposals import said_of
 from taxonomy.definition import Items, draft_items
 from taxonomy.models import Proposal, Release
+from taxonomy.proposals.refused import said_of
 from taxonomy.publish import items_of, newest
 
 # As diff(1): 0 is the same, 1 is different, 2 is trouble.

@@ -321,10 +321,15 @@ def _check_together(entries: list[Entry], base: Items) -> None:
         if entry.after is not None and seen.setdefault((entry.kind, entry.item), entry) is not entry:
             entry.status = "wrong"
             entry.troubles.append(Trouble("written.twice", "code", {"code": entry.key}))
-    known = {(problem.code, problem.item) for problem in check_plan(base)}
+    known = {_told(problem) for problem in check_plan(base)}
     # what is wrong is left out, so that what stands on it becomes wrong too
-    while _mark(entries, [problem for problem in check_plan(_together(base, entries)) if (problem.code, problem.item) not in known]):
+    while _mark(entries, [problem for problem in check_plan(_together(base, entries)) if _told(problem) not in known]):
         pass
+
+
+def _told(problem: Problem) -> tuple[str, frozenset[str]]:
+    """What it is and of which items: of two that meet, either is blamed, the one that stands later."""
+    return problem.code, frozenset({problem.item, str(problem.values.get("other", problem.item))})
 
 
 def _together(base: Items, entries: list[Entry]) -> Items:

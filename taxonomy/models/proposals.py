@@ -171,7 +171,7 @@ class ReviewPolicy(models.Model):
     class Meta:
         ordering = ["-id"]
         verbose_name = _("sign-off rule")
-        verbose_name_plural = _("who signs")
+        verbose_name_plural = _("sign-off rules")
         default_permissions = ("view", "add")
         permissions = [("set_policy_of_others", _("Can say what other departments sign; they are told"))]
 

@@ -1,5 +1,6 @@
 """Who wrote a change: whoever saved an item since it was last released, and who put it into a proposal. None of them signs it."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -31,12 +32,14 @@ def saves_of(proposal: Proposal) -> dict[str, list[Revision]]:
 
 
 def saves_since(released: Mapping[str, Definition | None], *, until: Release | None = None) -> dict[str, list[Revision]]:
-    """{item: its saves since it last was as released, the newest first}. Two queries.
+    """{item: its saves since it last was as released, the newest first}. Two queries, three where a save restored another.
 
     `released`: how each item stands in the release, None where it does not. What was brought back to that, and what was
-    released in between, is nobody's any more; any part of it that was written again since is its first writer's too.
+    released in between, is nobody's any more; any part of it that was written again since is its first writer's too, and
+    what restored an older save is also whose that was.
     """
-    before = _last_released(released, until)
+    changes = _changes_of(released, until)
+    before = {item: times[-1] for item, times in changes.items()}
     revisions = Revision.objects.filter(item__in=list(released)).select_related("by").order_by("-id")
     if until is not None:
         revisions = revisions.filter(at__lte=until.published_at)
@@ -58,7 +61,36 @@ def saves_since(released: Mapping[str, Definition | None], *, until: Release | N
             written[item] |= parts
         elif parts & written[item]:
             found[item].append(one)
+    _add_restored(found, released, changes)
     return found
+
+
+def _add_restored(
+    found: dict[str, list[Revision]], released: Mapping[str, Definition | None], changes: Mapping[str, list[datetime]]
+) -> None:
+    """Add to the saves those of what they restored, back to the release before it, as far as they wrote what it brings back."""
+    waiting = [one for some in found.values() for one in some if one.restores_id is not None]
+    if not waiting:
+        return
+    older: dict[str, list[Revision]] = defaultdict(list)
+    for one in Revision.objects.filter(item__in={one.item for one in waiting}).select_related("by").order_by("-id"):
+        older[str(one.item)].append(one)
+    for again in waiting:
+        item, times = str(again.item), changes.get(str(again.item), [])
+        restored = next(one for one in older[item] if one.pk == again.restores_id)
+        earlier = times[: bisect_left(times, restored.at)]
+        parts = parts_written(released[item], restored.definition)
+        known = {one.pk for one in found[item]}
+        behind = [
+            one
+            for one in older[item]
+            if one.pk <= restored.pk
+            and one.pk not in known
+            and (not earlier or one.at > earlier[-1])
+            and parts & parts_written(released[item], None if one.action == Revision.Action.DELETED else one.definition)
+        ]
+        found[item] += behind
+        waiting += [one for one in behind if one.restores_id is not None]
 
 
 def names_of(saves: Iterable[Revision]) -> str:
@@ -66,12 +98,14 @@ def names_of(saves: Iterable[Revision]) -> str:
     return ", ".join(dict.fromkeys(str(one.by or "Tagline") for one in saves))
 
 
-def _last_released(items: Mapping[str, object], until: Release | None) -> dict[str, datetime]:
-    """{item: when a release last changed it}, of those that one ever did."""
+def _changes_of(items: Mapping[str, object], until: Release | None) -> dict[str, list[datetime]]:
+    """{item: when releases changed it, the oldest first}, of those that one ever did."""
     releases = Release.objects.filter(changed_items__has_any_keys=list(items)).order_by("id")
     if until is not None:
         releases = releases.filter(pk__lt=until.pk)
-    found: dict[str, datetime] = {}
+    found: dict[str, list[datetime]] = defaultdict(list)
     for published_at, changed in releases.values_list("published_at", "changed_items"):
-        found |= {item: published_at for item in changed if item in items}
+        for item in changed:
+            if item in items:
+                found[item].append(published_at)
     return found

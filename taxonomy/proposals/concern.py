@@ -125,7 +125,8 @@ def _personal(before: Items, after: Items) -> set[str]:
             case "rule":
                 concerned = bool(_rows_of_persons(new) - _rows_of_persons(old))
             case "source":
-                concerned = old is not None and bool(_paths_of_persons(new) - _paths_of_persons(old))
+                # a new one tells of persons in any case
+                concerned = old is None or bool(_paths_of_persons(new) - _paths_of_persons(old))
             case _:
                 concerned = False
         if concerned:

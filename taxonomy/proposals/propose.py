@@ -190,12 +190,12 @@ def describe(proposal: Proposal, *, by: User, title: str, why: str, links: str, 
 def discard(item_ids: Collection[str], *, by: User, why: str = "") -> None:
     """Bring draft rows back to what is released; rows that never were are removed, a source with its rules.
 
-    Colleagues whose saves are lost are told. Raises ItemLocked, StillProposed, ItemInUse or OutsideGrant.
+    A rule that was deleted with its source comes back with it. Colleagues whose saves are lost are told. Raises ItemLocked, StillProposed, ItemInUse or OutsideGrant.
     """
     with writing():
         released, draft = items_of(newest()), draft_items()
-        along = _rules_along([item for item in item_ids if item not in released], released)
-        item_ids = list(dict.fromkeys([*item_ids, *along]))
+        gone = [item for item in item_ids if item not in released]
+        item_ids = list(dict.fromkeys([*_sources_along(item_ids, released, draft), *item_ids, *_rules_along(gone, released)]))
         expect(by, May.PROPOSE, item_ids, released, draft)
         refuse_locked(item_ids)
         if found := open_proposals(item_ids):
@@ -208,6 +208,11 @@ def discard(item_ids: Collection[str], *, by: User, why: str = "") -> None:
 def _rules_along(gone: list[str], released: Items) -> dict[str, Definition | None]:
     """{rule of a source that goes: as it is released}: a rule that was moved to that source goes back to its own."""
     return {rule: released.get(rule) for rule in rules_of(gone)}
+
+
+def _sources_along(back: Collection[str], released: Items, draft: Items) -> list[str]:
+    """Sources without which rules that come back would stand alone."""
+    return [one["source"] for item in back if (one := released.get(item, {})).get("kind") == "rule" and one["source"] not in draft]
 
 
 def _tell_of_loss(lost: dict[str, list[Revision]], by: User, draft: Items) -> None:

@@ -7,6 +7,7 @@ from cdp.dump import DumpError, backup
 
 
 class Command(BaseCommand):
+    requires_system_checks = []
     help = "Write the whole database to a file that `restore` reads, also on a newer PostgreSQL."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -7,6 +7,7 @@ from cdp.permissions import table
 
 
 class Command(BaseCommand):
+    requires_system_checks = []
     help = "Print who may open which page and do which act, as docs/permissions.md has it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -7,6 +7,7 @@ from cdp import postgres
 
 
 class Command(BaseCommand):
+    requires_system_checks = []
     help = "Start, stop or look at the embedded PostgreSQL."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -7,6 +7,7 @@ from cdp.dump import DumpError, restore
 
 
 class Command(BaseCommand):
+    requires_system_checks = []
     help = "Replace the whole database by what `backup` wrote."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

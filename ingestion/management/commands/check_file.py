@@ -18,6 +18,7 @@ from taxonomy.violations import title_for
 
 
 class Command(BaseCommand):
+    requires_system_checks = []
     help = """Tell what is wrong with a file of a source, row by row, and store nothing.
 
 Exit codes:

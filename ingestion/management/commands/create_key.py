@@ -8,6 +8,7 @@ from taxonomy.models import Source
 
 
 class Command(BaseCommand):
+    requires_system_checks = []
     help = "Make a write key of a source. It is shown this once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

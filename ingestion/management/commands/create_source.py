@@ -9,6 +9,7 @@ from taxonomy.models import Revision, Source
 
 
 class Command(BaseCommand):
+    requires_system_checks = []
     help = "Add a source to the draft of the standard. It can send after the next publication."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

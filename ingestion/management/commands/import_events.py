@@ -28,6 +28,7 @@ _SIGNS = {"tab": "\t", "none": ""}
 
 
 class Command(BaseCommand):
+    requires_system_checks = []
     help = """Import a file of events: CSV, columns of fixed width, XLSX, Parquet, a JSON list or one JSON object a line; plain,
 gzip, zstd or zip. How it is read is found out from its first rows; each option below says one part of it instead.
 Run again after an interruption, it goes on where it stopped.

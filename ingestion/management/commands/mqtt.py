@@ -8,6 +8,7 @@ from ingestion.doors.mqtt import CannotListen, Subscriber
 
 
 class Command(BaseCommand):
+    requires_system_checks = []
     help = """Take events from the MQTT broker of MQTT_URL until stopped. Which topics are whose is said under MQTT topics.
 
 Several at once share the messages where MQTT_SHARED_GROUP is set; give each a client id of its own."""

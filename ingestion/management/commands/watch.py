@@ -15,6 +15,7 @@ from staff.masking import mask_in_text
 
 
 class Command(BaseCommand):
+    requires_system_checks = []
     help = """Import what is dropped into a folder, each file once: DIR/<code of the source>/file.csv.
 
 A file counts as whole when nothing of it has changed for --settle seconds, or when file.csv.done lies beside it. It ends in

@@ -4,6 +4,7 @@ from taxonomy.starter.load import load_starter
 
 
 class Command(BaseCommand):
+    requires_system_checks = []
     help = "Add what is missing of the starter standard to the draft, and release it if nothing is released yet."
 
     def handle(self, *args: object, **options: object) -> None:

@@ -8,6 +8,7 @@ from taxonomy.packs.page import page
 
 
 class Command(BaseCommand):
+    requires_system_checks = []
     help = "Print what each vendor's pack makes of what arrives, as in docs/vendors.md."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -44,6 +44,7 @@ _COUNTED: tuple[Status, ...] = ("added", "changed", "removed", "unchanged", "wro
 
 
 class Command(BaseCommand):
+    requires_system_checks = []
     help = "The plan as code: to a folder of YAML and back as a proposal, to and from the formats of others, and as typed code."
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:

@@ -95,10 +95,10 @@ def _scalar_fault(path: str, value: Any) -> Fault | None:
         return None if is_storable(value) else Fault("attribute.unstorable", path, value, {"type": "text"})
     if value is None or isinstance(value, bool):
         return None
+    if isinstance(value, float) and isfinite(value):
+        value = Decimal(repr(value))
     if isinstance(value, int | Decimal):
         return None if is_writable(value) else Fault("attribute.out_of_range", path, value, {"digits": MAX_DIGITS})
-    if isinstance(value, float) and isfinite(value):
-        return None
     return Fault("attribute.unstorable", path, None, {"type": "text"})
 
 
