@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
+import hypothesis
 import pytest
 import tables
 
@@ -31,9 +32,20 @@ def mosquitto() -> str | None:
     return shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
 
 
+# Where a run decides whether a change may land, the properties try the same each time; elsewhere, and in make proof, something else.
+hypothesis.settings.register_profile("same", derandomize=True)
+if os.environ.get("REQUIRE_ALL") == "1":
+    hypothesis.settings.load_profile("same")
+
+
+def browser_program() -> str | None:
+    """The browser: its shell without windows, which takes half the work, or the whole one."""
+    return next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"))), None)
+
+
 PARTS = {
     "atheris": lambda: find_spec("atheris"),
-    "chromium": lambda: shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome"),
+    "chromium": browser_program,
     # without them Chromium lays Chinese out as boxes
     "fonts": lambda: (
         shutil.which("fc-list") and subprocess.run(["fc-list", ":lang=zh-cn", "file"], capture_output=True, check=False).stdout
@@ -51,8 +63,6 @@ PARTS = {
     "root": lambda: os.geteuid() == 0,
     "shared-data": SHARED.exists,
 }
-# Never there for most people: its absence is told, and no failure even where all parts are required.
-OPTIONAL = {"java", "php", "shared-data"}
 
 
 # The files that take longest, longest first: begun last, one would leave a worker alone with it at the end.
@@ -68,11 +78,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a part that is absent; fail where all are required, but for the data, which lies beside few checkouts."""
     for marker in item.iter_markers("needs"):
         part = marker.args[0]
         if PARTS[part]():
             continue
-        if os.environ.get("REQUIRE_ALL") == "1" and part not in OPTIONAL:
+        if os.environ.get("REQUIRE_ALL") == "1" and part != "shared-data":
             pytest.fail(f"REQUIRE_ALL=1, and {part} is not here", pytrace=False)
         pytest.skip(f"needs {part}, which is not here")
 
@@ -376,7 +387,7 @@ def chromium():
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium") or shutil.which("chromium-browser"),
+            executable_path=browser_program(),
             args=["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
         )  # fmt: skip
         yield browser

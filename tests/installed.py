@@ -18,8 +18,8 @@ def python_with(*packages: str) -> Path:
     python = folder / "bin" / "python"
     if not (folder / "done").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        _run(sys.executable, "-m", "venv", folder)
-        _run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages)
+        _run(sys.executable, "-m", "venv", "--without-pip", folder)
+        _run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check", *packages)
         (folder / "done").touch()
     return python
 

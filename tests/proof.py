@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from secrets import randbelow
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +20,8 @@ FIGURES = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- proof: written by make proof -->", "<!-- end of proof -->"
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 ON_POSTGRES_15 = "the whole suite on PostgreSQL 15"
+SEEDS = 10
+MORE_EXAMPLES = f"the properties, with {SEEDS} times their examples"
 
 
 def main() -> int:
@@ -27,7 +31,7 @@ def main() -> int:
     passed = dict(line.split("\t", 1) for line in record.read_text().splitlines()) if record.exists() else {}
     listed = _output(sys.executable, "-m", "pytest", "-m", "proof", "--collect-only", check=False)
     steps = [line for line in listed.splitlines() if "::" in line]
-    steps += [ON_POSTGRES_15] if (POSTGRES_15 / "postgres").exists() else []
+    steps += [MORE_EXAMPLES, *([ON_POSTGRES_15] if (POSTGRES_15 / "postgres").exists() else [])]
     if wanted := sys.argv[1:]:  # parts of their names
         steps = [step for step in steps if any(one in step for one in wanted)]
     failed = []
@@ -36,7 +40,7 @@ def main() -> int:
             print(f"passed before  {step}")
             continue
         began = time.monotonic()
-        figure = _run_on_15() if step == ON_POSTGRES_15 else _run("-m", "proof", step)
+        figure = {ON_POSTGRES_15: _run_on_15, MORE_EXAMPLES: _run_properties}.get(step, partial(_run, "-m", "proof", step))()
         print(f"{'FAILED' if figure is None else 'passed'} in {time.monotonic() - began:,.0f} s  {step}  {figure or ''}", flush=True)
         if figure is None:
             failed.append(step)
@@ -64,6 +68,17 @@ def _run(*arguments: str, environment: dict[str, str] | None = None) -> str | No
     return "; ".join(told) if told and "proof" in arguments else f"{totals.get('tests')} tests, {totals.get('skipped')} skipped"
 
 
+def _run_properties() -> str | None:
+    """Each time from another seed, which the figure tells, so that a failure can be had again."""
+    seeds = [randbelow(2**32) for _ in range(SEEDS)]
+    for seed in seeds:
+        told = _run("-m", "hypothesis and not proof", "-n", "auto", f"--hypothesis-seed={seed}", environment={"REQUIRE_ALL": ""})
+        if told is None:
+            print(f"the seed was {seed}")
+            return None
+    return f"{told}, each {SEEDS} times"
+
+
 def _run_on_15() -> str | None:
     """In a home of its own, so that the embedded cluster is one of PostgreSQL 15."""
     return _run(
@@ -80,7 +95,11 @@ def _write(commit: str, passed: dict[str, str], failed: list[str]) -> None:
     text = FIGURES.read_text()
     before, _begin, rest = text.partition(BEGIN)
     section, _end, after = rest.partition(END)
-    kept = (line for line in section.splitlines() if line.startswith(("| test_", f"| {ON_POSTGRES_15}")) and line.count(" | ") == 3)
+    kept = (
+        line
+        for line in section.splitlines()
+        if line.startswith(("| test_", f"| {ON_POSTGRES_15}", f"| {MORE_EXAMPLES}")) and line.count(" | ") == 3
+    )
     rows = {line.split(" | ")[0].removeprefix("| "): line for line in kept}
     for step, told in passed.items():
         figure, seconds = told.rsplit("\t", 1)

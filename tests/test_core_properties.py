@@ -70,7 +70,7 @@ def events_of(record: Any, source: str, original: bytes = b"") -> list[RawEvent]
     return [one for one in found if isinstance(one, RawEvent)]
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(record=event | app_record | anything, source=st.sampled_from(sorted(PLAN.sources)))
 def test_no_record_raises(record, source):
     for raw in events_of(record, source):
@@ -147,7 +147,7 @@ def test_the_order_of_attributes_does_not_matter(record, random):
         assert content_hash(other) == content_hash(raw)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.sampled_from(NAMES), attributes)
 def test_standardizing_a_standard_event_changes_nothing(name, given_attributes):
     record = {"id": "1", "event": name, "phone": "13800138000", "occurred_at": "2026-02-01T10:00:00Z", "attributes": given_attributes}

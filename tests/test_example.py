@@ -244,7 +244,7 @@ names = st.sampled_from([("exact", "done"), ("pattern", "do(ne|ing)?"), ("patter
 conditions = st.none() | st.builds(lambda path, one: {"path": path or "a", **one}, paths, st.sampled_from(CONDITIONS))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(paths, steps, kinds, names, conditions, st.booleans(), st.sampled_from(["api", "segment", "file"]))
 def test_whatever_the_rule_what_is_shown_is_accepted(path, transforms, kind, name, condition, keeps, door):
     attribute = {"type": kind, "example": "", **({"of": "text"} if kind == "list" else {})}

@@ -85,7 +85,7 @@ json_values = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.sampled_from(list(FORMATS)), json_values, st.data())
 def test_no_shape_of_json_makes_a_reader_stumble(format, value, data):
     frames = {

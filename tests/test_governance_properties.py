@@ -219,7 +219,7 @@ steps = st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 4), st.integers
 
 
 @pytest.mark.django_db
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps)
 def test_the_release_is_the_sum_of_the_releases_whatever_people_do(people, items, steps):
     with transaction.atomic():

@@ -68,7 +68,7 @@ class World:
         }
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seen=sightings, draw=st.data())
 def test_the_order_and_batches_of_arrival_do_not_matter(standard, seen, draw):
     in_order, shuffled = World(), World()
@@ -83,7 +83,7 @@ def test_the_order_and_batches_of_arrival_do_not_matter(standard, seen, draw):
     assert shuffled.links() == in_order.links()
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seen=sightings)
 def test_drawing_the_links_again_changes_nothing(standard, seen):
     world = World()

@@ -216,7 +216,7 @@ def plans(draw):
     return items
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(items=plans())
 def test_any_plan_comes_back_as_it_was(items, tmp_path_factory):
     folder = tmp_path_factory.mktemp("plan")

@@ -43,7 +43,7 @@ def test_without_any_grant_everything_is_as_the_role_says(people, name, django_a
         assert not rights_of(people[name]).limited
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_list_shows_exactly_what_may_says_of_each_row(people, data):
     """The filters in SQL against the one function, for any grants and every kind, act and person."""

@@ -1,6 +1,5 @@
 """The real clients of Segment and RudderStack, sending to a running Tagline as they send to their own."""
 
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import publish_starter
+from conftest import browser_program, publish_starter
 from installed import node_with, python_with, run
 from playwright.sync_api import sync_playwright
 
@@ -128,7 +127,7 @@ def test_the_browsers_client_on_a_page_of_another_site(live_server, secret, batc
     html = PAGE.replace("KEY", secret).replace("HOST", live_server.url).replace("BATCHING", batching)
     with a_shop(html) as shop, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium") or shutil.which("chromium-browser"),
+            executable_path=browser_program(),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
         page = browser.new_page()

@@ -140,7 +140,7 @@ def put_again(one: TakeBack, by: User) -> TakeBack:
     return one
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(told=batches, draw=st.data())
 def test_taken_back_is_never_sent_and_put_back_is_as_sent(steward, told, draw):
     wrong = draw.draw(st.integers(0, len(told) - 1))
@@ -165,7 +165,7 @@ def test_taken_back_is_never_sent_and_put_back_is_as_sent(steward, told, draw):
 corrections = st.lists(st.integers(0, 3), min_size=2, max_size=4)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(good=st.booleans(), length=st.integers(2, 4), draw=st.data())
 def test_corrections_are_undone_in_any_order_and_done_again_in_any_order(steward, good, length, draw):
     """Of one event sent again and again, each time with other content, some sendings never were."""

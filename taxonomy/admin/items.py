@@ -32,6 +32,7 @@ class CategoryAdmin(GovernedAdmin):
     when_empty = gettext_lazy("Categories sort the tags, such as Marketing or Customer service. Add the first one, then put tags into it.")
     list_display = ["indented", "code", "tag_count", "released_state"]
     search_fields = ["code", "label_en", "label_zh_hans"]
+    ordering = ["position", "code"]
     autocomplete_fields = ["parent"]
     list_per_page = 500
     fieldsets = ((None, {"fields": ("code", *NAMES, ("parent", "position"))}),)
@@ -94,6 +95,7 @@ class AttributeAdmin(ShowsLookalikes):
     list_display = ["label", "code", "type", "personal", "use_count", "released_state"]
     list_filter = ["type", "personal"]
     search_fields = ["code", "label_en", "label_zh_hans"]
+    ordering = ["code"]
     readonly_fields = ["used_by", "constraints_written"]
     fieldsets = (
         (None, {"fields": ("code", *NAMES, "used_by")}),
@@ -195,6 +197,7 @@ class TagAdmin(ShowsLookalikes):
     list_filter = ["status", "owner", ("category", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["category", "owner"]
     search_fields = ["code", "label_en", "label_zh_hans", "synonyms"]
+    ordering = ["code"]
     autocomplete_fields = ["category", "successor"]
     inlines = [TagAttributeInline, RefinementInline, TagModeInline]
     readonly_fields = ["one_of_written"]

@@ -250,6 +250,7 @@ class SourceAdmin(Trying):
     list_filter = ["source_kind", "owner"]
     list_select_related = ["owner"]
     search_fields = ["code", "label_en", "label_zh_hans"]
+    ordering = ["code"]
     delete_confirmation_template = "taxonomy/delete_source.html"
     delete_selected_confirmation_template = "taxonomy/delete_sources.html"
     fieldsets = (

@@ -1,4 +1,4 @@
-"""The trigger that notes how a cause's sums move, and the sums of what is held already."""
+"""The trigger that notes how a cause's sums move."""
 
 from django.db import migrations
 
@@ -48,22 +48,8 @@ _NO_TRIGGERS = """
     DROP TRIGGER cause_moves_in ON ingestion_quarantinereason;
     DROP FUNCTION ingestion_cause_moves();
 """
-# Reasons that differ only in where in a list they stand become one.
-_GENERAL = r"""
-    DELETE FROM ingestion_quarantinereason AS reason USING ingestion_quarantinereason AS other
-    WHERE reason.path LIKE '%[%' AND other.event_id = reason.event_id AND other.code = reason.code AND other.id < reason.id
-        AND regexp_replace(other.path, '\[\d+\]', '[]', 'g') = regexp_replace(reason.path, '\[\d+\]', '[]', 'g');
-    UPDATE ingestion_quarantinereason SET path = regexp_replace(path, '\[\d+\]', '[]', 'g') WHERE path LIKE '%[%';
-    UPDATE ingestion_quarantinereason AS reason SET leads = false
-    WHERE EXISTS (SELECT FROM ingestion_quarantinereason AS other WHERE other.event_id = reason.event_id AND other.id < reason.id);
-"""
-
 
 class Migration(migrations.Migration):
-    dependencies = [("ingestion", "0018_causes")]
+    dependencies = [("ingestion", "0001_initial")]
 
-    operations = [
-        migrations.RunSQL(_GENERAL, migrations.RunSQL.noop),
-        migrations.RunSQL(_TRIGGERS, _NO_TRIGGERS),
-        migrations.RunSQL(_sums(("ingestion_quarantinereason", 1)), "DELETE FROM ingestion_causemove"),
-    ]
+    operations = [migrations.RunSQL(_TRIGGERS, _NO_TRIGGERS)]
