@@ -1,5 +1,6 @@
 import logging
 import re
+from traceback import format_tb
 from urllib.parse import unquote
 
 from django.db import Error
@@ -14,7 +15,7 @@ class WithoutValues(logging.Filter):
     """Keep personal data out of the log: phones and e-mails are masked, as in the path of a request that found nothing.
 
     A database error is logged by its kind, its message and detail are dropped: PostgreSQL repeats values in both, such as
-    "Key (email)=(…) already exists".
+    "Key (email)=(…) already exists". Of any other error is logged where it happened and its kind, not what it says.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -27,6 +28,9 @@ class WithoutValues(logging.Filter):
                 record.args, record.exc_info, record.exc_text = None, None, None
                 break
             error = error.__cause__ or error.__context__
+        if record.exc_info and record.exc_info[0] is not None:
+            record.exc_text = "".join(format_tb(record.exc_info[2])) + record.exc_info[0].__name__
+            record.exc_info = None
         message = record.getMessage()
         if _MAY_BE_PERSONAL.search(message):
             masked = mask_in_text(written := unquote(message))

@@ -9,7 +9,7 @@ WORDS: dict[str, tuple[Text, Text, Text, Text]] = {
     "key.missing": (_("No key"), _("The request came without a key (401)."), _("Authorization: Bearer <key>"), _("Send the source's write key, or for reading a read token.")),
     "key.unknown": (_("Unknown key"), _("The key is mistyped, expired or revoked (401)."), _("A key that works."), _("Ask for a new one under Write keys, or make a read token of your own.")),
     "key.cannot_send": (_("This key cannot send"), _("A read token was used to send events (403)."), _("A write key of the source."), _("Use the source's write key.")),
-    "key.cannot_read": (_("This key cannot read customers"), _("A write key, which may be public in a web page, was used to read customers (403)."), _("A read token."), _("Make a read token under People.")),
+    "key.cannot_read": (_("This key cannot read customers"), _("A write key, which may be public in a web page, was used to read customers (403)."), _("A read token."), _("Make a read token under My read tokens.")),
     "request.not_json": (_("Body is not JSON"), _("The body is not a JSON object (400)."), _("One event, or {\"events\": […]}."), _("Send JSON in UTF-8.")),
     "request.events": (_("No list of events"), _("“events” is empty, or is not a list (400)."), _("A list of 1 to 1,000 events."), _("Send at least one event.")),
     "request.too_many": (_("Too many events"), _("The request holds more than 1,000 events (413)."), _("At most 1,000."), _("Send the rest in another request.")),

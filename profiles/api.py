@@ -25,6 +25,7 @@ from profiles.sight import Sight
 from profiles.summary import summary
 from profiles.timeline import PAGE, Cursor, timeline
 from staff.access import log_access
+from staff.admin.pages import number_or_none
 from staff.masking import mask_identifier, may_see_personal
 from staff.models import AccessLog, ReadToken, User
 from taxonomy.released import Named, by_code, named, personal_codes
@@ -279,9 +280,10 @@ def _after(request: Request) -> Cursor | None:
 
 def _limit(request: Request) -> int:
     text = request.query_params.get("limit", str(PAGE))
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST):
+    limit = number_or_none(text)
+    if limit is None or not 1 <= limit <= MOST:
         raise exceptions.ValidationError({"limit": [_("Send a whole number from 1 to 200.")]})
-    return int(text)
+    return limit
 
 
 def _wanted(cleaned: dict[str, Any]) -> dict[str, Any]:

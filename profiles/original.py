@@ -1,9 +1,11 @@
 """A record as its source sent it, made readable: pretty JSON, or a file's row as a table; as its reader may see it."""
 
-import csv
 import json
 from dataclasses import dataclass
 from typing import Any
+
+from django.conf import settings
+from django.utils.module_loading import import_string
 
 from profiles.models import Batch, Event, Original
 from profiles.sight import Sight, matched_columns
@@ -24,10 +26,9 @@ class ShownOriginal:
 def shown_original(original: Original, event: Event, sight: Sight) -> ShownOriginal:
     record = original.whole_record
     file_format = event.batch.format or {}
-    text = record.decode(file_format.get("encoding") or "utf-8", "replace")
     item = None if original.item is None else original.item + 1
     if file_format.get("columns"):
-        cells = dict(zip(file_format["columns"], _row(text, file_format), strict=False))
+        cells = dict(zip(file_format["columns"], import_string(settings.TAGLINE_CELLS)(record, file_format), strict=False))
         matching = file_format.get("matching") or {}
         matched = [column for one in (matching, *matching.get("events", ())) for column in one.get("columns", ())]
         if file_format.get("kind") == "fixed" and not sight.unmasked:
@@ -35,14 +36,8 @@ def shown_original(original: Original, event: Event, sight: Sight) -> ShownOrigi
             cells = dict.fromkeys(cells, STARS)
         cells = sight.record(cells, event, columns=None if sight.unmasked else matched_columns(matched, sight))
         return ShownOriginal("", list(cells.items()), item, len(record))
+    text = record.decode(file_format.get("encoding") or "utf-8", "replace")
     return ShownOriginal(_pretty(text, event, sight), None, item, len(record))
-
-
-def _row(text: str, file_format: dict[str, Any]) -> list[str]:
-    """The cells of a row: a sheet's and a Parquet file's are kept as a JSON list."""
-    if file_format.get("kind") in ("xlsx", "parquet"):
-        return [cell if isinstance(cell, str) else "" if cell is None else _json(cell) for cell in json.loads(text, parse_float=_Digits)]
-    return next(csv.reader([text], delimiter=file_format.get("delimiter") or ",", quotechar=file_format.get("quote") or '"'), [])
 
 
 def _pretty(text: str, event: Event, sight: Sight) -> str:

@@ -13,6 +13,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from profiles.models import Customer, Event
+from profiles.timeline import events_of
 from taxonomy.released import by_code, by_codes, named
 
 _EVENTS = """
@@ -66,8 +67,7 @@ def _count(cursor: Any, customer: Customer, found: Summary) -> None:
 
 def held_of(customer: Customer) -> QuerySet[Event]:
     """The events held that name a subject of this customer."""
-    subjects = customer.links.filter(withdrawn_at=None).values("subject_id")
-    return Event.objects.filter(standing=Event.Standing.HELD, subject_id__in=subjects)
+    return events_of(customer).filter(standing=Event.Standing.HELD)
 
 
 def _add_purchases(cursor: Any, customer: Customer, found: Summary) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from profiles.models import Customer, Event, Link
 from profiles.readable import Readable
@@ -106,12 +107,16 @@ def holder_of(key: bytes) -> Customer | None:
     return found.customer if found else None
 
 
+def events_of(customer: Customer) -> QuerySet[Event]:
+    """What the customer's subjects did while they were the customer's, whatever its standing; what has no time yet, when it came."""
+    links = Link.objects.filter(customer=customer, withdrawn_at=None)
+    theirs = links.filter(
+        Q(since=None) | Q(since__lte=OuterRef("at")), Q(until=None) | Q(until__gt=OuterRef("at")), subject=OuterRef("subject")
+    )
+    return Event.objects.alias(at=Coalesce("occurred_at", "received_at")).filter(Exists(theirs), subject__in=links.values("subject"))
+
+
 def event_of(customer: Customer, key: bytes) -> Event | None:
     """One of the customer's events by its key, whatever its standing."""
-    found: Any = (
-        Event.objects.filter(key=key, subject__links__customer=customer, subject__links__withdrawn_at=None)
-        .select_related("release", "batch", "subject")
-        .defer("release__snapshot")
-        .first()
-    )
+    found: Any = events_of(customer).filter(key=key).select_related("release", "batch", "subject").defer("release__snapshot").first()
     return found

@@ -30,9 +30,11 @@ _MOBILE = rf"(?<!{_SIGN})(?:\d{{1,5}}{_GAP}){{0,2}}1[3-9]\d{_BETWEEN}\d{{4}}{_BE
 _PHONE = re.compile(
     rf"{_MOBILE}|(?<![.+＋])(?<!{_SIGN})[+＋]?[(（]?\d(?:{_BETWEEN}\d){{6,14}}(?!{_SIGN})(?!\.\d)|{_SURELY}|{_WORDS}|{_EXPONENT}"
 )
-_SURE_PHONE, _IS_EXPONENT = re.compile(_SURELY), re.compile(_EXPONENT)
-_SAME = dict.fromkeys(map(ord, "‐‑‒–—―−－"), "-") | dict.fromkeys(
-    [0xAD, 0x61C, 0x2060, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+_SURE_PHONE, _IS_EXPONENT = re.compile(rf"{_SURELY}|(?<!\d)1[3-9]\d-\d{{4}}-\d{{4}}(?!\d)"), re.compile(_EXPONENT)
+_SAME = (
+    dict.fromkeys(map(ord, "‐‑‒–—―−－"), "-")
+    | {ord("＠"): "@"}
+    | dict.fromkeys([0xAD, 0x61C, 0x2060, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 )
 # An id made of parts, such as m-898-202611019081 or w-10-202003709-cart_add: people write phones otherwise.
 _PARTED_ID = re.compile(r"(?!tel|phone|mobile|call|fax)[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9_]+)+", re.IGNORECASE)

@@ -16,13 +16,7 @@ READ_STANDARD = _each("taxonomy", "view", f"{_ITEMS} release revision proposal c
 # and say what the own department signs
 SIGN = {"taxonomy.review_proposal", "taxonomy.add_reviewpolicy"}
 # whoever may propose may edit any draft: the owner's say is at sign-off
-EDIT_STANDARD = (
-    READ_STANDARD
-    | SIGN
-    | {"taxonomy.add_proposal"}
-    | _each("taxonomy", "add change", _ITEMS)
-    | _each("taxonomy", "delete", "tagattribute tagmode refinement mappingrule mappingrow")
-)
+EDIT_STANDARD = READ_STANDARD | SIGN | {"taxonomy.add_proposal"} | _each("taxonomy", "add change delete", _ITEMS)
 OWN_TOKENS = _each("staff", "view add change", "readtoken")
 READ_CUSTOMERS = _each("profiles", "view", "customer subject event")
 READ_INCOMING = _each(
@@ -46,7 +40,6 @@ ROLES: dict[str, set[str]] = {
     | {"taxonomy.publish_release", "taxonomy.emergency_release"}
     | _each("taxonomy", "change", "checksetting")
     | {"taxonomy.set_policy_of_others", "taxonomy.view_grant"}
-    | _each("taxonomy", "delete", _ITEMS)
     | READ_CUSTOMERS
     | READ_INCOMING
     | TAKE_BACK
@@ -61,6 +54,7 @@ ROLES: dict[str, set[str]] = {
     | SIGN
     | READ_CUSTOMERS
     | _each("profiles", "view", "batch")
+    | _each("ingestion", "view", "quarantinereason")
     | LEAKS
     | {"staff.see_personal_data", "staff.view_accesslog", "staff.view_user", "taxonomy.view_grant"},
     "administrator": READ_STANDARD

@@ -33,6 +33,9 @@ PLAN: dict[str, Promise | str] = {
     "rule.duplicate": gettext_lazy("Two rules without a condition match the same name. Add a condition to the first, or remove one."),
     "source.invalid": gettext_lazy("The source's region, time zone, currency or envelope cannot be read."),
     "successor.missing": gettext_lazy("A deprecated tag needs a successor."),
+    "successor.unusable": gettext_lazy(
+        "The successor is the tag itself, or a tag that is not received yet. Name one that sources can send."
+    ),
     "transforms.invalid": gettext_lazy("A transform cannot be read. Write such as: trim | divide(100)."),
 }
 DEFINITION: dict[str, tuple[str, Promise | str]] = {

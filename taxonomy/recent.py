@@ -67,6 +67,6 @@ def stopped_since(person: User, since: datetime) -> list[Notice]:
     return list(import_string(settings.TAGLINE_STOPPED)(person, since))
 
 
-def watched(tag_id: UUID) -> list[Watched]:
-    """What would have been held of a tag, per source, path and code, most first. One query."""
-    return list(import_string(settings.TAGLINE_WATCHED)(tag_id))
+def watched(tag_ids: Collection[UUID]) -> list[Watched]:
+    """What would have been held of tags, per source, path and code, most first. One query."""
+    return list(import_string(settings.TAGLINE_WATCHED)(tag_ids))

@@ -335,6 +335,23 @@ def test_the_log_line_of_an_address_that_names_a_phone_does_not(client, db, path
     assert not re.search("0013|li@", "".join(lines))
 
 
+def test_what_an_error_says_is_not_logged_where_it_happened_is():
+    lines, sent = [], "+86 138 0013 8000 " + "li" + "@example.com"
+    handler = logging.StreamHandler(SimpleNamespace(write=lines.append, flush=lambda: None))
+    handler.addFilter(WithoutValues())
+    logger = logging.getLogger("test.errors")
+    logger.addHandler(handler)
+    try:
+        int(sent)
+    except ValueError:
+        logger.exception("It broke")
+    finally:
+        logger.removeHandler(handler)
+    said = "".join(lines)
+    assert "It broke" in said and "ValueError" in said and "test_api_events.py" in said
+    assert not re.search("0013|li@", said)
+
+
 def test_the_commands_make_a_source_and_its_key(standard, capsys):
     call_command("create_source", "kiosk", kind="till", owner="sales", region="CN")
     call_command("publish", notes="kiosk")

@@ -52,6 +52,9 @@ CASES = [
     ("attribute.invalid", "a bound that is no number", changed(PRICE, constraints={"minimum": "cheap"})),
     ("attribute.invalid", "a tightening that does not fit", changed(LOGIN, attributes=[{"attribute": PRICE, "required": False, "constraints": {"pattern": "a"}}])),
     ("successor.missing", "deprecated for nothing", changed(LOGIN, status="deprecated", successor=None)),
+    ("successor.unusable", "its own successor", changed(LOGIN, status="deprecated", successor=LOGIN)),
+    ("successor.unusable", "a successor that is not received", changed(LOGIN, status="deprecated", successor=VIEW)
+     | {VIEW: ITEMS[VIEW] | {"status": "draft"}}),
     ("one_of.unknown", "one of what the tag has not", changed(LOGIN, one_of=[["price"]])),
     ("refinement.invalid", "two attributes", changed(PURCHASE, refinements=[{"pattern": "{tag}_{category}_{product_id}"}])),
     ("refinement.invalid", "no attribute", changed(PURCHASE, refinements=[{"pattern": "{tag}_x"}])),

@@ -13,8 +13,8 @@ from ingestion.quarantine.causes import cause_of
 from profiles.models import Customer, Event
 from profiles.page import gist
 from profiles.sight import Sight
-from profiles.summary import summary
-from profiles.timeline import holder_of, timeline
+from profiles.summary import held_of, summary
+from profiles.timeline import event_of, holder_of, timeline
 from staff.models import AccessLog, ReadToken, User
 from taxonomy.current import current, refresh
 from taxonomy.models import MappingRule, Source, Tag
@@ -147,6 +147,22 @@ def test_a_filter_of_something_unknown_finds_nothing(rep, customer, query):
     assert rep.get(reverse("customer", args=[customer.public_id]) + "?" + query).context["days"] == []
 
 
+def test_what_a_shared_device_did_later_is_only_its_holders(standard):
+    def on(day: int, **more):
+        at = NOW + timedelta(days=day)
+        sent = {"id": f"d{day}", "event": "product_view", "identifiers": {"device": "till-1"}, "occurred_at": at.isoformat()}
+        send({**sent, "attributes": {"product_id": "p"}, **more})
+
+    on(-20, phone="+8613800138000")
+    on(-10, phone="+8613900139000")
+    on(-2)
+    on(-1, event="nonsense")
+    first, second = (Customer.objects.get(links__subject__value=phone) for phone in ("+8613800138000", "+8613900139000"))
+    later = Event.objects.get(message_id="d-2")
+    assert (event_of(first, bytes(later.key)), event_of(second, bytes(later.key))) == (None, later)
+    assert (held_of(first).count(), held_of(second).count()) == (0, 1)
+
+
 def test_every_page_of_a_timeline_is_recorded(rep, customer):
     url = reverse("customer", args=[customer.public_id])
     rep.get(url, headers={"X-Fragment": "1"})
@@ -261,7 +277,8 @@ def test_a_read_token_reads_masked_pages(rep, customer):
 
 
 @pytest.mark.parametrize(
-    ("query", "path"), [("limit=0", "limit"), ("after=x", "after"), ("since=yesterday", "since"), ("limit=9999", "limit")]
+    ("query", "path"),
+    [("limit=0", "limit"), ("after=x", "after"), ("since=yesterday", "since"), ("limit=9999", "limit"), ("limit=" + "9" * 5000, "limit")],
 )
 def test_a_wrong_parameter_is_named(rep, customer, query, path):
     response = rep.get(f"/api/v1/customers/{customer.public_id}/timeline?{query}", headers=token_of(rep.user))

@@ -5,13 +5,19 @@ import io
 
 import pytest
 from conftest import publish_starter
+from django.contrib.auth.models import Group
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
-from test_imports import rows, source, write  # noqa: F401
+from test_imports import HEADER, rows, source, write  # noqa: F401
 
+from ingestion.doors.files import UnreadableFile
 from ingestion.imports.run import outcome, run_import, standing_of, take_file
 from ingestion.imports.sample import sample_of
 from ingestion.models import ImportRun
+from profiles.models import Event
+from profiles.original import shown_original
+from profiles.sight import Sight
 from staff.models import User
 from taxonomy.dictionary.standard import standard as released
 from taxonomy.models import Source
@@ -39,6 +45,51 @@ def test_the_list_says_what_became_of_each_file(source, steward, tmp_path):  # n
     page = steward.get(reverse("admin:ingestion_importrun_changelist"))
     cells = [cell.split("<")[0].strip() for cell in page.content.decode().split(">")]
     assert [cells.count(one) for one in ("1,102", "1,099", "finished · dry run")] == [2, 2, 2]
+
+
+def test_who_may_not_see_the_rows_is_told_who_may_and_the_command_writes_them(source, client, tmp_path, capsys):  # noqa: F811
+    path, failed = write(tmp_path / "a.csv", rows(5, quantity={3: "many"})), tmp_path / "failed.csv"
+    call_command("import_events", str(path), source="files")
+    assert "--failed FILE" in capsys.readouterr().out
+    run = ImportRun.objects.get()
+    engineer = User.objects.create_user("engineer@example.com", "x")
+    engineer.groups.add(Group.objects.get(name="engineer"))
+    client.force_login(engineer, "django.contrib.auth.backends.ModelBackend")
+    page = client.get(reverse("admin:ingestion_importrun_change", args=[run.pk])).content.decode()
+    assert reverse("admin:ingestion_importrun_failed_rows", args=[run.pk]) not in page and "whoever started the import" in page
+    call_command("import_events", str(path), source="files", failed=failed)
+    told = capsys.readouterr()
+    assert str(failed) in told.out and "This file was imported on" in told.err
+    assert [row["id"] for row in csv.DictReader(io.StringIO(failed.read_text("utf-8-sig")))] == ["m3"]
+    assert failed.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_draft_is_of_who_uploaded_it(source, tmp_path):  # noqa: F811
+    path = write(tmp_path / "a.csv", rows(3))
+    mia, max_ = (User.objects.create_user(f"{name}@example.com", "x") for name in ("mia", "max"))
+    of_mia = take_file(path, source=source, file_name="a.csv", by=mia, is_draft=True)
+    assert take_file(path, source=source, file_name="a.csv", by=mia, is_draft=True) == of_mia
+    assert take_file(path, source=source, file_name="a.csv", by=max_, is_draft=True) != of_mia
+
+
+def test_what_has_begun_is_not_read_otherwise_in_silence(source, tmp_path):  # noqa: F811
+    path = write(tmp_path / "a.csv", rows(3))
+    begun = take_file(path, source=source, file_name="a.csv")
+    assert take_file(path, source=source, file_name="a.csv") == begun == take_file(path, source=source, file_name="a.csv", delimiter=",")
+    with pytest.raises(UnreadableFile, match="begun_otherwise"):
+        take_file(path, source=source, file_name="a.csv", quote="'")
+
+
+def test_rows_parted_by_several_signs_can_be_looked_at(source, steward, tmp_path):  # noqa: F811
+    path = tmp_path / "a.txt"
+    lines = [HEADER, *rows(2, quantity={1: "many"})]
+    path.write_text("".join("+|".join(line) + "\n" for line in lines))
+    run_import(take_file(path, source=source, file_name="a.txt", delimiter="+|").pk)
+    for event in Event.objects.all():
+        shown = shown_original(event.original, event, Sight(unmasked=True))
+        assert dict(shown.cells)["order_id"] == event.message_id.replace("m", "o")
+    exported = steward.get(reverse("admin:quarantine_export") + "?format=ndjson")
+    assert b"many" in b"".join(exported.streaming_content)
 
 
 @pytest.mark.parametrize(

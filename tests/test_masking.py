@@ -95,6 +95,7 @@ def test_other_identifiers_keep_their_ends():
         "+1 202*555*0123",
         "1.3800138E+10",
         "٠١٣٨٠٠١٣٨٠٠٠",
+        "m-138-0013-8000",
     ],
 )
 def test_a_phone_in_a_text_is_masked_however_it_is_written(text):
@@ -150,6 +151,7 @@ def test_what_is_no_phone_is_left_alone(text):
 
 def test_an_email_in_a_text_is_masked():
     assert mask_in_text("write to zhang.wei@example.com.") == "write to z***@example.com."
+    assert mask_in_text("写信到li＠example.com") == "写***@example.com"
 
 
 def test_a_record_is_masked_at_any_depth():

@@ -247,7 +247,7 @@ def test_a_form_or_xml_is_shown_as_what_it_says_with_what_is_personal_hidden(sta
 def test_a_row_of_any_kind_of_file_is_hidden_by_its_columns(starter, kind, record):
     event = Event(
         source=Source.objects.get(code="crm"),
-        batch=Batch(format={"kind": kind, "columns": ["mail", "fullName", "color"]}),
+        batch=Batch(format={"kind": kind, "columns": ["mail", "fullName", "color"], "widths": [8, 6, 0], "measure": "characters"}),
     )
     shown = shown_original(Original(record=record.encode()), event, Sight(unmasked=False))
     assert leaks({"row": str(shown.cells)}) == set()

@@ -118,6 +118,17 @@ def test_rules_keep_their_places_and_a_new_one_takes_its_own(folder, items):
     assert statuses(folder, items) == {"unchanged"}
 
 
+def test_a_rule_for_a_while_stands_beside_the_one_of_its_name(folder, items):
+    path = folder / "sources/website.yaml"
+    rule = next(one for one in items.values() if one["kind"] == "rule" and one["source"] == rules_source(items) and one["match"] == "exact" and not one.get("condition"))  # fmt: skip
+    tag = items[rule["tag"]]["code"]
+    head, _sign, rest = path.read_text().partition("rules:\n")
+    path.write_text(f'{head}rules:\n  - name: {rule["name"]}\n    tag: {tag}\n    below_version: "4.2"\n    until: "2027-12-31"\n{rest}')
+    changed = [entry for entry in entries_of(folder, items)[1] if entry.status not in ("unchanged",)]
+    assert [(entry.status, entry.troubles) for entry in changed if entry.after.get("below_version")] == [("added", [])]
+    assert {entry.status for entry in changed if not entry.after.get("below_version")} <= {"changed"}, "only their places"
+
+
 def rules_source(items):
     return next(item for item, one in items.items() if one["kind"] == "source" and one["code"] == "website")
 

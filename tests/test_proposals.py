@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from ingestion.models import ReadingDay
@@ -52,6 +53,7 @@ from taxonomy.proposals.review import (
     vote,
     waiting_for,
 )
+from taxonomy.proposals.tell import follow
 from taxonomy.proposals.verdict import next_version
 from taxonomy.publish import NotPublishable, company_day, items_of, newest, publish, unreleased
 
@@ -430,8 +432,6 @@ def test_only_a_department_that_would_have_signed_an_emergency_release_reviews_i
 
 
 def test_who_wrote_what_the_command_line_released_does_not_review_it(people):
-    from django.core.management import call_command
-
     User.objects.create_user("sid@example.com", "x", department_id="service", name="Sid").groups.add(
         Group.objects.get(name="service_agent")
     )
@@ -511,8 +511,6 @@ def test_who_is_concerned_is_told(people, wording):
 
 
 def test_the_command_line_releases_without_sign_off_and_says_so(standard):
-    from django.core.management import call_command
-
     changed(Tag.objects.first(), label_en="Another")
     call_command("publish", "--notes", "by hand")
     assert Release.objects.first().awaits_review
@@ -922,6 +920,62 @@ def test_a_row_that_finds_the_person_elsewhere_is_signed_by_compliance_and_stewa
     seats = standing(propose([changed(rule, rows=rows)], title="t", why="w", by=people["pat"])).seats
     assert ("compliance" in seats) is asked
     assert str(rule.pk) in seats["data"].concern.changes["breaking"]
+
+
+def test_nobody_chooses_who_signs_by_asking_for_less_just_before(people):
+    tag = tag_of("service")
+    publish(notes="", by=None) if unreleased() else None
+    proposal = propose([saved(tag, people["dan"], label_en="Dan's")], title="t", why="w", by=people["dan"])
+    set_policy(ReviewPolicy(department_id="service", change="any", say="nothing"), by=people["dan"])
+    assert standing(proposal).seats["service"].must, "he wrote it"
+    withdraw(proposal, by=people["dan"])
+    other = propose([str(tag.pk)], title="t", why="w", by=people["mia"])
+    assert standing(other).seats["service"].must, "he saved it"
+    withdraw(other, by=people["mia"])
+    publish(notes="", by=None, emergency_reason="x") if unreleased() else None
+    mias = propose([saved(Tag.objects.get(pk=tag.pk), people["mia"], label_en="Mia's")], title="t", why="w", by=people["mia"])
+    assert "service" not in standing(mias).seats
+
+
+def test_a_tag_that_came_on_one_of_the_last_days_is_not_retired_without_a_reason(people):
+    tag = tag_of("service")
+    publish(notes="", by=None) if unreleased() else None
+    source = Source.objects.get(code="till")
+    ReadingDay.objects.create(
+        day=timezone.localdate() - timedelta(days=20), source=source, tag=tag, count=5, accepted=True, last_at=timezone.now()
+    )
+    proposal = propose([changed(tag, status="draft")], title="t", why="w", by=people["mia"])
+    with pytest.raises(StillArrives):
+        submit(proposal, by=people["mia"])
+
+
+def test_going_back_tells_whose_drafts_are_lost(people):
+    tag = tag_of("service")
+    publish(notes="", by=None) if unreleased() else None
+    first = newest()
+    changed(tag, label_en="Later")
+    publish(notes="", by=None)
+    tag.refresh_from_db()
+    saved(tag, people["sue"], label_en="Sue's")
+    propose_going_back(first, why="w", by=people["mia"], title="back")
+    assert [(one.user, one.values["who"]) for one in Notice.objects.all()] == [(people["sue"], str(people["mia"]))]
+
+
+def test_the_command_releases_nothing_that_a_proposal_holds_and_tells_whom_it_concerns(people):
+    tag = tag_of("service")
+    publish(notes="", by=None) if unreleased() else None
+    proposal = propose([changed(tag, label_en="Mia's")], title="Her title", why="w", by=people["mia"])
+    with pytest.raises(CommandError, match="Her title"):
+        call_command("publish", "--notes", "by hand")
+    withdraw(proposal, by=people["mia"])
+    with pytest.raises(CommandError, match="--notes"):
+        call_command("publish")
+    follow(people["max"], tag.pk, yes=True)
+    Notice.objects.all().delete()
+    call_command("publish", "--notes", "by hand")
+    assert newest().emergency_reason == "by hand"
+    told = {one.user for one in Notice.objects.all()}
+    assert people["max"] in told and people["sam"] in told, "who follows it, and who would have signed"
 
 
 def test_a_new_source_is_signed_by_compliance_since_it_tells_of_persons(people):

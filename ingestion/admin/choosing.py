@@ -11,6 +11,7 @@ from ingestion.doors.files import Column, Matching, RowEvent
 from ingestion.doors.files.matching import ATTRIBUTE, FIELDS, IDENTIFIER, NUMBERS
 from ingestion.imports.columns import Seen, repeats
 from ingestion.imports.suggest import Guess, Suggested
+from staff.admin.pages import number_or_none
 from taxonomy.standardize import KINDS
 
 Post = Mapping[str, Any]
@@ -73,7 +74,8 @@ def _other(post: Post, number: int, headings: list[str], seen: Mapping[str, Seen
 
 
 def _heading(position: Any, headings: list[str]) -> str:
-    return headings[int(position)] if str(position).isdecimal() and int(position) < len(headings) else ""
+    at = number_or_none(str(position))
+    return headings[at] if at is not None and at < len(headings) else ""
 
 
 def as_matching(chosen: Suggested) -> Matching:

@@ -26,6 +26,7 @@ from ingestion.doors.files import BOM, FileFormat, UnreadableFile, check_columns
 from ingestion.imports.failed import failed_rows
 from ingestion.imports.judged import examples
 from ingestion.imports.preview import preview
+from ingestion.imports.report import imported_before_words
 from ingestion.imports.run import (
     STANDINGS,
     discard_draft,
@@ -162,14 +163,14 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
             if not self.has_add_permission(request):
                 raise PermissionDenied
             return self._go_on(request, run)
-        shown = _shown(run)
+        shown = self._shown(request, run)
         context = {
             **self.admin_site.each_context(request),
             "title": run.file_name,
             "opts": self.opts,
             "may_take_back": _may_take_back(request, run),
             "acts": TakeBack.objects.done().filter(batch_id=run.pk).select_related("decided_by"),
-            "may_import": run.dry_run and shown["done"] and self._may_see_rows(request, run),
+            "may_import": run.dry_run and shown["done"] and shown["may_see_rows"],
             "examples": self._examples(request, run) if run.dry_run and shown["done"] else [],
             "may_go_on": self.has_add_permission(request) and shown["standing"] in ("stopped", "failed"),
             "releases": releases_for(run),
@@ -229,12 +230,13 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
             "form": form,
             "kind": _kind(run),
             "is_matched": _is_matched(run),
+            "imported_before": imported_before_words(run),
         }
         return TemplateResponse(request, "ingestion/check.html", context)
 
     def progress_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
         """The part of the page that changes while the import runs, as HTML in JSON."""
-        shown = _shown(self._run(request, run_id))
+        shown = self._shown(request, self._run(request, run_id))
         page = TemplateResponse(request, "ingestion/_progress.html", shown).render()
         return JsonResponse({"html": page.content.decode(), "done": shown["done"]})
 
@@ -290,6 +292,9 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
         if not self._may_see_rows(request, run):
             raise PermissionDenied
         return run
+
+    def _shown(self, request: HttpRequest, run: ImportRun) -> dict[str, Any]:
+        return _shown(run) | {"may_see_rows": self._may_see_rows(request, run)}
 
     def _may_see_rows(self, request: HttpRequest, run: ImportRun) -> bool:
         return self.has_add_permission(request) and (run.started_by == request.user or may_see_personal(request.user))

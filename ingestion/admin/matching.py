@@ -22,7 +22,8 @@ from ingestion.doors.files import Column, FileFormat, Matching, UnreadableFile, 
 from ingestion.doors.files.matching import ATTRIBUTE, IDENTIFIER
 from ingestion.imports.judged import Judged, first_events
 from ingestion.imports.matchings import fits_envelope, use_again
-from ingestion.imports.run import discard_draft, match, release_draft
+from ingestion.imports.report import imported_before_words
+from ingestion.imports.run import discard_draft, imported_before, match, release_draft
 from ingestion.imports.suggest import Suggested
 from ingestion.jobs import import_file
 from ingestion.models import FileMatching, ImportRun
@@ -131,18 +132,13 @@ def _first_events(run: ImportRun, found: Look, matching: Matching | None) -> lis
 
 
 def _read_before(run: ImportRun, matching: Matching | None) -> list[str]:
-    """Where the same file was imported by another matching, which may give its rows other identities."""
-    former = (
-        ImportRun.objects.filter(source=run.source, sha256=run.sha256, dry_run=False, status=ImportRun.Status.FINISHED)
-        .order_by("-created_at")
-        .first()
-    )
+    """Where the same file was imported before: by another matching its rows may have other identities."""
+    former = imported_before(run)
     if former is None or FileFormat(**former.format).matching == matching:
-        return []
-    when_imported = date_format(timezone.localtime(former.created_at), "SHORT_DATETIME_FORMAT")
+        return [warning] if (warning := imported_before_words(run)) else []
     return [
         _("This file was imported on %(day)s and read otherwise. Take that import back first, or rows without an id may count twice.")
-        % {"day": when_imported}
+        % {"day": date_format(timezone.localtime(former.created_at), "SHORT_DATETIME_FORMAT")}
     ]
 
 

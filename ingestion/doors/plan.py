@@ -107,7 +107,8 @@ class PlanView(APIView):
         if release is None:
             raise exceptions.NotFound(_("No standard has been released yet. Publish it first."))
         items, content_hash = _shown_to(reader, release)
-        etag = f'"{content_hash}"'
+        # a release that goes back to an earlier one is another version of the same content
+        etag = f'"{release.version}-{content_hash}"'
         if _is_known(request, etag):
             return _unchanged(etag)
         plan = {"version": release.version, "content_hash": content_hash, "published_at": release.published_at}
@@ -276,8 +277,8 @@ def _use(use: dict[str, Any], attribute: dict[str, Any]) -> dict[str, Any]:
 
 
 def _may_read_notes(reader: User | None) -> bool:
-    """They may tell of what somebody may not read."""
-    return reader is None or not rights_of(reader).limited
+    """They may tell of what somebody may not read; and a write key may stand in a web page for everybody."""
+    return reader is not None and not rights_of(reader).limited
 
 
 def _about(release: Release, *, notes: bool) -> dict[str, Any]:

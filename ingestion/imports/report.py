@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from ingestion.imports.run import STANDINGS, Outcome, outcome, standing_of
+from ingestion.imports.run import STANDINGS, Outcome, imported_before, outcome, standing_of
 from ingestion.imports.words import file_problem
 from ingestion.models import ImportRun
 from taxonomy.released import named
@@ -52,9 +52,20 @@ def report_text(run: ImportRun) -> str:
     if found.causes:
         lines.append(_("Why rows failed"))
         lines += [f"{intcomma(count):>15}  {title_for(code)} ({code})" for code, count in found.causes]
-        place = settings.SITE_URL + reverse("admin:ingestion_importrun_change", args=[run.pk])
-        lines.append(_("The failed rows can be downloaded at %(place)s.") % {"place": place})
     return "\n".join(lines)
+
+
+def imported_before_words(run: ImportRun) -> str:
+    """A warning where the same content was imported before, else ""."""
+    former = imported_before(run)
+    if former is None:
+        return ""
+    said = _("This file was imported on %(day)s. What has an id or a time is not counted again; rows with neither are, and so are like rows of a source that keeps them apart. Take that import back first if this one shall take its place.")  # fmt: skip
+    return said % {"day": date_format(timezone.localtime(former.created_at), "SHORT_DATETIME_FORMAT")}
+
+
+def failed_words(file: object) -> str:
+    return _("The failed rows, each with its reason, are in %(file)s. Mend them, then import that file.") % {"file": file}
 
 
 def failed_in(run: ImportRun) -> int:

@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -24,7 +25,7 @@ from ingestion.alone import alone, is_idle
 from ingestion.doors.files import Choices, FileFormat, Matching, UnreadableFile, blocks, check_columns, sniff
 from ingestion.imports.chunk import store_block
 from ingestion.imports.matchings import ENVELOPE, keep, matched
-from ingestion.models import FileMatching, ImportChunk, ImportRun
+from ingestion.models import FileMatching, ImportChunk, ImportRun, TakeBack
 from ingestion.pool import in_processes
 from profiles.link import settle
 from profiles.models import Event
@@ -81,10 +82,13 @@ def take_file(
     fingerprint = sha256_of(path)
     status = ImportRun.Status.DRAFT if is_draft else ImportRun.Status.WAITING
     unfinished = ImportRun.objects.filter(source=source, sha256=fingerprint, dry_run=dry_run).exclude(status=ImportRun.Status.FINISHED)
-    if run := unfinished.first():
+    # what a colleague looks at is theirs
+    if run := unfinished.exclude(~Q(started_by=by), status=ImportRun.Status.DRAFT).first():
         if run.status == ImportRun.Status.DRAFT or (run.status == ImportRun.Status.FAILED and not run.chunks.exists()):
             run.format, run.matching, run.status, run.error = file_format.as_json(), used, status, ""
             run.save(update_fields=["format", "matching", "status", "error"])
+        elif (said or matching is not None) and FileFormat(**run.format) != file_format:
+            raise UnreadableFile("import.begun_otherwise")
         return run
     run = ImportRun(
         id=run_id or uuid4(),
@@ -103,6 +107,19 @@ def take_file(
     os.chmod(run.path, 0o600)
     run.save(force_insert=True)
     return run
+
+
+def imported_before(run: ImportRun) -> ImportRun | None:
+    """The newest import that brought the same content in, unless it was taken back since."""
+    return former_import(run.source, run.sha256, but=run)
+
+
+def former_import(source: Source, fingerprint: str, *, but: ImportRun | None = None) -> ImportRun | None:
+    withdrawn = TakeBack.objects.filter(source=source, state__in=["taking", "taken"], batch_id__isnull=False).values("batch_id")
+    runs = ImportRun.objects.filter(source=source, sha256=fingerprint, dry_run=False, status=ImportRun.Status.FINISHED)
+    if but is not None:
+        runs = runs.exclude(pk=but.pk)
+    return runs.exclude(pk__in=withdrawn).order_by("-created_at").first()
 
 
 def read_otherwise(run: ImportRun, **said: Unpack[Choices]) -> None:

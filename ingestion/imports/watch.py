@@ -25,9 +25,9 @@ from django.utils.translation import gettext as _
 from ingestion.alone import alone, alone_or_not
 from ingestion.doors.files import UnreadableFile
 from ingestion.imports.failed import failed_rows
-from ingestion.imports.report import failed_in, problem, report, report_text
-from ingestion.imports.run import run_import, sha256_of, take_file
-from ingestion.models import ImportRun, TakeBack
+from ingestion.imports.report import failed_in, failed_words, problem, report, report_text
+from ingestion.imports.run import former_import, run_import, sha256_of, take_file
+from ingestion.models import ImportRun
 from taxonomy.models import Source
 from taxonomy.released import by_code
 
@@ -212,18 +212,11 @@ def _run_of(path: Path, claim: UUID, source: Source) -> ImportRun:
     except PermissionError as error:
         raise UnreadableFile("file.permission") from error
     with alone(UUID(fingerprint[:32])):
-        run = _former(source, fingerprint) or take_file(path, source=source, file_name=path.name, run_id=claim)
+        run = former_import(source, fingerprint) or take_file(path, source=source, file_name=path.name, run_id=claim)
     if run.pk == claim and (run.sha256 != fingerprint or _changes(before) != _changes(path.lstat())):
         _forget(run)
         raise _Waits(_("it is still being written; it waits"))
     return run
-
-
-def _former(source: Source, fingerprint: str) -> ImportRun | None:
-    """The import that brought this content in, unless it was taken back since."""
-    withdrawn = TakeBack.objects.filter(source=source, state__in=["taking", "taken"], batch_id__isnull=False).values("batch_id")
-    runs = ImportRun.objects.filter(source=source, sha256=fingerprint, dry_run=False, status=ImportRun.Status.FINISHED)
-    return runs.exclude(pk__in=withdrawn).order_by("-created_at").first()
 
 
 def _changes(found: os.stat_result) -> tuple[int, int, int]:
@@ -273,6 +266,7 @@ def _finish(path: Path, claim: UUID, inbox: Inbox, place: str, told: dict[str, A
         if run is not None and failed_in(run) and not is_again:
             told["failed_rows"] = f"{target.name}.failed.{run.format['kind']}"
             _write(folder / told["failed_rows"], failed_rows(run))
+            text += "\n" + failed_words(told["failed_rows"])
         _write(folder / f"{target.name}.report.txt", iter([(text + "\n").encode()]))
         _write(folder / f"{target.name}.report.json", iter([json.dumps(told, ensure_ascii=False, indent=2).encode() + b"\n"]))
     except OSError as error:

@@ -39,9 +39,12 @@ FILE_PROBLEMS: dict[str, Promise | str] = {
     ),
     "matching.unknown": _("The source has no matching of that number. Name one that it has, or leave it out."),
     "matching.missing": _("Columns that the matching reads are not in the file. Name another matching, or match the file in the admin."),
+    "import.begun_otherwise": _(
+        "An import of this file has begun and reads it otherwise. Run it again without saying how it is read, or take back what it brought first."
+    ),
     "import.stopped": _("The import stopped before its end. What was stored is kept; press “Go on”, or run the command again."),
     "release.none": _("No standard has been published yet. Publish one, then start the import again."),
-    "source.unreleased": _("The source is not in the published standard yet. Publish it, then start the import again."),
+    "source.unreleased": _("The source is not in the published standard, not yet or no longer. Publish it, then start the import again."),
 }
 
 

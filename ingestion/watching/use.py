@@ -30,10 +30,10 @@ def tags_sent(tag_ids: Collection[UUID], since: date) -> list[tuple[UUID, UUID]]
     return list(rows.values_list("tag_id", "source_id").distinct())
 
 
-def watched(tag_id: UUID) -> list[Watched]:
-    """What would have been held of a tag, per source, path and code, most first. One query."""
+def watched(tag_ids: Collection[UUID]) -> list[Watched]:
+    """What would have been held of tags, per source, path and code, most first. One query."""
     rows = (
-        ViolationDay.objects.filter(tag=tag_id, effect=ViolationDay.Effect.WATCHED)
+        ViolationDay.objects.filter(tag__in=list(tag_ids), effect=ViolationDay.Effect.WATCHED)
         .values_list("source_id", "path", "code")
         .annotate(events=Sum("count"), last_day=Max("day"))
         .order_by("-events", "source_id", "path", "code")

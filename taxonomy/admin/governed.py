@@ -168,7 +168,7 @@ class GovernedAdmin(ModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if request.method != "POST" or request.POST.get("action") in self.reading_actions:
             return super().changelist_view(request, extra_context)
-        touched = [*request.POST.getlist("_selected_action"), *(value for name, value in request.POST.items() if name.endswith("-id"))]
+        touched = request.POST.getlist("_selected_action")
         try:
             with writing(touched):
                 self.expect_theirs(request, touched)

@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 from django import forms
@@ -18,7 +19,7 @@ from taxonomy.admin.lines import DAYS, ConstraintsField, GroupsField
 from taxonomy.lines import written_constraints, written_groups
 from taxonomy.models import Attribute, Category, Refinement, Source, Tag, TagAttribute, TagMode
 from taxonomy.problems import definition_problem
-from taxonomy.recent import tag_use, watched
+from taxonomy.recent import Watched, tag_use, watched
 from taxonomy.request_rights import sources_in
 from taxonomy.standardize.names import parse_refinement
 from taxonomy.standardize.types import check_definition
@@ -86,6 +87,11 @@ class AttributeForm(WhyForm):
         return cleaned
 
 
+def _watched_shown(found: list[Watched]) -> list[tuple[str, str, str, Watched]]:
+    labels = {source.pk: source.label for source in Source.every.filter(pk__in={one.source for one in found})}
+    return [(labels.get(one.source, ""), one.path, title_for(one.code), one) for one in found]
+
+
 @admin.register(Attribute)
 class AttributeAdmin(ShowsLookalikes):
     when_empty = gettext_lazy(
@@ -104,6 +110,12 @@ class AttributeAdmin(ShowsLookalikes):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attribute]:
         return super().get_queryset(request).annotate(use_count=Count("uses"))
+
+    def use_of(self, item: Attribute) -> dict[str, Any]:
+        """What would have been held for its sake, but for a mode, wherever it is used."""
+        tags = list(item.uses.values_list("tag", flat=True))
+        found = [one for one in watched(tags) if re.split(r"[.\[]", one.path.removeprefix("attributes."))[0] == item.code] if tags else []
+        return {"watched": _watched_shown(found)}
 
     @admin.display(description=gettext_lazy("name"), ordering="label_en")
     def label(self, attribute: Attribute) -> str:
@@ -222,11 +234,11 @@ class TagAdmin(ShowsLookalikes):
 
     def use_of(self, item: Tag) -> dict[str, Any]:
         """What would have been held but for a mode; of a deprecated tag, who still sends it."""
-        found = watched(item.pk)
+        found = watched([item.pk])
         uses = tag_use([item.pk]).get(item.pk, {}) if item.status == Tag.Status.DEPRECATED else {}
-        labels = {source.pk: source.label for source in Source.every.filter(pk__in={one.source for one in found} | uses.keys())}
+        labels = {source.pk: source.label for source in Source.every.filter(pk__in=uses)}
         return {
-            "watched": [(labels.get(one.source, ""), one.path, title_for(one.code), one) for one in found],
+            "watched": _watched_shown(found),
             "still_sent": [(labels.get(source, ""), use) for source, use in uses.items()],
         }
 

@@ -424,7 +424,6 @@ class MappingRuleAdmin(Trying):
         "the standard's names needs none. “Discovered” shows the names that need one."
     )
     list_display = ["name", "condition", "tag", "source", "position", "released_state"]
-    list_editable = ["position"]
     list_filter = [("source", admin.RelatedOnlyFieldListFilter), ("tag__category", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["tag", "source"]
     search_fields = ["name", "tag__code", "tag__label_en", "tag__label_zh_hans"]

@@ -360,7 +360,8 @@ def _mark(entries: list[Entry], problems: list[Problem]) -> bool:
 
 def _rule_key(rule: Definition) -> tuple[Any, ...]:
     condition = rule.get("condition") or {}
-    return (rule["source"], rule["match"], rule["name"], condition.get("path"), condition.get("operator"), condition.get("value"))
+    limits = (rule.get("below_version") or "", rule.get("until") or "")
+    return (rule["source"], rule["match"], rule["name"], condition.get("path"), condition.get("operator"), condition.get("value"), *limits)
 
 
 def _field_of(code: str) -> str:

@@ -69,13 +69,20 @@ def propose_definitions(wanted: dict[str, Definition | None], *, title: str, why
 
 
 def propose_going_back(release: Any, *, why: str, by: User, title: str) -> Proposal:
-    """Propose that everything be as it was in an earlier release. Raises as `propose_definitions`, and InTheWay."""
-    current, earlier = items_of(newest()), items_of(release)
-    wanted = {item: earlier.get(item) for item in current | earlier if current.get(item) != earlier.get(item)}
-    try:
-        return propose_definitions(wanted, title=title, why=why, by=by)
-    except ElsewhereProposed as error:
-        raise InTheWay(error.found) from error
+    """Propose that everything be as it was in an earlier release; whose unreleased saves are lost is told.
+
+    Raises as `propose_definitions`, and InTheWay.
+    """
+    with writing():
+        current, earlier, draft = items_of(newest()), items_of(release), draft_items()
+        wanted = {item: earlier.get(item) for item in current | earlier if current.get(item) != earlier.get(item)}
+        lost = saves_since({item: current.get(item) for item in wanted if draft.get(item) not in (current.get(item), wanted[item])})
+        try:
+            made = propose_definitions(wanted, title=title, why=why, by=by)
+        except ElsewhereProposed as error:
+            raise InTheWay(error.found) from error
+        _tell_of_loss(lost, by, draft)
+    return made
 
 
 def open_proposals(item_ids: Collection[Any]) -> dict[str, Proposal]:

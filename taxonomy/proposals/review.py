@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.backends import ModelBackend
 from django.db import transaction
@@ -21,11 +22,11 @@ from taxonomy.models import Proposal, Release, ReviewPolicy, Vote
 from taxonomy.proposals.affected import Senders
 from taxonomy.proposals.authors import author_ids, saves_of, saves_since
 from taxonomy.proposals.concern import COMPLIANCE, STEWARD, Change, Concern, Reason, concerns
-from taxonomy.proposals.senders import native_senders
+from taxonomy.proposals.senders import SENT_WITHIN, native_senders
 from taxonomy.proposals.tell import release_link, tell_of_release
 from taxonomy.proposals.verdict import Verdict, judge
-from taxonomy.publish import company_day, items_of, newest, release
-from taxonomy.recent import seen_lately
+from taxonomy.publish import company_day, items_of, newest, publish, release, unreleased
+from taxonomy.recent import seen_lately, tag_use
 from taxonomy.rights import May, On, Rights, expect, rights_of_each
 
 SIGN = "taxonomy.review_proposal"
@@ -157,7 +158,7 @@ def seats(
     plans; nobody of `without`.
     """
     signing = signing or Signing()
-    departments, policies = signing.departments, signing.policies(at)
+    departments, policies = signing.departments, signing.policies(at, without)
     voters = Voters(signing.people, without, plans)
     found: dict[str, Seat] = {}
     for code, concern in _by_department(concerned, departments.values()).items():
@@ -183,9 +184,18 @@ class Signing:
         people = ModelBackend().with_perm(SIGN).filter(department__isnull=False)
         self.people = rights_of_each(people.select_related("department"))
 
-    def policies(self, at: datetime | None) -> dict[tuple[str, str], str]:
-        """{(department, kind of change): what it wanted at a moment}, None: what it wants now."""
-        return {(one.department_id, one.change): one.say for one in self._said if at is None or one.at <= at}
+    def policies(self, at: datetime | None, without: Collection[int] = ()) -> dict[tuple[str, str], str]:
+        """{(department, kind of change): what it wanted at a moment}, None: what it wants now.
+
+        Where one of `without` asked for less than before, that does not count: authors choose nobody out.
+        """
+        found: dict[tuple[str, str], str] = {}
+        for one in self._said:
+            place = one.department_id, one.change
+            is_less = _WEIGHT[one.say] < _WEIGHT[found.get(place, ReviewPolicy.Say.MUST)]
+            if (at is None or one.at <= at) and not (is_less and one.by_id in without):
+                found[place] = one.say
+        return found
 
 
 def vote(proposal: Proposal, *, by: User, choice: str, comment: str = "", department: str | None = None) -> None:
@@ -272,6 +282,27 @@ def emergency_release(proposal: Proposal, *, by: User, reason: str) -> Release:
         people = {person.pk: person for seat in asked for person in seat.voters if person.pk != by.pk}
         tell(people.values(), gettext_noop("%(who)s released %(version)s without your department's word. Look at it, and mark it as reviewed."), link=release_link(made), who=str(by), version=made.version)  # fmt: skip
         return made
+
+
+def release_unsigned(item_ids: Collection[str] | None, *, notes: str, retire_reason: str) -> Release:
+    """Release the draft's items (None: all) by the machine's own hand; the release stays marked, and those are told whom it concerns.
+
+    Raises ElsewhereProposed where open proposals hold some of them, StillArrives, NothingToPublish or NotPublishable.
+    """
+    from taxonomy.proposals.propose import ElsewhereProposed, open_proposals
+
+    with writing():
+        before = items_of(newest())
+        wanted = {change.item: change.after for change in unreleased() if item_ids is None or change.item in item_ids}
+        if found := open_proposals(wanted):
+            raise ElsewhereProposed(found)
+        if not retire_reason.strip() and (retired := retired_but_sent(before, on_top(before, wanted))):
+            raise StillArrives(retired)
+        asked = [seat for seat in seats_of(wanted, before, at=None).values() if seat.must]
+        made = publish(wanted, notes="\n\n".join(filter(None, (notes, retire_reason))), by=None, emergency_reason=notes)
+        tell_of_release(made, before)
+        tell({person.pk: person for seat in asked for person in seat.voters}.values(), gettext_noop("%(who)s released %(version)s without your department's word. Look at it, and mark it as reviewed."), link=release_link(made), who="manage.py publish", version=made.version)  # fmt: skip
+    return made
 
 
 def review_release(made: Release, *, by: User) -> None:
@@ -396,10 +427,13 @@ def expect_reason(proposal: Proposal, before: Items, after: Items) -> None:
 
 
 def retired_but_sent(before: Items, after: Items) -> list[str]:
-    """Tags that are received now, would be no longer, and arrived lately."""
+    """Tags that are received now, would be no longer, and arrived lately: among the newest events, or on one of the last days."""
     retired = [item for item, one in before.items() if _is_received(one) and not _is_received(after.get(item))]
-    seen = seen_lately().tags if retired else ()
-    return [item for item in retired if item in seen]
+    if not retired:
+        return []
+    since, uses = company_day() - SENT_WITHIN, tag_use([UUID(item) for item in retired])
+    sent = {str(tag) for tag, sources in uses.items() if any(use.last_day >= since for use in sources.values())}
+    return [item for item in retired if item in sent | set(seen_lately().tags)]
 
 
 def _is_received(one: Definition | None) -> bool:

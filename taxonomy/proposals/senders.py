@@ -9,7 +9,7 @@ from taxonomy.proposals.affected import Senders
 from taxonomy.recent import tags_sent
 
 # Longer than what comes monthly takes to come again. 300 tags that two sources send daily: 30 ms.
-_LATELY = timedelta(days=45)
+SENT_WITHIN = timedelta(days=45)
 
 
 def native_senders(before: Items, after: Items, changed: Collection[str], *, on: date) -> Senders:
@@ -21,7 +21,7 @@ def native_senders(before: Items, after: Items, changed: Collection[str], *, on:
         if one["kind"] == "tag" and (item in changed or any(use["attribute"] in changed for use in one.get("attributes") or []))
     }
     found: dict[str, list[str]] = {}
-    for tag, source in tags_sent([UUID(item) for item in touched], on - _LATELY):
+    for tag, source in tags_sent([UUID(item) for item in touched], on - SENT_WITHIN):
         if str(source) in before or str(source) in after:
             found.setdefault(str(tag), []).append(str(source))
     return found

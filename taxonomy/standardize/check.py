@@ -28,6 +28,7 @@ PROBLEMS = (
     "category.cycle",
     "attribute.invalid",
     "successor.missing",
+    "successor.unusable",
     "one_of.unknown",
     "refinement.invalid",
     "refinement.unknown",
@@ -117,6 +118,9 @@ def _check_tag(uuid: str, item: dict[str, Any], items: Items) -> Iterator[Proble
     yield from _refers(items, uuid, "category", item.get("category"), "category")
     if item.get("successor") is not None:
         yield from _refers(items, uuid, "successor", item["successor"], "tag")
+        is_draft = items.get(item["successor"], {}).get("status") == "draft"
+        if item["successor"] == uuid or (is_draft and item.get("status") == "deprecated"):
+            yield Problem("successor.unusable", uuid, "successor", {"code": item["code"]})
     elif item.get("status") == "deprecated":
         yield Problem("successor.missing", uuid, "successor", {"code": item["code"]})
     for use in item.get("attributes") or []:

@@ -124,6 +124,11 @@ def cells_under(original: bytes, file_format: FileFormat) -> tuple[list[str], li
     return [cell for column, cell in zip(columns, padded, strict=False) if column not in RESERVED], padded[len(columns) :]
 
 
+def all_cells(original: bytes, file_format: dict[str, Any]) -> list[str]:
+    """The cells of a row as its import read them. `file_format`: what a batch keeps of it."""
+    return [_text(cell) for cell in _row(original, FileFormat(**file_format)).cells]
+
+
 def _text(cell: Any) -> str:
     """A cell as a person reads it; those of Parquet files have types."""
     if isinstance(cell, str):

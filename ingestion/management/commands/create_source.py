@@ -39,4 +39,4 @@ class Command(BaseCommand):
             raise CommandError("; ".join(f"{name}: {' '.join(problems)}" for name, problems in error.message_dict.items())) from error
         source.save()
         record_revision(source, by=None, action=Revision.Action.CREATED, why="create_source")
-        self.stdout.write(f"{code} is in the draft. Publish it: manage.py publish --notes 'Add {code}'")
+        self.stdout.write(f"{code} is in the draft. Publish it: manage.py publish --items {code} --notes 'Add {code}'")

@@ -1,13 +1,19 @@
 import json as jsonlib
+import os
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from ingestion.doors.files import ENCODINGS, MEASURES, MOST_SIGNS, Choices, UnreadableFile, is_delimiter
-from ingestion.imports.report import report, report_text
-from ingestion.imports.run import run_import, take_file
+from ingestion.imports.failed import failed_rows
+from ingestion.imports.report import failed_in, failed_words, imported_before_words, report, report_text
+from ingestion.imports.run import imported_before, run_import, take_file
 from ingestion.imports.words import file_problem
 from ingestion.models import ImportRun
 from taxonomy.models import Source
@@ -50,6 +56,12 @@ Exit codes:
             "--matching", type=int, help="number of the source's matching that reads the columns; 0: its envelope; default: by the headings"
         )
         parser.add_argument("--dry-run", action="store_true", help="report what would happen, store nothing")
+        parser.add_argument(
+            "--failed",
+            type=Path,
+            metavar="FILE",
+            help="write the rows that failed, now or when it was imported before, to this file, each with its reason",
+        )
         reading = parser.add_argument_group("how the file is read", "Each is found out where it is not given.")
         reading.add_argument("--encoding", choices=ENCODINGS, help="of its text; default: told by its bytes")
         reading.add_argument(
@@ -70,26 +82,53 @@ Exit codes:
         )
         parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
-    def handle(self, *args: object, file: Path, source: str, matching: int | None, dry_run: bool, json: bool, **options: object) -> None:
+    def handle(
+        self,
+        *args: object,
+        file: Path,
+        source: str,
+        matching: int | None,
+        dry_run: bool,
+        failed: Path | None,
+        json: bool,
+        **options: object,
+    ) -> None:
         if not file.is_file():
             raise CommandError(f"{file} is not a file.")
         owner = source_of(source)
         try:
             run = take_file(file, source=owner, file_name=file.name, dry_run=dry_run, matching=matching, **_said(options))
+            if said := imported_before_words(run):
+                self.stderr.write(said)
             run = run_import(run.pk, on_progress=None if json else self._progress)
         except UnreadableFile as error:
             raise CommandError(file_problem(error.code, error.values)) from error
-        self._report(run, as_json=json)
+        self._report(run, failed, as_json=json)
 
     def _progress(self, run: ImportRun) -> None:
         self.stderr.write(f"\r{100 * run.read_bytes // max(run.size_bytes, 1):3d} %", ending="")
 
-    def _report(self, run: ImportRun, *, as_json: bool) -> None:
+    def _report(self, run: ImportRun, failed: Path | None, *, as_json: bool) -> None:
+        # what is held already is a duplicate now: its rows are those that failed then
+        of = run if failed_in(run) else imported_before(run)
+        if failed is None or of is None or not failed_in(of):
+            failed = None
+        else:
+            with open(failed, "wb", opener=partial(os.open, mode=0o600)) as file:
+                file.writelines(failed_rows(of))
         if as_json:
             self.stdout.write(jsonlib.dumps(report(run)))
         else:
             self.stderr.write("")
             self.stdout.write(report_text(run))
+            if failed is not None:
+                self.stdout.write(failed_words(failed))
+            elif failed_in(run):
+                place = settings.SITE_URL + reverse("admin:ingestion_importrun_change", args=[run.pk])
+                said = _(
+                    "--failed FILE writes the failed rows. Whoever may import and see personal data can also download them at %(place)s."
+                )
+                self.stdout.write(said % {"place": place})
         if run.error:
             raise CommandError(file_problem(run.error, {}))
 
