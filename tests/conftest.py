@@ -237,7 +237,11 @@ def _forget_between_tests():
 
     And again before the next: its threads go on looking until the tables are emptied.
     """
+    from django.conf import settings
+    from django.utils.translation import activate
+
     _forget()
+    activate(settings.LANGUAGE_CODE)  # a page of the test before may have been in another
     yield
     _forget()
 

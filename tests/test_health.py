@@ -5,13 +5,13 @@ import threading
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
 from ingestion.jobs import judge_event_streams
-from ingestion.models import Stopped, Stream
+from ingestion.models import Stopped, Stream, ViolationDay
 from ingestion.pipeline import Incoming, receive
 from ingestion.watching.health import overview, source_health, tag_health
 from ingestion.watching.rhythm import judge
@@ -231,6 +231,18 @@ def test_at_the_first_release_nothing_is_set_beside_what_was_not_there(client_of
 
 
 @db
+@db
+def test_the_page_of_an_attribute_says_what_would_have_been_held_for_its_sake(client, standard):
+    tag, till = Tag.objects.get(code="purchase"), Source.objects.get(code="till")
+    day = {"day": timezone.localdate(), "tag": tag, "source": till, "effect": "watched", "code": "attribute.missing"}
+    for path, count in (("attributes.price", 7), ("attributes.price_list", 9)):
+        ViolationDay.objects.create(**day, path=path, count=count)
+    client.force_login(User.objects.create_superuser("a@example.com", "x"))
+    price = next(use.attribute for use in tag.uses.all() if use.attribute.code == "price")
+    page = client.get(reverse("admin:taxonomy_attribute_change", args=[price.pk]))
+    assert [(source, path, one.events) for source, path, _, one in page.context["watched"]] == [(till.label, "attributes.price", 7)]
+
+
 def test_pages_answer_before_anything_has_arrived(client_of):
     client = client_of("data_steward")
     tag = Tag.objects.first()
@@ -242,6 +254,7 @@ def test_pages_answer_before_anything_has_arrived(client_of):
 @db
 def test_who_may_not_see_what_is_held_sees_no_health(client_of):
     client = client_of("compliance_officer")
+    Group.objects.get(name="compliance_officer").permissions.remove(Permission.objects.get(codename="view_quarantinereason"))
     tag, source = Tag.objects.first(), Source.objects.first()
     for url in (
         reverse("admin:ingestion_stream_changelist"),

@@ -5,7 +5,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 from django.utils import timezone
 
@@ -229,6 +229,7 @@ def test_an_event_that_does_not_exist_is_not_found(client, log_in_as):
 def test_who_may_not_see_the_quarantine_gets_none_of_its_pages(client, log_in_as, shop, hold):
     event = hold(shop, ("event.unknown", ""))
     log_in_as("compliance_officer")
+    Group.objects.get(name="compliance_officer").permissions.remove(Permission.objects.get(codename="view_quarantinereason"))
     assert causes(client).status_code == 403
     assert event_page(client, event).status_code == 403
     assert client.get(reverse("admin:quarantine_cause", args=[cause_of(event.reasons.get()).pk])).status_code == 403
