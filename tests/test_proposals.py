@@ -53,7 +53,7 @@ from taxonomy.proposals.review import (
     vote,
     waiting_for,
 )
-from taxonomy.proposals.tell import follow
+from taxonomy.proposals.tell import follow, tell_of_release
 from taxonomy.proposals.verdict import next_version
 from taxonomy.publish import NotPublishable, company_day, items_of, newest, publish, unreleased
 
@@ -622,6 +622,27 @@ def test_who_may_release_is_told_of_the_approval_and_its_authors_of_the_release(
     made = release_proposal(wording, by=people["dan"])
     assert f"“Better name” is released as {made.version}." in said_to(people["mia"])
     assert "“Better name” is released as {made.version}." not in said_to(people["dan"])
+
+
+@pytest.mark.parametrize(
+    ("use", "said"),
+    [
+        ({}, ": {}."),
+        ({"required": True}, ": {}. What sources send must change now."),
+        ({"required": True, "watch_until": "2030-01-31"}, ": {}. What sources send must change by 31 Jan 2030."),
+    ],
+)
+def test_who_follows_an_item_is_told_what_changes_and_by_when(people, use, said):
+    publish(notes="", by=None) if unreleased() else None
+    tag = Tag.objects.get(code="product_view")
+    attributes = [dict(one) for one in definition(tag)["attributes"]]
+    next(one for one in attributes if not one["required"]).update(use)
+    follow(people["max"], tag.pk, yes=True)
+    before = items_of(newest())
+    changed(tag, attributes=attributes) if use else changed(tag, label_en="Looks at")
+    label = "Looks at" if not use else tag.label_en
+    tell_of_release(publish(notes="", by=None), before)
+    assert [one.partition("follow")[2] for one in said_to(people["max"]) if "follow" in one] == [said.format(label)]
 
 
 def test_who_would_have_had_to_sign_an_emergency_release_is_told_and_reminded_until_somebody_reviews_it(people, wording, mailoutbox):

@@ -1,5 +1,6 @@
 """Telling those whom a release concerns: who follows an item of it, and who owns a source that must change."""
 
+from collections import defaultdict
 from typing import Any
 
 from django.urls import reverse
@@ -12,16 +13,15 @@ from taxonomy.diff import called
 from taxonomy.models import Follow, Release
 from taxonomy.proposals.affected import effects_by_source
 from taxonomy.proposals.senders import native_senders
-from taxonomy.proposals.verdict import Effect, first_day, judge
+from taxonomy.proposals.verdict import Effect, Verdict, first_day, judge
 from taxonomy.publish import items_of
 
 
 def tell_of_release(made: Release, before: Items) -> None:
     after = items_of(made)
     link = release_link(made)
-    followers = User.objects.filter(pk__in=Follow.objects.filter(item__in=made.changed_items).values("user"))
-    tell(followers, gettext_noop("Release %(version)s changes what you follow."), link=link, version=made.version)
     verdict = judge(before, after, on=made.day)
+    _tell_followers(made, before | after, verdict)
     senders = native_senders(before, after, verdict.by_item, on=made.day)
     for source, effects in effects_by_source(verdict, before, after, senders).items():
         breaking = any(effect.must_change for effect in effects)
@@ -35,6 +35,24 @@ def tell_of_release(made: Release, before: Items) -> None:
         else:
             said = gettext_noop("Release %(version)s: the source %(source)s must change what it sends now.")
         tell(owners, said, link=f"{link}#source-{source}", version=made.version, source=called(one, after), day=day)
+
+
+def _tell_followers(made: Release, names: Items, verdict: Verdict) -> None:
+    """Each of the items they follow, and by when sources must change what they send of them."""
+    followed: dict[User, list[str]] = defaultdict(list)
+    for one in Follow.objects.filter(item__in=made.changed_items).select_related("user").order_by("id"):
+        followed[one.user].append(str(one.item))
+    for person, items in followed.items():
+        effects = [effect for item in items for effect in verdict.by_item.get(item, [])]
+        day = must_change_by(effects)
+        if not any(effect.must_change for effect in effects):
+            said = gettext_noop("Release %(version)s changes what you follow: %(items)s.")
+        elif day:
+            said = gettext_noop("Release %(version)s changes what you follow: %(items)s. What sources send must change by %(day)s.")
+        else:
+            said = gettext_noop("Release %(version)s changes what you follow: %(items)s. What sources send must change now.")
+        in_both = [", ".join(some) for some in zip(*(called(names[item], names) for item in items), strict=True)]
+        tell([person], said, link=release_link(made), version=made.version, items=in_both, day=day)
 
 
 def must_change_by(effects: list[Effect]) -> str:
