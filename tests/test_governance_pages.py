@@ -448,6 +448,43 @@ def test_who_wrote_old_words_that_a_colleague_restores_does_not_sign_them(client
     assert author_ids(proposal) == {dan.pk, dora.pk}, "what was restored twice too"
 
 
+def test_who_signed_is_told_for_good(client, stewards, renamed):
+    _tag, proposal = renamed
+    for seat in submit(proposal, by=stewards[0]).missing:
+        vote(proposal, by=seat.voters[0], choice="approve", department=seat.department.pk)
+    names = {str(one.by) for one in proposal.votes.all()}
+    made = release_proposal(proposal, by=stewards[0])
+    for url in (proposal.get_absolute_url(), reverse("admin:taxonomy_release_change", args=[made.pk])):
+        shown = page(client, stewards[0], url)
+        assert names and all(f"signed by {name}" in shown for name in names)
+    first = Release.objects.order_by("id").first()
+    assert "not in force any more" in page(client, stewards[0], reverse("admin:taxonomy_release_change", args=[first.pk]))
+
+
+def test_a_form_of_another_departments_item_says_who_will_sign(client, stewards):
+    theirs = Tag.objects.exclude(owner="data").first()
+    mine = Tag.objects.create(code="ours", label_en="O", label_zh_hans="我", category=theirs.category, owner_id="data")
+    said = f"It belongs to {theirs.owner}"
+    assert said in page(client, stewards[0], reverse("admin:taxonomy_tag_change", args=[theirs.pk]))
+    assert "It belongs to" not in page(client, stewards[0], reverse("admin:taxonomy_tag_change", args=[mine.pk]))
+
+
+def test_a_new_row_that_nobody_dragged_comes_last(client, stewards):
+    tag = Tag.objects.get(code="purchase")
+    url = reverse("admin:taxonomy_tag_change", args=[tag.pk])
+    client.force_login(stewards[0], "django.contrib.auth.backends.ModelBackend")
+    posted = form_of(client.get(url))
+    before = [use["attribute"] for use in definition(tag)["attributes"]]
+    new = list(Attribute.objects.exclude(pk__in=before)[:2])
+    at = int(posted["uses-TOTAL_FORMS"])
+    for number, attribute in enumerate(new, at):
+        posted |= {f"uses-{number}-attribute": str(attribute.pk), f"uses-{number}-constraints": "", f"uses-{number}-position": "0"}
+    posted["uses-TOTAL_FORMS"] = str(at + 2)
+    assert client.post(url, posted).status_code == 302
+    tag.refresh_from_db()
+    assert [use["attribute"] for use in definition(tag)["attributes"]] == [*before, *(str(one.pk) for one in new)]
+
+
 def test_items_lead_to_their_forms_until_they_are_under_review(client, stewards, renamed):
     tag, proposal = renamed
     form = f'href="{reverse("admin:taxonomy_tag_change", args=[tag.pk])}"'

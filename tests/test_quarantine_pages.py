@@ -249,6 +249,19 @@ def test_pages_ask_the_database_no_more_often_when_more_is_held(client, log_in_a
 # write keys
 
 
+def test_a_form_whose_answer_showed_a_key_makes_no_second_one(client, log_in_as, shop):
+    log_in_as("engineer")
+    form = {"source": shop.pk, "name": "my laptop", "per_second": "0", "csrfmiddlewaretoken": "x" * 64}
+    place = reverse("admin:ingestion_writekey_add")
+    assert client.post(place, form).status_code == 200
+    again = client.post(place, form, follow=True)
+    assert WriteKey.objects.filter(name="my laptop").count() == 1 and "made already" in again.content.decode()
+    rotate = reverse("admin:ingestion_writekey_rotate", args=[WriteKey.objects.get(name="my laptop").pk])
+    for _ in range(2):
+        client.post(rotate, {"hours": "24", "csrfmiddlewaretoken": "y" * 64})
+    assert WriteKey.objects.filter(name="my laptop").count() == 2
+
+
 def test_a_write_key_is_shown_once(client, log_in_as, shop):
     person = log_in_as("engineer")
     answer = client.post(reverse("admin:ingestion_writekey_add"), {"source": shop.pk, "name": "live", "per_second": "0"})

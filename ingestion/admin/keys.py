@@ -15,7 +15,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from ingestion.models import WriteKey
 from ingestion.sending.example import some_example
-from staff.admin.pages import OneButton, confirm_page, secret_page
+from staff.admin.pages import OneButton, already_made, confirm_page, is_sent_again, secret_page
 from taxonomy.admin.live import LiveFilter, OfSource
 from taxonomy.dictionary.examples import KEY, as_curl
 from taxonomy.dictionary.standard import standard
@@ -81,6 +81,11 @@ class WriteKeyAdmin(OfSource, OneButton):
             request.new_secret = obj.set_secret()
         super().save_model(request, obj, form, change)
 
+    def add_view(self, request, form_url="", extra_context=None):
+        if is_sent_again(request):
+            return already_made(request, reverse("admin:ingestion_writekey_changelist"))
+        return super().add_view(request, form_url, extra_context)
+
     def response_add(self, request, obj, post_url_continue=None):
         return self._show(request, obj, request.new_secret)
 
@@ -96,6 +101,8 @@ class WriteKeyAdmin(OfSource, OneButton):
 
     @action(description=_("Rotate"), permissions=["change"], icon="autorenew")
     def rotate(self, request, object_id):
+        if is_sent_again(request):
+            return already_made(request, reverse("admin:ingestion_writekey_changelist"))
         key = self._usable_key(request, object_id)
         form = RotateForm(request.POST or None)
         if request.method == "POST" and form.is_valid():

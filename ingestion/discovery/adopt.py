@@ -9,11 +9,11 @@ from uuid import uuid4
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ingestion.discovery.fill import Row
 from ingestion.models import Discovered, Ignored
-from staff.models import User
+from staff.models import User, in_both_languages
 from taxonomy.definition import draft_items
 from taxonomy.draft import refuse_locked, writing
 from taxonomy.history import record_revision
@@ -61,7 +61,7 @@ def add_to_tag(row: Discovered, attribute: Attribute, *, by: User) -> Added:
     grants leave one of them to others.
     """
     path = "" if attribute.code == row.name else path_of(row.name)
-    why = _("Found in what arrives")
+    why = _found()
     with writing([row.tag_id]):
         assert row.tag is not None
         tag = row.tag
@@ -91,6 +91,11 @@ def look_again(row: Discovered, *, by: User) -> None:
     row.ignorings.filter(undone_at=None).update(undone_at=timezone.now(), undone_by=by)
 
 
+def _found() -> str:
+    """Why, for whoever reads the history in whatever language."""
+    return str(in_both_languages(gettext_lazy("Found in what arrives")))
+
+
 def path_of(name: str) -> str:
     """The path of a rule's row to an attribute of this name. Raises CannotAdopt."""
     if len(name) >= CUT_AT:
@@ -114,7 +119,7 @@ def _fill(row: Discovered, tag: Tag, target: str, path: str, *, by: User) -> lis
             rule=rule, target=target, defaults={"path": path, "position": 0 if position is None else position + 1}
         )
         if made:
-            record_revision(rule, by=by, action=Revision.Action.CHANGED, why=_("Found in what arrives"))
+            record_revision(rule, by=by, action=Revision.Action.CHANGED, why=_found())
             filled.append(rule)
     return filled
 
@@ -128,5 +133,5 @@ def _new_rule(row: Discovered, tag: Tag, name: str, *, by: User, rows: Iterable[
     MappingRow.objects.bulk_create(
         MappingRow(rule=rule, position=at, target=one.target, path=one.path, transforms=one.transforms) for at, one in enumerate(rows)
     )
-    record_revision(rule, by=by, action=Revision.Action.CREATED, why=_("Found in what arrives"))
+    record_revision(rule, by=by, action=Revision.Action.CREATED, why=_found())
     return rule

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 
 
@@ -72,6 +74,17 @@ def confirm_page(
     return TemplateResponse(request, "staff/confirm.html", context)
 
 
+def is_sent_again(request: HttpRequest) -> bool:
+    """Whether this very form was sent before and its answer showed a secret: the browser loads that page once more."""
+    return request.method == "POST" and request.POST.get("csrfmiddlewaretoken", "") in request.session.get("secrets_shown", [])
+
+
+def already_made(request: HttpRequest, back_url: str) -> HttpResponse:
+    """What is said then, in the place of making another."""
+    messages.info(request, _("It was made already, and its secret was shown that once. Make another if you did not keep it."))
+    return redirect(back_url)
+
+
 def secret_page(
     request: HttpRequest, secret: str, *, title: Any, use: str, back_url: str, sentence: Any = "", more: tuple[Any, str] | None = None
 ) -> HttpResponse:
@@ -79,6 +92,8 @@ def secret_page(
 
     `sentence`: what to do with it, if not the usual. `more`: text and address of a page that tells more of its use.
     """
+    if token := request.POST.get("csrfmiddlewaretoken"):
+        request.session["secrets_shown"] = [*request.session.get("secrets_shown", [])[-9:], token]
     context = {
         **admin.site.each_context(request),
         "title": title,

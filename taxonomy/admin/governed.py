@@ -236,7 +236,14 @@ class GovernedAdmin(ModelAdmin):
             return {}
         proposal = open_proposals([item.pk]).get(str(item.pk))
         signing = standing(proposal).missing if proposal and proposal.is_locked else []
-        about: dict[str, Any] = {"proposal": proposal, "signing": signing, "following": is_following(request.user, item.pk)}  # type: ignore[arg-type]
+        owner = getattr(item, "owner", None)
+        is_others = owner is not None and owner.pk != request.user.department_id  # type: ignore[union-attr]
+        about: dict[str, Any] = {
+            "of_others": owner if is_others and self.has_change_permission(request, item) else None,
+            "proposal": proposal,
+            "signing": signing,
+            "following": is_following(request.user, item.pk),  # type: ignore[arg-type]
+        }
         try:
             self.expect_theirs(request, [item.pk])
         except OutsideGrant as error:

@@ -15,7 +15,7 @@ from unfold.decorators import display
 
 from taxonomy.admin.alike import ShowsLookalikes
 from taxonomy.admin.governed import GovernedAdmin, WhyForm
-from taxonomy.admin.lines import DAYS, ConstraintsField, GroupsField
+from taxonomy.admin.lines import DAYS, ConstraintsField, GroupsField, NewRowsLast
 from taxonomy.lines import written_constraints, written_groups
 from taxonomy.models import Attribute, Category, Refinement, Source, Tag, TagAttribute, TagMode
 from taxonomy.problems import definition_problem
@@ -148,6 +148,7 @@ class TagAttributeInline(TabularInline):
     autocomplete_fields = ["attribute"]
     fields = ["attribute", "required", "constraints", "watch_until", "position"]
     readonly_fields = ["constraints_written"]
+    formset = NewRowsLast
     ordering_field = "position"
     hide_ordering_field = True
     extra = 0
@@ -170,6 +171,7 @@ class RefinementInline(TabularInline):
     model = Refinement
     form = RefinementForm
     fields = ["pattern", "position"]
+    formset = NewRowsLast
     ordering_field = "position"
     hide_ordering_field = True
     extra = 0

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.forms.models import BaseInlineFormSet
 from unfold.widgets import INPUT_CLASSES, UnfoldAdminTextareaWidget
 
 from taxonomy.lines import LineError, read_constraints, read_groups, written_constraints, written_groups
@@ -74,3 +75,13 @@ class GroupsField(forms.CharField):
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return bool((initial or []) != self.clean(data))
+
+
+class NewRowsLast(BaseInlineFormSet):  # type: ignore[type-arg]
+    """A row that nobody dragged has the place of the first one; it comes last instead."""
+
+    def save_new(self, form: Any, commit: bool = True) -> Any:
+        places = [one.cleaned_data.get("position") or 0 for one in self.forms if one is not form and one.cleaned_data]
+        if (form.cleaned_data.get("position") or 0) in places:
+            form.instance.position = form.cleaned_data["position"] = max(places) + 1
+        return super().save_new(form, commit=commit)

@@ -26,6 +26,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, U
 from staff.admin.pages import confirm_page
 from staff.models import Department
 from taxonomy.admin.governed import GovernedAdmin, WhyForm
+from taxonomy.admin.lines import NewRowsLast
 from taxonomy.definition import Items, definition, unsaved_rule
 from taxonomy.dictionary.words import TARGETS
 from taxonomy.diff import ENVELOPE as ENVELOPE_LABELS
@@ -412,6 +413,7 @@ class RowInline(TabularInline):
     model = MappingRow
     form = RowForm
     fields = ["target", "path", "transforms", "position"]
+    formset = NewRowsLast
     ordering_field = "position"
     hide_ordering_field = True
     extra = 0

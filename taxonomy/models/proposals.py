@@ -74,6 +74,11 @@ class Proposal(models.Model):
         return self.state in self.OPEN
 
     @property
+    def signatures(self) -> "models.QuerySet[Vote]":
+        """The approvals that stand, the first first. One query."""
+        return self.votes.filter(stands=True, choice=Vote.Choice.APPROVE).select_related("by", "department")
+
+    @property
     def is_locked(self) -> bool:
         return self.state in self.LOCKED
 
