@@ -20,7 +20,7 @@ from ingestion.doors.signatures import SCHEMES, WeChatSecret, public_key
 from ingestion.models import Hook
 from ingestion.outgoing.sealing import unseal
 from ingestion.outgoing.signing import key_of
-from staff.admin.pages import OneButton, confirm_page, secret_page
+from staff.admin.pages import MadeOnce, OneButton, confirm_page, secret_page
 from taxonomy.admin.live import LiveFilter, OfSource
 from taxonomy.packs import packs
 from taxonomy.packs.load import pack_choices
@@ -140,7 +140,7 @@ class VendorForm(forms.Form):
 
 
 @admin.register(Hook)
-class HookAdmin(OfSource, OneButton):
+class HookAdmin(MadeOnce, OfSource, OneButton):
     """The systems that send by webhook. A secret is shown once, when it is made here; one given to us never."""
 
     form = HookForm

@@ -15,7 +15,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from ingestion.models import WriteKey
 from ingestion.sending.example import some_example
-from staff.admin.pages import OneButton, already_made, confirm_page, is_sent_again, secret_page
+from staff.admin.pages import MadeOnce, OneButton, already_made, confirm_page, is_sent_again, secret_page
 from taxonomy.admin.live import LiveFilter, OfSource
 from taxonomy.dictionary.examples import KEY, as_curl
 from taxonomy.dictionary.standard import standard
@@ -43,7 +43,7 @@ def _first_command(request, source):
 
 
 @admin.register(WriteKey)
-class WriteKeyAdmin(OfSource, OneButton):
+class WriteKeyAdmin(MadeOnce, OfSource, OneButton):
     """The keys sources send with. A secret is shown once, when it is made."""
 
     when_empty = _("A write key lets a source send events. Add one for each source; it is shown once.")
@@ -80,11 +80,6 @@ class WriteKeyAdmin(OfSource, OneButton):
             obj.created_by = request.user
             request.new_secret = obj.set_secret()
         super().save_model(request, obj, form, change)
-
-    def add_view(self, request, form_url="", extra_context=None):
-        if is_sent_again(request):
-            return already_made(request, reverse("admin:ingestion_writekey_changelist"))
-        return super().add_view(request, form_url, extra_context)
 
     def response_add(self, request, obj, post_url_continue=None):
         return self._show(request, obj, request.new_secret)

@@ -18,7 +18,7 @@ from ingestion.models import Attempt, Dispatch, Subscriber, Unannounced
 from ingestion.outgoing.announce import personal_codes
 from ingestion.outgoing.dispatches import TEST, dispatch, send_again
 from staff.access import log_access
-from staff.admin.pages import OneButton, ReadOnly, confirm_page, secret_page
+from staff.admin.pages import MadeOnce, OneButton, ReadOnly, confirm_page, secret_page
 from staff.masking import Places, mask_in_record, may_see_personal
 from staff.models import AccessLog
 from taxonomy.request_rights import rights_in
@@ -65,7 +65,7 @@ class SubscriberForm(forms.ModelForm):
 
 
 @admin.register(Subscriber)
-class SubscriberAdmin(OneButton):
+class SubscriberAdmin(MadeOnce, OneButton):
     """The systems that are told by webhook. A secret is shown once, when it is made.
 
     Who may not read the whole standard sees only those that are told nothing of events; who may not see personal data

@@ -10,6 +10,7 @@ from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 
@@ -83,6 +84,16 @@ def already_made(request: HttpRequest, back_url: str) -> HttpResponse:
     """What is said then, in the place of making another."""
     messages.info(request, _("It was made already, and its secret was shown that once. Make another if you did not keep it."))
     return redirect(back_url)
+
+
+class MadeOnce:
+    """For an admin class whose rows are made with a secret that is shown once: the same form makes no second one."""
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if is_sent_again(request):
+            opts = self.opts  # type: ignore[attr-defined]
+            return already_made(request, reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist"))
+        return super().add_view(request, form_url, extra_context)  # type: ignore[misc, no-any-return]
 
 
 def secret_page(

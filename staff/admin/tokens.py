@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
-from staff.admin.pages import OneButton, Unalterable, confirm_page, secret_page
+from staff.admin.pages import MadeOnce, OneButton, Unalterable, confirm_page, secret_page
 from staff.models import ReadToken
 
 SCOPES = [("customers", _("customers, as far as you may see them")), ("plan", _("the tracking plan"))]
@@ -49,7 +49,7 @@ def _example(api: str, token: ReadToken) -> str:
 
 
 @admin.register(ReadToken)
-class ReadTokenAdmin(Unalterable, OneButton):
+class ReadTokenAdmin(MadeOnce, Unalterable, OneButton):
     """A person's own tokens for reading by API; nobody sees another's."""
 
     when_empty = _("A read token lets a program of yours read what you may read. Add one; it is shown once.")
