@@ -13,7 +13,8 @@ run:
 
 # What fails beside others is run again, alone: a browser on a busy machine may be late once. What fails twice fails.
 test:
-	@$(ENTER) --dev -m pytest -n auto --dist loadfile || $(ENTER) --dev -m pytest --last-failed --last-failed-no-failures none
+	@$(ENTER) --dev -m pytest -n auto --dist loadfile; ended=$$?; [ $$ended -eq 1 ] || exit $$ended; \
+	$(ENTER) --dev -m pytest --last-failed --last-failed-no-failures none
 
 proof:
 	@$(ENTER) --dev -m tests.proof

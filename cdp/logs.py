@@ -8,7 +8,18 @@ from django.db import Error
 from staff.masking import mask_in_text
 
 # What a phone or an e-mail address cannot do without; most lines have neither.
-_MAY_BE_PERSONAL = re.compile(r"(?:\d[^0-9A-Za-z]{0,9}){7}|@|%40")
+_MAY_BE_PERSONAL = re.compile(r"(?:\d[^0-9A-Za-z]{0,9}){7}|[@＠]|%40|%EF%BC%A0", re.IGNORECASE)
+
+
+def _places(error: BaseException | None) -> list[str]:
+    """Where an error and those behind it happened and their kinds, the first cause first."""
+    found: list[str] = []
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        found.insert(0, "".join(format_tb(error.__traceback__)) + type(error).__name__)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return found
 
 
 class WithoutValues(logging.Filter):
@@ -29,7 +40,7 @@ class WithoutValues(logging.Filter):
                 break
             error = error.__cause__ or error.__context__
         if record.exc_info and record.exc_info[0] is not None:
-            record.exc_text = "".join(format_tb(record.exc_info[2])) + record.exc_info[0].__name__
+            record.exc_text = "\ncaused\n".join(_places(record.exc_info[1]))
             record.exc_info = None
         message = record.getMessage()
         if _MAY_BE_PERSONAL.search(message):

@@ -30,9 +30,11 @@ class Cursor:
     @classmethod
     def parse(cls, text: str) -> "Cursor | None":
         moment, _dot, event_id = text.partition(".")
+        if len(text) > 40:
+            return None
         try:
             at = datetime(1970, 1, 1, tzinfo=UTC) + int(moment, 16) * _MICROSECOND
-            return cls(at, int(event_id, 16))
+            return cls(at, found) if 0 <= (found := int(event_id, 16)) < 2**63 else None
         except (ValueError, OverflowError):
             return None
 

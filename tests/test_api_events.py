@@ -342,14 +342,17 @@ def test_what_an_error_says_is_not_logged_where_it_happened_is():
     logger = logging.getLogger("test.errors")
     logger.addHandler(handler)
     try:
-        int(sent)
-    except ValueError:
-        logger.exception("It broke")
+        try:
+            int(sent)
+        except ValueError as error:
+            raise RuntimeError(sent) from error
+    except RuntimeError:
+        logger.exception("It broke for %s", sent.replace("@", "＠"))
     finally:
         logger.removeHandler(handler)
     said = "".join(lines)
-    assert "It broke" in said and "ValueError" in said and "test_api_events.py" in said
-    assert not re.search("0013|li@", said)
+    assert "It broke" in said and "ValueError" in said and "RuntimeError" in said and said.count("test_api_events.py") == 2
+    assert not re.search("0013|li[@＠]", said)
 
 
 def test_the_commands_make_a_source_and_its_key(standard, capsys):

@@ -278,7 +278,15 @@ def test_a_read_token_reads_masked_pages(rep, customer):
 
 @pytest.mark.parametrize(
     ("query", "path"),
-    [("limit=0", "limit"), ("after=x", "after"), ("since=yesterday", "since"), ("limit=9999", "limit"), ("limit=" + "9" * 5000, "limit")],
+    [
+        ("limit=0", "limit"),
+        ("after=x", "after"),
+        ("since=yesterday", "since"),
+        ("limit=9999", "limit"),
+        ("limit=" + "9" * 5000, "limit"),
+        ("after=1." + "f" * 4000, "after"),
+        ("after=1.-1", "after"),
+    ],
 )
 def test_a_wrong_parameter_is_named(rep, customer, query, path):
     response = rep.get(f"/api/v1/customers/{customer.public_id}/timeline?{query}", headers=token_of(rep.user))

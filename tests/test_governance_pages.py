@@ -12,12 +12,13 @@ from django.utils import timezone
 from django.utils.translation import override
 from test_taxonomy_admin import form_of
 
+from ingestion.models import ViolationDay
 from ingestion.pipeline import Incoming, receive
 from staff.models import Department, Notice, User
 from taxonomy.current import current
 from taxonomy.definition import apply_definition, definition
 from taxonomy.history import record_revision
-from taxonomy.models import Attribute, Grant, Proposal, Release, ReviewPolicy, Revision, Tag
+from taxonomy.models import Attribute, Grant, Proposal, Release, ReviewPolicy, Revision, Source, Tag
 from taxonomy.proposals.authors import author_ids
 from taxonomy.proposals.propose import join, propose, submit
 from taxonomy.proposals.review import emergency_release, release_proposal, review_release, standing, vote, waiting_for
@@ -483,6 +484,39 @@ def test_a_new_row_that_nobody_dragged_comes_last(client, stewards):
     assert client.post(url, posted).status_code == 302
     tag.refresh_from_db()
     assert [use["attribute"] for use in definition(tag)["attributes"]] == [*before, *(str(one.pk) for one in new)]
+    empty = Tag.objects.create(code="empty", label_en="E", label_zh_hans="空", category=tag.category, owner_id="data")
+    url, new = reverse("admin:taxonomy_tag_change", args=[empty.pk]), list(Attribute.objects.all()[:4])
+    posted = form_of(client.get(url))
+    for number, attribute in enumerate(new):
+        posted |= {f"uses-{number}-attribute": str(attribute.pk), f"uses-{number}-constraints": "", f"uses-{number}-position": "0"}
+    assert client.post(url, posted | {"uses-TOTAL_FORMS": "4"}).status_code == 302
+    assert [use["attribute"] for use in definition(Tag.objects.get(pk=empty.pk))["attributes"]] == [str(one.pk) for one in new]
+
+
+def test_an_attributes_form_names_no_tag_and_no_source_that_its_reader_may_not_read(client, stewards):
+    purchase, till = Tag.objects.get(code="purchase"), Source.objects.get(code="till")
+    shared = next(use.attribute for use in purchase.uses.all() if use.attribute.code == "order_id")
+    opened = Tag.objects.exclude(category=purchase.category).first()
+    opened.uses.get_or_create(attribute=shared, defaults={"position": 90})
+    for tag in (purchase, opened):
+        ViolationDay.objects.create(
+            day=timezone.localdate(),
+            tag=tag,
+            source=till,
+            effect="watched",
+            code="attribute.missing",
+            path="attributes.order_id",
+            count=4711,
+        )
+    url = reverse("admin:taxonomy_attribute_change", args=[shared.pk])
+    pat = User.objects.create_user("pat@example.com", "x", department_id="product")
+    pat.groups.add(Group.objects.get(name="product_manager"))
+    before = page(client, pat, url)
+    assert "purchase" in before and till.label in before
+    Grant.objects.create(category=purchase.category, may="read", department_id="data")
+    Grant.objects.create(sources_of=till.owner, may="read", department_id="data")
+    after = page(client, pat, url)
+    assert till.label not in after and "purchase" not in after and opened.code in after
 
 
 def test_items_lead_to_their_forms_until_they_are_under_review(client, stewards, renamed):

@@ -6,13 +6,13 @@ import io
 import pytest
 from conftest import publish_starter
 from django.contrib.auth.models import Group
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 from test_imports import HEADER, rows, source, write  # noqa: F401
 
 from ingestion.doors.files import UnreadableFile
-from ingestion.imports.run import outcome, run_import, standing_of, take_file
+from ingestion.imports.run import follow, outcome, release_draft, run_import, standing_of, take_file
 from ingestion.imports.sample import sample_of
 from ingestion.models import ImportRun
 from profiles.models import Event
@@ -62,6 +62,9 @@ def test_who_may_not_see_the_rows_is_told_who_may_and_the_command_writes_them(so
     assert str(failed) in told.out and "This file was imported on" in told.err
     assert [row["id"] for row in csv.DictReader(io.StringIO(failed.read_text("utf-8-sig")))] == ["m3"]
     assert failed.stat().st_mode & 0o777 == 0o600
+    for wrong in (failed, path, tmp_path / "nowhere" / "x.csv"):
+        with pytest.raises(CommandError, match="not there yet"):
+            call_command("import_events", str(path), source="files", failed=wrong)
 
 
 def test_a_draft_is_of_who_uploaded_it(source, tmp_path):  # noqa: F811
@@ -70,6 +73,27 @@ def test_a_draft_is_of_who_uploaded_it(source, tmp_path):  # noqa: F811
     of_mia = take_file(path, source=source, file_name="a.csv", by=mia, is_draft=True)
     assert take_file(path, source=source, file_name="a.csv", by=mia, is_draft=True) == of_mia
     assert take_file(path, source=source, file_name="a.csv", by=max_, is_draft=True) != of_mia
+
+
+def test_two_people_do_not_import_the_same_file_at_once(source, tmp_path):  # noqa: F811
+    path = write(tmp_path / "a.csv", rows(3))
+    drafts = [
+        take_file(path, source=source, file_name="a.csv", by=User.objects.create_user(f"{name}@example.com", "x"), is_draft=True)
+        for name in ("mia", "max")
+    ]
+    assert release_draft(drafts[0])
+    with pytest.raises(UnreadableFile, match="under_way"):
+        release_draft(drafts[1])
+    assert release_draft(drafts[1], dry_run=True), "trying stores nothing"
+
+
+def test_what_was_tried_is_imported_once_however_often_it_is_pressed(source, tmp_path):  # noqa: F811
+    path = write(tmp_path / "a.csv", rows(3))
+    tried = run_import(take_file(path, source=source, file_name="a.csv", dry_run=True).pk)
+    first = follow(tried, by=None)
+    assert follow(tried, by=None) == first
+    run_import(first.pk)
+    assert follow(tried, by=None) == first
 
 
 def test_what_has_begun_is_not_read_otherwise_in_silence(source, tmp_path):  # noqa: F811

@@ -958,6 +958,24 @@ def test_nobody_chooses_who_signs_by_asking_for_less_just_before(people):
     assert "service" not in standing(mias).seats
 
 
+def test_an_approval_outlives_edits_of_other_items_though_an_author_once_asked_for_less(people):
+    of_service, of_sales = tag_of("service"), tag_of("sales")
+    publish(notes="", by=None) if unreleased() else None
+    sid = User.objects.create_user("sid@example.com", "x", department_id="service", name="Sid")
+    sid.groups.add(Group.objects.get(name="service_agent"))
+    set_policy(ReviewPolicy(department_id="service", change="any", say="nothing"), by=people["sam"])
+    both = [saved(tag, people["sam"], label_en="Sam's") for tag in (of_service, of_sales)]
+    proposal = propose(both, title="t", why="w", by=people["sam"])
+    submit(proposal, by=people["sam"])
+    vote(proposal, by=sid, choice=APPROVE)
+    pull_back(proposal, by=people["sam"])
+    saved(of_sales, people["sam"], label_en="Sam's again")
+    assert submit(proposal, by=people["sam"]).seats["service"].approved
+    pull_back(proposal, by=people["sam"])
+    drop_item(proposal, of_service.pk, by=people["sam"])
+    assert not proposal.votes.filter(stands=True, by=sid).exists()
+
+
 def test_a_tag_that_came_on_one_of_the_last_days_is_not_retired_without_a_reason(people):
     tag = tag_of("service")
     publish(notes="", by=None) if unreleased() else None

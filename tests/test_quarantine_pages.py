@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 from django.utils import timezone
 
-from ingestion.models import QuarantineReason, WriteKey
+from ingestion.models import QuarantineReason, Subscriber, WriteKey
 from ingestion.quarantine.causes import add_up, cause_of
 from ingestion.quarantine.held import held_causes, held_groups
 from profiles.models import Batch, Event, Original
@@ -260,6 +260,14 @@ def test_a_form_whose_answer_showed_a_key_makes_no_second_one(client, log_in_as,
     for _ in range(2):
         client.post(rotate, {"hours": "24", "csrfmiddlewaretoken": "y" * 64})
     assert WriteKey.objects.filter(name="my laptop").count() == 2
+    for _ in range(2):
+        client.post(reverse("how_to_send", args=[shop.pk]), {"make": "live", "csrfmiddlewaretoken": "z" * 64})
+    assert WriteKey.objects.count() == 3
+    subscriber = Subscriber.objects.create(url="https://example.com/x")
+    for _ in range(2):
+        client.post(reverse("admin:ingestion_subscriber_new_secret", args=[subscriber.pk]), {"csrfmiddlewaretoken": "s" * 64})
+    after = Subscriber.objects.get(pk=subscriber.pk)
+    assert after.salt != subscriber.salt and after.former_salt == subscriber.salt, "the receiver's secret works for a day"
 
 
 def test_a_write_key_is_shown_once(client, log_in_as, shop):

@@ -20,7 +20,7 @@ from ingestion.doors.signatures import SCHEMES, WeChatSecret, public_key
 from ingestion.models import Hook
 from ingestion.outgoing.sealing import unseal
 from ingestion.outgoing.signing import key_of
-from staff.admin.pages import MadeOnce, OneButton, confirm_page, secret_page
+from staff.admin.pages import MadeOnce, OneButton, already_made, confirm_page, is_sent_again, secret_page
 from taxonomy.admin.live import LiveFilter, OfSource
 from taxonomy.packs import packs
 from taxonomy.packs.load import pack_choices
@@ -231,6 +231,8 @@ class HookAdmin(MadeOnce, OfSource, OneButton):
         hook = self.get_object(request, object_id)
         if hook is None:
             raise PermissionDenied
+        if is_sent_again(request):
+            return already_made(request, reverse("admin:ingestion_hook_change", args=[hook.pk]))
         form = NewSecretForm(hook.scheme, request.POST or None)
         if request.method == "POST" and form.is_valid():
             made = "" if form.cleaned_data["secret"] else hook.new_secret()

@@ -18,7 +18,7 @@ from ingestion.models import Attempt, Dispatch, Subscriber, Unannounced
 from ingestion.outgoing.announce import personal_codes
 from ingestion.outgoing.dispatches import TEST, dispatch, send_again
 from staff.access import log_access
-from staff.admin.pages import MadeOnce, OneButton, ReadOnly, confirm_page, secret_page
+from staff.admin.pages import MadeOnce, OneButton, ReadOnly, already_made, confirm_page, is_sent_again, secret_page
 from staff.masking import Places, mask_in_record, may_see_personal
 from staff.models import AccessLog
 from taxonomy.request_rights import rights_in
@@ -174,6 +174,8 @@ class SubscriberAdmin(MadeOnce, OneButton):
     @action(description=_("New secret"), permissions=["change"], icon="autorenew")
     def new_secret(self, request, object_id):
         subscriber = get_object_or_404(self.get_queryset(request), pk=object_id)
+        if is_sent_again(request):
+            return already_made(request, reverse("admin:ingestion_subscriber_change", args=[subscriber.pk]))
         if request.method == "POST":
             return self._show(request, subscriber, subscriber.change_secret(timezone.now()))
         return confirm_page(

@@ -12,12 +12,12 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -115,11 +115,10 @@ def imported_before(run: ImportRun) -> ImportRun | None:
 
 
 def former_import(source: Source, fingerprint: str, *, but: ImportRun | None = None) -> ImportRun | None:
-    withdrawn = TakeBack.objects.filter(source=source, state__in=["taking", "taken"], batch_id__isnull=False).values("batch_id")
     runs = ImportRun.objects.filter(source=source, sha256=fingerprint, dry_run=False, status=ImportRun.Status.FINISHED)
     if but is not None:
         runs = runs.exclude(pk=but.pk)
-    return runs.exclude(pk__in=withdrawn).order_by("-created_at").first()
+    return runs.exclude(pk__in=_withdrawn(source)).order_by("-created_at").first()
 
 
 def read_otherwise(run: ImportRun, **said: Unpack[Choices]) -> None:
@@ -149,14 +148,38 @@ def _as_matched(file_format: FileFormat, source: Source) -> tuple[FileFormat, Fi
 
 
 def release_draft(run: ImportRun, *, dry_run: bool = False) -> bool:
-    """Let a draft begin: False where it has begun already. Raises UnreadableFile where its columns cannot be told apart."""
+    """Let a draft begin: False where it has begun already.
+
+    Raises UnreadableFile where its columns cannot be told apart, or the same content is being imported for its source.
+    """
     check_columns(FileFormat(**run.format))
-    waiting = ImportRun.objects.filter(pk=run.pk, status=ImportRun.Status.DRAFT)
-    return waiting.update(status=ImportRun.Status.WAITING, dry_run=dry_run) == 1
+    with alone(UUID(run.sha256[:32])):
+        if not dry_run and (other := _begun(run).exclude(status=ImportRun.Status.FINISHED).first()) is not None:
+            raise UnreadableFile("import.under_way", file=other.file_name)
+        waiting = ImportRun.objects.filter(pk=run.pk, status=ImportRun.Status.DRAFT)
+        return waiting.update(status=ImportRun.Status.WAITING, dry_run=dry_run) == 1
+
+
+def _begun(run: ImportRun) -> QuerySet[ImportRun]:
+    """Other imports of the same content for its source that have begun, but for those that were taken back or broke off at once."""
+    others = ImportRun.objects.filter(source=run.source, sha256=run.sha256, dry_run=False).exclude(pk=run.pk)
+    others = others.exclude(status=ImportRun.Status.DRAFT).exclude(status=ImportRun.Status.FAILED, chunks=None)
+    return others.exclude(pk__in=_withdrawn(run.source))
+
+
+def _withdrawn(source: Source) -> QuerySet[TakeBack, Any]:
+    return TakeBack.objects.filter(source=source, state__in=["taking", "taken"], batch_id__isnull=False).values("batch_id")
 
 
 def follow(tried: ImportRun, *, by: User | None, is_draft: bool = False) -> ImportRun:
-    """The import of a file that was tried: read as it was, or a draft to match otherwise first."""
+    """The import of a file that was tried: read as it was, or a draft to match otherwise first. Asked again, the same one."""
+    with alone(tried.pk):
+        if not is_draft and (made := _begun(tried).filter(created_at__gte=tried.created_at).first()) is not None:
+            return made
+        return _follow(tried, by=by, is_draft=is_draft)
+
+
+def _follow(tried: ImportRun, *, by: User | None, is_draft: bool) -> ImportRun:
     status = ImportRun.Status.DRAFT if is_draft else ImportRun.Status.WAITING
     run = ImportRun(
         source=tried.source, file_name=tried.file_name, started_by=by, sha256=tried.sha256, size_bytes=tried.size_bytes,

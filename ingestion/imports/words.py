@@ -42,6 +42,9 @@ FILE_PROBLEMS: dict[str, Promise | str] = {
     "import.begun_otherwise": _(
         "An import of this file has begun and reads it otherwise. Run it again without saying how it is read, or take back what it brought first."
     ),
+    "import.under_way": _(
+        "The same file is being imported for this source already. Look at that import; take it back first if it was read wrongly."
+    ),
     "import.stopped": _("The import stopped before its end. What was stored is kept; press “Go on”, or run the command again."),
     "release.none": _("No standard has been published yet. Publish one, then start the import again."),
     "source.unreleased": _("The source is not in the published standard, not yet or no longer. Publish it, then start the import again."),

@@ -25,6 +25,7 @@ from ingestion.sending.example import Example, cells_of, example_of, is_accepted
 from ingestion.sending.mqtt_code import DOORS as MQTT_DOORS
 from ingestion.sending.mqtt_code import mqtt_code, place_of
 from ingestion.watching.latest_page import live
+from staff.admin.pages import already_made, is_sent_again, note_secret_shown
 from taxonomy.dictionary.examples import KEY, as_cloudevent, as_webhook, values_of
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.dictionary.words import label
@@ -86,6 +87,8 @@ def how_to_send(request: HttpRequest, source_id: UUID) -> HttpResponse:
     may_make = request.user.has_perm("ingestion.add_writekey")
     if request.method == "POST" and not may_make:
         raise PermissionDenied
+    if is_sent_again(request):
+        return already_made(request, request.get_full_path())
     secret = _made_key(request, source) if request.method == "POST" else ""
     language = request.GET.get("code") if request.GET.get("code") in LANGUAGES else "curl"
     name = named("source", [source_id])[source_id]
@@ -109,6 +112,7 @@ def _made_key(request: HttpRequest, source: Source) -> str:
     key = WriteKey(source=source, name=_("made on How to send"), test=request.POST.get("make") != "live", created_by=request.user)  # type: ignore[misc]
     secret = key.set_secret()
     key.save()
+    note_secret_shown(request)
     return secret
 
 

@@ -1,6 +1,7 @@
 """Pages that several admin classes share: asking before acting, and showing a secret once."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
 from django.contrib import admin, messages
@@ -77,7 +78,17 @@ def confirm_page(
 
 def is_sent_again(request: HttpRequest) -> bool:
     """Whether this very form was sent before and its answer showed a secret: the browser loads that page once more."""
-    return request.method == "POST" and request.POST.get("csrfmiddlewaretoken", "") in request.session.get("secrets_shown", [])
+    return request.method == "POST" and _as_filled_in(request) in request.session.get("secrets_shown", [])
+
+
+def _as_filled_in(request: HttpRequest) -> str:
+    """Each time a form is drawn it has a token of its own, which a page that the browser kept has again."""
+    return sha256(repr(sorted(request.POST.lists())).encode()).hexdigest()
+
+
+def note_secret_shown(request: HttpRequest) -> None:
+    if "csrfmiddlewaretoken" in request.POST:
+        request.session["secrets_shown"] = [*request.session.get("secrets_shown", [])[-9:], _as_filled_in(request)]
 
 
 def already_made(request: HttpRequest, back_url: str) -> HttpResponse:
@@ -103,8 +114,7 @@ def secret_page(
 
     `sentence`: what to do with it, if not the usual. `more`: text and address of a page that tells more of its use.
     """
-    if token := request.POST.get("csrfmiddlewaretoken"):
-        request.session["secrets_shown"] = [*request.session.get("secrets_shown", [])[-9:], token]
+    note_secret_shown(request)
     context = {
         **admin.site.each_context(request),
         "title": title,

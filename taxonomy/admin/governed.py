@@ -248,9 +248,9 @@ class GovernedAdmin(ModelAdmin):
             self.expect_theirs(request, [item.pk])
         except OutsideGrant as error:
             about["outside"] = said_outside(error)
-        return about | self.use_of(item)
+        return about | self.use_of(request, item)
 
-    def use_of(self, item: Any) -> dict[str, Any]:
+    def use_of(self, request: HttpRequest, item: Any) -> dict[str, Any]:
         """What the page says of how the item is used by what arrives."""
         return {}
 

@@ -1,10 +1,12 @@
 import re
+from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import linebreaksbr
 from django.urls import reverse
@@ -17,10 +19,10 @@ from taxonomy.admin.alike import ShowsLookalikes
 from taxonomy.admin.governed import GovernedAdmin, WhyForm
 from taxonomy.admin.lines import DAYS, ConstraintsField, GroupsField, NewRowsLast
 from taxonomy.lines import written_constraints, written_groups
-from taxonomy.models import Attribute, Category, Refinement, Source, Tag, TagAttribute, TagMode
+from taxonomy.models import Attribute, Category, Refinement, Tag, TagAttribute, TagMode
 from taxonomy.problems import definition_problem
 from taxonomy.recent import Watched, tag_use, watched
-from taxonomy.request_rights import sources_in
+from taxonomy.request_rights import rights_in, sources_in, tags_in
 from taxonomy.standardize.names import parse_refinement
 from taxonomy.standardize.types import check_definition
 from taxonomy.violations import title_for
@@ -87,9 +89,14 @@ class AttributeForm(WhyForm):
         return cleaned
 
 
-def _watched_shown(found: list[Watched]) -> list[tuple[str, str, str, Watched]]:
-    labels = {source.pk: source.label for source in Source.every.filter(pk__in={one.source for one in found})}
-    return [(labels.get(one.source, ""), one.path, title_for(one.code), one) for one in found]
+def _watched_shown(request: HttpRequest, found: list[Watched]) -> list[tuple[str, str, str, Watched]]:
+    labels = _labels(request, {one.source for one in found})
+    return [(labels[one.source], one.path, title_for(one.code), one) for one in found if one.source in labels]
+
+
+def _labels(request: HttpRequest, ids: Iterable[UUID]) -> dict[UUID, str]:
+    """{source: its name}, of those that the reader may read."""
+    return {source.pk: source.label for source in sources_in(request).filter(pk__in=list(ids))}
 
 
 @admin.register(Attribute)
@@ -109,13 +116,21 @@ class AttributeAdmin(ShowsLookalikes):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attribute]:
-        return super().get_queryset(request).annotate(use_count=Count("uses"))
+        shown = Q(uses__tag__in=tags_in(request)) if rights_in(request).limited else None
+        return super().get_queryset(request).annotate(use_count=Count("uses", filter=shown))
 
-    def use_of(self, item: Attribute) -> dict[str, Any]:
-        """What would have been held for its sake, but for a mode, wherever it is used."""
-        tags = list(item.uses.values_list("tag", flat=True))
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """With its uses that the reader knows of."""
+        found = super().get_object(request, object_id, from_field)
+        if found is not None:
+            found.readable_uses = found.uses.filter(tag__in=tags_in(request)).select_related("tag")
+        return found
+
+    def use_of(self, request: HttpRequest, item: Attribute) -> dict[str, Any]:
+        """What would have been held for its sake, but for a mode, wherever it is used that the reader knows of."""
+        tags = [use.tag_id for use in item.uses.filter(tag__in=tags_in(request))]
         found = [one for one in watched(tags) if re.split(r"[.\[]", one.path.removeprefix("attributes."))[0] == item.code] if tags else []
-        return {"watched": _watched_shown(found)}
+        return {"watched": _watched_shown(request, found)}
 
     @admin.display(description=gettext_lazy("name"), ordering="label_en")
     def label(self, attribute: Attribute) -> str:
@@ -130,10 +145,8 @@ class AttributeAdmin(ShowsLookalikes):
         return int(attribute.use_count)
 
     @admin.display(description=gettext_lazy("used by"))
-    def used_by(self, attribute: Attribute) -> str:
-        if attribute._state.adding:
-            return _("no tag yet")
-        uses = attribute.uses.select_related("tag")
+    def used_by(self, attribute: Any) -> str:
+        uses = () if attribute._state.adding else attribute.readable_uses
         return ", ".join(f"{use.tag.code}{' *' if use.required else ''}" for use in uses) or _("no tag yet")
 
 
@@ -234,14 +247,14 @@ class TagAdmin(ShowsLookalikes):
         told = {"events": sum(use.events for use in uses.values()), "change_url": place}
         return super().delete_view(request, object_id, {**told, **(extra_context or {})})
 
-    def use_of(self, item: Tag) -> dict[str, Any]:
+    def use_of(self, request: HttpRequest, item: Tag) -> dict[str, Any]:
         """What would have been held but for a mode; of a deprecated tag, who still sends it."""
         found = watched([item.pk])
         uses = tag_use([item.pk]).get(item.pk, {}) if item.status == Tag.Status.DEPRECATED else {}
-        labels = {source.pk: source.label for source in Source.every.filter(pk__in=uses)}
+        labels = _labels(request, uses)
         return {
-            "watched": _watched_shown(found),
-            "still_sent": [(labels.get(source, ""), use) for source, use in uses.items()],
+            "watched": _watched_shown(request, found),
+            "still_sent": [(labels[source], use) for source, use in uses.items() if source in labels],
         }
 
     @admin.display(description=gettext_lazy("at least one of"))

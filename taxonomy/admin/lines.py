@@ -81,7 +81,8 @@ class NewRowsLast(BaseInlineFormSet):  # type: ignore[type-arg]
     """A row that nobody dragged has the place of the first one; it comes last instead."""
 
     def save_new(self, form: Any, commit: bool = True) -> Any:
-        places = [one.cleaned_data.get("position") or 0 for one in self.forms if one is not form and one.cleaned_data]
+        before = self.forms[: self.forms.index(form)]
+        places = [one.cleaned_data.get("position") or 0 for one in before if one.cleaned_data and not one.cleaned_data.get("DELETE")]
         if (form.cleaned_data.get("position") or 0) in places:
             form.instance.position = form.cleaned_data["position"] = max(places) + 1
         return super().save_new(form, commit=commit)

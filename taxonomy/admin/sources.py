@@ -475,7 +475,7 @@ class MappingRuleAdmin(Trying):
     def condition(self, rule: MappingRule) -> str:
         return rule.limits or _("always")
 
-    def use_of(self, item: MappingRule) -> dict[str, Any]:
+    def use_of(self, request: HttpRequest, item: MappingRule) -> dict[str, Any]:
         return {"rule_use": rule_use([item.pk]).get(item.pk), "is_rule": True}
 
     def as_on_form(self, form: Any, formsets: Any) -> tuple[Items, Source]:

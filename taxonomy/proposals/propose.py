@@ -113,7 +113,7 @@ def drop_item(proposal: Proposal, item_id: Any, *, by: User) -> None:
         _expect(proposal, *EDITABLE, by=by)
         submitted = _as_submitted(proposal)
         if str(item_id) in submitted:
-            signed = seats_of(submitted, items_of(newest()), at=proposal.submitted_at)
+            signed = seats_of(submitted, items_of(newest()), at=proposal.submitted_at, authors=author_ids(proposal))
             touched = [code for code, seat in signed.items() if str(item_id) in seat.items]
             proposal.votes.filter(stands=True, choice=Vote.Choice.APPROVE, department__in=touched).update(stands=False)
         proposal.items.filter(item=item_id).delete()
@@ -151,7 +151,7 @@ def submit(proposal: Proposal, *, by: User) -> Standing:
         if problems or findings:
             raise NotPublishable(problems, findings)
         signed, authors = standing(proposal), author_ids(proposal)
-        was_signed = seats_of(earlier, released, at=proposal.submitted_at) if earlier else {}
+        was_signed = seats_of(earlier, released, at=proposal.submitted_at, authors=authors) if earlier else {}
         for vote in proposal.votes.filter(stands=True):
             now, was = signed.seats.get(vote.department_id), was_signed.get(vote.department_id)
             touched = now is None or was is None or (now.items | was.items) & edited

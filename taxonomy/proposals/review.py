@@ -134,13 +134,15 @@ def on_top(released: Items, wanted: Mapping[str, Definition | None]) -> Items:
     return {item: one for item, one in after.items() if wanted.get(item, one) is not None}
 
 
-def seats_of(wanted: Mapping[str, Definition | None], released: Items, *, at: datetime | None) -> dict[str, Seat]:
-    """Who is asked about these definitions, whoever wrote them and whatever was said."""
+def seats_of(
+    wanted: Mapping[str, Definition | None], released: Items, *, at: datetime | None, authors: Collection[int] = ()
+) -> dict[str, Seat]:
+    """Who is asked about these definitions of `authors`, themselves among them, and whatever was said."""
     after = on_top(released, wanted)
     day = company_day()
     senders = native_senders(released, after, wanted, on=day)
     concerned = concerns(released, after, wanted, judge(released, after, on=day), senders)
-    return seats(concerned, released, after, without=(), votes={}, at=at)
+    return seats(concerned, released, after, without=(), votes={}, at=at, authors=authors)
 
 
 def seats(
@@ -150,15 +152,16 @@ def seats(
     votes: dict[str, Vote],
     at: datetime | None,
     signing: "Signing | None" = None,
+    authors: Collection[int] | None = None,
 ) -> dict[str, Seat]:
-    """{department's code: its seat}, by what departments wanted at a moment, None: now.
+    """{department's code: its seat}, by what departments wanted at a moment, None: now. `authors`: where they are not `without`.
 
     At least one signs: the data stewards, where no other must. What is breaking or personal is signed by those with the
     duty, whatever they want. Only those sign who may, of all the items their department is asked about, in each of the
     plans; nobody of `without`.
     """
     signing = signing or Signing()
-    departments, policies = signing.departments, signing.policies(at, without)
+    departments, policies = signing.departments, signing.policies(at, without if authors is None else authors)
     voters = Voters(signing.people, without, plans)
     found: dict[str, Seat] = {}
     for code, concern in _by_department(concerned, departments.values()).items():

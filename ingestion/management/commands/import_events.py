@@ -95,6 +95,8 @@ Exit codes:
     ) -> None:
         if not file.is_file():
             raise CommandError(f"{file} is not a file.")
+        if failed is not None and (failed.exists() or not failed.absolute().parent.is_dir()):
+            raise CommandError(f"--failed {failed}: expected a file that is not there yet, in a folder that is.")
         owner = source_of(source)
         try:
             run = take_file(file, source=owner, file_name=file.name, dry_run=dry_run, matching=matching, **_said(options))
@@ -114,7 +116,7 @@ Exit codes:
         if failed is None or of is None or not failed_in(of):
             failed = None
         else:
-            with open(failed, "wb", opener=partial(os.open, mode=0o600)) as file:
+            with open(failed, "xb", opener=partial(os.open, mode=0o600)) as file:
                 file.writelines(failed_rows(of))
         if as_json:
             self.stdout.write(jsonlib.dumps(report(run)))

@@ -19,7 +19,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--notes", default="", help="what changed and why now, for everybody; needed unless it is a dry run")
         parser.add_argument("--retire-reason", default="", help="why tags that sources still send shall go")
-        parser.add_argument("--items", nargs="*", metavar="CODE", help="only these items; default: all")
+        parser.add_argument("--items", nargs="+", metavar="CODE", help="only these items; default: all")
         parser.add_argument("--dry-run", action="store_true", help="show what differs, release nothing")
 
     def handle(self, *args: object, notes: str, retire_reason: str, items: list[str] | None, dry_run: bool, **options: object) -> None:
