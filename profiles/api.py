@@ -220,7 +220,8 @@ class CustomerView(CustomerAPI):
             {
                 "id": str(one.public_id),
                 "identifiers": [
-                    _identifier(link, unmasked=unmasked) for link in one.links.filter(withdrawn_at=None).select_related("subject")
+                    _identifier(link, unmasked=unmasked)
+                    for link in one.links.filter(withdrawn_at=None).select_related("subject").order_by("id")
                 ],
                 "events": found.events,
                 "held": found.held,

@@ -70,7 +70,7 @@ def test_nobody_moves_a_tag_into_a_place_that_is_closed_to_them(people, closed, 
     assert not Tag.objects.filter(code="brand_new_one").exists()
 
 
-@pytest.mark.parametrize("way", ["delete", "restore", "resolve", "move", "list", "discard"])
+@pytest.mark.parametrize("way", ["delete", "restore", "resolve", "move", "discard"])
 def test_every_way_to_write_is_refused(people, closed, client, way):
     tag = closed[2]
     rule = next(one for one in MappingRule.objects.order_by("source", "position") if one.source.rules.count() > 1)
@@ -87,9 +87,6 @@ def test_every_way_to_write_is_refused(people, closed, client, way):
         "restore": (reverse(f"{name}_restore", args=[tag.pk, revision.pk]), {}),
         "resolve": (reverse(f"{name}_resolve", args=[tag.pk]), {"mine": "x"}),
         "move": (reverse("admin:taxonomy_source_move", args=[rule.source_id]), {"rule": str(rule.pk), "to": "down"}),
-        "list": (reverse("admin:taxonomy_mappingrule_changelist"), {
-            "form-TOTAL_FORMS": "1", "form-INITIAL_FORMS": "1", "form-0-id": str(rule.pk), "form-0-position": "77", "_save": "1",
-        }),
         "discard": (reverse("admin:taxonomy_proposal_unreleased"), {"act": "discard", "items": [str(tag.pk)]}),
     }[way]  # fmt: skip
     answer = client.post(url, posted)
@@ -181,7 +178,7 @@ def test_a_read_token_reads_the_plan_of_its_person(people, closed, client):
     assert set(whole.json()["items"]) - set(mine.json()["items"]) == {str(one.pk) for one in closed}
     assert theirs.json()["items"] == whole.json()["items"]
     assert theirs["ETag"] == whole["ETag"] != mine["ETag"]
-    assert mine.json()["content_hash"] == mine["ETag"].strip('"')
+    assert mine.json()["content_hash"] == mine["ETag"].strip('"').partition("-")[2]
 
 
 def test_trying_a_record_tells_nothing_of_a_tag_that_may_not_be_read(people, closed, client):

@@ -238,7 +238,7 @@ def test_others_can_ask_who_uses_what(standard):
     Event.objects.update(report={"violations": [{"code": "attribute.missing", "path": "attributes.x"}]})
     Arrival.objects.create(first_id=Event.objects.earliest("id").pk, last_id=Event.objects.latest("id").pk)
     roll_up(NOW)
-    assert recent.watched(login.pk) == [(website.pk, "attributes.x", "attribute.missing", 2, date(2026, 3, 1))]
+    assert recent.watched([login.pk]) == [(website.pk, "attributes.x", "attribute.missing", 2, date(2026, 3, 1))]
 
 
 def test_an_unknown_name_is_there_at_once_and_written_once_an_hour(standard):
