@@ -188,7 +188,8 @@ def _write_events(cursor: CursorWrapper, new: list[Pair], ties: Ties, learned: d
     ids = subject_ids(cursor, subjects)
     learned |= ids
     copy_events(cursor, new, ids)
-    copy_originals(cursor, new)
+    # nobody else has these ids, so their index grows at its end
+    copy_originals(cursor, sorted(new, key=lambda pair: pair[1].event_id or 0))
     ties.add(new, ids)
 
 
