@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -115,10 +115,16 @@ def imported_before(run: ImportRun) -> ImportRun | None:
 
 
 def former_import(source: Source, fingerprint: str, *, but: ImportRun | None = None) -> ImportRun | None:
-    runs = ImportRun.objects.filter(source=source, sha256=fingerprint, dry_run=False, status=ImportRun.Status.FINISHED)
-    if but is not None:
-        runs = runs.exclude(pk=but.pk)
-    return runs.exclude(pk__in=_withdrawn(source)).order_by("-created_at").first()
+    """The same of a content that is known by its SHA-256."""
+    finished = _imports_of(source, fingerprint, but=but).filter(status=ImportRun.Status.FINISHED)
+    return finished.order_by("-created_at").first()
+
+
+def _imports_of(source: Source, fingerprint: str, *, but: ImportRun | None) -> QuerySet[ImportRun]:
+    """The imports of the same content for a source, however far they are, but for those that were taken back."""
+    withdrawn = TakeBack.objects.filter(source=source, state__in=["taking", "taken"], batch_id__isnull=False).values("batch_id")
+    found = ImportRun.objects.filter(source=source, sha256=fingerprint, dry_run=False).exclude(pk__in=withdrawn)
+    return found if but is None else found.exclude(pk=but.pk)
 
 
 def read_otherwise(run: ImportRun, **said: Unpack[Choices]) -> None:
@@ -161,14 +167,9 @@ def release_draft(run: ImportRun, *, dry_run: bool = False) -> bool:
 
 
 def _begun(run: ImportRun) -> QuerySet[ImportRun]:
-    """Other imports of the same content for its source that have begun, but for those that were taken back or broke off at once."""
-    others = ImportRun.objects.filter(source=run.source, sha256=run.sha256, dry_run=False).exclude(pk=run.pk)
-    others = others.exclude(status=ImportRun.Status.DRAFT).exclude(status=ImportRun.Status.FAILED, chunks=None)
-    return others.exclude(pk__in=_withdrawn(run.source))
-
-
-def _withdrawn(source: Source) -> QuerySet[TakeBack, Any]:
-    return TakeBack.objects.filter(source=source, state__in=["taking", "taken"], batch_id__isnull=False).values("batch_id")
+    """Other imports of the same content for its source that have begun, but for those that broke off at once."""
+    others = _imports_of(run.source, run.sha256, but=run).exclude(status=ImportRun.Status.DRAFT)
+    return others.exclude(status=ImportRun.Status.FAILED, chunks=None)
 
 
 def follow(tried: ImportRun, *, by: User | None, is_draft: bool = False) -> ImportRun:
