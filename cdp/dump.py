@@ -30,6 +30,10 @@ def restore(file: Path) -> None:
     """Replace what the database holds, in one transaction: all of the backup, or what was there before."""
     if not file.is_file():
         raise DumpError(f"{file} is not there. Give the file that backup wrote.")
+    if others := _others():
+        raise DumpError(
+            f"{others} other connections use this database. Stop web, worker and mqtt first: they remember numbers that it gave."
+        )
     with file.open("rb") as stored:
         done = _run(
             "pg_restore", "--clean", "--if-exists", "--no-owner", "--single-transaction", "--dbname", _settings()["PGDATABASE"],
@@ -37,6 +41,15 @@ def restore(file: Path) -> None:
         )  # fmt: skip
     if done.returncode:
         raise DumpError(f"pg_restore: {done.stderr.decode(errors='replace').strip()}")
+
+
+def _others() -> int:
+    """Connections of others to this database."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        return int(cursor.fetchone()[0])
 
 
 def _settings() -> dict[str, str]:

@@ -21,6 +21,8 @@ _EVENTS = """
         AND event.occurred_at >= coalesce(link.since, '-infinity') AND event.occurred_at < coalesce(link.until, 'infinity')
     WHERE link.customer_id = %(customer)s AND link.withdrawn_at IS NULL
 """
+# of what was bought: one where it is not said, or not as a number
+QUANTITY = "CASE WHEN jsonb_typeof(attributes->'quantity') = 'number' THEN (attributes->>'quantity')::numeric ELSE 1 END"
 
 
 @dataclass(slots=True)
@@ -83,7 +85,7 @@ def _add_purchases(cursor: Any, customer: Customer, found: Summary) -> None:
             event.attributes->>'product_id',
             coalesce(event.attributes->'amount'->>'currency', event.attributes->'price'->>'currency'),
             coalesce((event.attributes->'amount'->>'amount')::numeric,
-                (event.attributes->'price'->>'amount')::numeric * coalesce((event.attributes->>'quantity')::numeric, 1))
+                (event.attributes->'price'->>'amount')::numeric * {QUANTITY})
         {_EVENTS} AND standing = 1 AND event.tag_id = ANY(%(tags)s) ORDER BY event.id
         """,
         {"customer": customer.pk, "tags": [one.pk for one in tags.values()]},

@@ -85,6 +85,38 @@ def test_values_are_tried_then_given(client, log_in):
     assert Event.objects.filter(standing=Event.Standing.HELD).count() == 3
 
 
+def test_what_else_holds_the_events_is_put_right_with_it(client, log_in):
+    log_in("marketer")
+    hold(purchase(1, phone="+86 1380013"), purchase(2, "x", event="buuy"))
+    own = field_of(client.get(desk()), "two")
+    beside = client.get(desk()).context["others"]
+    assert [(place["path"], len(place["values"])) for place in beside] == [("phone", 1)]
+    (phone,) = beside[0]["values"]
+    assert "1380013" not in phone["seen"]
+    half = client.post(desk(), {"act": "try", own: "2"})
+    assert (half.context["found"].fixed, half.context["others"][0]["values"][0]["field"]) == (0, phone["field"])
+    both = {own: "2", phone["field"]: "13800138000"}
+    tried = client.post(desk(), {"act": "try", **both})
+    assert tried.context["found"].fixed == 1 and tried.context["others"][0]["values"][0]["given"] == "13800138000"
+    client.post(desk(), {"act": "read", **both})
+    assert run_replay(Replay.objects.get().pk).fixed == 1
+
+
+def test_what_a_name_put_right_shows_to_hold_next_is_put_right_with_it(client, log_in):
+    log_in("marketer")
+    hold(purchase(1, event="purchse"))
+    own = field_of(client.get(desk("event")), "purchse")
+    assert client.get(desk("event")).context["others"] == []
+    tried = client.post(desk("event"), {"act": "try", own: "purchase"})
+    ((place),) = tried.context["others"]
+    assert (place["path"], [value["seen"] for value in place["values"]]) == ("attributes.quantity", ["two"])
+    both = {own: "purchase", place["values"][0]["field"]: "2"}
+    assert client.post(desk("event"), {"act": "try", **both}).context["tags"] == [("purchase", 1)]
+    wrong = client.post(desk("event"), {"act": "try", **both, place["values"][0]["field"]: "many"})
+    assert wrong.context["found"].fixed == 0
+    assert [value["seen"] for place in wrong.context["others"] for value in place["values"]] == ["two"], "what was given is no value sent"
+
+
 def test_a_table_is_pasted_from_a_spreadsheet(client, log_in):
     log_in("marketer")
     hold(purchase(1), purchase(2, "three"))

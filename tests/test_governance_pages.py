@@ -52,6 +52,23 @@ def test_words_alone_ask_nothing_of_sources_whose_rules_use_the_tag(client, stew
     assert "no source has to change anything" in page(client, stewards[1], renamed[1].get_absolute_url())
 
 
+def test_what_was_just_saved_is_ticked_on_the_page_that_proposes_it_however_many_there_are(client, stewards, monkeypatch):
+    monkeypatch.setattr("taxonomy.admin.shown.PAGE", 2)
+    for tag in Tag.objects.order_by("code"):
+        apply_definition(str(tag.pk), definition(tag) | {"label_en": f"{tag.label_en}!"})
+    last = Tag.objects.order_by("code").last()
+    url, box = reverse("admin:taxonomy_proposal_unreleased"), rf'value="{last.pk}" form="pick" aria-label="[^"]*" checked'
+    assert re.search(box, page(client, stewards[1], f"{url}?item={last.pk}")) and not re.search(box, page(client, stewards[1], url))
+    assert page(client, stewards[1], f"{url}?item=nonsense&page=1").count(" checked") == 0
+
+
+def test_a_proposal_names_who_can_sign_it(client, stewards, renamed):
+    submit(renamed[1], by=stewards[0])
+    assert "waiting for one of Dora" in re.sub(r"\s+", " ", page(client, stewards[1], renamed[1].get_absolute_url()))
+    vote(renamed[1], by=stewards[1], choice="approve")
+    assert 'value="approve"' not in page(client, stewards[1], renamed[1].get_absolute_url())
+
+
 def test_only_what_a_source_must_change_stands_under_that_heading(client, stewards):
     view, address = Tag.objects.get(code="product_view"), Attribute.objects.get(code="page_url")
     stricter = definition(view)

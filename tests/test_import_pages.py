@@ -2,6 +2,7 @@
 
 import csv
 import io
+from html import unescape
 
 import pytest
 from conftest import publish_starter
@@ -45,6 +46,15 @@ def test_the_list_says_what_became_of_each_file(source, steward, tmp_path):  # n
     page = steward.get(reverse("admin:ingestion_importrun_changelist"))
     cells = [cell.split("<")[0].strip() for cell in page.content.decode().split(">")]
     assert [cells.count(one) for one in ("1,102", "1,099", "finished · dry run")] == [2, 2, 2]
+
+
+def test_an_import_leads_to_what_is_held_and_to_the_import_of_the_mended_rows(source, steward, tmp_path):  # noqa: F811
+    path = write(tmp_path / "a.csv", rows(5, quantity={3: "many"}))
+    run = run_import(take_file(path, source=source, file_name=path.name).pk)
+    page = unescape(steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk])).content.decode())
+    assert f"{reverse('admin:ingestion_quarantinereason_changelist')}?source=files&code=attribute.wrong_type" in page
+    again = f"{reverse('admin:ingestion_importrun_add')}?source={source.pk}"
+    assert again in page and f'<option value="{source.pk}" selected>' in steward.get(again).content.decode()
 
 
 def test_who_may_not_see_the_rows_is_told_who_may_and_the_command_writes_them(source, client, tmp_path, capsys):  # noqa: F811

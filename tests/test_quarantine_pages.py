@@ -131,6 +131,34 @@ def test_causes_are_filtered_by_source_and_code(client, log_in_as, shop, till, h
     assert causes(client, source="nobody", page="x").context["lines"] == []
 
 
+def test_causes_are_found_by_what_their_name_or_place_holds_and_ordered(client, log_in_as, shop, till, hold):
+    for _ in range(2):
+        hold(shop, ("event.unknown", ""), name="checkout started", minutes_ago=1)
+    for _ in range(3):
+        hold(till, ("attribute.missing", "attributes.price"), name="sale", minutes_ago=30)
+    hold(shop, ("event.unknown", ""), name="call 13912345678", minutes_ago=60)
+    log_in_as("marketer")
+
+    def names(**asked):
+        return [group.cause.name for group, _trend in causes(client, **asked).context["lines"]]
+
+    assert names() == names(order="nonsense") == ["sale", "checkout started", "call 13912345678"]
+    assert names(order="last") == names(order="first") == ["checkout started", "sale", "call 13912345678"]
+    assert (names(q="Checkout"), names(q="price"), names(q="nothing")) == (["checkout started"], ["sale"], [])
+    assert (names(q="call"), names(q="139")) == (["call 13912345678"], []), "no number is guessed by searching"
+    assert b"Read all of these" in causes(client).content and b"Read all of these" not in causes(client, q="call").content
+
+
+def test_a_held_event_leads_to_its_desk_and_one_let_go_of_does_not(client, log_in_as, shop, hold):
+    event = hold(shop, ("event.unknown", "event"))
+    log_in_as("marketer")
+    groups()
+    link = f"{reverse('admin:desk')}?cause={cause_of(event.reasons.get()).pk}"
+    assert link in event_page(client, event).content.decode()
+    Event.objects.update(standing=Event.Standing.DISCARDED)
+    assert link not in event_page(client, event).content.decode()
+
+
 def test_a_cause_lists_its_events_newest_first_page_by_page(client, log_in_as, shop, hold):
     for minutes in range(53, 0, -1):
         hold(shop, ("event.unknown", ""), minutes_ago=minutes)

@@ -7,6 +7,7 @@ from django.db.models import Max, Min
 
 from ingestion.models import TakeBack
 from profiles.models import Tally
+from profiles.summary import QUANTITY
 from taxonomy.released import by_code
 
 # Counted, held, held ones that were corrected since, and what was merged: what else there is stands aside already.
@@ -88,7 +89,7 @@ def touched(take_back: TakeBack) -> dict[str, Any]:
                 SELECT coalesce(attributes->'amount'->>'currency', attributes->'price'->>'currency', '') AS currency,
                     CASE WHEN tag_id = %(refund)s THEN -1 ELSE 1 END
                     * coalesce((attributes->'amount'->>'amount')::numeric,
-                        (attributes->'price'->>'amount')::numeric * coalesce((attributes->>'quantity')::numeric, 1)) AS amount
+                        (attributes->'price'->>'amount')::numeric * {QUANTITY}) AS amount
                 FROM {events} AND standing = 1 AND tag_id IN (%(purchase)s, %(refund)s)
             ) AS line WHERE amount IS NOT NULL GROUP BY 1 ORDER BY 1
             """,

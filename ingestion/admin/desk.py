@@ -30,6 +30,7 @@ from ingestion.quarantine.desk import (
     choices_for,
     mends_of,
     table_of,
+    try_with_others,
     values_seen,
     workbook_of,
 )
@@ -122,7 +123,7 @@ class ReplayAdmin(Unalterable, OfSource):
             if (upload := request.FILES.get("table")) and act in ("try", "read"):
                 table = table_of(upload.read(), upload.name or "")
             known = values_seen(replay, most=MOST_IN_TABLE, events=SAMPLE) if table else values
-            replay.mends = mends_of(replay.path, known, request.POST, table) if act else []
+            replay.mends = mends_of(replay.path, known, request.POST, table) if act in ("try", "read") else []
         except ValueError as error:
             problem = _("This row has not two columns, what was sent and what is right: “%(line)s”.") % {"line": shown(str(error))[:80]}
         except UnreadableBook as error:
@@ -130,27 +131,31 @@ class ReplayAdmin(Unalterable, OfSource):
         if act == "discard":
             replay.act, replay.why = Replay.Act.DISCARD, request.POST.get("why", "").strip()
             problem = "" if replay.why else _("Say why these events are discarded.")
-        if act in ("read", "discard") and not problem:
-            return self._start(request, replay)
+            if not problem:
+                return self._start(request, replay)
+        others: dict[str, list[Value]] = {}
+        looked = cause is not None and act in ("look", "propose")
         try:
             obeyed = current()
-            mends, looked = replay.mends, act in ("look", "propose")
-            replay.mends = [] if looked else mends
-            choice = request.POST.get(f"choice-{remedy}", "")
-            if looked and cause is not None:
+            if cause is not None and looked:
+                choice = request.POST.get(f"choice-{remedy}", "")
                 try:
                     found = effect(remedy, _tag_of(request, choice) if remedy == "map" else choice, replay, sample=TRIED)
                     if act == "propose":
                         return self._propose(request, remedy, choice, cause, replay, found)
                 except NoRemedy as error:
                     problem, looked = str(error), False
-            if not looked or cause is None:
-                found = preview(replay, sample=TRIED)
+            if not looked:
+                found, others = (
+                    try_with_others(replay, values, request.POST, sample=TRIED) if cause else (preview(replay, sample=TRIED), {})
+                )
+            if act == "read" and not problem:
+                return self._start(request, replay)
         except NoRelease:
             messages.error(request, _("No standard has been published yet. Publish one, then read held events again."))
             return HttpResponseRedirect(reverse("admin:ingestion_quarantinereason_changelist"))
-        kind, options = choices_for(replay, obeyed.plan)
-        given = [(one["seen"], one["value"]) for one in mends if one.get("path") == replay.path and "seen" in one]
+        kind, options = choices_for(replay, replay.path, obeyed.plan)
+        given = [(one["seen"], one["value"]) for one in replay.mends if one.get("path") == replay.path and "seen" in one]
         context = {
             **self.admin_site.each_context(request),
             "title": _("Fix and replay"),
@@ -164,12 +169,13 @@ class ReplayAdmin(Unalterable, OfSource):
             "percent": 100 * found.fixed // max(found.tried, 1),
             "reasons": [(title_for(code), code, shown(where), count) for code, where, count in found.reasons[:12]],
             "tags": found.tags.most_common(8),
-            "values": [_shown(request, replay, value, shown) for value in values],
+            "values": [_shown(request, replay, replay.path, value, shown) for value in values],
             "many_values": len(values) == MOST_VALUES,
             "kind": kind,
             "options": options,
+            "others": [_beside(request, replay, path, some, obeyed.plan, shown) for path, some in others.items()],
             "targets": [(f"attributes.{code}", code) for code in attributes_missing(replay, obeyed.plan)],
-            "regions": sorted(phonenumbers.SUPPORTED_REGIONS) if replay.code == "phone.region_unknown" else [],
+            "regions": sorted(phonenumbers.SUPPORTED_REGIONS) if _lack_region(replay, found) else [],
             "posted": request.POST,
             "tried": act == "try" and not problem,
             "looked": remedy if looked else "",
@@ -206,7 +212,7 @@ class ReplayAdmin(Unalterable, OfSource):
         shown = sight_in(request, of_cause(cause))
         values = values_seen(replay, most=MOST_IN_TABLE, events=SAMPLE)
         log_access(cast(User, request.user), AccessLog.Action.EXPORT, reason=f"held values of {of_cause(cause)}")
-        rows = ((str(_shown(request, replay, value, shown)["seen"] or ""), value) for value in values)
+        rows = ((_seen(replay, replay.path, value.seen, shown) or "", value) for value in values)
         answer = HttpResponse(workbook_of(rows), content_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
         answer["Content-Disposition"] = f'attachment; filename="held-{cause.pk}.xlsx"'
         return answer
@@ -293,7 +299,7 @@ def _tag_of(request: HttpRequest, code: str) -> str:
 def _suggested(replay: Replay, plan: Plan, values: list[Value], given: list[tuple[str | None, str]], shown: Sight) -> list[tuple[str, int]]:
     """Transforms worth a try; what the reader sees masked makes none."""
     seen = [(value.seen, value.events) for value in values]
-    open_ones = [(wrong, right) for wrong, right in given if _seen(replay, wrong, shown) == wrong]
+    open_ones = [(wrong, right) for wrong, right in given if _seen(replay, replay.path, wrong, shown) == wrong]
     return suggestions(replay, plan, seen, open_ones)
 
 
@@ -309,14 +315,31 @@ def about(replay: Replay, shown: Any) -> str:
     return f"{named('source', [replay.source_id]).get(replay.source_id) or _('all sources')}: {', '.join(map(str, parts))}"
 
 
-def _shown(request: HttpRequest, replay: Replay, value: Value, shown: Sight) -> dict[str, Any]:
+def _beside(request: HttpRequest, replay: Replay, path: str, values: list[Value], plan: Plan, shown: Sight) -> dict[str, Any]:
+    """A place that holds the same events too, with the values seen there."""
+    kind, options = choices_for(replay, path, plan)
+    return {
+        "path": shown(path),
+        "list": f"options-{path}",
+        "values": [_shown(request, replay, path, value, shown) for value in values],
+        "kind": kind,
+        "options": options,
+    }
+
+
+def _lack_region(replay: Replay, found: Preview) -> bool:
+    """Whether a region would help some of the events."""
+    return replay.code == "phone.region_unknown" or any(code == "phone.region_unknown" for code, _path, _seen in found.values)
+
+
+def _shown(request: HttpRequest, replay: Replay, path: str, value: Value, shown: Sight) -> dict[str, Any]:
     """A value as this reader may see it, and what was posted for it."""
-    seen = _seen(replay, value.seen, shown)
+    seen = _seen(replay, path, value.seen, shown)
     return {"seen": seen, "events": value.events, "field": value.field, "given": request.POST.get(value.field, "")}
 
 
-def _seen(replay: Replay, seen: str | None, shown: Sight) -> str | None:
-    return seen if replay.source_id is None else shown.value(replay.path, seen, replay.source_id)
+def _seen(replay: Replay, path: str, seen: str | None, shown: Sight) -> str | None:
+    return seen if replay.source_id is None else shown.value(path, seen, replay.source_id)
 
 
 def _may_do(request: HttpRequest, replay: Replay) -> bool:

@@ -141,7 +141,7 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = UploadForm(request.POST or None, request.FILES or None)
+        form = UploadForm(request.POST or None, request.FILES or None, initial={"source": request.GET.get("source", "")})
         form.fields["source"].queryset = sources_offered_in(request)  # type: ignore[attr-defined]
         if request.method == "POST" and form.is_valid():
             try:

@@ -24,7 +24,7 @@ from ingestion.admin.reveal import may_ask, of_cause, of_event, reveal_cause, re
 from ingestion.models import Cause, QuarantineReason, ReplayOffer
 from ingestion.quarantine.causes import TREND_DAYS, add_up, assign, cause_of, open_causes_of, trends, waiting, who_see_to_causes
 from ingestion.quarantine.export import FORMS, told
-from ingestion.quarantine.held import Group, held_causes, held_events, held_groups, reasons_like
+from ingestion.quarantine.held import ORDERS, Group, held_causes, held_events, held_groups, reasons_like, told_with
 from profiles.charts import Trend, trend
 from profiles.models import Customer, Event, Original
 from profiles.original import shown_original
@@ -69,15 +69,18 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
         ]
 
     def causes_view(self, request: HttpRequest) -> HttpResponse:
-        """Causes with most events first, of one source, code or department when asked."""
+        """Causes, of one source, code or department and by what their name and place hold when asked."""
         add_up(timezone.now())
-        source, code, of = (request.GET.get(name, "") for name in ("source", "code", "of"))
+        source, code, of, order, q = (request.GET.get(name, "").strip() for name in ("source", "code", "of", "order", "q"))
         number = max(1, number_or_none(request.GET.get("page", "")) or 1)
         sources = sources_in(request) if rights_in(request).limited else None
         causes = held_causes(source=source, code=code, sources=sources)
         if of:
             causes = causes.filter(pk__in=open_causes_of(request.user)) if of == "mine" else causes.filter(department=of)
-        groups = held_groups(causes, offset=(number - 1) * PAGE, limit=PAGE + 1, shown=shown_to(request.user))
+        if q:
+            causes = told_with(causes, q, masked=not Sight.of(request.user).unmasked)
+        order = order if order in ORDERS else next(iter(ORDERS))
+        groups = held_groups(causes, order=order, offset=(number - 1) * PAGE, limit=PAGE + 1, shown=shown_to(request.user))
         every = held_causes(sources=sources)
         holding = set(every.values_list("source_id", flat=True).distinct())
         held = causes.aggregate(events=Sum("events"), oldest=Min("first_at"), causes=Count("id"))
@@ -86,12 +89,15 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
             "trend_days": TREND_DAYS,
             "lines": _with_trends(groups[:PAGE]),
             # with several reasons an event is in several groups, and leads in one that another filter may leave out
-            "held": (held["events"] or 0) if not code and not of else None,
+            "held": (held["events"] or 0) if not code and not of and not q else None,
             "causes": held["causes"],
             "oldest": held["oldest"],
             "source": source,
             "code": code,
             "of": of,
+            "q": q,
+            "order": order,
+            "orders": [("held", _("most events first")), ("last", _("last seen first")), ("first", _("newest cause first"))],
             "sources": [one for one in released_in(request, "source") if one.pk in holding],
             "codes": [(one, title_for(one)) for one in every.values_list("code", flat=True).distinct().order_by("code")],
             "departments": Department.objects.filter(pk__in=every.values("department")),
@@ -101,7 +107,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
             "limited": rights_in(request).limited,
             "previous_page": number - 1,
             "next_page": number + 1 if len(groups) > PAGE else 0,
-            "query": urlencode({name: value for name, value in (("source", source), ("code", code), ("of", of)) if value}),
+            "query": urlencode({name: value for name, value in request.GET.items() if value and name != "page"}),
         }
         return self._render(request, "ingestion/quarantine_causes.html", context)
 
@@ -208,6 +214,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
             "reasons": _reasons(event, sight),
             "original": shown_original(original, event, sight) if original else None,
             "back": _cause_of(event),
+            "is_held": event.standing == Event.Standing.HELD,
         }
         return self._render(request, "ingestion/quarantine_event.html", context)
 

@@ -124,8 +124,9 @@ def _cut(body: bytes) -> list[Incoming]:
     return [Incoming(bytes(event)) for event in events]
 
 
-# A JSON text's strings and punctuation; strings may hold what the fast reader refuses, such as half an emoji.
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+# A JSON text's strings and punctuation; strings may hold what the fast reader refuses, such as half an emoji. One that is left open
+# goes to the end: were it looked for again from each quotation mark in it, a cut-off body would keep a process for minutes.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\(?:.|\Z))*+(?:"|\Z)|[\[\]{},]', re.DOTALL)
 
 
 def _cut_carefully(body: bytes) -> list[Any] | None:

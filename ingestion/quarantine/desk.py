@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from ingestion.models import Replay
 from ingestion.quarantine.remedy import meanings
+from ingestion.quarantine.replay import Preview, preview
 from staff.models import in_reader_language
 from taxonomy.exchange.book import open_book
 from taxonomy.exchange.cells import Words
@@ -20,6 +21,9 @@ from taxonomy.standardize.plan import TagPlan
 # Values shown to be put right one by one; the rest stand in the table to download.
 MOST_VALUES = 100
 MOST_IN_TABLE = 5_000
+# Places that hold a cause's events besides, and values of each, offered to be put right with it.
+MOST_PLACES = 6
+MOST_BESIDE = 20
 # Newest events of a cause whose values are looked at: what a person waits for while looking at the page.
 LOOKED_AT = 2_000
 # A workbook's column that names a value without saying it: of a masked one the reader knows no more.
@@ -58,11 +62,39 @@ def values_seen(replay: Replay, *, most: int = MOST_VALUES, events: int = LOOKED
             """,
             [replay.source_id, replay.code, replay.path, replay.name or "", events, replay.code, replay.path, most],
         )
-        return [Value(seen, events, _field(seen)) for seen, events in cursor.fetchall()]
+        return [Value(seen, events, _field(replay.path, seen)) for seen, events in cursor.fetchall()]
 
 
-def _field(seen: str | None) -> str:
-    return f"value-{salted_hmac('desk', '-' if seen is None else f'={seen}').hexdigest()[:16]}"
+def _field(path: str, seen: str | None) -> str:
+    return f"value-{salted_hmac('desk', f'{path}-' if seen is None else f'{path}={seen}').hexdigest()[:16]}"
+
+
+def try_with_others(replay: Replay, values: Iterable[Value], posted: Any, *, sample: int) -> tuple[Preview, dict[str, list[Value]]]:
+    """Try an unsaved replay of a cause, with what is posted for whatever else holds its events: {path: values seen there}.
+
+    `replay.mends` grows by what is posted. What is given can show what holds an event next, so that it takes rounds.
+    """
+    own, others = {value.seen for value in values}, dict[str, dict[str | None, Value]]()
+    while True:
+        found, more = preview(replay, sample=sample), list[dict[str, Any]]()
+        given = {(one["target"], one["value"]) for one in replay.mends}
+        for (_code, path, seen), events in found.values.most_common():
+            there = others.get(path, {})
+            if not can_be_given(path) or (path, seen) in given or (path == replay.path and seen in own) or seen in there:
+                continue
+            if len(there) < MOST_BESIDE and len(others.keys() | {path}) <= MOST_PLACES:
+                value = Value(seen, events, _field(path, seen))
+                others.setdefault(path, {})[seen] = value
+                more += _mend(path, seen, path, posted.get(value.field, ""))
+        if not more:
+            return found, {path: list(there.values()) for path, there in others.items()}
+        replay.mends = [*replay.mends, *more]
+
+
+def _mend(path: str, seen: str | None, target: str, right: str) -> list[dict[str, Any]]:
+    """What is given where this was seen; nothing where it is left empty."""
+    given = str(storable(right)).strip()
+    return [{"path": path, "seen": seen, "target": target, "value": given}] if given else []
 
 
 def mends_of(path: str, values: Iterable[Value], posted: Any, table: Iterable[list[str]] = ()) -> list[dict[str, Any]]:
@@ -79,8 +111,7 @@ def mends_of(path: str, values: Iterable[Value], posted: Any, table: Iterable[li
     pairs += [_pair(line.split("\t", 1), by_field, line) for line in posted.get("pasted", "").splitlines() if line.strip()]
     pairs += [_pair(row, by_field, " ".join(row)) for row in table]
     for seen, right in pairs[: MOST_IN_TABLE + MOST_VALUES]:
-        if given := str(storable(right)).strip():
-            mends.append({"path": path, "seen": seen, "target": target, "value": given})
+        mends += _mend(path, seen, target, right)
     return mends
 
 
@@ -108,15 +139,15 @@ def workbook_of(values: Iterable[tuple[str, Value]]) -> bytes:
     return save_xlsx([SheetOut("values", _("Values"), header, [None] * 4, rows)], about, Words())
 
 
-def choices_for(replay: Replay, plan: Plan) -> tuple[str, list[tuple[str, str]]]:
-    """What may be given there: the kind of field ("tag", "choice" or "text"), and what to choose from, with labels."""
-    if replay.path == "event":
+def choices_for(replay: Replay, path: str, plan: Plan) -> tuple[str, list[tuple[str, str]]]:
+    """What may be given at a path: the kind of field ("tag", "choice" or "text"), and what to choose from, with labels."""
+    if path == "event":
         tags = (tag for tag in plan.tags.values() if tag.status == "active")
         return "tag", sorted((tag.code, in_reader_language(tag.definition["label_en"], tag.definition["label_zh_hans"])) for tag in tags)
     for tag in _tags_named(replay, plan):
-        definition = _definition_at(tag, replay.path)
+        definition = _definition_at(tag, path)
         kind = definition.get("type")
-        kind = definition.get("of") if kind == "list" and replay.path.endswith("[]") else kind
+        kind = definition.get("of") if kind == "list" and path.endswith("[]") else kind
         if kind == "choice":
             return "choice", [(str(one), "") for one in (definition.get("constraints") or {}).get("choices", [])]
         if kind == "boolean":

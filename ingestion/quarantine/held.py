@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from ingestion.models import Cause, QuarantineReason
 from profiles.models import Event
@@ -13,6 +13,8 @@ from taxonomy.standardize import storable
 from taxonomy.violations import title_for
 
 _AT_ONCE = 1_000
+# how groups may be ordered: most events first, those seen last, those that began last
+ORDERS = {"held": "-held", "last": "-last_at", "first": "-first_at"}
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,18 @@ def held_causes(*, source: str = "", code: str = "", sources: QuerySet[Source] |
     return _of(Cause.objects.filter(held__gt=0), source=source, code=code, sources=sources)
 
 
-def held_groups(causes: QuerySet[Cause], *, offset: int = 0, limit: int = 50, shown: Callable[[str], str] = str) -> list[Group]:
-    """Groups with most events first, their names and paths as `shown` says. One query, whatever is held."""
-    rows = list(causes.select_related("department", "person").order_by("-held", "id")[offset : offset + limit])
+def told_with(causes: QuerySet[Cause], text: str, *, masked: bool) -> QuerySet[Cause]:
+    """Those whose name as sent or place holds a text. `masked`: for readers from whom numbers in names are kept, who find none by them."""
+    text = str(storable(text))
+    found = causes.filter(Q(name__icontains=text) | Q(path__icontains=text))
+    return found.exclude(name__regex=r"\d{5}") if masked and any(one.isdigit() for one in text) else found
+
+
+def held_groups(
+    causes: QuerySet[Cause], *, order: str = "held", offset: int = 0, limit: int = 50, shown: Callable[[str], str] = str
+) -> list[Group]:
+    """Groups in one of the `ORDERS`, their names and paths as `shown` says. One query, whatever is held."""
+    rows = list(causes.select_related("department", "person").order_by(ORDERS[order], "id")[offset : offset + limit])
     found = named("source", (row.source_id for row in rows))
     return [Group(row, found.get(row.source_id), shown(row.path), shown(row.name)) for row in rows]
 

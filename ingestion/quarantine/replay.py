@@ -56,7 +56,8 @@ Find = Callable[[Violation], tuple[str, Any] | None]
 
 @dataclass(slots=True)
 class Preview:
-    """What reading again would do. `tried` of `in_all` held events; `reasons` are [(code, path, count)] of those that stay."""
+    """What reading again would do. `tried` of `in_all` held events; `reasons` are [(code, path, count)] of those that stay,
+    `values` count the events of those in which a (code, path, value seen) holds them."""
 
     in_all: int
     tried: int = 0
@@ -64,6 +65,7 @@ class Preview:
     lost: int = 0
     tags: Counter[str] = field(default_factory=Counter)
     causes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    values: Counter[tuple[str, str, str | None]] = field(default_factory=Counter)
     examples: list[tuple[str, Result]] = field(default_factory=list)
 
     @property
@@ -92,7 +94,9 @@ def preview(replay: Replay, *, plan: Plan | None = None, sample: int = SAMPLE) -
                 if len(found.examples) < _EXAMPLES:
                     found.examples.append((held.key.hex(), result))
             else:
-                found.causes.update({(one.code, one.path) for one in result.violations if one.blocking})
+                holding = [(one, general(one.path)) for one in result.violations if one.blocking]
+                found.causes.update({(one.code, path) for one, path in holding})
+                found.values.update({(one.code, path, None if one.seen is None else text_seen(one.seen)) for one, path in holding})
     return found
 
 

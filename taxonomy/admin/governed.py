@@ -201,7 +201,7 @@ class GovernedAdmin(ModelAdmin):
         action = Revision.Action.CHANGED if change else Revision.Action.CREATED
         record_revision(form.instance, by=request.user, action=action, why=form.cleaned_data.get("why", ""))  # type: ignore[arg-type]
         if request.user.has_perm("taxonomy.view_proposal"):
-            place = reverse("admin:taxonomy_proposal_unreleased")
+            place = "{}?item={pk}#item-{pk}".format(reverse("admin:taxonomy_proposal_unreleased"), pk=form.instance.pk)
             said = _("Saved as a draft: sources obey it once it is released. <a href='%(place)s'>Propose it</a>.")
             self.message_user(request, mark_safe(said % {"place": place}), messages.INFO)
 

@@ -173,7 +173,8 @@ class ProposalAdmin(Unalterable, ModelAdmin):
         hidden = hidden_in(request, released, draft)
         changes = [change for change in changes_between(released, draft) if change.item not in hidden]
         names = names_shown(released | draft, hidden)
-        page = page_of(changes, names, request.GET.get("page"))
+        asked = request.GET.get("item", "")
+        page = page_of(changes, names, request.GET.get("page"), holding=asked)
         items = [change.item for change in page]
         in_proposals = open_proposals(items)
         mine_to_change = self._theirs(request, items, released, draft)
@@ -200,7 +201,7 @@ class ProposalAdmin(Unalterable, ModelAdmin):
             "may_propose": self.has_add_permission(request),
             "form": form,
             "mine": mine,
-            "chosen": set(request.POST.getlist("items")),
+            "chosen": set(request.POST.getlist("items") if request.method == "POST" else [asked]),
         }
         return TemplateResponse(request, "taxonomy/unreleased.html", context)
 

@@ -30,7 +30,7 @@ from taxonomy.publish import changes_between, items_of, newest
 from taxonomy.request_rights import hidden_in, names_shown, proposals_shown, rights_in
 from taxonomy.rights import OutsideGrant
 
-# Versions that a page offers while one types; any other can be typed out.
+# Versions that a page offers; of an older one, its own page offers the newer ones.
 OFFERED = 500
 
 

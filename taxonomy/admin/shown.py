@@ -22,8 +22,11 @@ PAGE = 50
 DELETED_SHOWN = 30
 
 
-def page_of(changes: Iterable[ItemChange], names: Items, number: Any) -> Page:
-    """Changes by kind and name, rules by source and name as sent, a page of them: few enough to draw at once, however large the release."""
+def page_of(changes: Iterable[ItemChange], names: Items, number: Any, holding: str = "") -> Page:
+    """Changes by kind and name, rules by source and name as sent, a page of them: few enough to draw at once, however large the release.
+
+    Without a number it is the page that holds an item, else the first.
+    """
     order = list(MODELS)
 
     def place(change: ItemChange) -> tuple[int, str, str]:
@@ -32,7 +35,10 @@ def page_of(changes: Iterable[ItemChange], names: Items, number: Any) -> Page:
             return order.index("rule"), names.get(one.get("source", ""), {}).get("code", ""), one.get("name", "")
         return order.index(change.kind), title(one, names), ""
 
-    return Paginator(sorted(changes, key=place), PAGE).get_page(number)
+    ordered = sorted(changes, key=place)
+    if not number:
+        number = next((at for at, change in enumerate(ordered) if change.item == holding), 0) // PAGE + 1
+    return Paginator(ordered, PAGE).get_page(number)
 
 
 def shown_changes(changes: Iterable[ItemChange], names: Items, verdict: Verdict, **about: dict[str, Any]) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ _MAX_DIGITS = 4_000
 
 # Far more than an event may have (LIMITS), far less than a thread's stack takes.
 _MOST_NESTED = 200
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|([\[{])|([\]}])', re.DOTALL)
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\(?:.|\Z))*+(?:"|\Z)|([\[{])|([\]}])', re.DOTALL)
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 

@@ -1,6 +1,7 @@
 import json
 from argparse import ArgumentParser
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from ingestion.models import WriteKey
@@ -24,6 +25,10 @@ class Command(BaseCommand):
             raise CommandError(f"There is no source {source!r}. There are: {', '.join(Source.objects.values_list('code', flat=True))}.")
         key = WriteKey(source=owner, name=name, test=test, per_second=per_second)
         secret = key.set_secret()
+        try:
+            key.clean_fields()
+        except ValidationError as error:
+            raise CommandError(" ".join(f"{field}: {' '.join(said)}" for field, said in error.message_dict.items())) from error
         key.save()
         shown = {"source": source, "key": secret, "test": test}
         self.stdout.write(_json(shown) if json else secret)
