@@ -32,7 +32,7 @@ def restore(file: Path) -> None:
         raise DumpError(f"{file} is not there. Give the file that backup wrote.")
     if others := _others():
         raise DumpError(
-            f"{others} other connections use this database. Stop web, worker and mqtt first: they remember numbers that it gave."
+            f"{others} other connection(s) use this database. Stop web, worker and mqtt first: they remember numbers that it gave."
         )
     with file.open("rb") as stored:
         done = _run(

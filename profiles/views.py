@@ -2,11 +2,12 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.decorators import login_required, permission_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -37,7 +38,11 @@ from taxonomy.violations import title_for
 _EVENT_ID = re.compile("[0-9a-f]{32}")
 # Former readings shown of one event, the newest first.
 _FORMER = 5
-staff_page = permission_required("profiles.view_customer", login_url="admin:login", raise_exception=False)
+
+
+def staff_page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """For whoever may look customers up; others are asked to log in, or told that they may not."""
+    return login_required(permission_required("profiles.view_customer", raise_exception=True)(view), login_url="admin:login")
 
 
 def _render(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:

@@ -58,6 +58,13 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const place of document.querySelectorAll("[data-fetch]")) fill(place, fetch(place.dataset.fetch));
 });
 
+// Pressed twice in haste, a form is sent once: of two answers the browser would show the second, and a secret stands in the first.
+document.addEventListener("submit", (event) => {
+  const { sentAt } = event.target.dataset;
+  if (event.target.method === "post" && event.timeStamp - sentAt < 1_000) event.stopImmediatePropagation(), event.preventDefault();
+  else event.target.dataset.sentAt = event.timeStamp;
+}, true);
+
 // A form whose answer is a part of the page: data-into names the place.
 document.addEventListener("submit", (event) => {
   const place = document.querySelector(event.target.dataset.into ?? "none");

@@ -65,6 +65,9 @@ PARTS = {
 }
 
 
+# What runs beside the tests and keeps its own time: only a test that needs one of them may be late once.
+OTHERS = frozenset({"chromium", "java", "mosquitto", "node", "npm", "php", "python-for-all"})
+
 # The files that take longest, longest first: begun last, one would leave a worker alone with it at the end.
 LONGEST = (
     "faults", "faults_doors", "permissions", "mqtt", "run", "postgres", "snippet", "browser", "browser_governance", "send", "segment_clients", "announce",
@@ -79,8 +82,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what needs a part that is absent; fail where all are required, but for the data, which lies beside few checkouts."""
-    for marker in item.iter_markers("needs"):
-        part = marker.args[0]
+    needed = [marker.args[0] for marker in item.iter_markers("needs")]
+    if os.environ.get("AGAIN") == "1" and not OTHERS.intersection(needed):
+        pytest.fail("it failed beside the others, see above, and nothing that it needs could be late", pytrace=False)
+    for part in needed:
         if PARTS[part]():
             continue
         if os.environ.get("REQUIRE_ALL") == "1" and part != "shared-data":

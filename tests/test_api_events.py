@@ -9,7 +9,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from django.utils import timezone
 
@@ -366,3 +366,6 @@ def test_the_commands_make_a_source_and_its_key(standard, capsys):
     made = json.loads(capsys.readouterr().out)
     assert made["source"] == "kiosk"
     assert keys.sender(made["key"]).source_id == str(Source.objects.get(code="kiosk").pk)
+    for wrong in ({"per_second": -1}, {"name": "n" * 200}):
+        with pytest.raises(CommandError, match=next(iter(wrong))):
+            call_command("create_key", source="kiosk", **wrong)

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 
 from ingestion.models import QuarantineReason
@@ -105,7 +105,19 @@ def test_whatever_else_asks_to_reveal_leads_to_the_customer(rep, customer, event
 
 
 def test_without_the_right_there_is_no_page(client, customer):
-    assert client.get(reverse("customer", args=[customer.public_id])).status_code == 302
+    url = reverse("customer", args=[customer.public_id])
+    assert reverse("admin:login") in client.get(url).headers["Location"]
+    engineer = User.objects.create_user("engineer@example.com", "x")
+    engineer.groups.add(Group.objects.get(name="engineer"))
+    client.force_login(engineer, "django.contrib.auth.backends.ModelBackend")
+    refused = client.get(url)
+    assert refused.status_code == 403 and "13800138000" not in refused.content.decode()
+
+
+def test_what_was_bought_is_counted_whatever_its_quantity_is(standard):
+    send(bought("a1", attributes={"quantity": 3}))
+    Event.objects.filter(message_id="a1").update(attributes={"price": {"amount": 10, "currency": "CNY"}, "quantity": "2 kg"})
+    assert sums() == (1, {"CNY": 10.0})
 
 
 def test_the_page_says_how_much_and_what_is_held(agent, customer):

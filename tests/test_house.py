@@ -36,11 +36,12 @@ def test_no_migration_is_missing():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_production_by_environment_alone_passes_the_deploy_check(tmp_path):
-    done = run(
-        sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING",
-        PRODUCTION="1", SECRET_KEY="x1" * 40 + "qwertyuiopasdfgh", ALLOWED_HOSTS="tagline.example.com",
-    )  # fmt: skip
+def test_production_by_environment_alone_passes_the_deploy_check():
+    check = sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"
+    said = {"PRODUCTION": "1", "SECRET_KEY": "x1" * 40 + "qwertyuiopasdfgh", "ALLOWED_HOSTS": "tagline.example.com", "SITE_URL": "", "BEHIND_PROXY": ""}  # fmt: skip
+    forgotten = run(*check, **said)
+    assert forgotten.returncode and "SITE_URL is not set" in forgotten.stderr and "BEHIND_PROXY is not set" in forgotten.stderr
+    done = run(*check, **said | {"SITE_URL": "https://tagline.example.com", "BEHIND_PROXY": "1"})
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -114,6 +115,19 @@ def test_what_is_absent_fails_where_all_is_required(request, monkeypatch, part):
     monkeypatch.setenv("REQUIRE_ALL", "1")
     with pytest.raises(Skipped if part == "shared-data" else Failed):
         pytest_runtest_setup(request.node)
+
+
+@pytest.mark.parametrize(("part", "is_run"), [("root", False), ("chromium", True), (None, False)])
+def test_a_second_chance_is_for_what_keeps_its_own_time(monkeypatch, request, part, is_run):
+    monkeypatch.setenv("AGAIN", "1")
+    monkeypatch.setitem(PARTS, part, lambda: True)
+    if part:
+        request.node.add_marker(pytest.mark.needs(part))
+    if is_run:
+        pytest_runtest_setup(request.node)
+    else:
+        with pytest.raises(Failed, match="failed beside the others"):
+            pytest_runtest_setup(request.node)
 
 
 def test_every_variable_read_is_in_the_example():

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import timedelta
 from html import unescape
 
 import pytest
@@ -100,10 +101,37 @@ def test_two_people_do_not_import_the_same_file_at_once(source, tmp_path):  # no
 def test_what_was_tried_is_imported_once_however_often_it_is_pressed(source, tmp_path):  # noqa: F811
     path = write(tmp_path / "a.csv", rows(3))
     tried = run_import(take_file(path, source=source, file_name="a.csv", dry_run=True).pk)
-    first = follow(tried, by=None)
-    assert follow(tried, by=None) == first
+    first, is_new = follow(tried, by=None)
+    assert is_new and follow(tried, by=None) == (first, False)
     run_import(first.pk)
-    assert follow(tried, by=None) == first
+    assert follow(tried, by=None) == (first, False)
+    retried = run_import(take_file(path, source=source, file_name="a.csv", dry_run=True).pk)
+    assert follow(retried, by=None)[1], "tried after it was imported, it is imported again: the page says what that means"
+
+
+def test_what_was_tried_is_not_imported_beside_another_import_of_it(source, steward, tmp_path):  # noqa: F811
+    path = write(tmp_path / "a.csv", rows(3))
+    tried = run_import(take_file(path, source=source, file_name="a.csv", dry_run=True).pk)
+    earlier = take_file(path, source=source, file_name="a.csv")
+    ImportRun.objects.filter(pk=earlier.pk).update(created_at=tried.created_at - timedelta(hours=1))
+    assert follow(tried, by=None) == (earlier, False)
+    earlier.format["quote"] = "'"
+    earlier.save()
+    tried.started_by = User.objects.get(email="steward@example.com")
+    tried.save()
+    answer = steward.post(reverse("admin:ingestion_importrun_change", args=[tried.pk]), {"act": "import"}, follow=True)
+    assert "has begun and has not ended" in answer.content.decode() and ImportRun.objects.count() == 2
+    ImportRun.objects.filter(pk=earlier.pk).update(status=ImportRun.Status.FAILED)
+    assert follow(tried, by=None)[1], "what broke off before anything was stored hinders nobody"
+
+
+def test_another_reading_that_ended_is_not_taken_for_the_import(source, tmp_path):  # noqa: F811
+    path = write(tmp_path / "a.csv", rows(3))
+    tried = run_import(take_file(path, source=source, file_name="a.csv", dry_run=True).pk)
+    other = take_file(path, source=source, file_name="a.csv", quote="'")
+    run_import(other.pk)
+    made, is_new = follow(tried, by=None)
+    assert is_new and made.format == tried.format != other.format
 
 
 def test_what_has_begun_is_not_read_otherwise_in_silence(source, tmp_path):  # noqa: F811

@@ -211,6 +211,22 @@ def test_a_try_shows_examples_and_is_then_imported_without_another_upload(upload
     assert steward.get(place).context["may_import"]
 
 
+def test_what_is_matched_while_the_file_is_being_imported_waits_and_is_not_kept(upload, steward, till):  # noqa: F811
+    kept(till)
+    run, page = upload(as_csv(rows(3)))
+    choose(steward, run, page, "try")
+    run_import(run.pk)
+    place = reverse("admin:ingestion_importrun_change", args=[run.pk])
+    steward.post(place, {"act": "import"})
+    again = steward.post(place, {"act": "match"}, follow=True)
+    draft = ImportRun.objects.get(status=ImportRun.Status.DRAFT)
+    refused = choose(steward, draft, again, "start", **{f"c{HEADER.index('券')}-is": "attribute.coupon_code"})
+    assert refused.url == again.redirect_chain[-1][0]
+    assert "has begun and has not ended" in steward.get(refused.url).content.decode()
+    assert FileMatching.objects.count() == 1
+    assert choose(steward, draft, again, "try").url == reverse("admin:ingestion_importrun_change", args=[draft.pk])
+
+
 def test_a_file_imported_before_is_told_and_more_so_where_it_was_matched_otherwise(upload, steward, till):  # noqa: F811
     kept(till)
     run, page = upload(as_csv(rows(2)))

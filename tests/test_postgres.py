@@ -196,9 +196,10 @@ def test_binaries_of_the_machine_serve_where_the_wheel_is_absent(home):
 def test_backup_and_restore_bring_everything_back(home, tmp_path):
     environment = {**os.environ, "TAGLINE_HOME": str(home), "DATABASE_URL": ""}
 
-    def manage(*command: str) -> None:
+    def manage(*command: str, code: int = 0) -> str:
         done = subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == code, done.stderr
+        return done.stderr
 
     manage("migrate", "-v0", "--skip-checks")
     copy = tmp_path / "copy.dump"
@@ -207,6 +208,9 @@ def test_backup_and_restore_bring_everything_back(home, tmp_path):
     with connect(home) as connection:
         before = connection.execute("SELECT count(*) FROM staff_department").fetchone()
         connection.execute("DELETE FROM staff_department")
+        connection.commit()
+        assert "1 other connection(s) use this database" in manage("restore", str(copy), "--yes", code=1)
+        assert connection.execute("SELECT count(*) FROM staff_department").fetchone() == (0,)
     manage("restore", str(copy), "--yes")
     with connect(home) as connection:
         assert connection.execute("SELECT count(*) FROM staff_department").fetchone() == before

@@ -31,6 +31,7 @@ from ingestion.imports.run import (
     STANDINGS,
     discard_draft,
     follow,
+    match_again,
     outcome,
     outcomes,
     read_otherwise,
@@ -191,9 +192,18 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
         if not (tried.dry_run and standing_of(tried) in ("finished", "failed", "stopped") and Path(tried.path).exists()):
             messages.error(request, _("The file of this dry run is not here any more. Upload it again."))
             return HttpResponseRedirect(request.path)
-        made = follow(tried, by=cast(User, request.user), is_draft=act == "match")
-        if act == "import":
+        by = cast(User, request.user)
+        if act == "match":
+            return HttpResponseRedirect(_page(match_again(tried, by=by)))
+        try:
+            made, is_new = follow(tried, by=by)
+        except UnreadableFile as error:
+            messages.error(request, file_problem(error.code, error.values))
+            return HttpResponseRedirect(request.path)
+        if is_new:
             import_file.defer(run_id=str(made.pk))
+        else:
+            messages.info(request, _("This is the import of that file: it had begun already, and is not begun twice."))
         return HttpResponseRedirect(_page(made))
 
     def check_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:

@@ -23,8 +23,9 @@ from ingestion.doors.files.matching import ATTRIBUTE, IDENTIFIER
 from ingestion.imports.judged import Judged, first_events
 from ingestion.imports.matchings import fits_envelope, use_again
 from ingestion.imports.report import imported_before_words
-from ingestion.imports.run import discard_draft, imported_before, match, release_draft
+from ingestion.imports.run import discard_draft, imported_before, match, refuse_under_way, release_draft
 from ingestion.imports.suggest import Suggested
+from ingestion.imports.words import file_problem
 from ingestion.jobs import import_file
 from ingestion.models import FileMatching, ImportRun
 from staff.admin.pages import ReadOnly, id_or_404
@@ -96,9 +97,15 @@ class Matchable:
         is_new = matching is not None and (run.matching is None or run.matching.matching != matching)
         if is_new and not request.user.has_perm("ingestion.add_filematching"):
             raise PermissionDenied
-        match(run, matching, by=cast(User, request.user))
-        if release_draft(run, dry_run=dry_run):
-            import_file.defer(run_id=str(run.pk))
+        try:
+            if not dry_run:
+                refuse_under_way(run)
+            match(run, matching, by=cast(User, request.user))
+            if release_draft(run, dry_run=dry_run):
+                import_file.defer(run_id=str(run.pk))
+        except UnreadableFile as error:
+            messages.error(request, file_problem(error.code, error.values))
+            return HttpResponseRedirect(request.path)
         return HttpResponseRedirect(reverse("admin:ingestion_importrun_change", args=[run.pk]))
 
 

@@ -80,33 +80,34 @@ def take_file(
         check_columns(file_format)
         file_format, used = matched(file_format, source, number=matching)
     fingerprint = sha256_of(path)
-    status = ImportRun.Status.DRAFT if is_draft else ImportRun.Status.WAITING
-    unfinished = ImportRun.objects.filter(source=source, sha256=fingerprint, dry_run=dry_run).exclude(status=ImportRun.Status.FINISHED)
-    # what a colleague looks at is theirs
-    if run := unfinished.exclude(~Q(started_by=by), status=ImportRun.Status.DRAFT).first():
-        if run.status == ImportRun.Status.DRAFT or (run.status == ImportRun.Status.FAILED and not run.chunks.exists()):
-            run.format, run.matching, run.status, run.error = file_format.as_json(), used, status, ""
-            run.save(update_fields=["format", "matching", "status", "error"])
-        elif (said or matching is not None) and FileFormat(**run.format) != file_format:
-            raise UnreadableFile("import.begun_otherwise")
+    with alone(_content(fingerprint)):
+        status = ImportRun.Status.DRAFT if is_draft else ImportRun.Status.WAITING
+        unfinished = ImportRun.objects.filter(source=source, sha256=fingerprint, dry_run=dry_run).exclude(status=ImportRun.Status.FINISHED)
+        # what a colleague looks at is theirs
+        if run := unfinished.exclude(~Q(started_by=by), status=ImportRun.Status.DRAFT).first():
+            if run.status == ImportRun.Status.DRAFT or (run.status == ImportRun.Status.FAILED and not run.chunks.exists()):
+                run.format, run.matching, run.status, run.error = file_format.as_json(), used, status, ""
+                run.save(update_fields=["format", "matching", "status", "error"])
+            elif (said or matching is not None) and FileFormat(**run.format) != file_format:
+                raise UnreadableFile("import.begun_otherwise")
+            return run
+        run = ImportRun(
+            id=run_id or uuid4(),
+            source=source,
+            file_name=file_name,
+            dry_run=dry_run,
+            started_by=by,
+            sha256=fingerprint,
+            size_bytes=path.stat().st_size,
+            format=file_format.as_json(),
+            matching=used,
+            status=status,
+        )
+        run.path = str(_kept(run.id))
+        shutil.copyfile(path, run.path)
+        os.chmod(run.path, 0o600)
+        run.save(force_insert=True)
         return run
-    run = ImportRun(
-        id=run_id or uuid4(),
-        source=source,
-        file_name=file_name,
-        dry_run=dry_run,
-        started_by=by,
-        sha256=fingerprint,
-        size_bytes=path.stat().st_size,
-        format=file_format.as_json(),
-        matching=used,
-        status=status,
-    )
-    run.path = str(_kept(run.id))
-    shutil.copyfile(path, run.path)
-    os.chmod(run.path, 0o600)
-    run.save(force_insert=True)
-    return run
 
 
 def imported_before(run: ImportRun) -> ImportRun | None:
@@ -159,11 +160,17 @@ def release_draft(run: ImportRun, *, dry_run: bool = False) -> bool:
     Raises UnreadableFile where its columns cannot be told apart, or the same content is being imported for its source.
     """
     check_columns(FileFormat(**run.format))
-    with alone(UUID(run.sha256[:32])):
-        if not dry_run and (other := _begun(run).exclude(status=ImportRun.Status.FINISHED).first()) is not None:
-            raise UnreadableFile("import.under_way", file=other.file_name)
+    with alone(_content(run.sha256)):
+        if not dry_run:
+            refuse_under_way(run)
         waiting = ImportRun.objects.filter(pk=run.pk, status=ImportRun.Status.DRAFT)
         return waiting.update(status=ImportRun.Status.WAITING, dry_run=dry_run) == 1
+
+
+def refuse_under_way(run: ImportRun) -> None:
+    """Raises UnreadableFile where another import of the same content has begun and not ended."""
+    if (other := _begun(run).exclude(status=ImportRun.Status.FINISHED).first()) is not None:
+        raise UnreadableFile("import.under_way", file=other.file_name)
 
 
 def _begun(run: ImportRun) -> QuerySet[ImportRun]:
@@ -172,16 +179,31 @@ def _begun(run: ImportRun) -> QuerySet[ImportRun]:
     return others.exclude(status=ImportRun.Status.FAILED, chunks=None)
 
 
-def follow(tried: ImportRun, *, by: User | None, is_draft: bool = False) -> ImportRun:
-    """The import of a file that was tried: read as it was, or a draft to match otherwise first. Asked again, the same one."""
-    with alone(tried.pk):
-        if not is_draft and (made := _begun(tried).filter(created_at__gte=tried.created_at).first()) is not None:
-            return made
-        return _follow(tried, by=by, is_draft=is_draft)
+def follow(tried: ImportRun, *, by: User | None) -> tuple[ImportRun, bool]:
+    """The import of a file that was tried, read as it was, and whether it is new: asked again, it is the same one.
+
+    Raises UnreadableFile where the same content is being imported read otherwise.
+    """
+    with alone(_content(tried.sha256)):
+        begun = _begun(tried)
+        unfinished = begun.exclude(status=ImportRun.Status.FINISHED).first()
+        if unfinished is not None and unfinished.format != tried.format:
+            refuse_under_way(tried)
+        made = unfinished or begun.filter(created_at__gte=tried.created_at, format=tried.format).first()
+        return (made, False) if made else (_copy(tried, by=by, status=ImportRun.Status.WAITING), True)
 
 
-def _follow(tried: ImportRun, *, by: User | None, is_draft: bool) -> ImportRun:
-    status = ImportRun.Status.DRAFT if is_draft else ImportRun.Status.WAITING
+def match_again(tried: ImportRun, *, by: User | None) -> ImportRun:
+    """A draft of a file that was tried, to match its columns otherwise."""
+    return _copy(tried, by=by, status=ImportRun.Status.DRAFT)
+
+
+def _content(fingerprint: str) -> UUID:
+    """Whose lock one holds who begins an import of a content."""
+    return UUID(fingerprint[:32])
+
+
+def _copy(tried: ImportRun, *, by: User | None, status: str) -> ImportRun:
     run = ImportRun(
         source=tried.source, file_name=tried.file_name, started_by=by, sha256=tried.sha256, size_bytes=tried.size_bytes,
         format=tried.format, matching=tried.matching, status=status,

@@ -43,7 +43,7 @@ FILE_PROBLEMS: dict[str, Promise | str] = {
         "An import of this file has begun and reads it otherwise. Run it again without saying how it is read, or take back what it brought first."
     ),
     "import.under_way": _(
-        "The same file is being imported for this source already. Look at that import; take it back first if it was read wrongly."
+        "An import of this file has begun and has not ended. Open it under Imports: let it end, or press “Go on”. If it read the file wrongly, take it back then."
     ),
     "import.stopped": _("The import stopped before its end. What was stored is kept; press “Go on”, or run the command again."),
     "release.none": _("No standard has been published yet. Publish one, then start the import again."),

@@ -93,7 +93,7 @@ def note_secret_shown(request: HttpRequest) -> None:
 
 def already_made(request: HttpRequest, back_url: str) -> HttpResponse:
     """What is said then, in the place of making another."""
-    messages.info(request, _("It was made already, and its secret was shown that once. Make another if you did not keep it."))
+    messages.info(request, _("It was made already, and its secret stood in that answer alone. Make another if you did not keep it."))
     return redirect(back_url)
 
 

@@ -1,6 +1,7 @@
 import json as jsonlib
 import os
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -113,17 +114,15 @@ Exit codes:
     def _report(self, run: ImportRun, failed: Path | None, *, as_json: bool) -> None:
         # what is held already is a duplicate now: its rows are those that failed then
         of = run if failed_in(run) else imported_before(run)
-        if failed is None or of is None or not failed_in(of):
-            failed = None
-        else:
-            with open(failed, "xb", opener=partial(os.open, mode=0o600)) as file:
-                file.writelines(failed_rows(of))
+        if run.error or of is None or not failed_in(of):
+            failed = None  # those of half a file would look like all
+        is_kept = failed is None or of is None or _is_written(failed, failed_rows(of))
         if as_json:
             self.stdout.write(jsonlib.dumps(report(run)))
         else:
             self.stderr.write("")
             self.stdout.write(report_text(run))
-            if failed is not None:
+            if failed is not None and is_kept:
                 self.stdout.write(failed_words(failed))
             elif failed_in(run):
                 place = settings.SITE_URL + reverse("admin:ingestion_importrun_change", args=[run.pk])
@@ -133,6 +132,22 @@ Exit codes:
                 self.stdout.write(said % {"place": place})
         if run.error:
             raise CommandError(file_problem(run.error, {}))
+        if not is_kept:
+            raise CommandError(f"--failed {failed}: it was made by somebody else meanwhile. Run again with another name.")
+
+
+def _is_written(path: Path, pieces: Iterable[bytes]) -> bool:
+    """Whole, or not at all: False where the file is there already."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(part, "wb", opener=partial(os.open, mode=0o600)) as file:
+        file.writelines(pieces)
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        return False
+    finally:
+        part.unlink()
+    return True
 
 
 def _widths(text: str) -> list[int]:
