@@ -94,6 +94,17 @@ def test_a_dry_run_and_a_test_key_store_nothing(send, source, content):  # noqa:
     assert not Event.objects.exists()
 
 
+def test_columns_of_fixed_width_are_read_by_the_widths_that_the_caller_says(send, content):
+    rows = [line.split(",") for line in content.decode().splitlines()]
+    said = "".join("".join(cell.ljust(30) for cell in row) + "\n" for row in rows).encode()
+    announced = announce(send, len(said), format={"widths": [30] * len(rows[0]), "measure": "characters", "headers": 1})
+    assert announced.status_code == 201, announced.json()
+    part(send, announced.json()["upload"], 0, said)
+    finish_upload(Upload.objects.get().pk)
+    told = send("GET", announced.headers["Location"]).json()
+    assert (told["status"], told["accepted"], told["quarantined"]) == ("finished", 5, 1)
+
+
 @pytest.mark.parametrize("sign", [";", "+|"])
 def test_what_the_caller_says_of_the_format_is_obeyed(send, content, sign):
     said = content.decode().replace(",", sign).encode("gb18030")
@@ -184,7 +195,7 @@ def test_a_file_that_cannot_be_read_fails_with_its_reason(send):
 @pytest.mark.parametrize(
     "body",
     ["", "[]", "{", "{}", '{"file": "a"}', '{"file": "a", "size_bytes": 0}', '{"file": "a", "size_bytes": 99999999999999}',
-     '{"file": "a", "size_bytes": 1, "format": {"delimiter": "x"}}', '{"file": "a", "size_bytes": 1, "dry_run": "perhaps"}'],
+     '{"file": "a", "size_bytes": 1, "format": {"delimiter": "x"}}', '{"file": "a", "size_bytes": 1, "format": {"widths": [0]}}', '{"file": "a", "size_bytes": 1, "dry_run": "perhaps"}'],
 )  # fmt: skip
 def test_an_announcement_that_is_none_is_refused(send, body):
     answer = send("POST", "/api/v1/imports", body.encode())

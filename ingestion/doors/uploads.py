@@ -22,7 +22,7 @@ from ingestion.answers import ErrorSchema
 from ingestion.doors.api import authenticated
 from ingestion.doors.deliver import body_of
 from ingestion.doors.errors import ApiError
-from ingestion.doors.files import ENCODINGS, MOST_SIGNS, QUOTES, FileFormat, is_delimiter
+from ingestion.doors.files import ENCODINGS, MEASURES, MOST_SIGNS, QUOTES, FileFormat, is_delimiter
 from ingestion.imports.check_file import finding
 from ingestion.imports.failed import failed_rows
 from ingestion.imports.report import failed_in, problem, report
@@ -60,7 +60,15 @@ class FormatSchema(serializers.Serializer[Any]):
     quote = serializers.ChoiceField([*QUOTES, ""], required=False, help_text=_("Empty: nothing is quoted."))
     above = serializers.IntegerField(min_value=0, max_value=100, required=False, help_text=_("Rows above the header."))
     headers = serializers.IntegerField(min_value=0, max_value=2, required=False, help_text=_("Rows that the header has."))
-    member = serializers.CharField(max_length=255, required=False, help_text=_("The file in a zip, or the sheet of a workbook."))
+    member = serializers.CharField(max_length=255, required=False, help_text=_("The file in a zip."))
+    sheet = serializers.CharField(max_length=255, required=False, help_text=_("The sheet of a workbook."))
+    widths = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=10_000), max_length=1_000, allow_empty=False, required=False,
+        help_text=_("Of columns of fixed width, in their order."),
+    )  # fmt: skip
+    measure = serializers.ChoiceField(
+        list(MEASURES), required=False, help_text=_("What widths count: characters, or bytes of an encoding.")
+    )
 
     def validate_delimiter(self, signs: str) -> str:
         if not is_delimiter(signs):
