@@ -8,6 +8,7 @@ import pytest
 import schemathesis
 from django.contrib.auth.models import Permission
 from django.core.management import call_command
+from django.urls import reverse
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -71,6 +72,7 @@ def test_its_page_loads_nothing_from_elsewhere(client):
     page = client.get("/api/docs").content.decode()
     assert "http://" not in page.replace("http://testserver", "").replace("http://www.w3.org", "")
     assert "https://" not in page
+    assert f'<a href="{reverse("admin:index")}"' in page
 
 
 def test_the_plan_is_read_once_and_then_answered_with_304(client, write_key):
