@@ -117,6 +117,40 @@ def test_what_a_name_put_right_shows_to_hold_next_is_put_right_with_it(client, l
     assert [value["seen"] for place in wrong.context["others"] for value in place["values"]] == ["two"], "what was given is no value sent"
 
 
+def test_of_several_attributes_one_is_given_for_what_a_name_put_right_lacks(client, log_in):
+    log_in("marketer")
+    sent = purchase(1, 1, event="purchse")
+    del sent["attributes"]["price"]
+    hold(sent)
+    own = field_of(client.get(desk("event")), "purchse")
+    tried = client.post(desk("event"), {"act": "try", own: "purchase"})
+    fields = {place["path"]: place["values"][0]["field"] for place in tried.context["others"]}
+    assert fields.keys() >= {"attributes.price", "attributes.amount"}
+    both = client.post(desk("event"), {"act": "try", own: "purchase", fields["attributes.amount"]: "9.90"})
+    assert (both.context["found"].fixed, both.context["examples"]) == (1, [("purchse", "purchase")])
+
+
+def test_what_is_let_in_is_shown_as_it_is_read(client, log_in):
+    log_in("marketer")
+    hold(purchase(1, phone="+86 1380013"), purchase(2, "two"))
+    phone = client.get(desk("phone"))
+    own, other = phone.context["values"][0]["field"], phone.context["others"][0]["values"][0]["field"]
+    shown = client.post(desk("phone"), {"act": "try", own: "13800138000", other: "2"})
+    ((seen, read),) = shown.context["examples"]
+    assert shown.context["found"].fixed == 1 and "1380013" not in seen and read.startswith("+86 138****")
+    assert "13800138000" not in shown.content.decode().replace('value="13800138000"', "")
+    quantity = client.get(desk())
+    shown = client.post(desk(), {"act": "try", field_of(quantity, "two"): "2"})
+    assert shown.context["examples"] == [("two", "2")]
+
+
+def test_a_name_that_is_like_a_tag_is_offered_on_the_desk_and_leads_to_what_was_discovered(client, log_in):
+    log_in("data_steward")
+    hold(purchase(1, 1, event="purchases"))
+    page = client.get(desk("event"))
+    assert "purchase" in [one.item.code for one in page.context["alike"]]
+
+
 def test_a_table_is_pasted_from_a_spreadsheet(client, log_in):
     log_in("marketer")
     hold(purchase(1), purchase(2, "three"))

@@ -210,3 +210,13 @@ def upload(name: str, content: bytes):
     from django.core.files.uploadedfile import SimpleUploadedFile
 
     return SimpleUploadedFile(name, content)
+
+
+@pytest.mark.parametrize(
+    ("seen", "reads"),
+    [("9.90 yuan", True), ("12.5元", True), ("RMB 12", True), ("9,90 yuan", False), ("1,299.00 yuan", False), ("1.299,00", False), ("2 x 3", False), ("v1.2.3", False)],
+)  # fmt: skip
+def test_no_part_of_a_number_is_taken_for_it(standard, seen, reads):
+    hold(purchase(1, price="free"))
+    found = dict(suggestions(replay_of("attributes.price"), current().plan, [(seen, 1)]))
+    assert any(text.startswith("extract") for text in found) is reads

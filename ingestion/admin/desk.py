@@ -1,5 +1,6 @@
 """The desk: what is held for one cause, what would let it in, and the replays that did."""
 
+from datetime import datetime
 from functools import partial
 from typing import Any, cast
 from uuid import UUID
@@ -19,6 +20,7 @@ from ingestion.admin.past import about_past, may_read_past, past_page
 from ingestion.admin.resuming import releases_for, take_release
 from ingestion.admin.reveal import may_ask, of_cause, sight_in
 from ingestion.alone import is_idle
+from ingestion.discovery.matches import matching_tags
 from ingestion.jobs import read_past, replay_held
 from ingestion.models import Cause, Replay
 from ingestion.quarantine.desk import (
@@ -36,7 +38,8 @@ from ingestion.quarantine.desk import (
 )
 from ingestion.quarantine.remedy import KINDS as REMEDIES
 from ingestion.quarantine.remedy import NoRemedy, effect, offered, propose_change, suggestions
-from ingestion.quarantine.replay import SAMPLE, Preview, ask, preview, stop, undo
+from ingestion.quarantine.replay import SAMPLE, Preview, ask, preview, stop, text_seen, undo
+from profiles.money import is_money, money
 from profiles.sight import Sight
 from staff.access import log_access
 from staff.admin.pages import Unalterable, id_or_404, number_or_none
@@ -155,6 +158,7 @@ class ReplayAdmin(Unalterable, OfSource):
             messages.error(request, _("No standard has been published yet. Publish one, then read held events again."))
             return HttpResponseRedirect(reverse("admin:ingestion_quarantinereason_changelist"))
         kind, options = choices_for(replay, replay.path, obeyed.plan)
+        is_unknown = replay.code == "event.unknown"
         given = [(one["seen"], one["value"]) for one in replay.mends if one.get("path") == replay.path and "seen" in one]
         context = {
             **self.admin_site.each_context(request),
@@ -169,6 +173,7 @@ class ReplayAdmin(Unalterable, OfSource):
             "percent": 100 * found.fixed // max(found.tried, 1),
             "reasons": [(title_for(code), code, shown(where), count) for code, where, count in found.reasons[:12]],
             "tags": found.tags.most_common(8),
+            "examples": [(_seen(replay, replay.path, seen, shown), _read(replay, value, shown)) for seen, value in found.examples],
             "values": [_shown(request, replay, replay.path, value, shown) for value in values],
             "many_values": len(values) == MOST_VALUES,
             "kind": kind,
@@ -184,7 +189,8 @@ class ReplayAdmin(Unalterable, OfSource):
             "remedies": offered(replay, obeyed.plan) if may_propose and cause else [],
             "suggestions": _suggested(replay, obeyed.plan, values, given, shown),
             "choices": {name: request.POST.get(f"choice-{name}", "") for name in REMEDIES},
-            "tags_to_map": _tags_to_map(request) if may_propose and replay.code == "event.unknown" else [],
+            "alike": matching_tags(replay.name or "", hidden=partial(hidden_in, request)) if may_propose and is_unknown else [],
+            "tags_to_map": _tags_to_map(request) if may_propose and is_unknown else [],
         }
         return TemplateResponse(request, "ingestion/desk.html", context)
 
@@ -307,12 +313,13 @@ def about(replay: Replay, shown: Any) -> str:
     """Which events, in words: "Web shop: Unknown event, “buy”"."""
     if replay.is_of_past:
         return about_past(replay)
-    parts = [title_for(replay.code)] if replay.code else [_("all that is held")]
+    parts = [title_for(replay.code) if replay.code else _("all that is held")]
     if replay.name:
-        parts.append(f"“{shown(replay.name)}”")
+        parts.append(_("“%(name)s”") % {"name": shown(replay.name)})
     if replay.path and replay.path != "event":
         parts.append(str(shown(replay.path)))
-    return f"{named('source', [replay.source_id]).get(replay.source_id) or _('all sources')}: {', '.join(map(str, parts))}"
+    source = named("source", [replay.source_id]).get(replay.source_id) or _("all sources")
+    return _("%(source)s: %(what)s") % {"source": source, "what": _(", ").join(map(str, parts))}
 
 
 def _beside(request: HttpRequest, replay: Replay, path: str, values: list[Value], plan: Plan, shown: Sight) -> dict[str, Any]:
@@ -336,6 +343,15 @@ def _shown(request: HttpRequest, replay: Replay, path: str, value: Value, shown:
     """A value as this reader may see it, and what was posted for it."""
     seen = _seen(replay, path, value.seen, shown)
     return {"seen": seen, "events": value.events, "field": value.field, "given": request.POST.get(value.field, "")}
+
+
+def _read(replay: Replay, value: Any, shown: Sight) -> Any:
+    """What is read where the cause is, as this reader may see it."""
+    if replay.source_id is not None:
+        value = shown.value(replay.path, value, replay.source_id)
+    if is_money(value):
+        return money(value["amount"], value["currency"])
+    return value if isinstance(value, str | datetime) else text_seen(value)
 
 
 def _seen(replay: Replay, path: str, seen: str | None, shown: Sight) -> str | None:

@@ -21,7 +21,7 @@ from unfold.admin import ModelAdmin
 
 from ingestion.admin.digests import digest_page, scorecard_page
 from ingestion.admin.reveal import may_ask, of_cause, of_event, reveal_cause, reveal_event, sight_in
-from ingestion.models import Cause, QuarantineReason, ReplayOffer
+from ingestion.models import Cause, Discovered, QuarantineReason, ReplayOffer
 from ingestion.quarantine.causes import TREND_DAYS, add_up, assign, cause_of, open_causes_of, trends, waiting, who_see_to_causes
 from ingestion.quarantine.export import FORMS, told
 from ingestion.quarantine.held import ORDERS, Group, held_causes, held_events, held_groups, reasons_like, told_with
@@ -141,6 +141,9 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
             "trend": trend(trends([cause.pk], timezone.localdate(timezone=timezone.get_default_timezone()))[cause.pk]),
             "trend_days": TREND_DAYS,
             "next": explain(cause.code).next,
+            "discovered": Discovered.objects.filter(source=cause.source_id, kind=Discovered.Kind.NAME, name=cause.name).first()
+            if cause.code == "event.unknown"
+            else None,
             "events": [_line(reason, sight) for reason in page[:PAGE]],
             "unmasked": sight.unmasked,
             "may_ask": may_ask(request, of_cause(cause)),
@@ -254,6 +257,7 @@ def _reasons(event: Event, sight: Sight) -> list[dict[str, Any]]:
             "explained": explain(one["code"], one.get("values")),
             "holds": is_blocking(one),
             "path": one.get("path", ""),
+            "from": sight((one.get("values") or {}).get("from", "")),
             "seen": "" if one.get("seen") is None else str(one["seen"]),
             "expected": expected_text(one.get("expected")),
         }

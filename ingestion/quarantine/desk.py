@@ -86,6 +86,12 @@ def try_with_others(replay: Replay, values: Iterable[Value], posted: Any, *, sam
                 value = Value(seen, events, _field(path, seen))
                 others.setdefault(path, {})[seen] = value
                 more += _mend(path, seen, path, posted.get(value.field, ""))
+        for code in (code for group in found.one_of for code in group if replay.path != "attributes"):
+            path = f"attributes.{code}"
+            if path not in others:
+                value = Value(None, sum(events for group, events in found.one_of.items() if code in group), _field(path, None))
+                others[path] = {None: value}
+                more += _mend("attributes", None, path, posted.get(value.field, ""))
         if not more:
             return found, {path: list(there.values()) for path, there in others.items()}
         replay.mends = [*replay.mends, *more]

@@ -54,10 +54,26 @@ Mends = Sequence[dict[str, Any]]
 Find = Callable[[Violation], tuple[str, Any] | None]
 
 
+class Stored(NamedTuple):
+    event_id: int
+    key: bytes
+    source: str
+    batch: UUID
+    received_at: datetime
+    door: str
+    format: dict[str, Any] | None
+    report: str | None
+    record: bytes
+    item: int | None
+
+
 @dataclass(slots=True)
 class Preview:
-    """What reading again would do. `tried` of `in_all` held events; `reasons` are [(code, path, count)] of those that stay,
-    `values` count the events of those in which a (code, path, value seen) holds them."""
+    """What reading again would do. `tried` of `in_all` held events; `reasons` are [(code, path, count)] of those that stay.
+
+    `values` count the events of those in which a (code, path, value seen) holds them, `one_of` those that lack one of some
+    attributes. `examples` are (what was seen at the replay's place, what is read there), of those let in.
+    """
 
     in_all: int
     tried: int = 0
@@ -66,7 +82,8 @@ class Preview:
     tags: Counter[str] = field(default_factory=Counter)
     causes: Counter[tuple[str, str]] = field(default_factory=Counter)
     values: Counter[tuple[str, str, str | None]] = field(default_factory=Counter)
-    examples: list[tuple[str, Result]] = field(default_factory=list)
+    one_of: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    examples: list[tuple[str | None, Any]] = field(default_factory=list)
 
     @property
     def held(self) -> int:
@@ -91,13 +108,26 @@ def preview(replay: Replay, *, plan: Plan | None = None, sample: int = SAMPLE) -
             elif result.verdict == "accepted":
                 found.fixed += 1
                 found.tags[result.tag_code or ""] += 1
-                if len(found.examples) < _EXAMPLES:
-                    found.examples.append((held.key.hex(), result))
+                example = _example(replay, held, result) if len(found.examples) < _EXAMPLES else None
+                if example is not None and example not in found.examples:
+                    found.examples.append(example)
             else:
                 holding = [(one, general(one.path)) for one in result.violations if one.blocking]
                 found.causes.update({(one.code, path) for one, path in holding})
                 found.values.update({(one.code, path, None if one.seen is None else text_seen(one.seen)) for one, path in holding})
+                found.one_of.update(
+                    tuple(one.expected["one_of"]) for one, path in holding if path == "attributes" and one.code == "attribute.missing"
+                )
     return found
+
+
+def _example(replay: Replay, held: Stored, result: Result) -> tuple[str | None, Any] | None:
+    """What was seen at the replay's place, and what is read there now; None where nothing is."""
+    said = decode_json(held.report.encode())["violations"] if held.report else []
+    seen = [one.get("seen") for one in said if one["code"] == replay.code and general(one.get("path", "")) == replay.path]
+    of_envelope = {"event": result.tag_code, "phone": result.phone, "occurred_at": result.occurred_at}
+    read = of_envelope.get(replay.path, result.attributes.get(replay.path.removeprefix("attributes.")))
+    return (None if seen[0] is None else text_seen(seen[0]), read) if seen and read is not None else None
 
 
 def how_many(replay: Replay) -> int:
@@ -237,19 +267,6 @@ def _left(replay: Replay) -> Iterator[list[int]]:
             return
         yield ids
         after = ids[-1]
-
-
-class Stored(NamedTuple):
-    event_id: int
-    key: bytes
-    source: str
-    batch: UUID
-    received_at: datetime
-    door: str
-    format: dict[str, Any] | None
-    report: str | None
-    record: bytes
-    item: int | None
 
 
 def load(event_ids: Sequence[int], *, standings: Sequence[int] = (HELD,)) -> list[Stored]:
