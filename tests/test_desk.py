@@ -11,7 +11,7 @@ from ingestion.models import QuarantineReason, Replay
 from ingestion.pipeline import Incoming, receive
 from ingestion.quarantine.causes import cause_of
 from ingestion.quarantine.desk import values_seen
-from ingestion.quarantine.replay import run_replay
+from ingestion.quarantine.replay import ask, run_replay
 from profiles.models import Event
 from staff.models import User
 from taxonomy.current import current
@@ -170,6 +170,28 @@ def test_personal_values_are_masked_and_can_still_be_put_right(client, log_in):
     assert "1380013" not in page.content.decode()
     client.post(desk("phone"), {"act": "read", value["field"]: "13800138000"})
     assert run_replay(Replay.objects.get().pk).fixed == 1
+
+
+def test_numbers_that_say_nothing_of_whose_they_are_are_given_event_by_event(client, log_in):
+    log_in("marketer", department_id="sales")
+    hold(
+        *(purchase(number, 1, phone=phone) for number, phone in enumerate(["1.38E+10", "1.38E+10", "10", "10", "+861380013", "+861380013"]))
+    )
+    page = client.get(desk("phone"))
+    values = page.context["values"]
+    assert [(value["events"], value["about"]) for value in values] == [(2, ""), (1, "m3"), (1, "m2"), (1, "m1"), (1, "m0")]
+    assert reverse("admin:quarantine_event", args=[Event.objects.get(message_id="m0").public_id]) in page.content.decode()
+    given = {values[4]["field"]: "13800138000", values[3]["field"]: "13900139000", values[0]["field"]: "13700137000"}
+    assert client.post(desk("phone"), {"act": "try", **given}).context["found"].fixed == 4
+    client.post(desk("phone"), {"act": "read", **given})
+    replay = run_replay(Replay.objects.get().pk)
+    assert (replay.fixed, replay.held) == (4, 2)
+    whose = {
+        event.message_id: event.subject.value for event in Event.objects.filter(standing=Event.Standing.COUNTED).select_related("subject")
+    }
+    assert whose == {"m0": "+8613800138000", "m1": "+8613900139000", "m4": "+8613700137000", "m5": "+8613700137000"}
+    ask_again = run_replay(ask(Replay(code="phone.invalid", mends=replay.mends)).pk)
+    assert (ask_again.fixed, ask_again.held) == (0, 2)
 
 
 def test_a_region_is_chosen_for_numbers_without_one(client, log_in):

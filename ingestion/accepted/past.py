@@ -16,7 +16,7 @@ from django.db.backends.utils import CursorWrapper
 
 from ingestion.accepted.near import queue_near
 from ingestion.models import Replay, Replayed
-from ingestion.quarantine.replay import AT_ONCE, SAMPLE, Find, delivery_of, entry_of, finder, load, note_outcomes, read_stored, run
+from ingestion.quarantine.replay import AT_ONCE, SAMPLE, Finds, delivery_of, entry_of, finder, load, note_outcomes, read_stored, run
 from profiles.anew import COUNTED, MERGED, Difference, differing, hold_still, stage, take_staged
 from profiles.entries import Delivery, Entry
 from profiles.models import Event
@@ -149,7 +149,7 @@ def _read(event_ids: list[int], obeyed: Current) -> tuple[list[tuple[Delivery, E
     return read, left
 
 
-def _mends_of(event_ids: list[int]) -> dict[int, Find]:
+def _mends_of(event_ids: list[int]) -> dict[int, Finds]:
     """How staff put these events right, by the last replay that let each in. Two queries."""
     fixed = Replayed.objects.filter(event_id__in=event_ids, outcome=Replayed.Outcome.FIXED, replay__act=Replay.Act.READ)
     fixed = fixed.exclude(replay__status=Replay.Status.UNDONE).exclude(replay__mends=[])

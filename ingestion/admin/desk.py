@@ -342,7 +342,8 @@ def _lack_region(replay: Replay, found: Preview) -> bool:
 def _shown(request: HttpRequest, replay: Replay, path: str, value: Value, shown: Sight) -> dict[str, Any]:
     """A value as this reader may see it, and what was posted for it."""
     seen = _seen(replay, path, value.seen, shown)
-    return {"seen": seen, "events": value.events, "field": value.field, "given": request.POST.get(value.field, "")}
+    given = request.POST.get(value.field, "")
+    return {"seen": seen, "events": value.events, "field": value.field, "given": given, "key": value.key, "about": shown(value.about)}
 
 
 def _read(replay: Replay, value: Any, shown: Sight) -> Any:

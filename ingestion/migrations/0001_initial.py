@@ -499,7 +499,7 @@ class Migration(migrations.Migration):
                 ('since', models.DateTimeField(null=True, verbose_name='received from')),
                 ('until', models.DateTimeField(null=True, verbose_name='received before')),
                 ('last_event_id', models.BigIntegerField(help_text='What arrives after it was asked for is not its business')),
-                ('mends', models.JSONField(default=list, help_text='[{"path", "seen" or "any", "target", "value"}]: what to give where a violation saw what')),
+                ('mends', models.JSONField(default=list, help_text='[{"path", "seen" or "any", "target", "value", "key"}]: what to give where a violation saw what, with a key of one event alone')),
                 ('why', models.TextField(blank=True, verbose_name='why')),
                 ('status', models.CharField(choices=[('waiting', 'waiting'), ('running', 'running'), ('stopped', 'stopped'), ('finished', 'finished'), ('failed', 'failed'), ('undone', 'taken back')], default='waiting', max_length=10, verbose_name='status')),
                 ('stop_asked', models.BooleanField(default=False)),

@@ -38,7 +38,8 @@ class Replay(models.Model):
     until = models.DateTimeField(_("received before"), null=True)
     last_event_id = models.BigIntegerField(help_text="What arrives after it was asked for is not its business")
     mends = models.JSONField(
-        default=list, help_text='[{"path", "seen" or "any", "target", "value"}]: what to give where a violation saw what'
+        default=list,
+        help_text='[{"path", "seen" or "any", "target", "value", "key"}]: what to give where a violation saw what, with a key of one event alone',
     )
     why = models.TextField(_("why"), blank=True)
     release = models.ForeignKey(Release, models.PROTECT, null=True, related_name="+", verbose_name=_("release"))

@@ -1,6 +1,6 @@
 """What can be put right of a cause: the values seen there, and what staff give instead."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,15 +8,17 @@ from django.db import connection
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
-from ingestion.models import Replay
+from ingestion.models import QuarantineReason, Replay
 from ingestion.quarantine.remedy import meanings
-from ingestion.quarantine.replay import Preview, preview
+from ingestion.quarantine.replay import Preview, preview, text_seen
+from profiles.models import Event
 from staff.models import in_reader_language
 from taxonomy.exchange.book import open_book
 from taxonomy.exchange.cells import Words
 from taxonomy.exchange.xlsx import SheetOut, save_xlsx
 from taxonomy.standardize import Plan, storable
 from taxonomy.standardize.plan import TagPlan
+from taxonomy.standardize.spreadsheets import is_cut
 
 # Values shown to be put right one by one; the rest stand in the table to download.
 MOST_VALUES = 100
@@ -28,16 +30,23 @@ MOST_BESIDE = 20
 LOOKED_AT = 2_000
 # A workbook's column that names a value without saying it: of a masked one the reader knows no more.
 _KEY = "_key"
+# Fewer digits than a number has anywhere say nothing of whose it is.
+_NAMING_DIGITS = 7
 _ENVELOPE = ("event", "phone", "occurred_at")
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value seen, in how many events; `field` names it in a form without saying it. None: nothing was sent."""
+    """A value seen, in how many events; `field` names it in a form without saying it. None: nothing was sent.
+
+    `key`: of the only event that it is meant of, told to people by `about`.
+    """
 
     seen: str | None
     events: int
     field: str
+    key: str = ""
+    about: str = ""
 
 
 def can_be_given(path: str) -> bool:
@@ -46,7 +55,10 @@ def can_be_given(path: str) -> bool:
 
 
 def values_seen(replay: Replay, *, most: int = MOST_VALUES, events: int = LOOKED_AT) -> list[Value]:
-    """What stood where the replay's cause says, most frequent first, in its newest `events`."""
+    """What stood where the replay's cause says, most frequent first, in its newest `events`.
+
+    A phone that is not there, or of which digits are lost, says nothing of whose it is: there each event stands for itself.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             r"""
@@ -62,7 +74,32 @@ def values_seen(replay: Replay, *, most: int = MOST_VALUES, events: int = LOOKED
             """,
             [replay.source_id, replay.code, replay.path, replay.name or "", events, replay.code, replay.path, most],
         )
-        return [Value(seen, events, _field(replay.path, seen)) for seen, events in cursor.fetchall()]
+        values = [Value(seen, count, _field(replay.path, seen)) for seen, count in cursor.fetchall()]
+    apart = {one.seen for one in values if replay.path == "phone" and not _names_one(one)}
+    return [one for one in values if one.seen not in apart] + (_one_by_one(replay, apart, most=most, events=events) if apart else [])
+
+
+def _names_one(value: Value) -> bool:
+    """Whether those who sent a value in the phone's place are likely one person."""
+    return value.events == 1 or (value.seen is not None and not is_cut(value.seen) and sum(map(str.isdigit, value.seen)) >= _NAMING_DIGITS)
+
+
+def _one_by_one(replay: Replay, apart: Collection[str | None], *, most: int, events: int) -> list[Value]:
+    """Each of the replay's events that sent one of these values, newest first."""
+    reasons = QuarantineReason.objects.filter(
+        open=True, source=replay.source_id, code=replay.code, path=replay.path, name=replay.name or ""
+    )
+    found = []
+    for one in Event.objects.filter(pk__in=reasons.order_by("-event_id").values("event_id")[:events]).order_by("-id")[:most]:
+        seen = [
+            said.get("seen")
+            for said in (one.report or {}).get("violations", [])
+            if said["code"] == replay.code and said.get("path") == replay.path
+        ]
+        text = text_seen(seen[0]) if seen and seen[0] is not None else None
+        if seen and text in apart:
+            found.append(Value(text, 1, _field(f"{replay.path}#{one.public_id}", text), one.public_id, one.message_id or ""))
+    return found
 
 
 def _field(path: str, seen: str | None) -> str:
@@ -84,6 +121,8 @@ def try_with_others(replay: Replay, values: Iterable[Value], posted: Any, *, sam
                 continue
             if len(there) < MOST_BESIDE and len(others.keys() | {path}) <= MOST_PLACES:
                 value = Value(seen, events, _field(path, seen))
+                if path == "phone" and not _names_one(value):
+                    continue
                 others.setdefault(path, {})[seen] = value
                 more += _mend(path, seen, path, posted.get(value.field, ""))
         for code in (code for group in found.one_of for code in group if replay.path != "attributes"):
@@ -97,10 +136,10 @@ def try_with_others(replay: Replay, values: Iterable[Value], posted: Any, *, sam
         replay.mends = [*replay.mends, *more]
 
 
-def _mend(path: str, seen: str | None, target: str, right: str) -> list[dict[str, Any]]:
+def _mend(path: str, seen: str | None, target: str, right: str, key: str = "") -> list[dict[str, Any]]:
     """What is given where this was seen; nothing where it is left empty."""
     given = str(storable(right)).strip()
-    return [{"path": path, "seen": seen, "target": target, "value": given}] if given else []
+    return [{"path": path, "seen": seen, "target": target, "value": given} | ({"key": key} if key else {})] if given else []
 
 
 def mends_of(path: str, values: Iterable[Value], posted: Any, table: Iterable[list[str]] = ()) -> list[dict[str, Any]]:
@@ -113,21 +152,21 @@ def mends_of(path: str, values: Iterable[Value], posted: Any, table: Iterable[li
         mends.append({"path": "phone", "any": True, "target": "region", "value": region})
     target = posted.get("target", "").strip() or path
     by_field = {value.field: value for value in values}
-    pairs = [(value.seen, posted.get(field, "")) for field, value in by_field.items()]
+    pairs = [(value, posted.get(field, "")) for field, value in by_field.items()]
     pairs += [_pair(line.split("\t", 1), by_field, line) for line in posted.get("pasted", "").splitlines() if line.strip()]
     pairs += [_pair(row, by_field, " ".join(row)) for row in table]
-    for seen, right in pairs[: MOST_IN_TABLE + MOST_VALUES]:
-        mends += _mend(path, seen, target, right)
+    for value, right in pairs[: MOST_IN_TABLE + MOST_VALUES]:
+        mends += _mend(path, value.seen, target, right, value.key)
     return mends
 
 
-def _pair(row: list[str], by_field: dict[str, Value], line: str) -> tuple[str | None, str]:
+def _pair(row: list[str], by_field: dict[str, Value], line: str) -> tuple[Value, str]:
     """(what was sent, what is right) of "wrong, right", or of a row as downloaded: key, wrong, events, right."""
     if row[0] in by_field:
-        return by_field[row[0]].seen, row[3] if len(row) > 3 else ""
+        return by_field[row[0]], row[3] if len(row) > 3 else ""
     if len(row) < 2 or not row[1].strip():
         raise ValueError(line)
-    return str(storable(row[0])).strip(), row[1]
+    return Value(str(storable(row[0])).strip(), 0, ""), row[1]
 
 
 def table_of(content: bytes, name: str) -> list[list[str]]:
@@ -139,10 +178,10 @@ def table_of(content: bytes, name: str) -> list[list[str]]:
 
 def workbook_of(values: Iterable[tuple[str, Value]]) -> bytes:
     """The table to fill in: the values seen, as the reader may see them, with a column for what is right."""
-    header = [_KEY, _("Sent"), _("Events"), _("Is right as")]
-    rows = [[value.field, shown, str(value.events), ""] for shown, value in values]
+    header = [_KEY, _("Sent"), _("Events"), _("Is right as"), _("Message id")]
+    rows = [[value.field, shown, str(value.events), "", value.about] for shown, value in values]
     about = [[_("Fill in the last column of the next sheet, and upload the workbook where you got it. Leave the first column as it is.")]]
-    return save_xlsx([SheetOut("values", _("Values"), header, [None] * 4, rows)], about, Words())
+    return save_xlsx([SheetOut("values", _("Values"), header, [None] * 5, rows)], about, Words())
 
 
 def choices_for(replay: Replay, path: str, plan: Plan) -> tuple[str, list[tuple[str, str]]]:

@@ -50,8 +50,9 @@ _EXAMPLES = 5
 _PATIENCE_SECONDS = 15
 
 Mends = Sequence[dict[str, Any]]
-# What is given for a violation: its path and value.
+# What is given for a violation: its path and value; and that of the event of a key.
 Find = Callable[[Violation], tuple[str, Any] | None]
+Finds = Callable[[bytes], Find]
 
 
 class Stored(NamedTuple):
@@ -98,11 +99,11 @@ def preview(replay: Replay, *, plan: Plan | None = None, sample: int = SAMPLE) -
     """Try an unsaved replay on its newest events. Stores nothing. `plan`: another than the release's. Raises NoRelease."""
     found = Preview(how_many(replay))
     newest = _selected(replay).order_by("-event_id").values_list("event_id", flat=True).distinct()[:sample]
-    plan, find = plan or current().plan, finder(replay.mends)
+    plan, finds = plan or current().plan, finder(replay.mends)
     for start in range(0, len(newest), AT_ONCE):
         for held in load(newest[start : start + AT_ONCE]):
             found.tried += 1
-            _, result = read_stored(held, plan, find)
+            _, result = read_stored(held, plan, finds)
             if result is None:
                 found.lost += 1
             elif result.verdict == "accepted":
@@ -288,7 +289,7 @@ def load(event_ids: Sequence[int], *, standings: Sequence[int] = (HELD,)) -> lis
         ]  # fmt: skip
 
 
-def read_stored(held: Stored, plan: Plan, find: Find) -> tuple[RawEvent | None, Result | None]:
+def read_stored(held: Stored, plan: Plan, finds: Finds) -> tuple[RawEvent | None, Result | None]:
     """What the release makes of an event; None where it has no such source, or finds no such event in the record."""
     source = plan.sources_by_uuid.get(held.source)
     if source is None:
@@ -298,18 +299,29 @@ def read_stored(held: Stored, plan: Plan, find: Find) -> tuple[RawEvent | None, 
     raw = events[held.item or 0] if (held.item or 0) < len(events) else None
     if raw is None or isinstance(raw, Refusal):
         return None, None
-    return raw, standardize_mended(raw, plan, find)
+    return raw, standardize_mended(raw, plan, finds(held.key))
 
 
-def finder(mends: Mends) -> Find:
-    given = {(one["path"], _ANY if one.get("any") else text_seen(one.get("seen"))): (one["target"], one["value"]) for one in mends}
+def finder(mends: Mends) -> Finds:
+    """What mends give: those with the "key" of an event to that one alone, before the others."""
+    given: dict[tuple[str, str, str], tuple[str, Any]] = {
+        (one.get("key", ""), one["path"], _ANY if one.get("any") else text_seen(one.get("seen"))): (one["target"], one["value"])
+        for one in mends
+    }
+    keys = {key for key, _path, _seen in given if key}
 
-    def find(violation: Violation) -> tuple[str, Any] | None:
-        path = general(violation.path)
-        found = given.get((path, text_seen(violation.seen)), given.get((path, _ANY)))
-        return found and (violation.path if found[0] == path else found[0], found[1])
+    def finds(event: bytes) -> Find:
+        own = [key for key in (event.hex(), "") if not key or key in keys]
 
-    return find
+        def find(violation: Violation) -> tuple[str, Any] | None:
+            path, seen = general(violation.path), text_seen(violation.seen)
+            places = ((key, path, one) for key in own for one in (seen, _ANY))
+            found = next((given[place] for place in places if place in given), None)
+            return found and (violation.path if found[0] == path else found[0], found[1])
+
+        return find
+
+    return finds
 
 
 _ANY = "\0any"
@@ -329,8 +341,8 @@ def _do(replay_id: UUID, event_ids: list[int]) -> None:
         again_where_others_write(partial(_discard, replay, event_ids))
         return
     assert replay.release_id is not None
-    obeyed, find = plan_of(replay.release_id), finder(replay.mends)
-    read = [(held, *read_stored(held, obeyed.plan, find)) for held in load(event_ids)]
+    obeyed, finds = plan_of(replay.release_id), finder(replay.mends)
+    read = [(held, *read_stored(held, obeyed.plan, finds)) for held in load(event_ids)]
     again_where_others_write(partial(_store, replay, obeyed, read))
 
 
