@@ -691,10 +691,42 @@ def test_owners_are_warned_before_what_holds_for_a_while_ends(people):
         (date(2026, 12, 30), 1),
         (date(2026, 12, 31), 0),
     ]:
-        Notice.objects.all().delete()
+        before = list(Notice.objects.values_list("pk", flat=True))
         assert warn_of_endings(today) == warned
-        asked = {notice.user.department_id for notice in Notice.objects.select_related("user")}
+        asked = {notice.user.department_id for notice in Notice.objects.exclude(pk__in=before).select_related("user")}
         assert asked == ({rule.source.owner_id, rule.tag.owner_id} & {"marketing", "sales", "service", "data", "product", "compliance"} if warned else set())  # fmt: skip
+
+
+ENDS = date(2026, 12, 31)
+
+
+@pytest.mark.parametrize(
+    ("left", "warned"),
+    [
+        # the machine was off on the very day
+        ([15, 13, 12, 6, 2, 1], [0, 1, 0, 1, 0, 1]),
+        ([13, 13, 5, 5, 1, 1, 1], [1, 0, 1, 0, 1, 0, 0]),
+        # released with six days to go: told at once, and of what is over only the last
+        ([6, 6, 5, 2, 1], [1, 0, 0, 0, 1]),
+        ([30, 3, 0], [0, 1, 0]),
+    ],
+)
+def test_no_warning_is_missed_and_none_is_given_twice(people, left, warned):
+    tag = tag_of("service")
+    changed(tag, watch_until=ENDS.isoformat())
+    publish(notes="", by=None)
+    assert [warn_of_endings(ENDS - timedelta(days=days)) for days in left] == warned
+    assert Notice.objects.filter(user=people["sam"]).count() == sum(warned)
+
+
+def test_a_rule_is_warned_of_on_its_last_day_and_another_day_is_told_anew(people):
+    rule = MappingRule.objects.filter(source__owner="service").first() or MappingRule.objects.first()
+    MappingRule.objects.filter(pk=rule.pk).update(until=ENDS)
+    publish(notes="", by=None)
+    assert [warn_of_endings(ENDS), warn_of_endings(ENDS), warn_of_endings(ENDS + timedelta(days=1))] == [1, 0, 0]
+    MappingRule.objects.filter(pk=rule.pk).update(until=ENDS + timedelta(days=10))
+    publish(notes="", by=None)
+    assert [warn_of_endings(ENDS), warn_of_endings(ENDS)] == [1, 0]
 
 
 def test_many_definitions_are_written_with_as_many_queries_as_few(people, django_assert_max_num_queries):
