@@ -221,6 +221,52 @@ def test_what_a_department_signs_by_its_duty_nobody_waives(people, department, c
     assert {"data", "compliance"} <= must_sign(proposal)
 
 
+def test_nothing_is_approved_by_nobody(people, client):
+    """A category has no owner: only the stewards sign it."""
+    category = Tag.objects.first().category
+    Department.objects.filter(duty="steward").update(duty="")
+    proposal = propose([changed(category, label_en="Other")], title="t", why="w", by=people["mia"])
+    assert submit(proposal, by=people["mia"]).seats == {}
+    assert proposal.state == Proposal.State.IN_REVIEW
+    client.force_login(people["dan"])
+    assert "no department has the duty of the data stewards" in client.get(proposal.get_absolute_url()).content.decode()
+    # approved once by whom it no longer asks
+    Proposal.objects.filter(pk=proposal.pk).update(state=Proposal.State.APPROVED)
+    with pytest.raises(NotReady):
+        release_proposal(proposal, by=people["dan"])
+    proposal.refresh_from_db()
+    assert proposal.state == Proposal.State.IN_REVIEW
+
+    Department.objects.filter(pk="data").update(duty="steward")
+    assert "no department has the duty" not in client.get(proposal.get_absolute_url()).content.decode()
+    vote(proposal, by=people["dan"], choice=APPROVE)
+    assert proposal.state == Proposal.State.APPROVED
+    assert release_proposal(proposal, by=people["dan"]).signed
+
+
+def test_an_owner_that_wants_nothing_is_no_signature(people, wording):
+    says(people["sam"], "service", "any", "told")
+    Department.objects.filter(duty="steward").update(duty="")
+    signed = submit(wording, by=people["mia"])
+    assert [(code, seat.must) for code, seat in signed.seats.items()] == [("service", False)]
+    assert wording.state == Proposal.State.IN_REVIEW
+    vote(wording, by=people["sam"], choice=APPROVE)
+    assert wording.state == Proposal.State.APPROVED
+
+
+def test_without_compliance_the_stewards_sign_for_personal_data(people):
+    Department.objects.filter(duty="compliance").update(duty="")
+    attribute = Attribute.objects.create(code="nick", label_en="n", label_zh_hans="n")
+    tag = tag_of("service")
+    tag.uses.create(attribute=attribute)
+    publish(notes="", by=None)
+    says(people["dan"], "data", "any", "nothing")
+    item = changed(attribute, personal="identity")
+    signed = submit(propose([item], title="t", why="w", by=people["mia"]), by=people["mia"])
+    assert [code for code, seat in signed.seats.items() if seat.must] == ["data", "service"]
+    assert signed.seats["data"].concern.reasons == {"personal": {item}}
+
+
 def test_a_department_without_another_member_is_stood_in_for(people, wording):
     Department.objects.filter(pk="service").update(deputy="sales")
     join(wording, by=people["sam"])
