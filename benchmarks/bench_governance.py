@@ -135,7 +135,7 @@ def try_on_events() -> None:
     from ingestion.pipeline import Incoming, receive
     from ingestion.trial import try_plan
     from taxonomy.current import current
-    from taxonomy.publish import items_of, newest
+    from taxonomy.publish import company_day, items_of, newest
     from taxonomy.standardize import compile_plan
 
     for received_at, source, made in days(datetime(2026, 6, 1, tzinfo=UTC).date()):
@@ -144,7 +144,8 @@ def try_on_events() -> None:
     items = items_of(newest())
     view = next(item for item, one in items.items() if one["kind"] == "tag" and one["code"] == "product_view")
     began = time.perf_counter()
-    done = try_plan(compile_plan(items), compile_plan(items | {view: items[view] | {"status": "draft"}}), since=since, sample=EVENTS)
+    drafted = items | {view: items[view] | {"status": "draft"}}
+    done = try_plan(compile_plan(items), compile_plan(drafted), since=since, today=company_day(), sample=EVENTS)
     taken = time.perf_counter() - began
     began = time.perf_counter()
     with connection.cursor() as cursor:

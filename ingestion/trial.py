@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
@@ -16,6 +16,8 @@ from profiles.models import Event, Tally
 from taxonomy.standardize import Plan, Refusal, Result, SourcePlan, decode_json, standardize
 
 Outcome = Literal["held", "let_in", "watched", "held_otherwise", "otherwise"]
+# Codes and paths of what is wrong.
+Reasons = set[tuple[str, str]]
 OUTCOMES: tuple[Outcome, ...] = ("held", "let_in", "watched", "held_otherwise", "otherwise")
 # Of each standing; what a person waits for while looking at the page.
 SAMPLE = 20_000
@@ -66,11 +68,15 @@ def try_plan(
     after: Plan,
     *,
     since: datetime,
+    today: date,
     until: datetime | None = None,
     sources: Collection[UUID] | None = None,
     sample: int = SAMPLE,
 ) -> Trial:
-    """Read the newest events under both plans: accepted ones received in this time, and whatever is held. `sources`: only theirs; None: all."""
+    """Read the newest events under both plans: accepted ones received in this time, and whatever is held.
+
+    `sources`: only theirs; None: all. `today`: a day of the plan that is over by then is as good as today.
+    """
     old, new = before.sources_by_uuid, after.sources_by_uuid
     found: dict[tuple[Outcome, str, str, str], Difference] = {}
     tags: set[str] = set()
@@ -81,8 +87,9 @@ def try_plan(
             first = _read(event, old.get(str(event.source)), before)
             second = _read(event, new.get(str(event.source)), after)
             tags.update(one.tag_code for one in (first, second) if one is not None and one.tag_code)
-            if (outcome := _outcome(first, second)) is not None:
-                _note(found, outcome, event, first, second, is_held=standing == Event.Standing.HELD)
+            watched = _sooner(*(_held_from(one, event, plan, today) for one, plan in ((first, before), (second, after))))
+            if (outcome := _outcome(first, second, watched)) is not None:
+                _note(found, outcome, event, first, second, watched, is_held=standing == Event.Standing.HELD)
     tallies = Tally.objects.filter(received_at__gte=since)
     tallies = tallies.filter(received_at__lt=until) if until else tallies
     tallies = tallies.filter(source__in=sources) if sources is not None else tallies
@@ -147,24 +154,34 @@ def _read(event: _Arrived, source: SourcePlan | None, plan: Plan) -> Result | No
     return None if isinstance(raw, Refusal) else standardize(raw, plan)
 
 
-def _outcome(first: Result | None, second: Result | None) -> Outcome | None:
+def _outcome(first: Result | None, second: Result | None, watched: Reasons) -> Outcome | None:
     was, stays = (one is not None and one.verdict == "accepted" for one in (first, second))
     if was != stays:
         return "let_in" if stays else "held"
     if not was:
         return "held_otherwise" if _holding(first) != _holding(second) else None
-    if _watched(second) - _watched(first):
+    if watched:
         return "watched"
     return "otherwise" if _differs(first, second) else None
 
 
-def _holding(one: Result | None) -> set[tuple[str, str]]:
+def _holding(one: Result | None) -> Reasons:
     return {(found.code, found.path) for found in one.violations if found.blocking} if one else set()
 
 
-def _watched(one: Result | None) -> set[tuple[str, str]]:
-    """What would hold it once its day comes."""
-    return {(found.code, found.path) for found in one.violations if found.mode == "watch"} if one else set()
+def _held_from(one: Result | None, event: _Arrived, plan: Plan, today: date) -> dict[tuple[str, str], date]:
+    """What would hold an accepted event once its day comes: {(code, path): that day}."""
+    modes = plan.tags[one.tag].modes if one is not None and one.tag is not None else None
+    if one is None or modes is None or one.verdict != "accepted":
+        return {}
+    found = ((wrong.code, wrong.path) for wrong in one.violations if wrong.mode == "watch")
+    days = {reason: modes.held_from(reason[1], str(event.source)) for reason in found}
+    return {reason: max(day, today) for reason, day in days.items() if day is not None}
+
+
+def _sooner(first: dict[tuple[str, str], date], second: dict[tuple[str, str], date]) -> Reasons:
+    """What would hold it from its day on and never did before, or only from a later day."""
+    return {reason for reason, day in second.items() if reason not in first or day < first[reason]}
 
 
 _COMPARED = ("tag", "attributes", "extra", "refinements", "subject", "occurred_at", "identifiers")
@@ -175,7 +192,8 @@ def _differs(first: Result | None, second: Result | None) -> list[str]:
 
 
 def _note(
-    found: dict[tuple[Outcome, str, str, str], Difference], outcome: Outcome, event: _Arrived, first: Result | None, second: Result | None, *, is_held: bool
+    found: dict[tuple[Outcome, str, str, str], Difference], outcome: Outcome, event: _Arrived, first: Result | None, second: Result | None, watched: Reasons,
+    *, is_held: bool,
 ) -> None:  # fmt: skip
     before, after = ((one.tag_code or "") if one else "" for one in (first, second))
     key = (outcome, str(event.source), before, after)
@@ -184,7 +202,7 @@ def _note(
     if outcome == "otherwise":
         reasons = [(name, "") for name in _differs(first, second)]
     else:
-        reasons = sorted(_watched(second) if outcome == "watched" else _holding(first if outcome == "let_in" else second))
+        reasons = sorted(watched if outcome == "watched" else _holding(first if outcome == "let_in" else second))
     one.reasons.update({f"{code} {path}".strip() for code, path in reasons})
     if len(one.examples) < _EXAMPLES:
         one.examples.append(Example(event.key.hex(), is_held, reasons))

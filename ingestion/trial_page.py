@@ -20,7 +20,7 @@ from taxonomy.definition import Items
 from taxonomy.models import Proposal, Source
 from taxonomy.problems import plan_problem
 from taxonomy.proposals.propose import proposed
-from taxonomy.publish import items_of, newest
+from taxonomy.publish import company_day, items_of, newest
 from taxonomy.released import named
 from taxonomy.request_rights import hidden_in, names_shown, proposals_shown, rights_in, sources_in, sources_offered_in
 from taxonomy.standardize import CODES, check_plan, compile_plan
@@ -87,7 +87,7 @@ def trial(request: HttpRequest, proposal_id: int) -> HttpResponse:
     if not context["problems"]:
         sources = None if among is None else [one.pk for one in among]
         since, until = form.times
-        done = try_plan(compile_plan(before), compile_plan(after), since=since, until=until, sources=sources)
+        done = try_plan(compile_plan(before), compile_plan(after), since=since, until=until, today=company_day(), sources=sources)
         done.differences = _readable(done.differences, before | after, hidden)
         concerned = _tags_of(proposal, before, after) - hidden
         absent = sorted(names[tag]["code"] for tag in concerned if names[tag]["code"] not in done.tags)

@@ -1,10 +1,13 @@
 import hashlib
 import secrets
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import models
+from django.db.models.deletion import ProtectedError
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -35,6 +38,22 @@ def in_both_languages(text: str | Promise) -> str:
     return " · ".join(dict.fromkeys(in_languages(text)))
 
 
+class DepartmentQuerySet(models.QuerySet["Department"]):
+    def last_of_duty(self) -> list["Department"]:
+        """Those of them whose duty no other department has, as it is stored."""
+        kept = set(Department.objects.exclude(pk__in=self.values("pk")).values_list("duty", flat=True))
+        return [one for one in self.exclude(duty="") if one.duty not in kept]
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Raises ProtectedError where a duty would go with them."""
+        if last := self.last_of_duty():
+            raise ProtectedError(" ".join(one.why_it_stays for one in last), set(last))
+        return super().delete()
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+
 class Department(models.Model):
     """A part of the company that owns tags and sources and signs off their changes."""
 
@@ -55,6 +74,8 @@ class Department(models.Model):
         help_text=_("The department that signs for it where none of its own people may."),
     )  # fmt: skip
 
+    objects = DepartmentQuerySet.as_manager()
+
     class Meta:
         ordering = ["code"]
         verbose_name = _("department")
@@ -66,6 +87,22 @@ class Department(models.Model):
     @property
     def label(self) -> str:
         return in_reader_language(self.label_en, self.label_zh_hans)
+
+    @property
+    def why_it_stays(self) -> str:
+        told = {"department": self, "duty": self.get_duty_display()}
+        return gettext("%(department)s is the only department with the duty “%(duty)s”: without it nobody would sign such changes. Give the duty to another department first.") % told  # fmt: skip
+
+    def clean(self) -> None:
+        for stored in Department.objects.filter(pk=self.pk).last_of_duty():
+            if stored.duty != self.duty:
+                raise ValidationError({"duty": stored.why_it_stays})
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Raises ProtectedError where its duty would go with it."""
+        if Department.objects.filter(pk=self.pk).last_of_duty():
+            raise ProtectedError(self.why_it_stays, {self})
+        return super().delete(*args, **kwargs)
 
 
 class UserManager(BaseUserManager["User"]):

@@ -129,6 +129,8 @@ def diff(before: Definition | None, after: Definition | None, names: Items) -> l
             continue
         if field in ROW_KEYS:
             lines += _row_lines(field, old.get(field) or [], new.get(field) or [], names)
+        elif field == "fields":
+            lines += _field_lines(old.get(field), new.get(field), names)
         elif not (old.get(field) in _EMPTY and new.get(field) in _EMPTY):
             lines.append(Line(str(FIELDS.get(field, field)), *(_value(field, one.get(field), names) for one in (old, new))))
     return lines
@@ -161,6 +163,24 @@ def _row_lines(field: str, old: list[Definition], new: list[Definition], names: 
     return lines
 
 
+def _field_lines(old: Any, new: Any, names: Items) -> list[Line]:
+    """One for each field of an object that differs, those within it by their paths."""
+    before, after = dict(_each_field(old)), dict(_each_field(new))
+    return [
+        Line(f"{FIELDS['fields']}: {path}", *(_row(fields.get(path), "", names) for fields in (before, after)))
+        for path in dict.fromkeys([*after, *before])
+        if before.get(path) != after.get(path)
+    ]
+
+
+def _each_field(fields: Any, above: str = "") -> Iterator[tuple[str, Definition]]:
+    """(path, the field without those within it), such as address.city. A draft may hold anything here where its type has no fields."""
+    for name, one in fields.items() if isinstance(fields, dict) else ():
+        written = one if isinstance(one, dict) else {"type": one}
+        yield f"{above}{name}", {key: value for key, value in written.items() if key != "fields"}
+        yield from _each_field(written.get("fields"), f"{above}{name}.")
+
+
 def _row_name(field: str, name: str, names: Items) -> str:
     if field == "rows":
         return row_words({"target": name})["target"]
@@ -175,11 +195,15 @@ def _row(row: Definition | None, key: str, names: Items) -> str:
 
 
 def _value(field: str, value: Any, names: Items) -> str:
-    """A field's value: a choice and a condition in words, all else as `shown` has it."""
+    """A field's value: choices, conditions, groups and fields in words, all else as `shown` has it."""
     if field == "condition" and isinstance(value, dict):
         return condition_words(value)
     if field == "envelope" and isinstance(value, dict):
         return ", ".join(_envelope_parts(value))
+    if field == "one_of" and value:
+        return gettext("; ").join(gettext(" or ").join(group) for group in value)
+    if field == "fields" and value:
+        return gettext("; ").join(f"{path}: {_row(one, '', names)}" for path, one in _each_field(value))
     if field == "owner" and value:
         return _departments().get(value, value)
     return str(CHOICES[field].get(value, value)) if field in CHOICES and isinstance(value, str) else shown(value, names)

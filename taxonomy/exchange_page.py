@@ -11,6 +11,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.decorators import login_required, permission_required
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import content_disposition_header
@@ -25,12 +26,14 @@ from taxonomy.diff import diff, title
 from taxonomy.exchange.answer import answer, names_of
 from taxonomy.exchange.book import FILE_BYTES, UnreadableBook, open_book
 from taxonomy.exchange.pending import Pending, forget, keep, pending
-from taxonomy.exchange.take import NotTogether, base_of, compare, mark_of_draft, propose_entries
+from taxonomy.exchange.take import NotTogether, base_of, compare, mark_of_draft, propose_entries, takes
 from taxonomy.exchange.words import STATUSES, book_text, title_of, trouble_text
 from taxonomy.exchange.workbook import Reading, about, around, place_rules, read_sheets, sheets_of, words
 from taxonomy.exchange.written import Entry, Items
 from taxonomy.exchange.xlsx import ENCODINGS, save_csv, save_xlsx
+from taxonomy.models import Proposal
 from taxonomy.problems import plan_problem
+from taxonomy.proposals.propose import describe
 from taxonomy.proposals.refused import said_of
 from taxonomy.publish import company_day, items_of, newest
 from taxonomy.request_rights import hidden_in, names_shown, rights_in
@@ -154,12 +157,15 @@ def upload(request: HttpRequest, upload_id: UUID) -> HttpResponse:
         messages.warning(request, _("This upload is not here any more. Upload the file again."))
         return redirect("plan_exchange")
     report = report_of(found, request)
-    form = ProposalForm(request.POST or None, initial={"title": title_of(found.name, company_day())})
+    taker = takes(report.entries, by=request.user)  # type: ignore[arg-type]
+    words_so_far = {"title": taker.title, "why": taker.why} if taker else {"title": title_of(found.name, company_day())}
+    form = ProposalForm(request.POST or None, initial=words_so_far)
     if request.method == "POST" and form.is_valid():
-        made = _propose(request, report, form)
+        made = _propose(request, report, form, taker)
         if made is not None:
             forget(upload_id, by=request.user.pk)  # type: ignore[arg-type]
-            messages.success(request, _("The proposal is made. Look at it, and submit it for review."))
+            added = _("It is added to your proposal. Look at it, and submit it for review.")
+            messages.success(request, added if made == taker else _("The proposal is made. Look at it, and submit it for review."))
             return redirect(made)
     context = {
         **admin.site.each_context(request),
@@ -173,6 +179,7 @@ def upload(request: HttpRequest, upload_id: UUID) -> HttpResponse:
         "shown": _SHOWN,
         "form": form,
         "choices": _choices(report, request),
+        "taker": taker,
     }
     return render(request, "taxonomy/exchange_report.html", context)
 
@@ -209,6 +216,7 @@ def report_of(found: Pending, request: HttpRequest) -> Report:
         settle=lambda entries: place_rules(entries, reading.written, whole),
         beyond=beyond,
         rights=rights_in(request),
+        by=request.user,  # type: ignore[arg-type]
     )
     return Report(reading, entries, draft, hidden)
 
@@ -231,12 +239,16 @@ def _pending(request: HttpRequest, upload_id: UUID) -> Pending | None:
     return pending(upload_id, by=request.user.pk)  # type: ignore[arg-type]
 
 
-def _propose(request: HttpRequest, report: Report, form: ProposalForm) -> Any:
-    chosen = {name: name in request.POST for name in ("add", "update", "remove")}
+def _propose(request: HttpRequest, report: Report, form: ProposalForm, taker: Proposal | None) -> Any:
+    """`taker`: the proposal that it may be added to, whose words the form offers and may say otherwise."""
+    chosen: dict[str, Any] = {name: name in request.POST for name in ("add", "update", "remove")}
+    told: dict[str, Any] = {"title": form.cleaned_data["title"], "why": form.cleaned_data["why"], "by": request.user}
     try:
-        return propose_entries(
-            report.entries, title=form.cleaned_data["title"], why=form.cleaned_data["why"], by=request.user, **chosen  # type: ignore[arg-type]
-        )  # fmt: skip
+        with transaction.atomic():
+            made = propose_entries(report.entries, **told, **chosen)
+            if made == taker:
+                describe(made, **told, links=made.links, retire_reason=made.retire_reason)
+        return made
     except NotTogether as error:
         problems = " ".join(plan_problem(problem, names_shown(error.names, report.hidden)) for problem in error.problems[:5])
         messages.error(request, _("What was chosen does not hold together. %(problems)s") % {"problems": problems})

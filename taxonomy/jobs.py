@@ -13,7 +13,7 @@ def remind_reviewers(timestamp: int) -> None:
     remind(datetime.fromtimestamp(timestamp, UTC))
 
 
-@jobs.periodic(cron="0 1 * * *")
+@jobs.periodic(cron="0 * * * *")
 @jobs.task(queueing_lock="warn_of_endings", pass_context=False)
 def warn_owners(timestamp: int) -> None:
     warn_of_endings(timezone.localdate(datetime.fromtimestamp(timestamp, UTC)))

@@ -162,6 +162,14 @@ def test_what_hangs_on_something_wrong_is_not_proposed(standard, marketer):
     assert {one.kind for one in proposal.items.all()} == {"attribute"}
 
 
+def test_what_is_mended_goes_into_the_same_proposal(standard, marketer):
+    looked = look_at("segment", [("plan.json", json.dumps(PLAN).encode())], Choices(Category.objects.first().code, "marketing", "website"))
+    first = propose_written(looked.written, title="Songs", why="x", by=marketer)
+    looked.written["tag"]["song_played"]["label_en"] = "Mended"
+    assert propose_written(looked.written, title="Again", why="x", by=marketer) == first
+    assert Tag.objects.get(code="song_played").label_en == "Mended"
+
+
 def test_what_is_there_already_is_nothing_to_propose(marketer):
     exported = export_plan("json-schema", draft=True)
     looked = look_at("json-schema", [(exported.name, exported.body)], Choices("", "", ""))

@@ -17,6 +17,7 @@ from taxonomy.exchange.command import language_of
 from taxonomy.exchange.folder import Folder, NotAPlanFolder, export, file_name, in_order, read_folder, texts
 from taxonomy.exchange.written import DEFAULTS, KINDS, read
 from taxonomy.models import Attribute, Proposal, Tag
+from taxonomy.proposals.propose import submit
 from taxonomy.publish import newest
 from taxonomy.starter import starter_items
 
@@ -366,11 +367,30 @@ def test_only_who_may_propose_proposes(exported, email):
 
 def test_an_item_in_another_proposal_is_left_to_it(exported, engineer):
     edit(a_tag(exported), "label_en: ", "label_en: New ")
-    rest = ("propose", exported, "--why", "w", "--as", "eve@example.com", "--title")
-    run(*rest, "First")
+    User.objects.create_superuser("max@example.com", "x")
+    rest = ("propose", exported, "--why", "w", "--title")
+    run(*rest, "First", "--as", "eve@example.com")
     edit(a_tag(exported), "label_en: New ", "label_en: Newer ")
-    told, code = run(*rest, "Second")
+    told, code = run(*rest, "Second", "--as", "max@example.com")
     assert code == 2 and "“First” by Eve holds it already" in told
+
+
+def test_what_is_mended_goes_into_the_same_proposal(exported, engineer):
+    edit(a_tag(exported), "label_en: ", "label_en: New ")
+    (exported / "attributes/brand_new.yaml").write_text("label_en: Brand new\nlabel_zh_hans: 全新\ntype: text\n")
+    rest = ("propose", exported, "--why", "w", "--as", "eve@example.com", "--title")
+    assert run(*rest, "First")[1] == 0
+    edit(a_tag(exported), "label_en: New ", "label_en: Newer ")
+    (exported / "attributes/late.yaml").write_text("label_en: Late\nlabel_zh_hans: 晚\ntype: text\n")
+    told, code = run(*rest, "Second")
+    proposal = Proposal.objects.get()
+    assert code == 0 and "It was open already" in told and proposal.title == "First"
+    submit(proposal, by=engineer)
+    names = {row.after["label_en"].partition(" ")[0] for row in proposal.items.all()}
+    assert names == {"Newer", "Brand", "Late"}
+    edit(a_tag(exported), "label_en: Newer ", "label_en: Newest ")
+    told, code = run(*rest, "Third")
+    assert code == 2 and "your own proposal “First”, which is under review" in told
 
 
 def test_the_draft_is_as_it_was_when_nothing_could_be_proposed(exported, engineer):

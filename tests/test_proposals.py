@@ -221,6 +221,52 @@ def test_what_a_department_signs_by_its_duty_nobody_waives(people, department, c
     assert {"data", "compliance"} <= must_sign(proposal)
 
 
+def test_nothing_is_approved_by_nobody(people, client):
+    """A category has no owner: only the stewards sign it."""
+    category = Tag.objects.first().category
+    Department.objects.filter(duty="steward").update(duty="")
+    proposal = propose([changed(category, label_en="Other")], title="t", why="w", by=people["mia"])
+    assert submit(proposal, by=people["mia"]).seats == {}
+    assert proposal.state == Proposal.State.IN_REVIEW
+    client.force_login(people["dan"])
+    assert "no department has the duty of the data stewards" in client.get(proposal.get_absolute_url()).content.decode()
+    # approved once by whom it no longer asks
+    Proposal.objects.filter(pk=proposal.pk).update(state=Proposal.State.APPROVED)
+    with pytest.raises(NotReady):
+        release_proposal(proposal, by=people["dan"])
+    proposal.refresh_from_db()
+    assert proposal.state == Proposal.State.IN_REVIEW
+
+    Department.objects.filter(pk="data").update(duty="steward")
+    assert "no department has the duty" not in client.get(proposal.get_absolute_url()).content.decode()
+    vote(proposal, by=people["dan"], choice=APPROVE)
+    assert proposal.state == Proposal.State.APPROVED
+    assert release_proposal(proposal, by=people["dan"]).signed
+
+
+def test_an_owner_that_wants_nothing_is_no_signature(people, wording):
+    says(people["sam"], "service", "any", "told")
+    Department.objects.filter(duty="steward").update(duty="")
+    signed = submit(wording, by=people["mia"])
+    assert [(code, seat.must) for code, seat in signed.seats.items()] == [("service", False)]
+    assert wording.state == Proposal.State.IN_REVIEW
+    vote(wording, by=people["sam"], choice=APPROVE)
+    assert wording.state == Proposal.State.APPROVED
+
+
+def test_without_compliance_the_stewards_sign_for_personal_data(people):
+    Department.objects.filter(duty="compliance").update(duty="")
+    attribute = Attribute.objects.create(code="nick", label_en="n", label_zh_hans="n")
+    tag = tag_of("service")
+    tag.uses.create(attribute=attribute)
+    publish(notes="", by=None)
+    says(people["dan"], "data", "any", "nothing")
+    item = changed(attribute, personal="identity")
+    signed = submit(propose([item], title="t", why="w", by=people["mia"]), by=people["mia"])
+    assert [code for code, seat in signed.seats.items() if seat.must] == ["data", "service"]
+    assert signed.seats["data"].concern.reasons == {"personal": {item}}
+
+
 def test_a_department_without_another_member_is_stood_in_for(people, wording):
     Department.objects.filter(pk="service").update(deputy="sales")
     join(wording, by=people["sam"])
@@ -691,10 +737,42 @@ def test_owners_are_warned_before_what_holds_for_a_while_ends(people):
         (date(2026, 12, 30), 1),
         (date(2026, 12, 31), 0),
     ]:
-        Notice.objects.all().delete()
+        before = list(Notice.objects.values_list("pk", flat=True))
         assert warn_of_endings(today) == warned
-        asked = {notice.user.department_id for notice in Notice.objects.select_related("user")}
+        asked = {notice.user.department_id for notice in Notice.objects.exclude(pk__in=before).select_related("user")}
         assert asked == ({rule.source.owner_id, rule.tag.owner_id} & {"marketing", "sales", "service", "data", "product", "compliance"} if warned else set())  # fmt: skip
+
+
+ENDS = date(2026, 12, 31)
+
+
+@pytest.mark.parametrize(
+    ("left", "warned"),
+    [
+        # the machine was off on the very day
+        ([15, 13, 12, 6, 2, 1], [0, 1, 0, 1, 0, 1]),
+        ([13, 13, 5, 5, 1, 1, 1], [1, 0, 1, 0, 1, 0, 0]),
+        # released with six days to go: told at once, and of what is over only the last
+        ([6, 6, 5, 2, 1], [1, 0, 0, 0, 1]),
+        ([30, 3, 0], [0, 1, 0]),
+    ],
+)
+def test_no_warning_is_missed_and_none_is_given_twice(people, left, warned):
+    tag = tag_of("service")
+    changed(tag, watch_until=ENDS.isoformat())
+    publish(notes="", by=None)
+    assert [warn_of_endings(ENDS - timedelta(days=days)) for days in left] == warned
+    assert Notice.objects.filter(user=people["sam"]).count() == sum(warned)
+
+
+def test_a_rule_is_warned_of_on_its_last_day_and_another_day_is_told_anew(people):
+    rule = MappingRule.objects.filter(source__owner="service").first() or MappingRule.objects.first()
+    MappingRule.objects.filter(pk=rule.pk).update(until=ENDS)
+    publish(notes="", by=None)
+    assert [warn_of_endings(ENDS), warn_of_endings(ENDS), warn_of_endings(ENDS + timedelta(days=1))] == [1, 0, 0]
+    MappingRule.objects.filter(pk=rule.pk).update(until=ENDS + timedelta(days=10))
+    publish(notes="", by=None)
+    assert [warn_of_endings(ENDS), warn_of_endings(ENDS)] == [1, 0]
 
 
 def test_many_definitions_are_written_with_as_many_queries_as_few(people, django_assert_max_num_queries):

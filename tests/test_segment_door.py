@@ -293,7 +293,7 @@ def test_a_plan_is_tried_on_what_came_this_way(post):
 
     post("/v1/batch", {"sentAt": "2026-02-01T00:00:00Z", "batch": [login("m1"), login("m2", event="nonsense")]})
     plan = current().plan
-    found = try_plan(plan, plan, since=timezone.now() - timedelta(hours=1))
+    found = try_plan(plan, plan, since=timezone.now() - timedelta(hours=1), today=timezone.localdate())
     assert (found.accepted, found.held, found.differences) == (1, 1, [])
 
 

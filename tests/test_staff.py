@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import Group
 from django.core import mail
+from django.db.models.deletion import ProtectedError
 from django.urls import reverse
 from django.utils import timezone
 
@@ -47,6 +48,28 @@ def choose_password(client, link, password):
 
 
 # departments, roles
+
+
+@pytest.mark.parametrize("code", ["data", "compliance"])
+def test_a_duty_is_not_taken_from_the_last_department_that_has_it(admin_client, code):
+    department = Department.objects.get(pk=code)
+    duty, url = department.duty, reverse("admin:staff_department_change", args=[code])
+    form = {"label_en": "Another", "label_zh_hans": "另", "duty": "", "deputy": ""}
+    assert "Give the duty to another department first" in admin_client.post(url, form).content.decode()
+    assert (
+        "Give the duty to another department first" in admin_client.post(url.replace("change", "delete"), {"post": "yes"}).content.decode()
+    )
+    for refused in (department.delete, Department.objects.filter(pk__in=[code, "product"]).delete):
+        with pytest.raises(ProtectedError, match="Give the duty to another department first"):
+            refused()
+    assert Department.objects.get(pk=code).duty == duty and Department.objects.filter(pk="product").exists()
+
+    Department.objects.filter(pk="product").update(duty=duty)
+    with pytest.raises(ProtectedError):
+        Department.objects.filter(pk__in=[code, "product"]).delete()
+    assert admin_client.post(url, form).status_code == 302
+    Department.objects.get(pk=code).delete()
+    assert admin_client.post(reverse("admin:staff_department_change", args=["product"]), form | {"duty": duty}).status_code == 302
 
 
 def test_six_departments_exist_in_both_languages():

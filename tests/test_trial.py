@@ -38,7 +38,8 @@ def items(standard):
 
 
 def tried(items, changed, **chosen):
-    return try_plan(compile_plan(items), compile_plan(changed), since=NOW - timedelta(days=1), **chosen)
+    asked = {"since": NOW - timedelta(days=1), "today": NOW.date()} | chosen
+    return try_plan(compile_plan(items), compile_plan(changed), **asked)
 
 
 def test_the_same_plan_changes_nothing(items):
@@ -173,6 +174,46 @@ def test_what_stays_held_for_another_reason_and_what_is_held_from_its_day_on(ite
     assert [(one.outcome, one.count, list(one.reasons)) for one in done.differences] == [
         ("watched", 1, ["attribute.missing attributes.price"])
     ]
+
+
+def watched_until(items, day: str, **more) -> dict:
+    """The plan where a price is required of product_view, and only watched until a day."""
+    view, price = uuid_of(items, "tag", "product_view"), uuid_of(items, "attribute", "price")
+    asked = {"required": True, "watch_until": day}
+    uses = [use | (asked if use["attribute"] == price else {}) for use in items[view]["attributes"]]
+    return items | {view: items[view] | {"attributes": uses} | more}
+
+
+TODAY = NOW.date()
+LATER = [str(TODAY + timedelta(days=days)) for days in (1, 30, -1, -2)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "count"),
+    [
+        (LATER[1], LATER[0], 1),
+        (LATER[0], LATER[1], 0),
+        (LATER[1], LATER[1], 0),
+        (LATER[2], LATER[3], 0),  # over, both: it holds what comes already
+        (LATER[1], LATER[3], 1),
+    ],
+)
+def test_a_day_that_is_moved_nearer_holds_what_is_watched_sooner(items, before, after, count):
+    long_ago = (NOW - timedelta(days=6)).isoformat()
+    send([{"id": "v", "event": "product_view", "occurred_at": long_ago, "attributes": {"product_id": "p"}}])
+    # received before any of the days
+    Event.objects.update(received_at=NOW - timedelta(days=5))
+    done = tried(watched_until(items, before), watched_until(items, after), since=NOW - timedelta(days=9))
+    told = [(one.outcome, one.count, list(one.reasons)) for one in done.differences]
+    assert told == ([("watched", count, ["attribute.missing attributes.price"])] if count else [])
+
+
+@pytest.mark.parametrize(("before", "after", "count"), [("note", "quarantine", 1), ("note", "note", 0), ("quarantine", "note", 0)])
+def test_what_is_only_noted_once_its_day_comes_is_not_held_by_it(items, before, after, count):
+    send([{"id": "v", "event": "product_view", "attributes": {"product_id": "p"}}])
+    plans = [watched_until(items, LATER[1], modes=[{"source": "", "mode": mode}]) for mode in (before, after)]
+    assert tried(*plans).count("watched") == count
+    assert tried(items, plans[1]).count("watched") == (after == "quarantine")
 
 
 def test_held_events_are_tried_whatever_the_days(items):

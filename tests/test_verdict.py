@@ -2,6 +2,8 @@
 
 from copy import deepcopy
 from datetime import date
+from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from taxonomy.proposals.verdict import CODES, Effect, judge, next_version
 from taxonomy.proposals.verdict_words import EFFECTS, LEVELS, effect_text, level_shown
+from taxonomy.standardize.types import ABSENT, TYPES, Defaults, Fault, Faults, compile_cast
 
 TODAY = date(2026, 3, 1)
 LABELS = {"label_en": "L", "label_zh_hans": "名", "description_en": "", "description_zh_hans": ""}
@@ -23,9 +26,12 @@ PLAN: dict[str, dict[str, Any]] = {
     "spare": {"kind": "attribute", "code": "spare", "type": "text", "of": None, "fields": {}, "unit": "", "example": "", "personal": "none",
               "constraints": {}, **LABELS},
     "place": {"kind": "attribute", "code": "place", "type": "object", "of": None, "unit": "", "example": "", "personal": "none", "constraints": {},
-              "fields": {"city": {"type": "text"}, "zip": {"type": "text", "required": True}}, **LABELS},
+              "fields": {"city": {"type": "text"}, "born": {"type": "date"}, "zip": {"type": "text", "required": True}}, **LABELS},
+    "count": {"kind": "attribute", "code": "count", "type": "integer", "constraints": {}, **LABELS},
+    "mail": {"kind": "attribute", "code": "mail", "type": "email", "constraints": {}, **LABELS},
+    "sizes": {"kind": "attribute", "code": "sizes", "type": "list", "of": "integer", "constraints": {}, **LABELS},
     "buy": {"kind": "tag", "code": "buy", "category": "c", "owner": "sales", "status": "active", "successor": None, "synonyms": [], "one_of": [["price", "color"]],
-            "attributes": [{"attribute": one, "required": one == "price", "constraints": {}} for one in ("price", "color", "place")],
+            "attributes": [{"attribute": one, "required": one == "price", "constraints": {}} for one in ("price", "color", "place", "count", "mail", "sizes")],
             "refinements": [{"pattern": "{tag}_{color}"}], **LABELS},
     "lax": {"kind": "tag", "code": "lax", "category": "c", "owner": "sales", "status": "active", "successor": None, "synonyms": [], "one_of": [],
             "attributes": [], "refinements": [], "modes": [{"source": "", "mode": "note"}], "watch_until": "2026-12-31", **LABELS},
@@ -97,6 +103,16 @@ CASES: list[tuple[tuple[Any, ...], Any, set[str]]] = [
     (("price", "constraints"), {"minimum": "0", "maximum": "11"}, {"attribute.loosened"}),
     (("price", "constraints"), {"minimum": "0"}, {"attribute.loosened"}),
     (("spare", "constraints"), {"pattern": "[A-Z]"}, {"wording"}),
+    (("color",), {**PLAN["color"], "type": "text", "constraints": {"choices": ["red"]}}, {"attribute.type_widened", "attribute.tightened"}),
+    (("color",), {**PLAN["color"], "type": "text", "constraints": {}}, {"attribute.type_widened", "attribute.loosened"}),
+    (("count",), {**PLAN["count"], "type": "decimal"}, {"attribute.type_widened"}),
+    (("count",), {**PLAN["count"], "type": "decimal", "constraints": {"maximum": "5"}}, {"attribute.type_widened", "attribute.tightened"}),
+    (("mail",), {**PLAN["mail"], "type": "text"}, {"attribute.read_otherwise"}),
+    (("mail",), {**PLAN["mail"], "type": "text", "constraints": {"max_length": 3}}, {"attribute.read_otherwise", "attribute.tightened"}),
+    (("sizes",), {**PLAN["sizes"], "of": "decimal"}, {"attribute.type_widened"}),
+    (("sizes",), {**PLAN["sizes"], "of": "decimal", "constraints": {"max_items": 1}}, {"attribute.type_widened", "attribute.tightened"}),
+    (("sizes",), {**PLAN["sizes"], "of": "text", "constraints": {"max_items": 1}}, {"attribute.type_narrowed"}),
+    (("place", "fields", "born", "type"), "text", {"attribute.read_otherwise"}),
     (("color", "constraints"), {"choices": ["red"]}, {"attribute.tightened"}),
     (("color", "constraints"), {"choices": ["blue", "red", "green"]}, {"attribute.loosened"}),
     (("color", "constraints"), {"choices": ["blue", "red"]}, {"wording"}),
@@ -195,6 +211,47 @@ def test_each_change_has_its_effect_and_no_other(path, value, codes):
     assert LEVELS[verdict.level]
 
 
+# What sources write, of every type.
+WRITTEN: list[Any] = [
+    "red", "1", "1.5", "007", "1E+18", "true", "是", "2026-01-31", "20260131", "2026-01-31T02:00:00+08:00", "13800138000", "+86 138-0013-8000", "a@B.COM",
+    "HTTP://X.com", 1, 0, Decimal("1.50"), True, 1769824800, {"amount": "1", "currency": "CNY"}, ["a"], [1], {}, {"a": 1},
+]  # fmt: skip
+
+
+def read_as(kind: str, value: Any, currency: str) -> Any:
+    """The standard value, of a source in a currency; None where it is held."""
+    found = compile_cast({"type": kind, "constraints": CHOOSES.get(kind, {})})(
+        value, Defaults(timezone="UTC", region="CN", currency=currency)
+    )
+    return None if found is ABSENT or isinstance(found, Fault | Faults) else found
+
+
+CHOOSES = {"choice": {"choices": ["red", "1", "true"]}}
+
+
+@pytest.mark.parametrize("before", TYPES)
+@pytest.mark.parametrize("after", TYPES)
+def test_each_pair_of_types_is_judged_by_what_becomes_of_values(before, after):
+    """As far as it is written without spaces around it."""
+    sent = list(enumerate(product(WRITTEN, ("", "CNY"))))
+    took = {at: found for at, one in sent if (found := read_as(before, *one)) is not None}
+    takes = {at: read_as(after, *one) for at, one in sent if at in took}
+    assert took
+    if before == after:
+        expected = set()
+    elif None in takes.values():
+        expected = {"attribute.type_narrowed"}
+    else:
+        expected = {"attribute.type_widened" if takes == took else "attribute.read_otherwise"}
+    plans = [deepcopy(PLAN), deepcopy(PLAN)]
+    for plan, kind in zip(plans, (before, after), strict=True):
+        plan["mail"] |= {"type": kind, "constraints": CHOOSES.get(kind, {})}
+        plan["sizes"] |= {"of": kind}
+    effects = judge(*plans, on=TODAY).effects
+    for item in ("mail", "sizes"):
+        assert {one.code for one in effects if one.item == item} - {"attribute.loosened", "attribute.tightened"} == expected
+
+
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
@@ -243,6 +300,7 @@ LATER: list[tuple[dict[str, Any], str, str]] = [
     (watched("2026-06-01", "price", "constraints", {"minimum": "1"}, item="price"), "additive", "2026-06-01"),
     (watched("2026-06-01", "place", "fields", "city", "required", True, item="place"), "additive", "2026-06-01"),
     # no watching brings back a name, or a value's meaning
+    (watched("2026-06-01", "mail", "type", "text", item="mail"), "breaking", ""),
     (watched("2026-06-01", "price", "code", "amount", item="price"), "breaking", ""),
     (watched("2026-06-01", "price", "unit", "fen", item="price"), "breaking", ""),
     (watched("2026-06-01", "buy", "code", "pay"), "breaking", ""),
@@ -318,3 +376,9 @@ def test_every_effect_has_a_sentence_in_both_languages(language):
         for code in CODES:
             assert effect_text(Effect("buy", code, values), PLAN)
             assert effect_text(Effect("buy", code, values | {"from": "2026-06-01"}), PLAN)
+
+
+def test_types_are_told_by_name():
+    plan = changed(("price", "type"), "integer")
+    (effect,) = judge(PLAN, plan, on=TODAY).effects
+    assert effect_text(effect, plan) == "Send it as whole number instead of decimal number, or the event is held."

@@ -26,8 +26,10 @@ from taxonomy.exchange.words import BOOKS, book_text, trouble_text
 from taxonomy.exchange.workbook import about, around, read_sheets, sheets_of
 from taxonomy.exchange.written import KINDS, read
 from taxonomy.exchange.xlsx import ENCODINGS, save_csv, save_xlsx
-from taxonomy.models import Attribute, MappingRule, Proposal, Revision, Tag
+from taxonomy.models import Attribute, MappingRule, Proposal, Revision, Tag, Vote
 from taxonomy.problems import VALUES
+from taxonomy.proposals.propose import join, propose, submit, withdraw
+from taxonomy.proposals.review import vote
 from taxonomy.publish import company_day
 from taxonomy.starter import starter_items
 
@@ -818,15 +820,77 @@ def test_uploads_of_one_person_do_not_pile_up(marketer, client, settings, tmp_pa
     assert len(list(tmp_path.rglob("*.zst"))) == 20
 
 
-def test_an_item_in_another_proposal_is_told_and_left_to_it(marketer, client):
-    from taxonomy.proposals.propose import propose
+def renamed(item, *, by, title="First", name="x"):
+    """A proposal that gives an item another name."""
+    type(item).objects.filter(pk=item.pk).update(label_en=name)
+    return propose([str(item.pk)], title=title, why="w", by=by)
 
+
+def test_an_item_in_another_proposal_is_told_and_left_to_it(marketer, client):
     tag = Tag.objects.first()
-    Tag.objects.filter(pk=tag.pk).update(label_en="x")
-    propose([str(tag.pk)], title="First", why="w", by=marketer)
+    renamed(tag, by=User.objects.create_superuser("max@example.com", "x", name="Max"))
     page = post(client, book(tags=[["code", "name in English"], [tag.code, "y"]])).url
     answer = client.get(page).content.decode()
-    assert "“First” by Mia holds it already" in answer
+    assert "“First” by Max holds it already" in answer
+
+
+HEADER = ["code", "name in English", "name in Chinese", "description in English"]
+THREE = [[f"brand_new_{at}", f"Brand new {at}", f"全新{at}", "What it is"] for at in range(3)]
+
+
+def figures_of(client, page):
+    return {status: count for status, _label, count in client.get(page).context["figures"] if count}
+
+
+def test_a_row_that_is_mended_after_changes_were_asked_for_goes_into_the_same_proposal(marketer, client):
+    first = post(client, book(attributes=[HEADER, *THREE])).url
+    client.post(first, {"add": "1", "title": "Brands", "why": "w"})
+    proposal = Proposal.objects.get()
+    steward = User.objects.create_superuser("dan@example.com", "x", department_id="data")
+    submit(proposal, by=marketer)
+    mended = book(
+        attributes=[HEADER, THREE[0], ["brand_new_1", "Mended", *THREE[1][2:]], THREE[2], ["brand_new_3", "Late", "晚", "What it is"]]
+    )
+    page = post(client, mended).url
+    assert figures_of(client, page) == {"added": 1, "unchanged": 2, "wrong": 1}
+    assert "your own proposal “Brands”, which is under review" in client.get(page).content.decode()
+
+    vote(proposal, by=steward, choice=Vote.Choice.CHANGES, comment="mend the second")
+    assert figures_of(client, page) == {"added": 1, "changed": 1, "unchanged": 2}
+    assert client.get(page).context["form"]["title"].value() == "Brands"
+    made = client.post(page, {"add": "1", "update": "1", "title": "Brands", "why": "mended as asked"})
+    assert made.url == Proposal.objects.get().get_absolute_url() == proposal.get_absolute_url()
+    submit(proposal, by=marketer)
+    proposal.refresh_from_db()
+    assert proposal.why == "mended as asked"
+    assert {row.after["code"]: row.after["label_en"] for row in proposal.items.all()} == {
+        "brand_new_0": "Brand new 0", "brand_new_1": "Mended", "brand_new_2": "Brand new 2", "brand_new_3": "Late",
+    }  # fmt: skip
+
+
+def test_rows_of_two_proposals_of_ones_own_are_told_apart(marketer, client):
+    one, two = Attribute.objects.all()[:2]
+    own = [renamed(item, by=marketer, title=item.code.title()) for item in (one, two)]
+    content = book(attributes=[["code", "name in English"], [one.code, "y"], [two.code, "y"]])
+    page = post(client, content).url
+    assert figures_of(client, page) == {"wrong": 2}
+    answer = client.get(page).content.decode()
+    assert all(f"your own proposal “{proposal.title}”" in answer for proposal in own)
+    withdraw(own[0], by=marketer)
+    client.post(page, {"update": "1", "title": own[1].title, "why": "w"})
+    assert own[1].items.count() == 2
+
+
+def test_a_co_author_adds_to_the_proposal_and_what_others_hold_is_left_out(marketer, client):
+    one, two, third = Attribute.objects.all()[:3]
+    root = User.objects.create_superuser("max@example.com", "x", name="Max")
+    shared, other = renamed(one, by=root), renamed(two, by=root, title="Other")
+    join(shared, by=marketer)
+    content = book(attributes=[["code", "name in English"], *([item.code, "y"] for item in (one, two, third))])
+    page = post(client, content).url
+    assert figures_of(client, page) == {"changed": 2, "wrong": 1}
+    client.post(page, {"update": "1", "title": shared.title, "why": "w"})
+    assert {row.item for row in shared.items.all()} == {one.pk, third.pk} and other.items.count() == 1
 
 
 def test_html_in_a_workbook_is_text_on_the_page(marketer, client):

@@ -19,6 +19,12 @@ class DepartmentAdmin(ModelAdmin):
     def get_readonly_fields(self, request, obj=None):
         return ["code"] if obj else []
 
+    def get_deleted_objects(self, objs, request):
+        """A duty that no other department has protects the department, as what refers to it does."""
+        going, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        last = Department.objects.filter(pk__in=[one.pk for one in objs]).last_of_duty()
+        return going, counts, lacking, [*protected, *(one.why_it_stays for one in last)]
+
     @admin.display(description=_("name"), ordering="label_en")
     def label(self, department):
         return department.label

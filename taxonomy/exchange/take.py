@@ -6,13 +6,14 @@ from typing import Any
 from django.db import IntegrityError
 
 from staff.models import Department, User
-from taxonomy.definition import draft_items
+from taxonomy.definition import Definition, draft_items
+from taxonomy.draft import refuse_locked, rules_of, write_items, writing
 from taxonomy.exchange.written import Entry, Items, Trouble, Written, chosen, line_ends, read
 from taxonomy.models import Proposal, Release, Revision
 from taxonomy.proposals.merge import merge
-from taxonomy.proposals.propose import NothingChanged, open_proposals, propose_definitions
-from taxonomy.publish import items_of
-from taxonomy.rights import May, On, OutsideGrant, Rights
+from taxonomy.proposals.propose import EDITABLE, NothingChanged, add_items, open_proposals, propose_definitions
+from taxonomy.publish import items_of, newest
+from taxonomy.rights import May, On, OutsideGrant, Rights, expect
 from taxonomy.standardize import Problem, check_plan
 
 
@@ -35,11 +36,13 @@ def compare(
     settle: Callable[[list[Entry]], Any] | None = None,
     beyond: Items | None = None,
     rights: Rights | None = None,
+    by: User | None = None,
 ) -> list[Entry]:
     """What the written makes of the draft. `base`: what the draft was when it was written out, so that what others changed since stays.
 
     `settle` may put the entries right, such as the positions of rules, before they are brought together with the draft. `beyond`:
-    the rest of the draft, which the person of `rights` may not read; what they may not change is wrong.
+    the rest of the draft, which the person of `rights` may not read; what they may not change is wrong. `by`: whose proposal it
+    would be added to, where one of theirs holds some of it.
     """
     draft = draft_items() if draft is None else draft
     departments = set(Department.objects.values_list("pk", flat=True))
@@ -50,12 +53,41 @@ def compare(
         entries = [entry for entry in entries if _beside(entry, base)]
     if rights is not None:
         mark_outside(entries, rights, draft | (beyond or {}))
-    held = open_proposals([entry.item for entry in entries if entry.status in ("added", "changed", "removed")])
-    for entry in entries:
-        if proposal := held.get(entry.item):
-            entry.status = "wrong"
-            entry.troubles.append(Trouble("written.elsewhere", "", {"title": proposal.title, "who": str(proposal.author)}))
+    _mark_held(entries, by)
     return entries
+
+
+def _mark_held(entries: list[Entry], by: User | None) -> None:
+    """What open proposals hold is wrong, unless only one does that this person may edit: it takes the rest too."""
+    held = open_proposals(_touched(entries))
+    theirs = {proposal.pk: _hold_of(proposal, by) for proposal in held.values()}
+    takes_all = list(theirs.values()).count("written.own") == 1
+    for entry in entries:
+        if (proposal := held.get(entry.item)) and not (takes_all and theirs[proposal.pk] == "written.own"):
+            entry.status = "wrong"
+            entry.troubles.append(Trouble(theirs[proposal.pk], "", {"title": proposal.title, "who": str(proposal.author)}))
+
+
+def _hold_of(proposal: Proposal, by: User | None) -> str:
+    """How a proposal holds what a person wants to change; "written.own": they may edit it as it stands now."""
+    if by is None or (by.pk != proposal.author_id and not proposal.co_authors.filter(pk=by.pk).exists()):
+        return "written.elsewhere"
+    return "written.own" if proposal.state in EDITABLE else "written.own_reviewed"
+
+
+def _touched(entries: list[Entry]) -> list[str]:
+    return [entry.item for entry in entries if entry.status in ("added", "changed", "removed")]
+
+
+def takes(entries: list[Entry], *, by: User) -> Proposal | None:
+    """The open proposal of this person that what came in would be added to."""
+    return _taker(_touched(entries), by)
+
+
+def _taker(items: Collection[str], by: User) -> Proposal | None:
+    found = {proposal.pk: proposal for proposal in open_proposals(items).values()}
+    only = next(iter(found.values())) if len(found) == 1 else None
+    return only if only is not None and _hold_of(only, by) == "written.own" else None
 
 
 def mark_outside(entries: list[Entry], rights: Rights, draft: Items) -> None:
@@ -97,7 +129,7 @@ def base_of(written: str, draft: Items) -> Items | None:
 def propose_entries(
     entries: list[Entry], *, title: str, why: str, by: User, add: bool = True, update: bool = True, remove: bool = False
 ) -> Proposal:
-    """A proposal of the entries chosen. Raises NothingChanged, NotTogether, and what `propose_definitions` does."""
+    """A proposal of the entries chosen. Raises NothingChanged, NotTogether, and what `propose_or_add` does."""
     wanted = chosen(entries, add=add, update=update, remove=remove)
     if not wanted:
         raise NothingChanged
@@ -107,10 +139,29 @@ def propose_entries(
     if problems := [problem for problem in check_plan(after) if (problem.code, problem.item) not in known]:
         raise NotTogether(problems, draft | after)
     try:
-        return propose_definitions(wanted, title=title, why=why, by=by)
+        return propose_or_add(wanted, title=title, why=why, by=by)
     except IntegrityError as error:
         # Two items that change codes with each other: the draft holds each code once at any moment.
         raise NotTogether([], draft | after) from error
+
+
+def propose_or_add(wanted: dict[str, Definition | None], *, title: str, why: str, by: User) -> Proposal:
+    """A new proposal; or, where one that the person may edit holds some of it, that one, under its own words, with all of it.
+
+    Raises what `propose_definitions` and `add_items` do.
+    """
+    proposal = _taker(wanted, by)
+    if proposal is None:
+        return propose_definitions(wanted, title=title, why=why, by=by)
+    with writing():
+        released = items_of(newest())
+        gone = [item for item, one in wanted.items() if one is None]
+        wanted = {rule: released.get(rule) for rule in rules_of(gone)} | wanted
+        expect(by, May.PROPOSE, wanted, released, draft_items())
+        refuse_locked(wanted)
+        write_items(wanted, by=by, why=title)
+        add_items(proposal, wanted, by=by)
+    return proposal
 
 
 def _beside(entry: Entry, base: Items) -> bool:

@@ -36,6 +36,12 @@ TROUBLES: dict[str, Promise | str] = {
     "written.position": gettext_lazy("A position is a whole number, 0 or more."),
     "written.in_use": gettext_lazy("It cannot go: %(item)s still uses it. Let that one go too, or change it."),
     "written.elsewhere": gettext_lazy("“%(title)s” by %(who)s holds it already. Open that proposal and join as a co-author."),
+    "written.own": gettext_lazy(
+        "It is in your own proposal “%(title)s”, and other rows are in another of yours. Add to each by itself, or withdraw one."
+    ),
+    "written.own_reviewed": gettext_lazy(
+        "It is in your own proposal “%(title)s”, which is under review. Pull that back, and bring this in again; or withdraw it."
+    ),
     "written.beyond": gettext_lazy("It is kept for others. Leave it out, or ask an administrator for the right."),
     "written.outside": gettext_lazy("Only %(names)s may change it (%(place)s). Leave it out, or ask them for the change."),
     "written.also_changed": gettext_lazy("Somebody else changed it meanwhile; this replaces what they wrote."),

@@ -1,8 +1,9 @@
 """Write a vendor's pack into the draft: a new source with its rules, to be proposed like whatever else is drafted."""
 
-from django.utils.translation import get_language
+from django.utils.functional import lazy
+from django.utils.translation import get_language, gettext
 
-from staff.models import User
+from staff.models import User, in_both_languages, in_reader_language
 from taxonomy.definition import draft_items
 from taxonomy.draft import write_items, writing
 from taxonomy.models import Source, Tag
@@ -28,6 +29,15 @@ def load_pack(pack: Pack, *, code: str, owner: str, region: str = "", currency: 
     source_id = next(iter(items))
     items[source_id] |= {key: value for key, value in (("region", region), ("currency", currency)) if value}
     with writing(items):
-        write_items(dict(items), by=by, why=f"Pack: {pack.source['label_en']}")
+        write_items(dict(items), by=by, why=_why(pack))
         expect(by, May.PROPOSE, items, items_of(newest()), draft_items())
     return Source.objects.get(pk=source_id), missing
+
+
+def _why(pack: Pack) -> str:
+    """For whoever reads the history in whatever language."""
+
+    def told() -> str:
+        return gettext("Pack: %(name)s") % {"name": in_reader_language(pack.source["label_en"], pack.source["label_zh_hans"])}
+
+    return in_both_languages(lazy(told, str)())

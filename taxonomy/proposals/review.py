@@ -21,7 +21,7 @@ from taxonomy.draft import writing
 from taxonomy.models import Proposal, Release, ReviewPolicy, Vote
 from taxonomy.proposals.affected import Senders
 from taxonomy.proposals.authors import author_ids, saves_of, saves_since
-from taxonomy.proposals.concern import COMPLIANCE, STEWARD, Change, Concern, Reason, concerns
+from taxonomy.proposals.concern import STEWARD, Change, Concern, Reason, concerns
 from taxonomy.proposals.senders import SENT_WITHIN, native_senders
 from taxonomy.proposals.tell import release_link, tell_of_release
 from taxonomy.proposals.verdict import Verdict, judge
@@ -98,6 +98,11 @@ class Standing:
         """Those for whom nobody can sign."""
         return [seat for seat in self.missing if not seat.voters]
 
+    @property
+    def is_signed(self) -> bool:
+        """Whether nobody is missing who must sign, and somebody has: what nobody is asked about is not signed either."""
+        return not self.missing and any(seat.approved for seat in self.seats.values())
+
     def may_vote(self, person: User) -> list[Seat]:
         return [seat for seat in self.seats.values() if any(voter.pk == person.pk for voter in seat.voters)]
 
@@ -157,7 +162,7 @@ def seats(
     """{department's code: its seat}, by what departments wanted at a moment, None: now. `authors`: where they are not `without`.
 
     At least one signs: the data stewards, where no other must. What is breaking or personal is signed by those with the
-    duty, whatever they want. Only those sign who may, of all the items their department is asked about, in each of the
+    duty, whatever they want; what is personal by the stewards, where nobody has the duty of compliance. Only those sign who may, of all the items their department is asked about, in each of the
     plans; nobody of `without`.
     """
     signing = signing or Signing()
@@ -230,7 +235,7 @@ def settle(proposal: Proposal) -> None:
     if any(one.choice == Vote.Choice.CHANGES for one in proposal.votes.filter(stands=True)):
         state = Proposal.State.CHANGES_REQUESTED
     else:
-        state = Proposal.State.IN_REVIEW if signed.missing else Proposal.State.APPROVED
+        state = Proposal.State.APPROVED if signed.is_signed else Proposal.State.IN_REVIEW
     proposal.state = state
     proposal.save(update_fields=["state"])
     if state == Proposal.State.APPROVED != was:
@@ -259,8 +264,7 @@ def release_proposal(proposal: Proposal, *, by: User) -> Release:
         if proposal.state != Proposal.State.APPROVED:
             raise NotReady
         _expect_for_all(proposal, by, May.RELEASE)
-        short = bool(standing(proposal).missing)
-        if not short:
+        if standing(proposal).is_signed:
             return _release(proposal, by=by, emergency_reason="")
         settle(proposal)
     raise NotReady
@@ -490,11 +494,11 @@ def _freeze(proposal: Proposal) -> None:
 
 
 def _by_department(concerned: dict[str, Concern], departments: Iterable[Department]) -> dict[str, Concern]:
-    """Duties resolved to the departments that have them; departments that are no more give way to the stewards."""
+    """Duties resolved to the departments that have them; what is of nobody, or of departments that are no more, is the stewards'."""
     known = {one.pk for one in departments}
     found: dict[str, Concern] = {}
     for name, concern in concerned.items():
-        codes = [name] if name in known else _with_duty(name if name in (STEWARD, COMPLIANCE) else STEWARD, departments)
+        codes = [name] if name in known else _with_duty(name, departments) or _with_duty(STEWARD, departments)
         for code in codes:
             for change, items in concern.changes.items():
                 found.setdefault(code, Concern()).changes[change] |= items

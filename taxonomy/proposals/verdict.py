@@ -48,6 +48,7 @@ CODES: dict[str, Level] = {
     "attribute.renamed": "breaking",
     "attribute.type_narrowed": "breaking",
     "attribute.type_widened": "additive",
+    "attribute.read_otherwise": "breaking",
     "attribute.tightened": "breaking",
     "attribute.loosened": "additive",
     "attribute.unit": "breaking",
@@ -74,8 +75,10 @@ CODES: dict[str, Level] = {
     "rule.leaves_rest": "breaking",
 }
 
-# What the wider type also takes, unchanged in meaning.
-_WIDER = frozenset({("integer", "decimal"), *((kind, "text") for kind in ("choice", "email", "url", "phone", "date", "datetime"))})
+# What the wider type also takes, and reads as the same value but for spaces around it.
+_WIDER = frozenset({("integer", "decimal"), ("choice", "text"), ("url", "text")})
+# What the other type takes too, and reads as another value: no E.164 of a phone, no ISO 8601 of a time, no small letters of a domain.
+_OTHERWISE = frozenset({("date", "datetime"), *((kind, "text") for kind in ("boolean", "date", "datetime", "email", "phone"))})
 _STRICTNESS = {"note": 0, "set_aside": 1, "quarantine": 2}
 _LOWER, _UPPER = ("minimum", "min_length", "min_items"), ("maximum", "max_length", "max_items")
 
@@ -287,9 +290,15 @@ def _shape(item: str, old: Definition, new: Definition, since: dict[str, str], p
     types = ((old.get("type"), new.get("type")), (old.get("of") or None, new.get("of") or None))
     values = since | ({"path": path} if path else {})
     for was, now in types:
-        if was != now:
-            code = "attribute.type_widened" if (was, now) in _WIDER else "attribute.type_narrowed"
-            yield Effect(item, code, {**values, "before": was, "after": now})
+        if was == now:
+            continue
+        told = {"before": was, "after": now}
+        if (was, now) in _OTHERWISE:  # no watching brings back a value's meaning
+            yield Effect(item, "attribute.read_otherwise", ({"path": path} if path else {}) | told)
+        elif (was, now) in _WIDER:
+            yield Effect(item, "attribute.type_widened", values | told)
+        else:
+            yield Effect(item, "attribute.type_narrowed", values | told)
             return
     yield from _constraints(item, old.get("constraints") or {}, new.get("constraints") or {}, values)
     was, now = old.get("fields") or {}, new.get("fields") or {}

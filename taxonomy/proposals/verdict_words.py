@@ -6,7 +6,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from staff.moments import day_words
-from taxonomy.diff import CONSTRAINTS, FIELDS, shown, title
+from taxonomy.diff import CHOICES, CONSTRAINTS, FIELDS, shown, title
 from taxonomy.models import TagMode
 from taxonomy.proposals.verdict import Effect, Items, Level
 
@@ -20,6 +20,7 @@ LEVELS: dict[str, Promise | str] = {
 # How a change is marked that breaks something only later.
 LATER = "later"
 _MODES = dict(TagMode.Mode.choices)
+_OF_TYPES = frozenset({"attribute.type_narrowed", "attribute.type_widened", "attribute.read_otherwise"})
 EFFECTS: dict[str, Promise | str] = {
     "wording": _("Only words change. No source has to do anything."),
     "category.added": _("A new category. No source has to do anything."),
@@ -46,6 +47,7 @@ EFFECTS: dict[str, Promise | str] = {
     "attribute.renamed": _("%(before)s is set aside from now on, %(after)s is read. Send the new name, or add a row to the rule."),
     "attribute.type_narrowed": _("Send it as %(after)s instead of %(before)s, or the event is held."),
     "attribute.type_widened": _("It may be %(after)s from now on; %(before)s still fits."),
+    "attribute.read_otherwise": _("It was %(before)s and is %(after)s from now on: what is sent is taken as before, but becomes another value. Check what compares it."),
     "attribute.tightened": _("It takes less than before: %(constraint)s was “%(before)s”, is “%(after)s”. Other values are held."),
     "attribute.loosened": _("It takes more than before: %(constraint)s was “%(before)s”, is “%(after)s”."),
     "attribute.unit": _("Its unit was %(before)s and is %(after)s: send the value in the new unit."),
@@ -105,6 +107,8 @@ def effect_text(effect: Effect, names: Items) -> str:
         return f"{title(names[attribute], names)}: {sentence}" if attribute in names else sentence
     values: dict[str, Any] = {**dict.fromkeys(("before", "after", "constraint"), ""), "source": _("every source")}
     values |= {name: _value(name, value, names) for name, value in effect.values.items()}
+    if effect.code in _OF_TYPES:
+        values |= {name: str(CHOICES["type"].get(values[name], values[name])) for name in ("before", "after")}
     said = FROM_A_DAY if effect.values.get("from") else EFFECTS
     sentence = str(said.get(effect.code, EFFECTS[effect.code])) % values
     return f"{effect.values['path']}: {sentence}" if effect.values.get("path") else sentence

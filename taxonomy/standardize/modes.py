@@ -34,7 +34,7 @@ class Modes:
     def soften(self, violations: list[Violation], source: str, timezone: str, received_at: datetime) -> dict[str, str]:
         """Mark those that do not hold the event here and now: {attribute: mode}."""
         today = received_at.astimezone(ZoneInfo(timezone)).date()
-        mode = self._by_source.get(source) or self._by_source.get("") or "quarantine"
+        mode = self._mode_of(source)
         softened = {}
         for one in violations:
             if one.code not in SOFT_CODES or not one.path.startswith("attributes"):
@@ -47,6 +47,15 @@ class Modes:
             if one.mode and code:
                 softened[code] = one.mode
         return softened
+
+    def held_from(self, path: str, source: str) -> date | None:
+        """The day from which something wrong there, only watched until then, holds the events of a source; None: it never does."""
+        if self._mode_of(source) != "quarantine":
+            return None
+        return max((until for until in (self._watched_whole, self._watched.get(attribute_of(path))) if until is not None), default=None)
+
+    def _mode_of(self, source: str) -> Mode:
+        return self._by_source.get(source) or self._by_source.get("") or "quarantine"
 
     def _is_watched(self, code: str, today: date) -> bool:
         return any(until is not None and today < until for until in (self._watched_whole, self._watched.get(code)))

@@ -7,10 +7,10 @@ from staff.models import Department, User
 from taxonomy.definition import Definition, Items, draft_items
 from taxonomy.exchange.formats import Choices, Exported, export_as, part_of, read_as, read_files
 from taxonomy.exchange.formats.found import LeftOut
-from taxonomy.exchange.take import mark_outside
+from taxonomy.exchange.take import mark_outside, propose_or_add
 from taxonomy.exchange.written import Entry, Written, chosen, read
 from taxonomy.models import Proposal
-from taxonomy.proposals.propose import NothingChanged, propose_definitions
+from taxonomy.proposals.propose import NothingChanged
 from taxonomy.publish import items_of, newest
 from taxonomy.rights import On, Rights, rights_of
 
@@ -33,12 +33,12 @@ def look_at(format: str, uploads: list[tuple[str, bytes]], choices: Choices, *, 
 
 
 def propose_written(written: Written, *, title: str, why: str, by: User) -> Proposal:
-    """Propose what the written changes of the draft as it is now. Raises NothingChanged and what propose_definitions does."""
+    """Propose what the written changes of the draft as it is now. Raises NothingChanged and what propose_or_add does."""
     base, beyond, rights = _draft_of(by)
     wanted = sound(_compare(written, base, beyond, rights), base | beyond)
     if not wanted:
         raise NothingChanged
-    return propose_definitions(wanted, title=title, why=why, by=by)
+    return propose_or_add(wanted, title=title, why=why, by=by)
 
 
 def sound(entries: list[Entry], base: Items) -> dict[str, Definition | None]:

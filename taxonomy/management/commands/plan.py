@@ -34,7 +34,7 @@ from taxonomy.exchange.command import (
 )  # fmt: skip
 from taxonomy.exchange.formats import command as formats
 from taxonomy.exchange.formats.words import KINDS
-from taxonomy.exchange.take import NotTogether, base_of, compare, propose_entries
+from taxonomy.exchange.take import NotTogether, base_of, compare, propose_entries, takes
 from taxonomy.exchange.words import FILES, STATUSES, trouble_text
 from taxonomy.exchange.written import Entry, Items, Status, read
 from taxonomy.problems import plan_problem
@@ -135,10 +135,12 @@ def _propose(
         whole=found.whole,
         full=True,
         settle=lambda entries: folders.in_order(entries, found.written),
+        by=by,
     )
     if _is_wrong(found, entries) and not leave_out_wrong:
         _tell(say, found, entries, draft_items(), json=json)
         raise CommandError(_("Nothing was proposed. Correct what is wrong, or say --leave-out-wrong."), returncode=TROUBLE)
+    already = takes(entries, by=by)
     try:
         made = propose_entries(entries, title=title, why=why, by=by, add=not no_add, update=not no_update, remove=remove)
     except NotTogether as error:
@@ -147,6 +149,8 @@ def _propose(
     except Exception as error:
         raise refused(error) from error
     _tell(say, found, entries, draft_items(), json=json, proposal=told(made))
+    if made == already and not json:
+        say(_("It was open already and keeps its title and why; this is added to it."))
 
 
 # name: (what it does, its arguments, what runs)
