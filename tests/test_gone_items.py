@@ -7,9 +7,12 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 
 from staff.models import User
-from taxonomy.definition import definition
-from taxonomy.models import Category, Grant, MappingRule, Revision, Tag
+from taxonomy.definition import apply_definition, definition
+from taxonomy.models import Category, Grant, MappingRule, Proposal, Revision, Source, Tag
+from taxonomy.proposals.propose import add_items, propose, pull_back, submit
+from taxonomy.proposals.review import emergency_release, standing
 from taxonomy.publish import publish
+from taxonomy.rights import readable_proposals, rights_of
 
 pytestmark = pytest.mark.django_db
 UNRELEASED = reverse("admin:taxonomy_proposal_unreleased")
@@ -101,3 +104,112 @@ def test_an_item_that_never_was_has_no_history(steward, language):
     steward.cookies["django_language"] = language
     assert steward.get(reverse("admin:taxonomy_tag_history", args=["00000000-0000-4000-8000-000000000000"])).status_code in (302, 404)
     assert steward.get(reverse("admin:taxonomy_tag_history", args=[json.dumps("x")])).status_code in (302, 404)
+
+
+def someone(role="data_steward", department="data"):
+    return User.objects.get(groups__name=role, department=department)
+
+
+def a_rule():
+    return MappingRule.objects.create(
+        source=Source.objects.get(code="website"), name="wrapped", tag=Tag.objects.get(code="login"), position=90
+    )
+
+
+def act(client, proposal, **posted):
+    return client.post(reverse("admin:taxonomy_proposal_act", args=[proposal.pk]), posted, follow=True)
+
+
+@pytest.mark.parametrize("make", [a_tag, a_rule])
+@pytest.mark.parametrize("asked", [False, True], ids=["a draft", "changes asked for"])
+def test_a_proposal_whose_new_item_was_deleted_opens_says_so_and_leaves_it_out(steward, make, asked):
+    item, kept = make(), a_tag("kept")
+    proposal = propose([str(item.pk), str(kept.pk)], title="New", why="w", by=someone())
+    if asked:
+        submit(proposal, by=someone())
+        Proposal.objects.filter(pk=proposal.pk).update(state="changes_requested")
+    history = delete(steward, item)
+    page = steward.get(proposal.get_absolute_url())
+    assert [(one["item"], one["history"]) for one in page.context["deleted"]] == [(str(item.pk), history)]
+    assert "wrapped" in page.context["deleted"][0]["title"]
+    assert [change["item"] for group in page.context["groups"] for change in group["changes"]] == [str(kept.pk)]
+    assert not any(str(item.pk) in one["seat"].items for one in page.context["seats"])
+    act(steward, proposal, act="comment", item=str(item.pk), text="Where is it?")
+    page = steward.get(proposal.get_absolute_url())
+    assert [one.text for one in page.context["deleted"][0]["comments"]] == ["Where is it?"]
+    assert steward.get(reverse("admin:taxonomy_proposal_checks", args=[proposal.pk])).status_code == 200
+    act(steward, proposal, act="drop", item=str(item.pk))
+    assert [str(one.item) for one in proposal.items.all()] == [str(kept.pk)]
+
+
+def test_a_proposal_of_which_all_was_deleted_is_neither_submitted_nor_released_and_can_be_withdrawn(steward):
+    tag = a_tag()
+    proposal = propose([str(tag.pk)], title="New", why="w", by=someone())
+    steward.get(delete(steward, tag))
+    User.objects.update(is_superuser=True)
+    for wanted in ({"act": "submit"}, {"act": "emergency", "reason": "now"}):
+        page = act(steward, proposal, **wanted)
+        assert [message.level_tag for message in page.context["messages"]] == ["error"] and page.context["deleted"]
+    assert not standing(proposal).seats["data"].items
+    page = act(steward, proposal, act="withdraw")
+    assert page.status_code == 200 and page.context["deleted"] and "Leave out of" not in page.content.decode()
+    proposal.refresh_from_db()
+    assert proposal.state == "withdrawn"
+
+
+def test_what_was_deleted_from_a_proposal_is_no_part_of_its_emergency_release(steward):
+    tag, kept = a_tag(), a_tag("kept")
+    proposal = propose([str(tag.pk), str(kept.pk)], title="New", why="w", by=someone())
+    delete(steward, tag)
+    made = emergency_release(proposal, by=User.objects.create_superuser("root@example.com", "x"), reason="now")
+    assert made.changed_items == [str(kept.pk)]
+    assert steward.get(proposal.get_absolute_url()).status_code == 200
+
+
+def lines(page):
+    return {
+        change["item"]: (change["action"], [(line.before, line.after) for line in change["lines"]])
+        for group in page.context["groups"]
+        for change in group["changes"]
+    }
+
+
+@pytest.mark.parametrize("was_submitted", [False, True], ids=["never submitted", "added after the submission"])
+def test_a_withdrawn_proposal_shows_what_it_held_and_goes_on_showing_it(steward, was_submitted):
+    new, login = a_tag(), Tag.objects.get(code="login")
+    was = login.label_en
+    apply_definition(login.pk, definition(login) | {"label_en": "Sign in"})
+    first = a_tag("first")
+    proposal = propose([str(first.pk)], title="New", why="w", by=someone())
+    if was_submitted:
+        submit(proposal, by=someone())
+        pull_back(proposal, by=someone())
+    add_items(proposal, [str(new.pk), str(login.pk)], by=someone())
+    page = act(steward, proposal, act="withdraw")
+    shown = lines(page)
+    assert shown.keys() == {str(one.pk) for one in (new, login, first)} and not page.context["deleted"]
+    assert shown[str(new.pk)][0] == shown[str(first.pk)][0] == "new"
+    assert shown[str(login.pk)] == ("changed", [(was, "Sign in")])
+    assert page.context["level"] != "breaking"
+    proposal.refresh_from_db()
+    assert bool(proposal.submitted_at) == was_submitted
+    apply_definition(login.pk, definition(login) | {"label_en": "Something else"})
+    publish(notes="", by=None)
+    assert lines(steward.get(proposal.get_absolute_url())) == shown
+
+
+def test_a_proposal_of_a_deleted_item_is_for_those_only_who_might_have_read_it(steward):
+    tag = a_tag()
+    Grant.objects.create(category=tag.category, department_id="sales", may="read")
+    proposal = propose([str(tag.pk)], title="New", why="w", by=someone())
+    steward.get(delete(steward, tag))
+    mia = User.objects.create_user("mia@example.com", department_id="marketing")
+    sue = User.objects.create_user("sue@example.com", department_id="sales")
+    assert [readable_proposals(Proposal.objects.all(), rights_of(one)).exists() for one in (mia, sue)] == [False, True]
+    other = Tag.objects.get(code="login")
+    apply_definition(other.pk, definition(other) | {"label_en": "Sign in"})
+    add_items(proposal, [str(other.pk)], by=someone())
+    mia.groups.add(Group.objects.get(name="marketer"))
+    steward.force_login(mia)
+    page = steward.get(proposal.get_absolute_url())
+    assert page.context["hidden"] == 1 and not page.context["deleted"] and "Gift wrapped" not in page.content.decode()

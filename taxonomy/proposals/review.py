@@ -16,9 +16,9 @@ from django.utils.translation import gettext_noop
 
 from staff.models import Department, User
 from staff.notices import tell
-from taxonomy.definition import Definition, Items
+from taxonomy.definition import Definition, Items, draft_items
 from taxonomy.draft import writing
-from taxonomy.models import Proposal, Release, ReviewPolicy, Vote
+from taxonomy.models import Proposal, ProposalItem, Release, ReviewPolicy, Vote
 from taxonomy.proposals.affected import Senders
 from taxonomy.proposals.authors import author_ids, saves_of, saves_since
 from taxonomy.proposals.concern import COMPLIANCE, STEWARD, Change, Concern, Reason, concerns
@@ -479,14 +479,17 @@ def _expect_for_all(proposal: Proposal, by: User, act: str) -> None:
 
 def _freeze(proposal: Proposal) -> None:
     """Keep the definitions of a proposal that was not submitted."""
-    from taxonomy.definition import draft_items
-
-    released, draft = items_of(newest()), draft_items()
-    for row in proposal.items.all():
-        row.before, row.after = released.get(str(row.item)), draft.get(str(row.item))
-        row.save(update_fields=["before", "after"])
+    freeze(proposal.items.all())
     proposal.submitted_at = timezone.now()
     proposal.save(update_fields=["submitted_at"])
+
+
+def freeze(rows: Iterable[ProposalItem]) -> None:
+    """Keep in rows of a proposal what is released and what the draft has."""
+    released, draft = items_of(newest()), draft_items()
+    for row in rows:
+        row.before, row.after = released.get(str(row.item)), draft.get(str(row.item))
+        row.save(update_fields=["before", "after"])
 
 
 def _by_department(concerned: dict[str, Concern], departments: Iterable[Department]) -> dict[str, Concern]:
