@@ -15,7 +15,7 @@ from taxonomy.diff import called
 from taxonomy.draft import refuse_locked, rules_of, write_items, writing
 from taxonomy.models import Proposal, ProposalItem, Revision, Vote
 from taxonomy.proposals.authors import author_ids, saves_since
-from taxonomy.proposals.review import Standing, expect_reason, freeze, on_top, seats_of, settle, standing
+from taxonomy.proposals.review import Standing, expect_reason, freeze, on_top, seats_of, settle, standing, void_votes
 from taxonomy.publish import NotPublishable, items_of, newest, problems_of
 from taxonomy.rights import May, expect
 
@@ -127,9 +127,9 @@ def join(proposal: Proposal, *, by: User) -> None:
         expect(by, May.READ, [row.item for row in proposal.items.all()], released, proposed(proposal, released))
         if by.pk != proposal.author_id and not proposal.co_authors.filter(pk=by.pk).exists():
             proposal.co_authors.add(by)
-            Vote.objects.filter(proposal=proposal, by=by, stands=True).update(stands=False)
+            fallen = void_votes(proposal, by=by)
             if proposal.is_locked:
-                settle(proposal)
+                settle(proposal, fallen=fallen)
             tell([proposal.author], gettext_noop("%(who)s joined “%(title)s” as a co-author."), link=proposal.get_absolute_url(), who=str(by), title=proposal.title)  # fmt: skip
 
 

@@ -224,8 +224,11 @@ def vote(proposal: Proposal, *, by: User, choice: str, comment: str = "", depart
         tell(authors, said, link=proposal.get_absolute_url(), who=str(by), title=proposal.title)
 
 
-def settle(proposal: Proposal) -> None:
-    """Bring the state of a proposal under review to what its votes say; who may release it is told once it is approved."""
+def settle(proposal: Proposal, *, fallen: Collection[str] = ()) -> None:
+    """Bring the state of a proposal under review to what its votes say; who may release it is told once it is approved.
+
+    Where it is approved no longer, those are told whom it waits for; else those of the departments whose approval has `fallen`.
+    """
     signed, was = standing(proposal), proposal.state
     if any(one.choice == Vote.Choice.CHANGES for one in proposal.votes.filter(stands=True)):
         state = Proposal.State.CHANGES_REQUESTED
@@ -235,6 +238,18 @@ def settle(proposal: Proposal) -> None:
     proposal.save(update_fields=["state"])
     if state == Proposal.State.APPROVED != was:
         tell(releasers(proposal), gettext_noop("“%(title)s” is approved and can be released."), link=proposal.get_absolute_url(), title=proposal.title)  # fmt: skip
+    if state == Proposal.State.IN_REVIEW:
+        again = [seat for seat in signed.missing if was == Proposal.State.APPROVED or seat.department.pk in fallen]
+        people = [person for seat in again for person in seat.voters]
+        tell(people, gettext_noop("“%(title)s” by %(who)s has lost an approval or needs one more; it waits for your department."), link=proposal.get_absolute_url(), title=proposal.title, who=str(proposal.author))  # fmt: skip
+
+
+def void_votes(proposal: Proposal, *, by: User) -> list[str]:
+    """What somebody said, who is an author now, stands no longer; the departments whose approval has fallen with it."""
+    said = proposal.votes.filter(by=by, stands=True)
+    fallen = list(said.filter(choice=Vote.Choice.APPROVE).values_list("department_id", flat=True))
+    said.update(stands=False)
+    return fallen
 
 
 def releasers(proposal: Proposal) -> list[User]:
