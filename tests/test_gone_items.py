@@ -5,10 +5,12 @@ import json
 import pytest
 from django.contrib.auth.models import Group
 from django.urls import reverse
+from test_taxonomy_admin import form_of
 
 from staff.models import User
 from taxonomy.definition import apply_definition, definition
-from taxonomy.models import Category, Grant, MappingRule, Proposal, Revision, Source, Tag
+from taxonomy.history import record_revision
+from taxonomy.models import Category, Grant, MappingRule, Proposal, Revision, Source, Tag, TagMode
 from taxonomy.proposals.propose import add_items, propose, pull_back, submit
 from taxonomy.proposals.review import emergency_release, standing
 from taxonomy.publish import publish
@@ -213,3 +215,64 @@ def test_a_proposal_of_a_deleted_item_is_for_those_only_who_might_have_read_it(s
     steward.force_login(mia)
     page = steward.get(proposal.get_absolute_url())
     assert page.context["hidden"] == 1 and not page.context["deleted"] and "Gift wrapped" not in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    "make", [a_tag, a_rule, lambda: Source.objects.exclude(pk__in=TagMode.objects.values("source")).first()], ids=["tag", "rule", "source"]
+)
+def test_a_form_of_what_was_deleted_meanwhile_says_who_did_it_and_can_be_saved_once_it_is_back(steward, make):
+    item = make()
+    record_revision(item, by=None, action=Revision.Action.CREATED)
+    url = reverse(f"admin:taxonomy_{item._meta.model_name}_change", args=[item.pk])
+    field = "note" if item.kind == "rule" else "description_en"
+    posted = form_of(steward.get(url)) | {field: "Written meanwhile"}
+    User.objects.filter(email="steward@example.com").update(name="Stella")
+    history = delete(steward, item)
+    other = log_in(steward, "dora@example.com", "data_steward", "data")
+    answer = other.post(url, posted, follow=True)
+    assert answer.redirect_chain[-1][0] == history and answer.context["may_change"]
+    said = " ".join(map(str, answer.context["messages"]))
+    assert "Stella deleted it meanwhile" in said and "Bring the draft back here" in said
+    restore(other, item)
+    assert other.post(url, posted).status_code == 302
+    assert definition(type(item).objects.get(pk=item.pk))[field] == "Written meanwhile"
+
+
+def test_a_choice_between_two_saves_of_what_was_deleted_meanwhile_leads_to_its_history_too(steward):
+    tag = a_tag()
+    history = delete(steward, tag)
+    assert steward.post(reverse("admin:taxonomy_tag_resolve", args=[tag.pk]), {"mine": "x"})["Location"] == history
+
+
+def test_who_may_not_read_what_was_deleted_is_told_nothing_by_its_form(steward):
+    tag = a_tag()
+    url = reverse("admin:taxonomy_tag_change", args=[tag.pk])
+    posted = form_of(steward.get(url))
+    steward.get(delete(steward, tag))
+    Grant.objects.create(category=tag.category, department_id="sales", may="read")
+    other = log_in(steward, "mia@example.com", "marketer", "marketing")
+    answer = other.post(url, posted, follow=True)
+    assert "deleted it meanwhile" not in answer.content.decode()
+
+
+def test_a_long_history_has_pages_and_its_oldest_state_comes_back(steward):
+    tag = a_tag()
+    stood = definition(tag)
+    Revision.objects.bulk_create(
+        Revision(item=tag.pk, kind="tag", action="changed", definition=stood | {"label_en": f"Name {number}"}) for number in range(230)
+    )
+    url = reverse("admin:taxonomy_tag_history", args=[tag.pk])
+    found, number = [], 1
+    while True:
+        page = steward.get(url, {"page": number})
+        assert f"?page={number + 1}" in page.content.decode() or not page.context["page"].has_next()
+        found += [(one["revision"].pk, [(line.before, line.after) for line in one["lines"]]) for one in page.context["entries"]]
+        assert page.content.decode().count("/restore/") == len(page.context["entries"]) - (number == 1)
+        if not page.context["page"].has_next():
+            break
+        number += 1
+    assert [pk for pk, _lines in found] == [one.pk for one in Revision.objects.filter(item=tag.pk)]
+    assert [lines for _pk, lines in found[:-1]] == [[(f"Name {one - 1}", f"Name {one}")] for one in range(229, 0, -1)]
+    assert len(found[-1][1]) > 1, "the first one says everything"
+    steward.post(reverse("admin:taxonomy_tag_restore", args=[tag.pk, found[-1][0]]))
+    assert Tag.objects.get(pk=tag.pk).label_en == "Name 0"

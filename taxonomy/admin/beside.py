@@ -148,6 +148,8 @@ class SavesBeside(GuardedAdmin):
             with writing([object_id]):
                 item = self.get_object(request, object_id)
                 if item is None:
+                    if deleted := self._deleted(request, object_id):
+                        return deleted
                     raise Http404
                 self.expect_theirs(request, [object_id])
                 kept = signing.loads(request.POST.get("mine", ""), salt=_of_item(object_id))

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -32,6 +33,9 @@ from taxonomy.proposals.tell import is_following
 from taxonomy.publish import items_of, newest
 from taxonomy.request_rights import hidden_in, names_shown, said_outside
 from taxonomy.rights import OutsideGrant
+
+# of an item's history, on a page
+SAVES_SHOWN = 50
 
 
 class WhyForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -89,6 +93,8 @@ class GovernedAdmin(SavesBeside):
         try:
             with writing([object_id] if object_id else []):
                 self.expect_theirs(request, [object_id] if object_id else [])
+                if object_id and self.get_object(request, object_id) is None:
+                    return self._deleted(request, object_id) or super().changeform_view(request, object_id, form_url, extra_context)
                 seen = request.POST.get("seen", "")
                 if object_id and seen.isdigit() and int(seen) < last_saved(object_id):
                     return self._save_beside(request, object_id, int(seen), form_url, extra_context)
@@ -195,13 +201,15 @@ class GovernedAdmin(SavesBeside):
         last = None if item else self._last_state(request, object_id)
         if item is None and last is None:
             raise Http404
-        revisions = list(Revision.objects.filter(item=item.pk if item else object_id).select_related("by")[:200])
+        saves = Revision.objects.filter(item=item.pk if item else object_id).select_related("by")
+        page = Paginator(saves, SAVES_SHOWN).get_page(request.GET.get("page"))
         names = items_of(newest())
         names = names_shown(names, hidden_in(request, names))
-        older = [one.definition for one in revisions[1:]] + [None] * bool(revisions)
+        before_all = saves[page.end_index()].definition if page.has_next() else None
+        older = [*(one.definition for one in page[1:]), before_all][: len(page)]
         entries = [
-            {"revision": revision, "lines": diff(before, revision.definition, names) if before or len(revisions) < 200 else []}
-            for revision, before in zip(revisions, older, strict=True)
+            {"revision": one, "lines": diff(before, one.definition, names), "is_last": page.start_index() + at == 1}
+            for at, (one, before) in enumerate(zip(page, older, strict=True))
         ]
         context = {
             **self.admin_site.each_context(request),
@@ -210,6 +218,7 @@ class GovernedAdmin(SavesBeside):
             "item": item,
             "item_id": object_id,
             "entries": entries,
+            "page": page,
             "may_change": self.has_change_permission(request, item) and (item is not None or self.has_add_permission(request)),
         }
         return TemplateResponse(request, "taxonomy/history.html", context)

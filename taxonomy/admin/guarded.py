@@ -64,6 +64,17 @@ class GuardedAdmin(ModelAdmin):
         page, args = ("change", [object_id]) if object_id else ("changelist", [])
         return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}", args=args))
 
+    def _deleted(self, request: HttpRequest, object_id: str) -> HttpResponse | None:
+        """What a form of an item answers that was deleted meanwhile; None where it was not, or is not for the person."""
+        if not self.has_change_permission(request) or self._last_state(request, object_id) is None:
+            return None
+        last = Revision.objects.filter(item=object_id, action=Revision.Action.DELETED).select_related("by").first()
+        said = [_("%(who)s deleted it meanwhile, so your change was not saved.") % {"who": (last and last.by) or "Tagline"}]
+        if self.has_add_permission(request):
+            said.append(_("Bring the draft back here, then go back to your form in the browser and save it once more."))
+        messages.error(request, " ".join(said))
+        return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_history", args=[object_id]))
+
     def _last_state(self, request: HttpRequest, object_id: str) -> Definition | None:
         """The definition that an item had when it was deleted from the draft; None if it was not, or is not for the reader."""
         if not _is_uuid(object_id) or self.model._default_manager.filter(pk=object_id).exists():
