@@ -1,5 +1,7 @@
 """Saving an item that somebody else saved meanwhile: what only one of the two changed is kept; where both did, it is asked."""
 
+import re
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,19 +9,19 @@ from django.contrib import messages
 from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, connection, transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from taxonomy.admin.guarded import GuardedAdmin
-from taxonomy.definition import Definition, apply_definition, definition, draft_items
+from taxonomy.definition import INLINES, Definition, apply_definition, definition, draft_items
 from taxonomy.diff import side_by_side, title
 from taxonomy.draft import ItemLocked, last_saved, writing
 from taxonomy.history import record_revision
 from taxonomy.models import Revision
 from taxonomy.problems import plan_problem
-from taxonomy.proposals.merge import Merged, merge
+from taxonomy.proposals.merge import ROW_KEYS, Merged, merge
 from taxonomy.proposals.refused import TAKEN
 from taxonomy.publish import items_of, newest
 from taxonomy.request_rights import hidden_in, names_shown
@@ -62,6 +64,7 @@ class SavesBeside(GuardedAdmin):
     ) -> HttpResponse:
         """Save over a newer save: what only one of the two changed is kept; where both did, ask."""
         theirs = definition(self.get_object(request, object_id))  # type: ignore[arg-type]
+        request.POST = as_rows_stand(request.POST, theirs["kind"], object_id)  # type: ignore[assignment]
         trial = transaction.savepoint()
         request.only_trying = True  # type: ignore[attr-defined]
         response = self._save(request, object_id, form_url, extra_context)
@@ -176,6 +179,51 @@ class SavesBeside(GuardedAdmin):
             return self._outside(request, error, object_id)
         except signing.BadSignature as error:
             raise PermissionDenied from error
+
+
+def as_rows_stand(posted: QueryDict, kind: str, item_id: str) -> QueryDict:
+    """A form whose rows of inlines may be gone by now: each is the row that stands under its key, else a new one."""
+    made = posted.copy()
+    for field, model in INLINES.get(kind, {}).items():
+        key, prefix = ROW_KEYS[field], str(model._meta.get_field(kind).remote_field.get_accessor_name())  # type: ignore[union-attr]
+        if not (total := posted.get(f"{prefix}-TOTAL_FORMS", "")).isdecimal():
+            continue
+        stand = {str(name or ""): str(pk) for name, pk in model._default_manager.filter(**{kind: item_id}).values_list(key, "pk")}
+        rows = _with_ids(_take_rows(made, prefix, int(total)), key, stand)
+        for number, row in enumerate(rows):
+            for name, values in row.items():
+                made.setlist(f"{prefix}-{number}-{name}", values)
+        made[f"{prefix}-TOTAL_FORMS"] = str(len(rows))
+        made[f"{prefix}-INITIAL_FORMS"] = str(sum(1 for row in rows if row["id"][-1]))
+    return made
+
+
+def _take_rows(posted: QueryDict, prefix: str, total: int) -> list[dict[str, list[str]]]:
+    """The rows of one inline, taken out of a form, in their order: [{field: what was posted}]."""
+    rows: dict[int, dict[str, list[str]]] = defaultdict(dict)
+    for place in list(posted):
+        found = re.fullmatch(rf"{prefix}-([0-9]{{1,6}})-(\w+)", place)
+        if found and int(found[1]) < total:
+            rows[int(found[1])][found[2]] = posted.pop(place)  # type: ignore[assignment]
+    return [rows[number] for number in sorted(rows)]
+
+
+def _with_ids(rows: list[dict[str, list[str]]], key: str, stand: dict[str, str]) -> list[dict[str, list[str]]]:
+    """Rows of a form with the ids of `stand`, {key: id}; those that are new come last, and what was to be removed and is gone is left out."""
+    ids = set(stand.values())
+    known = [row for row in rows if row.get("id", [""])[-1] in ids]
+    free = ids - {row["id"][-1] for row in known}
+    new = []
+    for row in rows:
+        if row.get("id", [""])[-1] in ids:
+            continue
+        pk = stand.get(row.get(key, [""])[-1].strip(), "")
+        if pk in free:
+            free.remove(pk)
+            known.append(row | {"id": [pk]})
+        elif "DELETE" not in row:
+            new.append(row | {"id": [""]})
+    return known + new
 
 
 def _newest_save(object_id: str) -> Revision | None:
