@@ -186,7 +186,7 @@ def as_rows_stand(posted: QueryDict, kind: str, item_id: str) -> QueryDict:
     made = posted.copy()
     for field, model in INLINES.get(kind, {}).items():
         key, prefix = ROW_KEYS[field], str(model._meta.get_field(kind).remote_field.get_accessor_name())  # type: ignore[union-attr]
-        if not (total := posted.get(f"{prefix}-TOTAL_FORMS", "")).isdecimal():
+        if not re.fullmatch("[0-9]{1,6}", total := posted.get(f"{prefix}-TOTAL_FORMS", "")):
             continue
         stand = {str(name or ""): str(pk) for name, pk in model._default_manager.filter(**{kind: item_id}).values_list(key, "pk")}
         rows = _with_ids(_take_rows(made, prefix, int(total)), key, stand)
