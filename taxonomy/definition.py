@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from math import inf
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ import msgspec
 from django.db import connection, models, transaction
 
 from taxonomy.models import Attribute, Category, MappingRow, MappingRule, Refinement, Source, Tag, TagAttribute, TagMode
+from taxonomy.proposals.merge import ROW_KEYS
 
 Definition = dict[str, Any]
 Items = dict[str, Definition]
@@ -33,6 +35,10 @@ _OPTIONAL: dict[str, dict[str, Any]] = {
     "source": {"replay_held": False},
 }  # fmt: skip
 _LABELS = ("label_en", "label_zh_hans", "description_en", "description_zh_hans")
+# By the definition's key; their rows are known by ROW_KEYS.
+INLINES: dict[str, dict[str, type[models.Model]]] = {
+    "tag": {"attributes": TagAttribute, "modes": TagMode, "refinements": Refinement}, "rule": {"rows": MappingRow},
+}  # fmt: skip
 # definition key -> column of a foreign key
 _REFERENCES: dict[str, dict[str, str]] = {
     "category": {"parent": "parent_id"},
@@ -191,32 +197,46 @@ def _uses(tags: list[UUID] | None) -> Iterable[tuple[UUID, list[Definition]]]:
 
 
 def _write_inlines(rows: dict[Any, Definition]) -> None:
-    """Replace the inlines of rows of one kind: {row: its definition}."""
+    """Bring the inlines of rows of one kind to what {row: its definition} says.
+
+    What is there under its key keeps its id, by which a form that was opened before still knows it.
+    """
     kind = next(iter(rows.values()))["kind"]
-    if kind == "tag":
-        TagAttribute.objects.filter(tag__in=rows).delete()
-        TagAttribute.objects.bulk_create(
-            TagAttribute(
-                tag=row, position=at, attribute_id=use["attribute"], required=use["required"], constraints=use["constraints"],
-                watch_until=use.get("watch_until") or None,
-            )
-            for row, one in rows.items()
-            for at, use in enumerate(one.get("attributes", []))
-        )  # fmt: skip
-        TagMode.objects.filter(tag__in=rows).delete()
-        TagMode.objects.bulk_create(
-            TagMode(tag=row, source_id=mode["source"] or None, mode=mode["mode"])
-            for row, one in rows.items()
-            for mode in one.get("modes") or []
-        )
-        Refinement.objects.filter(tag__in=rows).delete()
-        Refinement.objects.bulk_create(
-            Refinement(tag=row, position=at, pattern=refinement["pattern"])
-            for row, one in rows.items()
-            for at, refinement in enumerate(one.get("refinements", []))
-        )
-    elif kind == "rule":
-        MappingRow.objects.filter(rule__in=rows).delete()
-        MappingRow.objects.bulk_create(
-            MappingRow(rule=row, position=at, **line) for row, one in rows.items() for at, line in enumerate(one.get("rows", []))
-        )
+    for field, model in INLINES.get(kind, {}).items():
+        key = model._meta.get_field(ROW_KEYS[field]).attname  # type: ignore[union-attr]
+        there = {
+            (str(owner), str(name)): pk
+            for owner, name, pk in model._default_manager.filter(**{f"{kind}__in": rows}).values_list(f"{kind}_id", key, "pk")
+        }
+        made: list[models.Model] = []
+        columns: Definition = {}
+        for row, one in rows.items():
+            latest = 0.0
+            for at, line in enumerate(one.get(field) or []):
+                columns = _line_columns(field, at, line)
+                place = (str(row.pk), str(columns[key]))
+                pk = there.get(place, 0)
+                if "position" not in columns:  # their ids are their order
+                    pk = pk if pk > latest else 0
+                    latest = pk or inf
+                if pk:
+                    del there[place]
+                made.append(model(pk=pk or None, **{kind: row}, **columns))
+        if there:
+            model._default_manager.filter(pk__in=there.values()).delete()
+        if made:
+            fields = [model._meta.get_field(name).name for name in columns]
+            model._default_manager.bulk_create(made, update_conflicts=True, unique_fields=["id"], update_fields=fields)
+
+
+def _line_columns(field: str, at: int, line: Definition) -> Definition:
+    """The columns of one row of an inline, those that say whose it is left out."""
+    match field:
+        case "attributes":
+            columns = {"attribute_id": line["attribute"], "required": line["required"], "constraints": line["constraints"]}
+            return columns | {"watch_until": line.get("watch_until") or None, "position": at}
+        case "refinements":
+            return {"pattern": line["pattern"], "position": at}
+        case "modes":
+            return {"source_id": line["source"] or None, "mode": line["mode"]}
+    return {**line, "position": at}

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import models
 
 from staff.models import User
-from taxonomy.definition import definition, definitions
+from taxonomy.definition import Items, definition, definitions
 from taxonomy.models import Revision
 
 
@@ -39,6 +39,14 @@ def record_revisions(items: list[Any], *, created: Collection[Any], by: User | N
         for item, one in definitions(items).items()
         if item in created or before.get(item) != one
     )  # fmt: skip
+
+
+def last_states(items: Iterable[str]) -> Items:
+    """{item: its newest definition in the history}, of those that have one. One query, none for none."""
+    if not (wanted := list(items)):
+        return {}
+    newest = Revision.objects.filter(item__in=wanted).order_by("item", "-id").distinct("item").values_list("item", "definition")
+    return {str(item): one for item, one in newest if one}
 
 
 def last_saves(items: Iterable[str]) -> dict[str, Revision]:

@@ -16,7 +16,7 @@ from taxonomy.diff import title
 from taxonomy.draft import writing
 from taxonomy.models import Follow, Grant, Proposal, Revision, Vote
 from taxonomy.proposals.propose import open_proposals
-from taxonomy.proposals.review import SIGN, settle, waiting_for
+from taxonomy.proposals.review import SIGN, settle, void_votes, waiting_for
 from taxonomy.publish import items_of, newest, unreleased
 
 _PROPOSE = "taxonomy.add_proposal"
@@ -102,9 +102,9 @@ def _give_proposals(proposals: Collection[Proposal], person: User, to: User) -> 
         proposal.co_authors.add(person)
         proposal.author = to
         proposal.save(update_fields=["author"])
-        proposal.votes.filter(by=to, stands=True).update(stands=False)
+        fallen = void_votes(proposal, by=to)
         if proposal.is_locked:
-            settle(proposal)
+            settle(proposal, fallen=fallen)
         tell([to], gettext_noop("“%(title)s” by %(who)s is yours now."), link=proposal.get_absolute_url(), title=proposal.title, who=str(person))  # fmt: skip
 
 

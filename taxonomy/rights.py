@@ -16,6 +16,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from staff.models import Department, User
 from taxonomy.definition import Definition, Items, draft_items
 from taxonomy.diff import title
+from taxonomy.history import last_states
 from taxonomy.models import Attribute, Category, Grant, MappingRule, Proposal, ProposalItem, Source, Tag, TagAttribute
 from taxonomy.publish import items_of, newest
 
@@ -202,8 +203,9 @@ def readable_proposals(proposals: QuerySet[Proposal], rights: Rights) -> QuerySe
         return proposals
     released, draft = items_of(newest()), draft_items()
     hidden = hidden_from(rights, released, draft)
-    gone = ProposalItem.objects.exclude(item__in=[*released, *draft]).values_list("pk", "item", "before", "after")
-    unread = [row for row, item, before, after in gone if hidden_from(rights, *({str(item): one} for one in (before, after) if one))]
+    gone = list(ProposalItem.objects.exclude(item__in=[*released, *draft]).values_list("pk", "item", "before", "after"))
+    last = last_states(str(item) for _row, item, before, after in gone if before is None and after is None)
+    unread = [row for row, item, *kept in gone if hidden_from(rights, *({str(item): one} for one in (*kept, last.get(str(item))) if one))]
     readable = ProposalItem.objects.filter(proposal=OuterRef("pk")).exclude(item__in=hidden).exclude(pk__in=unread)
     nothing = ~Exists(ProposalItem.objects.filter(proposal=OuterRef("pk")))
     mine = Proposal.objects.filter(Q(author=rights.person) | Q(co_authors=rights.person)).values("pk")

@@ -140,6 +140,7 @@ def test_whoever_takes_a_proposal_cannot_sign_it_any_more(people):
         vote(proposal, by=people["max"], choice=APPROVE)
     assert [person.name for person in standing(proposal).seats["marketing"].voters] == ["Mia"]
     assert waiting_for(people["mia"]) == [proposal]
+    assert "waits for your department" in str(Notice.objects.filter(user=people["mia"]).last())
     vote(proposal, by=people["mia"], choice=APPROVE)
     assert release_proposal(proposal, by=people["dan"]).version
 

@@ -670,6 +670,47 @@ def test_who_may_release_is_told_of_the_approval_and_its_authors_of_the_release(
     assert "“Better name” is released as {made.version}." not in said_to(people["dan"])
 
 
+AGAIN = "“Better name” by Mia has lost an approval or needs one more; it waits for your department."
+
+
+def test_whose_department_must_sign_again_is_told_when_an_approved_proposal_is_joined(people, wording):
+    submit(wording, by=people["mia"])
+    vote(wording, by=people["sam"], choice=APPROVE)
+    join(wording, by=people["sam"])
+    assert wording.state == Proposal.State.IN_REVIEW
+    assert [said_to(people[name]).count(AGAIN) for name in ("dan", "dora", "sam", "sue", "mia")] == [1, 1, 0, 0, 0], "stewards stand in"
+    join(wording, by=people["sue"])
+    assert said_to(people["dan"]).count(AGAIN) == 1, "nothing fell with it"
+
+
+def test_who_must_sign_in_the_place_of_who_joins_is_told_while_others_are_missing_too(people):
+    tags = [tag_of(department) for department in ("service", "sales")]
+    publish(notes="", by=None) if unreleased() else None
+    sid = User.objects.create_user("sid@example.com", "x", department_id="service", name="Sid")
+    sid.groups.add(Group.objects.get(name="service_agent"))
+    proposal = propose([changed(tag, label_en="Another name") for tag in tags], title="Better name", why="w", by=people["mia"])
+    submit(proposal, by=people["mia"])
+    vote(proposal, by=people["sam"], choice=APPROVE, department="service")
+    assert proposal.state == Proposal.State.IN_REVIEW
+    join(proposal, by=people["sam"])
+    assert [said_to(one).count(AGAIN) for one in (sid, people["sue"], people["sam"])] == [1, 0, 0]
+
+
+def test_who_must_sign_what_an_approved_proposal_has_become_is_told_when_its_release_is_refused(people, wording):
+    submit(wording, by=people["mia"])
+    vote(wording, by=people["sam"], choice=APPROVE)
+    source = Source.objects.get(code="website")
+    publish({changed(source, owner="sales")}, notes="", by=None)
+    tag = Tag.objects.get(pk=wording.items.get().item)
+    rule = MappingRule.objects.create(source=source, name="sent_so", tag=tag, position=99)
+    publish({str(rule.pk)}, notes="", by=None)
+    with pytest.raises(NotReady):
+        release_proposal(wording, by=people["dan"])
+    wording.refresh_from_db()
+    assert wording.state == Proposal.State.IN_REVIEW
+    assert [said_to(people[name]).count(AGAIN) for name in ("sue", "sam", "dan")] == [1, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("use", "said"),
     [

@@ -1,14 +1,12 @@
-"""What the admin of every governed item shares: a "why" on the form, history as diffs, a way back, and saving beside others."""
+"""What the admin of every governed item shares: a "why" on the form, history as diffs, and a way back."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from django import forms
 from django.contrib import messages
-from django.core import signing
 from django.core.exceptions import PermissionDenied
-from django.db import IntegrityError, connection, transaction
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -18,27 +16,26 @@ from django.utils.formats import date_format
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from staff.models import in_both_languages
+from taxonomy.admin.beside import DoesNotFit, SavesBeside, refuse_broken
 from taxonomy.admin.lines import DAYS, as_read
-from taxonomy.definition import Definition, apply_definition, definition, definitions, draft_items
-from taxonomy.diff import diff, side_by_side, title
-from taxonomy.draft import ItemLocked, last_saved, locks, remove, writing
+from taxonomy.definition import definitions
+from taxonomy.diff import diff, title
+from taxonomy.draft import ItemLocked, last_saved, remove, writing
 from taxonomy.history import record_revision
-from taxonomy.models import Proposal, Revision
-from taxonomy.problems import plan_problem
-from taxonomy.proposals.merge import Merged, merge
+from taxonomy.models import Revision
 from taxonomy.proposals.propose import open_proposals
-from taxonomy.proposals.refused import TAKEN
 from taxonomy.proposals.review import standing
 from taxonomy.proposals.tell import is_following
 from taxonomy.publish import items_of, newest
-from taxonomy.request_rights import hidden_in, names_shown, rights_in, said_outside
-from taxonomy.rights import May, On, OutsideGrant, among
-from taxonomy.standardize import check_plan
+from taxonomy.request_rights import hidden_in, names_shown, said_outside
+from taxonomy.rights import OutsideGrant
+
+# of an item's history, on a page
+SAVES_SHOWN = 50
 
 
 class WhyForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -63,22 +60,7 @@ class WhyForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error(None, problem)
 
 
-class DoesNotFit(Exception):
-    """The standard would not hold together with the item as it was to be saved; `problems` are sentences."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__(problems)
-        self.problems = problems
-
-
-def refuse_broken(item_id: Any) -> None:
-    """Raises DoesNotFit when the draft's item cannot be released as it stands."""
-    items = draft_items()
-    if problems := [plan_problem(problem, items) for problem in check_plan(items) if problem.item == str(item_id)]:
-        raise DoesNotFit(problems)
-
-
-class GovernedAdmin(ModelAdmin):
+class GovernedAdmin(SavesBeside):
     """Saves the draft with its history. What sources obey changes only when a release is published."""
 
     form = WhyForm
@@ -89,10 +71,6 @@ class GovernedAdmin(ModelAdmin):
     list_per_page = 50
     # actions of the list that write nothing
     reading_actions: frozenset[str] = frozenset()
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        """What grants let the person read; every list, form, history and search of the admin begins here."""
-        return among(super().get_queryset(request), rights_in(request))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
@@ -107,34 +85,6 @@ class GovernedAdmin(ModelAdmin):
                 inline.fields = as_read(inline.fields)
         return inlines
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_change_permission(request, obj) and (obj is None or (not self.lock(obj) and self.is_theirs(request, obj)))
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_delete_permission(request, obj) and (obj is None or (not self.lock(obj) and self.is_theirs(request, obj)))
-
-    def is_theirs(self, request: HttpRequest, obj: Any) -> bool:
-        """Whether grants let the person change the item. Looked up once a request."""
-        rights = rights_in(request)
-        if rights.limited and not hasattr(obj, "is_theirs"):
-            obj.is_theirs = among(self.model._default_manager.filter(pk=obj.pk), rights, May.PROPOSE).exists()
-        return getattr(obj, "is_theirs", True)
-
-    def expect_theirs(self, request: HttpRequest, ids: Collection[Any]) -> None:
-        """Raises OutsideGrant unless the person may change all these rows as they stand."""
-        rights = rights_in(request)
-        if rights.limited:
-            rows = self.model._default_manager.filter(pk__in=[one for one in map(str, ids) if _is_uuid(one)])
-            for pk in rows.exclude(pk__in=among(rows, rights, May.PROPOSE).values("pk")).values_list("pk", flat=True):
-                On(rights, draft_items()).expect(May.PROPOSE, str(pk))
-
-    def lock(self, obj: Any) -> Proposal | None:
-        """The proposal under review that holds the item. Looked up once a request."""
-        if not hasattr(obj, "held_by"):
-            obj.held_by = locks([obj.pk]).get(str(obj.pk))
-        found: Proposal | None = obj.held_by
-        return found
-
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -143,6 +93,8 @@ class GovernedAdmin(ModelAdmin):
         try:
             with writing([object_id] if object_id else []):
                 self.expect_theirs(request, [object_id] if object_id else [])
+                if object_id and self.get_object(request, object_id) is None:
+                    return self._deleted(request, object_id) or super().changeform_view(request, object_id, form_url, extra_context)
                 seen = request.POST.get("seen", "")
                 if object_id and seen.isdigit() and int(seen) < last_saved(object_id):
                     return self._save_beside(request, object_id, int(seen), form_url, extra_context)
@@ -151,14 +103,6 @@ class GovernedAdmin(ModelAdmin):
             return self._locked(request, error)
         except OutsideGrant as error:
             return self._outside(request, error, object_id)
-
-    def _save(self, request: HttpRequest, object_id: str | None, form_url: str, extra_context: dict[str, Any] | None) -> HttpResponse:
-        """Save, or show the form again with what would be broken: its inlines are checked with it only once they are written."""
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except DoesNotFit as error:
-            request.problems = error.problems  # type: ignore[attr-defined]
-            return super().changeform_view(request, object_id, form_url, extra_context)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)
@@ -189,10 +133,6 @@ class GovernedAdmin(ModelAdmin):
             return self._locked(request, error)
         except OutsideGrant as error:
             return self._outside(request, error, object_id)
-
-    def message_user(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        if not getattr(request, "only_trying", False):
-            super().message_user(request, *args, **kwargs)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
@@ -254,135 +194,6 @@ class GovernedAdmin(ModelAdmin):
         """What the page says of how the item is used by what arrives."""
         return {}
 
-    def _locked(self, request: HttpRequest, error: ItemLocked) -> HttpResponse:
-        said = _("It is under review in “%(title)s” and cannot be edited until that ends. Your change was not saved.")
-        messages.error(request, said % {"title": error.proposal.title})
-        return HttpResponseRedirect(error.proposal.get_absolute_url())
-
-    def _outside(self, request: HttpRequest, error: OutsideGrant, object_id: str | None = None) -> HttpResponse:
-        """Say who may do it. The transaction is undone by now."""
-        messages.error(request, said_outside(error))
-        page, args = ("change", [object_id]) if object_id else ("changelist", [])
-        return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}", args=args))
-
-    def _save_beside(
-        self, request: HttpRequest, object_id: str, seen: int, form_url: str, extra_context: dict[str, Any] | None
-    ) -> HttpResponse:
-        """Save over a newer save: what only one of the two changed is kept; where both did, ask."""
-        theirs = definition(self.get_object(request, object_id))  # type: ignore[arg-type]
-        trial = transaction.savepoint()
-        request.only_trying = True  # type: ignore[attr-defined]
-        response = self._save(request, object_id, form_url, extra_context)
-        request.only_trying = False  # type: ignore[attr-defined]
-        if response.status_code != 302:
-            return response
-        mine = definition(self.get_object(request, object_id))  # type: ignore[arg-type]
-        transaction.savepoint_rollback(trial)
-        merged = self._merged(object_id, seen, theirs, mine)
-        if merged.conflicts:
-            return self._ask(request, object_id, seen, theirs, mine, merged)
-        try:
-            return self._save_merged(request, object_id, merged.definition)
-        except DoesNotFit as error:
-            request.problems = error.problems  # type: ignore[attr-defined]
-            return super().changeform_view(request, object_id, form_url, extra_context)
-
-    def _merged(
-        self, object_id: str, seen: int, theirs: Definition, mine: Definition, keep_mine: frozenset[tuple[str, str]] = frozenset()
-    ) -> Merged:
-        base = Revision.objects.filter(pk=seen, item=object_id).values_list("definition", flat=True).first()
-        # an item that was loaded rather than saved has no history yet: it was as released
-        return merge(base or items_of(newest()).get(str(object_id), {}), theirs, mine, keep_mine=keep_mine)
-
-    def _ask(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        seen: int,
-        theirs: Definition,
-        mine: Definition,
-        merged: Merged,
-        problems: Sequence[str] = (),
-    ) -> HttpResponse:
-        """The choice between two saves, thing by thing; `problems` are what the last choice would break."""
-        newest_save = _newest_save(object_id)
-        names = draft_items()
-        names = names_shown(names, hidden_in(request, names))
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Somebody else saved %(item)s meanwhile") % {"item": title(theirs, names)},
-            "opts": self.opts,
-            "item": object_id,
-            "saved": newest_save,
-            "problems": problems,
-            "conflicts": [side_by_side(place, theirs, mine, names) for place in merged.conflicts],
-            "kept": [
-                {"whose": whose, **side_by_side(place, theirs, mine, names)}
-                for whose, places in (("theirs", merged.theirs), ("mine", merged.mine))
-                for place in places
-            ],
-            "mine": signing.dumps(
-                {"mine": mine, "seen": seen, "theirs": newest_save.pk if newest_save else 0}, salt=_of_item(object_id), compress=True
-            ),
-            "why": request.POST.get("why", ""),
-        }
-        return TemplateResponse(request, "taxonomy/conflict.html", context)
-
-    def _save_merged(self, request: HttpRequest, object_id: str, merged: Definition) -> HttpResponse:
-        """Save what two people made of an item. Raises DoesNotFit."""
-        who = newest_save.by if (newest_save := _newest_save(object_id)) else None
-        saved = self._write_whole(request, object_id, merged)
-        record_revision(saved, by=request.user, action=Revision.Action.CHANGED, why=request.POST.get("why", ""))  # type: ignore[arg-type]
-        messages.success(request, _("Saved together with what %(who)s saved meanwhile.") % {"who": who or "Tagline"})
-        return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id]))
-
-    def _write_whole(self, request: HttpRequest, object_id: str, wanted: Definition) -> Any:
-        """The row, brought to a definition. Raises OutsideGrant, or DoesNotFit where the draft would not hold together with it."""
-        try:
-            with transaction.atomic():
-                saved = apply_definition(object_id, wanted)
-                self.expect_theirs(request, [object_id])
-                connection.check_constraints()
-                refuse_broken(object_id)
-                return saved
-        except IntegrityError as error:
-            raise DoesNotFit([str(TAKEN)]) from error
-
-    def resolve_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Save what was chosen of two saves, thing by thing."""
-        if request.method != "POST" or not super().has_change_permission(request):
-            raise PermissionDenied
-        try:
-            with writing([object_id]):
-                item = self.get_object(request, object_id)
-                if item is None:
-                    raise Http404
-                self.expect_theirs(request, [object_id])
-                kept = signing.loads(request.POST.get("mine", ""), salt=_of_item(object_id))
-                # where somebody saved once more meanwhile, it is asked again
-                is_settled = last_saved(object_id) == kept["theirs"]
-                chosen = frozenset(
-                    (field, row)
-                    for field, _dot, row in (
-                        str(value).partition(".") for name, value in request.POST.items() if name.startswith("choice-") and value
-                    )
-                )
-                sides = kept["seen"], definition(item), kept["mine"]
-                merged = self._merged(object_id, *sides)
-                if merged.conflicts and not is_settled:
-                    return self._ask(request, object_id, *sides, merged)
-                try:
-                    settled = self._merged(object_id, *sides, keep_mine=chosen if is_settled else frozenset())
-                    return self._save_merged(request, object_id, settled.definition)
-                except DoesNotFit as error:
-                    return self._ask(request, object_id, *sides, merged, error.problems)
-        except ItemLocked as error:
-            return self._locked(request, error)
-        except OutsideGrant as error:
-            return self._outside(request, error, object_id)
-        except signing.BadSignature as error:
-            raise PermissionDenied from error
-
     def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         item = self.get_object(request, object_id)
         if not self.has_view_permission(request, item):
@@ -390,13 +201,15 @@ class GovernedAdmin(ModelAdmin):
         last = None if item else self._last_state(request, object_id)
         if item is None and last is None:
             raise Http404
-        revisions = list(Revision.objects.filter(item=item.pk if item else object_id).select_related("by")[:200])
+        saves = Revision.objects.filter(item=item.pk if item else object_id).select_related("by")
+        page = Paginator(saves, SAVES_SHOWN).get_page(request.GET.get("page"))
         names = items_of(newest())
         names = names_shown(names, hidden_in(request, names))
-        older = [one.definition for one in revisions[1:]] + [None] * bool(revisions)
+        before_all = saves[page.end_index()].definition if page.has_next() else None
+        older = [*(one.definition for one in page[1:]), before_all][: len(page)]
         entries = [
-            {"revision": revision, "lines": diff(before, revision.definition, names) if before or len(revisions) < 200 else []}
-            for revision, before in zip(revisions, older, strict=True)
+            {"revision": one, "lines": diff(before, one.definition, names), "is_last": page.start_index() + at == 1}
+            for at, (one, before) in enumerate(zip(page, older, strict=True))
         ]
         context = {
             **self.admin_site.each_context(request),
@@ -405,19 +218,10 @@ class GovernedAdmin(ModelAdmin):
             "item": item,
             "item_id": object_id,
             "entries": entries,
+            "page": page,
             "may_change": self.has_change_permission(request, item) and (item is not None or self.has_add_permission(request)),
         }
         return TemplateResponse(request, "taxonomy/history.html", context)
-
-    def _last_state(self, request: HttpRequest, object_id: str) -> Definition | None:
-        """The definition that an item had when it was deleted from the draft; None if it was not, or is not for the reader."""
-        if not _is_uuid(object_id) or self.model._default_manager.filter(pk=object_id).exists():
-            return None
-        last = Revision.objects.filter(item=object_id, kind=self.model.kind).first()  # type: ignore[attr-defined]
-        if last is None or not last.definition:
-            return None
-        plan = items_of(newest()) | draft_items() | {str(last.item): last.definition}
-        return last.definition if On(rights_in(request), plan).may(May.READ, str(last.item)) else None
 
     def restore_view(self, request: HttpRequest, object_id: str, revision_id: int) -> HttpResponse:
         """Bring the draft back to what it was, an item deleted from it too; releases are not touched."""
@@ -451,20 +255,3 @@ class GovernedAdmin(ModelAdmin):
         if item.released is None:
             return "new", _("not released")
         return ("released", _("released")) if item.released == item.stands else ("changed", _("changed since"))
-
-
-def _newest_save(object_id: str) -> Revision | None:
-    return Revision.objects.filter(item=object_id).select_related("by").order_by("-id").first()
-
-
-def _of_item(object_id: str) -> str:
-    """The salt that binds what the page of a choice remembers to its item."""
-    return f"taxonomy.conflict.{object_id}"
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True

@@ -190,8 +190,15 @@ class RefinementInline(TabularInline):
     extra = 0
 
 
+class TagModeForm(forms.ModelForm):  # type: ignore[type-arg]
+    def has_changed(self) -> bool:
+        """A row that was added says something as it is: note, for every source."""
+        return self.instance._state.adding or super().has_changed()
+
+
 class TagModeInline(TabularInline):
     model = TagMode
+    form = TagModeForm
     fields = ["source", "mode"]
     extra = 0
 

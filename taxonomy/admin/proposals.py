@@ -23,12 +23,12 @@ from unfold.decorators import display
 
 from staff.admin.pages import Unalterable, id_or_404, number_or_none
 from staff.models import User
-from taxonomy.admin.shown import deleted_lately, edit_forms, histories, page_of, shown_changes, shown_effects
+from taxonomy.admin.shown import deleted_lately, deleted_of, edit_forms, histories, page_of, shown_changes, shown_effects
 from taxonomy.check_words import finding_text
 from taxonomy.current import known_items
 from taxonomy.definition import Items, draft_items
 from taxonomy.diff import title
-from taxonomy.history import last_saves
+from taxonomy.history import last_saves, last_states
 from taxonomy.models import Proposal, Release, Revision, Tag, Vote
 from taxonomy.problems import plan_problem
 from taxonomy.proposals.authors import author_ids, names_of, saves_of, saves_since
@@ -45,6 +45,7 @@ from taxonomy.proposals.propose import (
     propose,
     proposed,
     pull_back,
+    sides,
     submit,
     withdraw,
 )
@@ -251,14 +252,18 @@ class ProposalAdmin(Unalterable, ModelAdmin):
         current = newest()
         if proposal.release_id:
             made = Release.objects.get(pk=proposal.release_id)
-            before = items_of(Release.objects.filter(pk__lt=made.pk).order_by("-id").first())
+            released = items_of(Release.objects.filter(pk__lt=made.pk).order_by("-id").first())
         else:
-            before = known_items(current)
-        after = proposed(proposal, before)
+            released = known_items(current)
+        before, after = sides(proposal, released)
         rows = {str(one.item): one for one in proposal.items.all()}
-        hidden = hidden_in(request, before, after)
-        names = names_shown(before | after, hidden)
-        changes = [ItemChange(item, before.get(item), after.get(item)) for item in rows if item not in hidden]
+        deleted = [one for item, one in rows.items() if item not in before and item not in after]
+        last = last_states(str(one.item) for one in deleted)
+        hidden = hidden_in(request, *([] if before is released else [released]), before, after | last)
+        names = names_shown(before | after | last, hidden)
+        changes = [
+            ItemChange(item, before.get(item), after.get(item)) for item in rows if item not in hidden and (item in before or item in after)
+        ]
         person, saves = _person(request), saves_of(proposal)
         written_by = author_ids(proposal, saves)
         authors = list(User.objects.filter(pk__in=written_by))
@@ -287,7 +292,8 @@ class ProposalAdmin(Unalterable, ModelAdmin):
             "groups": shown_changes(page, names, verdict, comments=comments, savers=_savers(saves), edit=forms_to_edit),
             "releasers": releasers(proposal) if proposal.state == Proposal.State.APPROVED else [],
             "page": page,
-            "hidden": len(rows) - len(changes),
+            "deleted": deleted_of(request, [one for one in deleted if str(one.item) not in hidden], last, names, comments),
+            "hidden": len(hidden & rows.keys()),
             "comments": comments.get("", []),
             "votes": proposal.votes.select_related("by", "department"),
             "seats": [{"seat": seat, "reasons": _reasons(seat, names, hidden)} for seat in signed.seats.values()],

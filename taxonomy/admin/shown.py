@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from taxonomy.definition import MODELS, Items
 from taxonomy.diff import diff, title
-from taxonomy.models import Revision
+from taxonomy.models import ProposalItem, Revision
 from taxonomy.proposals.affected import Senders, effects_by_source
 from taxonomy.proposals.verdict import Effect, Verdict
 from taxonomy.proposals.verdict_words import effect_text, level_shown
@@ -128,6 +128,23 @@ def deleted_lately(request: HttpRequest, released: Items, draft: Items, names: I
         }
         for item, one in last.items()
         if readable.may(May.READ, item) and (address := _history(request, one.kind, item))
+    ]
+
+
+def deleted_of(
+    request: HttpRequest, rows: Iterable[ProposalItem], last: Items, names: Items, comments: dict[str, list[Any]]
+) -> list[dict[str, Any]]:
+    """What a proposal holds that stands on neither side of it: [{"item", "label", "title", "history", "comments"}]. `last`: its states in the history."""
+    return [
+        {
+            "item": item,
+            "label": MODELS[row.kind]._meta.verbose_name,
+            "title": title(last[item], names) if item in last else "–",
+            "history": _history(request, row.kind, item) if item in last else None,
+            "comments": comments.get(item, []),
+        }
+        for row in rows
+        for item in [str(row.item)]
     ]
 
 

@@ -28,11 +28,16 @@ class Concern:
 
 
 def concerns(before: Items, after: Items, changed: Iterable[str], verdict: Verdict, senders: Senders) -> dict[str, Concern]:
-    """{department's code or duty: its concern} of going from one set of definitions to another."""
+    """{department's code or duty: its concern} of going from one set of definitions to another.
+
+    What stands in neither concerns nobody.
+    """
     found: dict[str, Concern] = defaultdict(Concern)
     sides = (Owners(before, senders), Owners(after, senders))
     personal = _personal(before, after)
     for item in changed:
+        if item not in before and item not in after:
+            continue
         for owner, reasons in (_owners_of(item, *sides) or {STEWARD: {"unowned"}}).items():
             found[owner].changes["any"].add(item)
             for reason in reasons:

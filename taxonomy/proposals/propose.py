@@ -15,7 +15,7 @@ from taxonomy.diff import called
 from taxonomy.draft import refuse_locked, rules_of, write_items, writing
 from taxonomy.models import Proposal, ProposalItem, Revision, Vote
 from taxonomy.proposals.authors import author_ids, saves_since
-from taxonomy.proposals.review import Standing, expect_reason, on_top, seats_of, settle, standing
+from taxonomy.proposals.review import Standing, expect_reason, freeze, on_top, seats_of, settle, standing, void_votes
 from taxonomy.publish import NotPublishable, items_of, newest, problems_of
 from taxonomy.rights import May, expect
 
@@ -127,9 +127,9 @@ def join(proposal: Proposal, *, by: User) -> None:
         expect(by, May.READ, [row.item for row in proposal.items.all()], released, proposed(proposal, released))
         if by.pk != proposal.author_id and not proposal.co_authors.filter(pk=by.pk).exists():
             proposal.co_authors.add(by)
-            Vote.objects.filter(proposal=proposal, by=by, stands=True).update(stands=False)
+            fallen = void_votes(proposal, by=by)
             if proposal.is_locked:
-                settle(proposal)
+                settle(proposal, fallen=fallen)
             tell([proposal.author], gettext_noop("%(who)s joined “%(title)s” as a co-author."), link=proposal.get_absolute_url(), who=str(by), title=proposal.title)  # fmt: skip
 
 
@@ -180,6 +180,8 @@ def withdraw(proposal: Proposal, *, by: User) -> None:
     """Give it up. What is released stays, and the draft stays as it is until its changes are discarded."""
     with writing():
         _expect(proposal, *Proposal.OPEN, by=by)
+        if unsubmitted := [row for row in proposal.items.all() if row.before is None and row.after is None]:
+            freeze(unsubmitted)
         proposal.items.update(is_open=False)
         _move(proposal, Proposal.State.WITHDRAWN)
 
@@ -244,6 +246,13 @@ def proposed(proposal: Proposal, released: Items) -> Items:
         draft = draft_items()
         wanted = {item: draft.get(item) for item in wanted}
     return on_top(released, wanted)
+
+
+def sides(proposal: Proposal, released: Items) -> tuple[Items, Items]:
+    """The plan without a proposal and with it; of one that was given up, as its items were then."""
+    if proposal.state == Proposal.State.WITHDRAWN:
+        released = on_top(released, {str(row.item): row.before for row in proposal.items.all()})
+    return released, proposed(proposal, released)
 
 
 EDITABLE = (Proposal.State.DRAFT, Proposal.State.CHANGES_REQUESTED)

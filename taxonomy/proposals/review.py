@@ -16,9 +16,9 @@ from django.utils.translation import gettext_noop
 
 from staff.models import Department, User
 from staff.notices import tell
-from taxonomy.definition import Definition, Items
+from taxonomy.definition import Definition, Items, draft_items
 from taxonomy.draft import writing
-from taxonomy.models import Proposal, Release, ReviewPolicy, Vote
+from taxonomy.models import Proposal, ProposalItem, Release, ReviewPolicy, Vote
 from taxonomy.proposals.affected import Senders
 from taxonomy.proposals.authors import author_ids, saves_of, saves_since
 from taxonomy.proposals.concern import STEWARD, Change, Concern, Reason, concerns
@@ -229,8 +229,11 @@ def vote(proposal: Proposal, *, by: User, choice: str, comment: str = "", depart
         tell(authors, said, link=proposal.get_absolute_url(), who=str(by), title=proposal.title)
 
 
-def settle(proposal: Proposal) -> None:
-    """Bring the state of a proposal under review to what its votes say; who may release it is told once it is approved."""
+def settle(proposal: Proposal, *, fallen: Collection[str] = ()) -> None:
+    """Bring the state of a proposal under review to what its votes say; who may release it is told once it is approved.
+
+    Where it is approved no longer, those are told whom it waits for; else those of the departments whose approval has `fallen`.
+    """
     signed, was = standing(proposal), proposal.state
     if any(one.choice == Vote.Choice.CHANGES for one in proposal.votes.filter(stands=True)):
         state = Proposal.State.CHANGES_REQUESTED
@@ -240,6 +243,18 @@ def settle(proposal: Proposal) -> None:
     proposal.save(update_fields=["state"])
     if state == Proposal.State.APPROVED != was:
         tell(releasers(proposal), gettext_noop("“%(title)s” is approved and can be released."), link=proposal.get_absolute_url(), title=proposal.title)  # fmt: skip
+    if state == Proposal.State.IN_REVIEW:
+        again = [seat for seat in signed.missing if was == Proposal.State.APPROVED or seat.department.pk in fallen]
+        people = [person for seat in again for person in seat.voters]
+        tell(people, gettext_noop("“%(title)s” by %(who)s has lost an approval or needs one more; it waits for your department."), link=proposal.get_absolute_url(), title=proposal.title, who=str(proposal.author))  # fmt: skip
+
+
+def void_votes(proposal: Proposal, *, by: User) -> list[str]:
+    """What somebody said, who is an author now, stands no longer; the departments whose approval has fallen with it."""
+    said = proposal.votes.filter(by=by, stands=True)
+    fallen = list(said.filter(choice=Vote.Choice.APPROVE).values_list("department_id", flat=True))
+    said.update(stands=False)
+    return fallen
 
 
 def releasers(proposal: Proposal) -> list[User]:
@@ -483,14 +498,17 @@ def _expect_for_all(proposal: Proposal, by: User, act: str) -> None:
 
 def _freeze(proposal: Proposal) -> None:
     """Keep the definitions of a proposal that was not submitted."""
-    from taxonomy.definition import draft_items
-
-    released, draft = items_of(newest()), draft_items()
-    for row in proposal.items.all():
-        row.before, row.after = released.get(str(row.item)), draft.get(str(row.item))
-        row.save(update_fields=["before", "after"])
+    freeze(proposal.items.all())
     proposal.submitted_at = timezone.now()
     proposal.save(update_fields=["submitted_at"])
+
+
+def freeze(rows: Iterable[ProposalItem]) -> None:
+    """Keep in rows of a proposal what is released and what the draft has."""
+    released, draft = items_of(newest()), draft_items()
+    for row in rows:
+        row.before, row.after = released.get(str(row.item)), draft.get(str(row.item))
+        row.save(update_fields=["before", "after"])
 
 
 def _by_department(concerned: dict[str, Concern], departments: Iterable[Department]) -> dict[str, Concern]:

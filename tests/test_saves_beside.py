@@ -1,0 +1,189 @@
+"""Two people save one tag or rule: rows that one of them removed, added or wrote anew stand in nobody's way."""
+
+import pytest
+from django.urls import reverse
+from test_taxonomy_admin import form_of
+
+from staff.models import User
+from taxonomy.definition import INLINES, apply_definition, definition
+from taxonomy.history import record_revision
+from taxonomy.models import Attribute, MappingRow, MappingRule, Refinement, Revision, Source, Tag, TagAttribute, TagMode
+from taxonomy.proposals.merge import ROW_KEYS
+
+pytestmark = pytest.mark.django_db
+# kind: (its inline, another field of the item, what is posted of a row, what that says in a definition)
+ROWS = {
+    "tag": ("uses", "description_en", "required", "on", True),
+    "rule": ("rows", "note", "transforms", "trim", "trim"),
+}
+
+
+@pytest.fixture
+def anna(standard, client):
+    client.force_login(User.objects.create_superuser("anna@example.com", "x", name="Anna"))
+    return client
+
+
+@pytest.fixture(params=["tag", "rule"])
+def item(request, standard):
+    """Something with three rows."""
+    if request.param == "tag":
+        return saved(Tag.objects.get(code="purchase"))
+    rule = MappingRule.objects.create(
+        source=Source.objects.get(code="website"), tag=Tag.objects.get(code="purchase"), name="bought", position=70
+    )
+    for at, target in enumerate(("order_id", "price", "quantity")):
+        MappingRow.objects.create(rule=rule, target=target, path=f"line.{target}", position=at)
+    return saved(rule)
+
+
+def saved(item, **fields):
+    """As Bob saves it; afterwards nothing of it is what a form remembers."""
+    if fields:
+        item = apply_definition(item.pk, definition(item) | fields)
+    record_revision(item, by=User.objects.get_or_create(email="bob@example.com")[0], action=Revision.Action.CHANGED)
+    return item
+
+
+def url_of(item, page="change"):
+    return reverse(f"admin:taxonomy_{item._meta.model_name}_{page}", args=[item.pk])
+
+
+def stands(item):
+    return definition(type(item).objects.get(pk=item.pk))
+
+
+def inline(item):
+    """(the field of a definition, the key of its rows, its rows)"""
+    field = "attributes" if item.kind == "tag" else "rows"
+    return field, ROW_KEYS[field], stands(item)[field]
+
+
+def without_row(item, at):
+    field, _key, rows = inline(item)
+    return {field: [row for number, row in enumerate(rows) if number != at]}
+
+
+def test_a_row_that_one_removed_stays_removed_when_another_changed_the_description(anna, item):
+    form = form_of(anna.get(url_of(item)))
+    _prefix, described, *_row = ROWS[item.kind]
+    field, _key, rows = inline(item)
+    saved(item, **without_row(item, 1))
+    answer = anna.post(url_of(item), form | {described: "By Anna"}, follow=True)
+    assert "Saved together" in str([str(one) for one in answer.context["messages"]])
+    assert (stands(item)[described], stands(item)[field]) == ("By Anna", [rows[0], *rows[2:]])
+
+
+def test_rows_that_one_wrote_anew_are_merged_with_a_row_that_another_changed(anna, item):
+    form = form_of(anna.get(url_of(item)))
+    prefix, _described, name, posted, said = ROWS[item.kind]
+    field, _key, rows = inline(item)
+    changed = [dict(row) for row in reversed(rows)]
+    saved(item, **{field: changed})
+    assert anna.post(url_of(item), form | {f"{prefix}-1-{name}": posted}).status_code == 302
+    assert stands(item)[field] == [row | ({name: said} if row == rows[1] else {}) for row in changed]
+
+
+def test_a_row_that_one_removed_and_added_again_is_the_row_that_another_changed(anna, item):
+    form = form_of(anna.get(url_of(item)))
+    prefix, described, name, posted, said = ROWS[item.kind]
+    field, _key, rows = inline(item)
+    saved(item, **without_row(item, 1))
+    saved(item, **{field: rows, described: "By Bob"})
+    assert form[f"{prefix}-1-id"] not in INLINES[item.kind][field].objects.values_list("pk", flat=True)
+    assert anna.post(url_of(item), form | {f"{prefix}-1-{name}": posted}).status_code == 302
+    assert stands(item)[field] == [rows[0], rows[1] | {name: said}, *rows[2:]]
+    saved(item, **without_row(item, 1))
+    saved(item, **{field: rows})
+    assert anna.post(url_of(item), form | {f"{prefix}-1-DELETE": "on"}).status_code == 302
+    assert stands(item)[field] == [rows[0], *rows[2:]], "what she removed is the new row too"
+
+
+@pytest.mark.parametrize("choice", ["hers", "his"])
+def test_a_row_that_one_removed_and_another_changed_is_shown_in_both_versions(anna, item, choice):
+    form = form_of(anna.get(url_of(item)))
+    prefix, _described, name, posted, said = ROWS[item.kind]
+    field, key, rows = inline(item)
+    saved(item, **without_row(item, 1))
+    asked = anna.post(url_of(item), form | {f"{prefix}-1-{name}": posted})
+    assert [one["place"] for one in asked.context["conflicts"]] == [f"{field}.{rows[1][key]}"]
+    assert asked.context["conflicts"][0]["theirs"] == "" and asked.context["conflicts"][0]["mine"]
+    chosen = asked.context["conflicts"][0]["place"] if choice == "hers" else ""
+    assert anna.post(url_of(item, "resolve"), {"mine": asked.context["mine"], "choice-1": chosen}).status_code == 302
+    found = {row[key]: row for row in stands(item)[field]}
+    assert found.get(rows[1][key]) == (rows[1] | {name: said} if choice == "hers" else None)
+    assert len(found) == len(rows) - (choice == "his")
+
+
+def test_what_both_removed_is_gone_and_what_both_added_is_one_row(anna, item):
+    form = form_of(anna.get(url_of(item)))
+    prefix, _described, name, posted, said = ROWS[item.kind]
+    field, key, rows = inline(item)
+    added = {
+        "tag": lambda: {"attribute": str(Attribute.objects.get(code="rating").pk), "required": False, "constraints": {}},
+        "rule": lambda: {"target": "category", "path": "kind", "transforms": ""},
+    }[item.kind]()
+    saved(item, **{field: [row for row in rows if row != rows[1]] + [added]})
+    last = int(form[f"{prefix}-TOTAL_FORMS"])
+    hers = {f"{prefix}-{last}-{key}": added[key], f"{prefix}-{last}-position": "0", f"{prefix}-{last}-{name}": posted}
+    hers |= {f"{prefix}-{last}-path": "kind"} if item.kind == "rule" else {}
+    asked = anna.post(url_of(item), form | hers | {f"{prefix}-1-DELETE": "on", f"{prefix}-TOTAL_FORMS": str(last + 1)})
+    assert [one["place"] for one in asked.context["conflicts"]] == [f"{field}.{added[key]}"]
+    anna.post(url_of(item, "resolve"), {"mine": asked.context["mine"], "choice-1": asked.context["conflicts"][0]["place"]})
+    assert [row for row in stands(item)[field] if row[key] in (added[key], rows[1][key])] == [added | {name: said}]
+
+
+def test_a_form_with_a_mistake_shows_its_rows_as_they_stand_and_is_saved_once_mended(anna, item):
+    form = form_of(anna.get(url_of(item)))
+    prefix, _described, name, posted, said = ROWS[item.kind]
+    field, _key, rows = inline(item)
+    saved(item, **without_row(item, 0))
+    mistake = {"code": "Not A Code"} if item.kind == "tag" else {"match": "nonsense"}
+    again = anna.post(url_of(item), form | mistake | {f"{prefix}-1-{name}": posted})
+    assert again.status_code == 200 and not any(one.formset.total_error_count() for one in again.context["inline_admin_formsets"])
+    mended = form_of(again) | {name: form[name] for name in mistake}
+    assert anna.post(url_of(item), mended).status_code == 302
+    assert stands(item)[field] == [rows[1] | {name: said}, *rows[2:]]
+
+
+def test_what_is_written_to_the_draft_keeps_the_ids_of_its_rows(standard):
+    tag, sources = Tag.objects.get(code="purchase"), [str(one.pk) for one in Source.objects.all()[:3]]
+    Refinement.objects.create(tag=tag, pattern="{tag}_at_{category}", position=8)
+    wanted = definition(tag) | {"modes": [{"source": one, "mode": "note"} for one in ("", *sources[:2])]}
+    apply_definition(tag.pk, wanted)
+
+    def ids():
+        return [dict(model.objects.filter(tag=tag).values_list(key, "pk")) for model, key in
+                ((TagAttribute, "attribute"), (Refinement, "pattern"), (TagMode, "source"))]  # fmt: skip
+
+    before = ids()
+    backwards = wanted | {name: list(reversed(wanted[name])) for name in ("attributes", "refinements")}
+    backwards["modes"] = [
+        *({"source": one["source"], "mode": "set_aside"} for one in wanted["modes"]),
+        {"source": sources[2], "mode": "note"},
+    ]
+    apply_definition(tag.pk, backwards)
+    assert definition(tag) == backwards
+    assert [{key: after[key] for key in was} for was, after in zip(before, ids(), strict=True)] == before
+    apply_definition(tag.pk, wanted | {"modes": list(reversed(wanted["modes"])), "refinements": []})
+    assert definition(tag) == wanted | {"modes": list(reversed(wanted["modes"])), "refinements": []}
+
+
+@pytest.mark.parametrize("source", ["", "website"])
+def test_how_strict_a_tag_is_merges_too(anna, source):
+    tag, source = Tag.objects.get(code="purchase"), str(Source.objects.get(code=source).pk) if source else ""
+    other = str(Source.objects.get(code="till").pk)
+    saved(tag, modes=[{"source": source, "mode": "set_aside"}, {"source": other, "mode": "note"}])
+    form = form_of(anna.get(url_of(tag)))
+    saved(tag, modes=[{"source": other, "mode": "note"}])
+    asked = anna.post(url_of(tag), form | {"modes-0-mode": "note"})
+    assert [one["place"] for one in asked.context["conflicts"]] == [f"modes.{source}"]
+    assert anna.post(url_of(tag), form | {"label_en": "By Anna"}).status_code == 302
+    assert stands(tag)["modes"] == [{"source": other, "mode": "note"}]
+
+
+def test_a_row_that_says_how_strict_every_source_is_taken_is_saved_as_it_comes(anna):
+    tag = Tag.objects.get(code="purchase")
+    form = form_of(anna.get(url_of(tag)))
+    assert anna.post(url_of(tag), form | {"modes-TOTAL_FORMS": "1", "modes-0-source": "", "modes-0-mode": "note"}).status_code == 302
+    assert stands(tag)["modes"] == [{"source": "", "mode": "note"}]
