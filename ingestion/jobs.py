@@ -1,7 +1,9 @@
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
 from django.utils import timezone
+from procrastinate.exceptions import AlreadyEnqueued
 
 from cdp import jobs
 from ingestion.accepted.near import decide, find_near_duplicates, found_of
@@ -22,6 +24,12 @@ from ingestion.watching.streams import judge_streams
 @jobs.task(queue="imports", retry=jobs.AGAIN)
 def import_file(run_id: str) -> None:
     run_import(UUID(run_id))
+
+
+def queue_import(run_id: UUID) -> None:
+    """Let a run begin or go on. Asked again before it has begun, it is asked once: a second job would only wait for the first."""
+    with suppress(AlreadyEnqueued):
+        import_file.configure(queueing_lock=f"import {run_id}").defer(run_id=str(run_id))
 
 
 @jobs.task(queue="imports", retry=jobs.AGAIN)

@@ -221,8 +221,7 @@ def test_what_is_matched_while_the_file_is_being_imported_waits_and_is_not_kept(
     again = steward.post(place, {"act": "match"}, follow=True)
     draft = ImportRun.objects.get(status=ImportRun.Status.DRAFT)
     refused = choose(steward, draft, again, "start", **{f"c{HEADER.index('券')}-is": "attribute.coupon_code"})
-    assert refused.url == again.redirect_chain[-1][0]
-    assert "has begun and has not ended" in steward.get(refused.url).content.decode()
+    assert refused.status_code == 200 and "has begun and has not ended" in refused.content.decode()
     assert FileMatching.objects.count() == 1
     assert choose(steward, draft, again, "try").url == reverse("admin:ingestion_importrun_change", args=[draft.pk])
 

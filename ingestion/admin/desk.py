@@ -1,5 +1,6 @@
 """The desk: what is held for one cause, what would let it in, and the replays that did."""
 
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, cast
@@ -26,7 +27,9 @@ from ingestion.models import Cause, Replay
 from ingestion.quarantine.desk import (
     MOST_IN_TABLE,
     MOST_VALUES,
+    TooMany,
     Value,
+    as_pasted,
     attributes_missing,
     can_be_given,
     choices_for,
@@ -75,13 +78,18 @@ class ReplayAdmin(Unalterable, OfSource):
     when_empty = gettext_lazy(
         "Here stands each time that held events were read again or discarded. Open a cause under Quarantine to begin."
     )
-    list_display = ["what", "act", "shown_status", "in_all", "fixed", "held", "discarded", "started_by", "created_at"]
+    list_display = ["act", "shown_status", "in_all", "fixed", "held", "discarded", "started_by", "created_at"]
     list_select_related = ["started_by"]
     list_filter = ["act", "status", ("source", LiveFilter)]
 
-    @display(description=gettext_lazy("events"))
-    def what(self, replay: Replay) -> str:
-        return about(replay, str)
+    def get_list_display(self, request: HttpRequest) -> Any:
+        shown = shown_to(request.user)
+
+        @display(description=gettext_lazy("events"))
+        def what(replay: Replay) -> str:
+            return about(replay, shown)
+
+        return [what, *self.list_display]
 
     @display(
         description=gettext_lazy("status"),
@@ -121,16 +129,9 @@ class ReplayAdmin(Unalterable, OfSource):
         shown = sight_in(request, of_cause(cause)) if cause else Sight.of(request.user)
         fillable = cause is not None and (can_be_given(replay.path) or replay.path == "attributes")
         values = values_seen(replay) if fillable else []
-        problem, table = "", list[list[str]]()
-        try:
-            if (upload := request.FILES.get("table")) and act in ("try", "read"):
-                table = table_of(upload.read(), upload.name or "")
-            known = values_seen(replay, most=MOST_IN_TABLE, events=SAMPLE) if table else values
-            replay.mends = mends_of(replay.path, known, request.POST, table) if act in ("try", "read") else []
-        except ValueError as error:
-            problem = _("This row has not two columns, what was sent and what is right: “%(line)s”.") % {"line": shown(str(error))[:80]}
-        except UnreadableBook as error:
-            problem = book_text(error.code, error.values)
+        problem, pasted = "", ""
+        if act in ("try", "read"):
+            problem, pasted = _take_given(request, replay, values, shown, is_fillable=fillable)
         if act == "discard":
             replay.act, replay.why = Replay.Act.DISCARD, request.POST.get("why", "").strip()
             problem = "" if replay.why else _("Say why these events are discarded.")
@@ -148,6 +149,8 @@ class ReplayAdmin(Unalterable, OfSource):
                         return self._propose(request, remedy, choice, cause, replay, found)
                 except NoRemedy as error:
                     problem, looked = str(error), False
+            if act == "read" and cause is None and not problem:
+                return self._start(request, replay)
             if not looked:
                 found, others = (
                     try_with_others(replay, values, request.POST, sample=TRIED) if cause else (preview(replay, sample=TRIED), {})
@@ -158,7 +161,8 @@ class ReplayAdmin(Unalterable, OfSource):
             messages.error(request, _("No standard has been published yet. Publish one, then read held events again."))
             return HttpResponseRedirect(reverse("admin:ingestion_quarantinereason_changelist"))
         kind, options = choices_for(replay, replay.path, obeyed.plan)
-        is_unknown = replay.code == "event.unknown"
+        to_map = _tags_to_map(request) if may_propose and replay.code == "event.unknown" else []
+        alike = matching_tags(replay.name or "", hidden=partial(hidden_in, request)) if to_map else []
         given = [(one["seen"], one["value"]) for one in replay.mends if one.get("path") == replay.path and "seen" in one]
         context = {
             **self.admin_site.each_context(request),
@@ -173,15 +177,17 @@ class ReplayAdmin(Unalterable, OfSource):
             "percent": 100 * found.fixed // max(found.tried, 1),
             "reasons": [(title_for(code), code, shown(where), count) for code, where, count in found.reasons[:12]],
             "tags": found.tags.most_common(8),
-            "examples": [(_seen(replay, replay.path, seen, shown), _read(replay, value, shown)) for seen, value in found.examples],
+            # what is read of a value that the reader sees masked would tell of it
+            "examples": [(seen, _read(replay, value, shown)) for seen, value in found.examples if _sees(replay, seen, shown)],
             "values": [_shown(request, replay, replay.path, value, shown) for value in values],
-            "many_values": len(values) == MOST_VALUES,
+            "many_values": len(values) >= MOST_VALUES,
             "kind": kind,
             "options": options,
             "others": [_beside(request, replay, path, some, obeyed.plan, shown) for path, some in others.items()],
             "targets": [(f"attributes.{code}", code) for code in attributes_missing(replay, obeyed.plan)],
-            "regions": sorted(phonenumbers.SUPPORTED_REGIONS) if _lack_region(replay, found) else [],
+            "regions": sorted(phonenumbers.SUPPORTED_REGIONS) if request.POST.get("region") or _lack_region(replay, found) else [],
             "posted": request.POST,
+            "pasted": pasted,
             "tried": act == "try" and not problem,
             "looked": remedy if looked else "",
             "problem": problem,
@@ -189,8 +195,8 @@ class ReplayAdmin(Unalterable, OfSource):
             "remedies": offered(replay, obeyed.plan) if may_propose and cause else [],
             "suggestions": _suggested(replay, obeyed.plan, values, given, shown),
             "choices": {name: request.POST.get(f"choice-{name}", "") for name in REMEDIES},
-            "alike": matching_tags(replay.name or "", hidden=partial(hidden_in, request)) if may_propose and is_unknown else [],
-            "tags_to_map": _tags_to_map(request) if may_propose and is_unknown else [],
+            "alike": [one for one in alike if one.item.code in dict(to_map)],
+            "tags_to_map": to_map,
         }
         return TemplateResponse(request, "ingestion/desk.html", context)
 
@@ -218,7 +224,7 @@ class ReplayAdmin(Unalterable, OfSource):
         shown = sight_in(request, of_cause(cause))
         values = values_seen(replay, most=MOST_IN_TABLE, events=SAMPLE)
         log_access(cast(User, request.user), AccessLog.Action.EXPORT, reason=f"held values of {of_cause(cause)}")
-        rows = ((_seen(replay, replay.path, value.seen, shown) or "", value) for value in values)
+        rows = ((_seen(replay, replay.path, value.seen, shown) or "", replace(value, about=shown(value.about))) for value in values)
         answer = HttpResponse(workbook_of(rows), content_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
         answer["Content-Disposition"] = f'attachment; filename="held-{cause.pk}.xlsx"'
         return answer
@@ -292,6 +298,26 @@ class ReplayAdmin(Unalterable, OfSource):
         return get_object_or_404(self.get_queryset(request).select_related("source", "release", "started_by"), pk=replay_id)
 
 
+def _take_given(request: HttpRequest, replay: Replay, values: list[Value], shown: Sight, *, is_fillable: bool) -> tuple[str, str]:
+    """Take what was posted, pasted and uploaded into the replay: (what is wrong with it, the rows to show again as pasted)."""
+    pasted = request.POST.get("pasted", "")
+    try:
+        upload = request.FILES.get("table")
+        table = table_of(upload.read(), upload.name or "") if upload else []
+        known = values_seen(replay, most=MOST_IN_TABLE, events=SAMPLE) if is_fillable and (table or pasted) else values
+        replay.mends, gone = mends_of(replay.path, known, request.POST, table, may_name=lambda seen: _sees(replay, seen, shown))
+        if gone:
+            messages.info(request, _("Rows passed over, as what they are of is not held any more: %(count)d.") % {"count": gone})
+        return "", pasted + as_pasted(table)  # a browser sends no file twice
+    except TooMany:
+        return _("More than %(most)d values are given. Let these events in by parts.") % {"most": MOST_IN_TABLE}, pasted
+    except ValueError as error:
+        said = _("This row has not two columns, what was sent and what is right: “%(line)s”.")
+        return said % {"line": shown(str(error))[:80]}, pasted
+    except UnreadableBook as error:
+        return book_text(error.code, error.values), pasted
+
+
 def _tags_to_map(request: HttpRequest) -> list[tuple[str, str]]:
     """The tags that the reader may read and sources may send: [(code, what it is called)]."""
     return [(one.code, one.label) for one in released_in(request, "tag") if one.definition["status"] == "active"]
@@ -305,7 +331,7 @@ def _tag_of(request: HttpRequest, code: str) -> str:
 def _suggested(replay: Replay, plan: Plan, values: list[Value], given: list[tuple[str | None, str]], shown: Sight) -> list[tuple[str, int]]:
     """Transforms worth a try; what the reader sees masked makes none."""
     seen = [(value.seen, value.events) for value in values]
-    open_ones = [(wrong, right) for wrong, right in given if _seen(replay, replay.path, wrong, shown) == wrong]
+    open_ones = [(wrong, right) for wrong, right in given if _sees(replay, wrong, shown)]
     return suggestions(replay, plan, seen, open_ones)
 
 
@@ -353,6 +379,11 @@ def _read(replay: Replay, value: Any, shown: Sight) -> Any:
     if is_money(value):
         return money(value["amount"], value["currency"])
     return value if isinstance(value, str | datetime) else text_seen(value)
+
+
+def _sees(replay: Replay, seen: str | None, shown: Sight) -> bool:
+    """Whether this reader sees it whole."""
+    return _seen(replay, replay.path, seen, shown) == seen
 
 
 def _seen(replay: Replay, path: str, seen: str | None, shown: Sight) -> str | None:

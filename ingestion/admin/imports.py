@@ -42,7 +42,7 @@ from ingestion.imports.run import (
 )  # fmt: skip
 from ingestion.imports.sample import sample_of
 from ingestion.imports.words import file_problem
-from ingestion.jobs import import_file
+from ingestion.jobs import queue_import
 from ingestion.models import ImportRun, TakeBack
 from staff.access import log_access
 from staff.admin.pages import Unalterable, id_or_404
@@ -185,7 +185,7 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
         if act not in ("import", "match"):
             if standing_of(run) in ("stopped", "failed"):
                 take_release(request, run)
-            import_file.defer(run_id=str(run.pk))
+            queue_import(run.pk)
             messages.info(request, _("The import goes on where it stopped."))
             return HttpResponseRedirect(request.path)
         tried = self._own_run(request, run.pk)
@@ -200,9 +200,9 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
         except UnreadableFile as error:
             messages.error(request, file_problem(error.code, error.values))
             return HttpResponseRedirect(request.path)
-        if is_new:
-            import_file.defer(run_id=str(made.pk))
-        else:
+        if made.status == ImportRun.Status.WAITING:
+            queue_import(made.pk)
+        if not is_new:
             messages.info(request, _("This is the import of that file: it had begun already, and is not begun twice."))
         return HttpResponseRedirect(_page(made))
 
@@ -224,7 +224,7 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
                     if request.POST.get("act") in ("start", "try"):
                         messages.info(request, _("You changed how the file is read. Look at its rows again, then import it."))
                 elif request.POST.get("act") in ("start", "try") and release_draft(run, dry_run=request.POST.get("act") == "try"):
-                    import_file.defer(run_id=str(run.pk))
+                    queue_import(run.pk)
             except UnreadableFile as error:
                 form.add_error(None, file_problem(error.code, error.values))
             else:

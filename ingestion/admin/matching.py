@@ -26,7 +26,7 @@ from ingestion.imports.report import imported_before_words
 from ingestion.imports.run import discard_draft, imported_before, match, refuse_under_way, release_draft
 from ingestion.imports.suggest import Suggested
 from ingestion.imports.words import file_problem
-from ingestion.jobs import import_file
+from ingestion.jobs import queue_import
 from ingestion.models import FileMatching, ImportRun
 from staff.admin.pages import ReadOnly, id_or_404
 from staff.models import User
@@ -62,7 +62,9 @@ class Matchable:
         chosen = self._chosen(request, found)
         by_envelope = self._by_envelope(request, run, found)
         if act in ("start", "try") and (by_envelope or not any(missing(chosen))):
-            return self._begin(request, run, None if by_envelope else chosen, dry_run=act == "try")
+            begun = self._begin(request, run, None if by_envelope else chosen, dry_run=act == "try")
+            if begun is not None:
+                return begun
         context = {
             **self.admin_site.each_context(request),  # type: ignore[attr-defined]
             "title": run.file_name,
@@ -92,7 +94,8 @@ class Matchable:
             return request.POST.get("by") == "envelope"
         return run.matching_id is None and fits_envelope(run.source, found.file_format.columns)
 
-    def _begin(self, request: HttpRequest, run: ImportRun, chosen: Suggested | None, *, dry_run: bool) -> HttpResponse:
+    def _begin(self, request: HttpRequest, run: ImportRun, chosen: Suggested | None, *, dry_run: bool) -> HttpResponse | None:
+        """Where to go then; None where it cannot begin now, as is said."""
         matching = as_matching(chosen) if chosen else None
         is_new = matching is not None and (run.matching is None or run.matching.matching != matching)
         if is_new and not request.user.has_perm("ingestion.add_filematching"):
@@ -102,10 +105,10 @@ class Matchable:
                 refuse_under_way(run)
             match(run, matching, by=cast(User, request.user))
             if release_draft(run, dry_run=dry_run):
-                import_file.defer(run_id=str(run.pk))
+                queue_import(run.pk)
         except UnreadableFile as error:
             messages.error(request, file_problem(error.code, error.values))
-            return HttpResponseRedirect(request.path)
+            return None
         return HttpResponseRedirect(reverse("admin:ingestion_importrun_change", args=[run.pk]))
 
 

@@ -32,7 +32,7 @@ from profiles.sight import Sight
 from profiles.summary import held_of
 from staff.access import log_access
 from staff.admin.pages import ReadOnly, number_or_none
-from staff.masking import shown_to
+from staff.masking import mask_in_text, shown_to
 from staff.models import AccessLog, Department, User
 from taxonomy.models import Release
 from taxonomy.request_rights import of_sources_in, released_in, rights_in, sources_in
@@ -73,6 +73,9 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
         add_up(timezone.now())
         source, code, of, order, q = (request.GET.get(name, "").strip() for name in ("source", "code", "of", "order", "q"))
         number = max(1, number_or_none(request.GET.get("page", "")) or 1)
+        if mask_in_text(q) != q:
+            messages.info(request, _("A number or an address stands in no link. Look customers up under Customers."))
+            return HttpResponseRedirect(request.path)
         sources = sources_in(request) if rights_in(request).limited else None
         causes = held_causes(source=source, code=code, sources=sources)
         if of:

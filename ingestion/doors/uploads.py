@@ -60,7 +60,7 @@ class FormatSchema(serializers.Serializer[Any]):
     quote = serializers.ChoiceField([*QUOTES, ""], required=False, help_text=_("Empty: nothing is quoted."))
     above = serializers.IntegerField(min_value=0, max_value=100, required=False, help_text=_("Rows above the header."))
     headers = serializers.IntegerField(min_value=0, max_value=2, required=False, help_text=_("Rows that the header has."))
-    member = serializers.CharField(max_length=255, required=False, help_text=_("The file in a zip."))
+    member = serializers.CharField(max_length=255, allow_blank=True, required=False, help_text=_("The file in a zip."))
     sheet = serializers.CharField(max_length=255, required=False, help_text=_("The sheet of a workbook."))
     widths = serializers.ListField(
         child=serializers.IntegerField(min_value=1, max_value=10_000), max_length=1_000, allow_empty=False, required=False,

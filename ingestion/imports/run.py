@@ -188,7 +188,7 @@ def follow(tried: ImportRun, *, by: User | None) -> tuple[ImportRun, bool]:
         begun = _begun(tried)
         unfinished = begun.exclude(status=ImportRun.Status.FINISHED).first()
         if unfinished is not None and unfinished.format != tried.format:
-            refuse_under_way(tried)
+            raise UnreadableFile("import.under_way", file=unfinished.file_name)
         made = unfinished or begun.filter(created_at__gte=tried.created_at, format=tried.format).first()
         return (made, False) if made else (_copy(tried, by=by, status=ImportRun.Status.WAITING), True)
 

@@ -1,6 +1,7 @@
 """What can be put right of a cause: the values seen there, and what staff give instead."""
 
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +31,9 @@ MOST_BESIDE = 20
 LOOKED_AT = 2_000
 # A workbook's column that names a value without saying it: of a masked one the reader knows no more.
 _KEY = "_key"
-# Fewer digits than a number has anywhere say nothing of whose it is.
-_NAMING_DIGITS = 7
+_KEYED = re.compile("value-[0-9a-f]{16}")
+# Fewer digits than a number has anywhere say nothing of whose it is, nor do those that only fill a field, such as 11111111111.
+_NAMING_DIGITS, _FILLING_DIGITS = 7, 2
 _ENVELOPE = ("event", "phone", "occurred_at")
 
 
@@ -75,30 +77,29 @@ def values_seen(replay: Replay, *, most: int = MOST_VALUES, events: int = LOOKED
             [replay.source_id, replay.code, replay.path, replay.name or "", events, replay.code, replay.path, most],
         )
         values = [Value(seen, count, _field(replay.path, seen)) for seen, count in cursor.fetchall()]
-    apart = {one.seen for one in values if replay.path == "phone" and not _names_one(one)}
+    apart = {one.seen for one in values if replay.path == "phone" and not _names_one(replay.code, one.seen)}
     return [one for one in values if one.seen not in apart] + (_one_by_one(replay, apart, most=most, events=events) if apart else [])
 
 
-def _names_one(value: Value) -> bool:
-    """Whether those who sent a value in the phone's place are likely one person."""
-    return value.events == 1 or (value.seen is not None and not is_cut(value.seen) and sum(map(str.isdigit, value.seen)) >= _NAMING_DIGITS)
+def _names_one(code: str, seen: str | None) -> bool:
+    """Whether those who sent this in the phone's place are likely one person."""
+    digits = [one for one in seen or "" if one.isdigit()]
+    return code != "phone.missing" and not is_cut(seen or "") and len(digits) >= _NAMING_DIGITS and len(set(digits)) > _FILLING_DIGITS
 
 
 def _one_by_one(replay: Replay, apart: Collection[str | None], *, most: int, events: int) -> list[Value]:
-    """Each of the replay's events that sent one of these values, newest first."""
-    reasons = QuarantineReason.objects.filter(
-        open=True, source=replay.source_id, code=replay.code, path=replay.path, name=replay.name or ""
-    )
-    found = []
-    for one in Event.objects.filter(pk__in=reasons.order_by("-event_id").values("event_id")[:events]).order_by("-id")[:most]:
-        seen = [
-            said.get("seen")
-            for said in (one.report or {}).get("violations", [])
-            if said["code"] == replay.code and said.get("path") == replay.path
-        ]
+    """Of the replay's newest `events` those that sent one of these values, newest first."""
+    reasons = QuarantineReason.objects.filter(open=True, source=replay.source_id, code=replay.code, path="phone", name=replay.name or "")
+    newest = Event.objects.filter(pk__in=reasons.order_by("-event_id").values("event_id")[:events]).order_by("-id")
+    found: list[Value] = []
+    for one in newest.only("key", "message_id", "report").iterator():
+        said = (one.report or {}).get("violations", [])
+        seen = [each.get("seen") for each in said if each["code"] == replay.code and each.get("path") == "phone"]
         text = text_seen(seen[0]) if seen and seen[0] is not None else None
         if seen and text in apart:
-            found.append(Value(text, 1, _field(f"{replay.path}#{one.public_id}", text), one.public_id, one.message_id or ""))
+            found.append(Value(text, 1, _field(f"phone#{one.public_id}", text), one.public_id, one.message_id or ""))
+        if len(found) == most:
+            break
     return found
 
 
@@ -115,25 +116,26 @@ def try_with_others(replay: Replay, values: Iterable[Value], posted: Any, *, sam
     while True:
         found, more = preview(replay, sample=sample), list[dict[str, Any]]()
         given = {(one["target"], one["value"]) for one in replay.mends}
-        for (_code, path, seen), events in found.values.most_common():
-            there = others.get(path, {})
-            if not can_be_given(path) or (path, seen) in given or (path == replay.path and seen in own) or seen in there:
+        for (code, path, seen), events in found.values.most_common():
+            is_own = path == replay.path and (code == replay.code or seen in own)
+            if is_own or not can_be_given(path) or (path, seen) in given or (path == "phone" and not _names_one(code, seen)):
                 continue
-            if len(there) < MOST_BESIDE and len(others.keys() | {path}) <= MOST_PLACES:
-                value = Value(seen, events, _field(path, seen))
-                if path == "phone" and not _names_one(value):
-                    continue
-                others.setdefault(path, {})[seen] = value
-                more += _mend(path, seen, path, posted.get(value.field, ""))
-        for code in (code for group in found.one_of for code in group if replay.path != "attributes"):
-            path = f"attributes.{code}"
-            if path not in others:
-                value = Value(None, sum(events for group, events in found.one_of.items() if code in group), _field(path, None))
-                others[path] = {None: value}
-                more += _mend("attributes", None, path, posted.get(value.field, ""))
+            more += _offer(others, path, Value(seen, events, _field(path, seen)), path, posted)
+        for group, events in found.one_of.items() if replay.path != "attributes" else ():
+            for code in group:
+                more += _offer(others, f"attributes.{code}", Value(None, events, _field(f"attributes.{code}", None)), "attributes", posted)
         if not more:
             return found, {path: list(there.values()) for path, there in others.items()}
         replay.mends = [*replay.mends, *more]
+
+
+def _offer(others: dict[str, dict[str | None, Value]], path: str, value: Value, seen_at: str, posted: Any) -> list[dict[str, Any]]:
+    """Offer a value at a path, once, and as many as can be looked through; whatever somebody gave something for stays. What is given."""
+    there, right = others.get(path, {}), posted.get(value.field, "")
+    if value.seen in there or not (right or (len(there) < MOST_BESIDE and len(others.keys() | {path}) <= MOST_PLACES)):
+        return []
+    others.setdefault(path, {})[value.seen] = value
+    return _mend(seen_at, value.seen, path, right)
 
 
 def _mend(path: str, seen: str | None, target: str, right: str, key: str = "") -> list[dict[str, Any]]:
@@ -142,10 +144,23 @@ def _mend(path: str, seen: str | None, target: str, right: str, key: str = "") -
     return [{"path": path, "seen": seen, "target": target, "value": given} | ({"key": key} if key else {})] if given else []
 
 
-def mends_of(path: str, values: Iterable[Value], posted: Any, table: Iterable[list[str]] = ()) -> list[dict[str, Any]]:
+class TooMany(Exception):
+    """More values are given at once than one replay takes."""
+
+
+def mends_of(
+    path: str,
+    values: Iterable[Value],
+    posted: Any,
+    table: Iterable[list[str]] = (),
+    *,
+    may_name: Callable[[str], bool] = lambda _seen: True,
+) -> tuple[list[dict[str, Any]], int]:
     """What a posted form gives: a region for all numbers, values one by one, an attribute's value, and rows "wrong, right".
 
-    Rows come pasted, with a tab between, and from an uploaded `table` (`table_of`). Raises ValueError with a row that is none.
+    Rows come pasted, with tabs between, and from an uploaded `table` (`table_of`); how many of them are of nothing that is held
+    any more, the second tells. `may_name`: whether who asks sees such a value whole; others name it by its key alone. Raises
+    ValueError with a row that is none, and TooMany.
     """
     mends: list[dict[str, Any]] = []
     if region := posted.get("region", "").strip().upper():
@@ -153,20 +168,29 @@ def mends_of(path: str, values: Iterable[Value], posted: Any, table: Iterable[li
     target = posted.get("target", "").strip() or path
     by_field = {value.field: value for value in values}
     pairs = [(value, posted.get(field, "")) for field, value in by_field.items()]
-    pairs += [_pair(line.split("\t", 1), by_field, line) for line in posted.get("pasted", "").splitlines() if line.strip()]
-    pairs += [_pair(row, by_field, " ".join(row)) for row in table]
-    for value, right in pairs[: MOST_IN_TABLE + MOST_VALUES]:
+    rows = [*(line.split("\t") for line in posted.get("pasted", "").splitlines() if line.strip()), *table]
+    current = [row for row in rows if row[0] in by_field or not _KEYED.fullmatch(row[0])]
+    pairs += [_pair(row, by_field, may_name) for row in current]
+    for value, right in pairs:
         mends += _mend(path, value.seen, target, right, value.key)
-    return mends
+    if len(mends) > MOST_IN_TABLE + MOST_VALUES:
+        raise TooMany
+    return mends, len(rows) - len(current)
 
 
-def _pair(row: list[str], by_field: dict[str, Value], line: str) -> tuple[Value, str]:
+def _pair(row: list[str], by_field: dict[str, Value], may_name: Callable[[str], bool]) -> tuple[Value, str]:
     """(what was sent, what is right) of "wrong, right", or of a row as downloaded: key, wrong, events, right."""
     if row[0] in by_field:
         return by_field[row[0]], row[3] if len(row) > 3 else ""
     if len(row) < 2 or not row[1].strip():
-        raise ValueError(line)
-    return Value(str(storable(row[0])).strip(), 0, ""), row[1]
+        raise ValueError(" ".join(row))
+    wrong = str(storable(row[0])).strip()
+    return Value(wrong, 0, ""), row[1] if may_name(wrong) else ""
+
+
+def as_pasted(table: Iterable[list[str]]) -> str:
+    """Rows of a table as they may be pasted."""
+    return "".join("\t".join(" ".join(cell.split()) for cell in row[:4]) + "\n" for row in table)
 
 
 def table_of(content: bytes, name: str) -> list[list[str]]:

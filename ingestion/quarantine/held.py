@@ -50,11 +50,15 @@ def held_causes(*, source: str = "", code: str = "", sources: QuerySet[Source] |
     return _of(Cause.objects.filter(held__gt=0), source=source, code=code, sources=sources)
 
 
+# what may be masked in a name: an address, or digits that may make a number
+_MAY_BE_MASKED = r"[@＠]|([0-9][^0-9]{0,12}){5}"
+
+
 def told_with(causes: QuerySet[Cause], text: str, *, masked: bool) -> QuerySet[Cause]:
-    """Those whose name as sent or place holds a text. `masked`: for readers from whom numbers in names are kept, who find none by them."""
+    """Those whose name as sent or place holds a text. `masked`: for readers from whom personal data is kept, who find none by it."""
     text = str(storable(text))
     found = causes.filter(Q(name__icontains=text) | Q(path__icontains=text))
-    return found.exclude(name__regex=r"\d{5}") if masked and any(one.isdigit() for one in text) else found
+    return found.exclude(Q(name__regex=_MAY_BE_MASKED) | Q(path__regex=_MAY_BE_MASKED)) if masked else found
 
 
 def held_groups(

@@ -28,7 +28,7 @@ from taxonomy.violations import title_for
 
 KINDS = ("map", "optional", "transform")
 # Whole, with nothing of a number beside it: of "9,90 yuan" or "1,299.00" a part would be another number.
-_NUMBER = 'extract("^[^0-9.,-]*(-?[0-9]+(?:[.][0-9]+)?)[^0-9.,]*$", 1)'
+_NUMBER = 'extract("^[^0-9.,-]*([0-9]+(?:[.][0-9]+)?)[^0-9.,-]*$", 1)'
 # Transforms that often put values of a type right.
 _OFTEN: dict[str, Sequence[str]] = {
     "money": ("decimal_comma", _NUMBER),

@@ -5,7 +5,7 @@ ends as if never interrupted, and doing everything twice changes nothing.
 """
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -304,10 +304,10 @@ def read_stored(held: Stored, plan: Plan, finds: Finds) -> tuple[RawEvent | None
 
 def finder(mends: Mends) -> Finds:
     """What mends give: those with the "key" of an event to that one alone, before the others."""
-    given: dict[tuple[str, str, str], tuple[str, Any]] = {
-        (one.get("key", ""), one["path"], _ANY if one.get("any") else text_seen(one.get("seen"))): (one["target"], one["value"])
-        for one in mends
-    }
+    given: dict[tuple[str, str, str], list[tuple[str, Any]]] = defaultdict(list)
+    for one in mends:
+        place = one.get("key", ""), one["path"], _ANY if one.get("any") else text_seen(one.get("seen"))
+        given[place].append((one["target"], one["value"]))
     keys = {key for key, _path, _seen in given if key}
 
     def finds(event: bytes) -> Find:
@@ -315,13 +315,24 @@ def finder(mends: Mends) -> Finds:
 
         def find(violation: Violation) -> tuple[str, Any] | None:
             path, seen = general(violation.path), text_seen(violation.seen)
-            places = ((key, path, one) for key in own for one in (seen, _ANY))
+            # a region is for numbers that have none
+            kinds = (seen, _ANY) if violation.code == "phone.region_unknown" else (seen,)
+            places = ((key, path, one) for key in own for one in kinds)
             found = next((given[place] for place in places if place in given), None)
-            return found and (violation.path if found[0] == path else found[0], found[1])
+            if found is None:
+                return None
+            target, value = _of_group(violation, found)
+            return violation.path if target == path else target, value
 
         return find
 
     return finds
+
+
+def _of_group(violation: Violation, found: list[tuple[str, Any]]) -> tuple[str, Any]:
+    """Of what is given for attributes of which one is wanted, what this group wants; else what was given last."""
+    group = violation.expected.get("one_of", ()) if isinstance(violation.expected, dict) else ()
+    return next((one for one in found if one[0].removeprefix("attributes.") in group), found[-1])
 
 
 _ANY = "\0any"

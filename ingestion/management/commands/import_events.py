@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
+from uuid import uuid4
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -138,15 +139,17 @@ Exit codes:
 
 def _is_written(path: Path, pieces: Iterable[bytes]) -> bool:
     """Whole, or not at all: False where the file is there already."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(part, "wb", opener=partial(os.open, mode=0o600)) as file:
-        file.writelines(pieces)
+    private = partial(os.open, mode=0o600)
+    part = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        os.link(part, path)
+        with open(part, "xb", opener=private) as file:
+            file.writelines(pieces)
+        with open(path, "xb", opener=private):
+            part.replace(path)
     except FileExistsError:
         return False
     finally:
-        part.unlink()
+        part.unlink(missing_ok=True)
     return True
 
 
