@@ -184,8 +184,12 @@ class HookAdmin(MadeOnce, OfSource, OneButton):
         add = reverse("admin:ingestion_hook_add")
         if request.method == "POST" and form.is_valid():
             return redirect(f"{add}?{urlencode({'pack': form.cleaned_data['pack']})}")
+        sentences = [
+            _("The fields are filled in as this vendor signs and sends; look them through."),
+            _("Segment's clients use no webhook but a write key: add Segment's names under Sources, “Add from a vendor's pack”."),
+        ]
         return confirm_page(
-            request, title=_("Add the webhook of a vendor"), sentences=[_("The fields are filled in as this vendor signs and sends; look them through.")],
+            request, title=_("Add the webhook of a vendor"), sentences=sentences,
             button=_("Go on"), back_url=reverse("admin:ingestion_hook_changelist"), form=form,
         )  # fmt: skip
 
