@@ -114,6 +114,7 @@ class TestPage:
         assert link not in html.unescape(page_of(client))
         log_in(client, "product_manager")
         page = page_of(client, code="python")
+        assert "tl-on" not in page, "not live before the script says so"
         assert "Order Completed" in page and "segment_ecommerce" not in page
 
     @pytest.mark.parametrize("language", ["web", "node", "python", "java", "kotlin", "swift", "php"])
@@ -409,6 +410,7 @@ def test_an_engineer_copies_the_command_runs_it_and_sees_the_event_arrive(live_s
     page.click("button[value=live]")
     secret = page.input_value("#write-key")
     assert secret.startswith("tlw_") and secret not in page.url
+    page.locator(".tl-live.tl-on").wait_for(timeout=10_000)
     page.select_option("select[name=tag]", "purchase")
     page.wait_for_url("**/?code=curl&tag=purchase*")
     assert page.input_value("#write-key") == secret, "kept in the tab"

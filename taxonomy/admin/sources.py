@@ -319,9 +319,8 @@ class SourceAdmin(Trying):
             chosen = form.cleaned_data
             try:
                 if chosen["source"]:
-                    return self._rules_added(
-                        request, chosen["source"], *add_rules(packs()[chosen["pack"]], chosen["source"], by=request.user)
-                    )  # type: ignore[arg-type]
+                    added = add_rules(packs()[chosen["pack"]], chosen["source"], by=request.user)  # type: ignore[arg-type]
+                    return self._rules_added(request, chosen["source"], *added)
                 source, missing = load_pack(
                     packs()[chosen["pack"]], code=chosen["code"], owner=chosen["owner"].pk, region=chosen["region"],
                     currency=chosen["currency"], by=request.user,  # type: ignore[arg-type]
