@@ -17,6 +17,7 @@ import zstandard
 from conftest import SHARED, publish_starter
 from django.urls import reverse
 
+from ingestion.admin.hooks import USED_BY
 from ingestion.doors.signatures import SCHEMES
 from ingestion.models import Hook, WriteKey
 from profiles.models import Event
@@ -371,6 +372,26 @@ def test_a_secret_made_here_is_shown_once_and_can_be_exchanged(starter, admin_cl
     now = datetime.now(UTC)
     hook = Hook.objects.get()
     assert len(hook.working_secrets(now)) == 2 and len(hook.working_secrets(now.replace(year=now.year + 1))) == 1
+
+
+@pytest.mark.django_db
+def test_a_webhook_is_of_the_standard_unless_chosen_otherwise_and_its_address_is_at_hand(starter, admin_client):
+    source, add = Source.objects.get(code="website"), reverse("admin:ingestion_hook_add")
+    assert admin_client.get(add).context["adminform"].form["scheme"].value() == "standard"
+    for scheme, names in USED_BY.items():
+        assert set(names) <= SCHEMES.keys(), scheme
+    for pack in packs().values():
+        assert all(pack.hook["scheme"] in USED_BY[name] for name in pack.hook if name in USED_BY), pack.name
+    for scheme in ("standard", "plain"):
+        shown = admin_client.post(add, {"source": str(source.pk), "scheme": scheme, "secret": "", "answer": "counts"}).content.decode()
+        assert '<code id="secret-address">http://testserver/hooks/website</code>' in shown and 'data-copy="#secret-address"' in shown
+        assert ("Authorization: Bearer" in shown) == (scheme == "plain")
+    assert admin_client.get(reverse("admin:ingestion_hook_changelist")).content.decode().count("http://testserver/hooks/website<") == 2
+    (standard,) = Hook.objects.filter(scheme="standard")
+    Hook.objects.filter(pk=standard.pk).update(scheme="stripe", packed_in="data")
+    page = admin_client.get(reverse("admin:ingestion_hook_change", args=[standard.pk])).content.decode()
+    assert "http://testserver/hooks/website" in page
+    assert [name for name in ("header", "kept_headers", "packed_in") if f'name="{name}"' in page] == ["packed_in"]
 
 
 WECHAT = {"secret": "token", "aes_key": "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG", "app_id": "wx2c2769f8efd9abc2"}
