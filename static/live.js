@@ -18,8 +18,10 @@
         shown = html;
       }
       state.textContent = state.dataset.on;
+      state.classList.add("tl-on");
     } catch {
       state.textContent = state.dataset.lost;
+      state.classList.remove("tl-on");
     }
   };
   const look = async () => {

@@ -15,7 +15,7 @@ from django.test import Client
 from openpyxl import Workbook, load_workbook
 from playwright.sync_api import Locator, Page, TimeoutError
 
-from ingestion.models import ImportRun, WriteKey
+from ingestion.models import Hook, ImportRun, WriteKey
 from ingestion.pipeline import Incoming, receive
 from profiles.models import Event
 from staff.models import AccessLog, User
@@ -428,3 +428,39 @@ def test_a_rule_is_written_with_what_is_offered_and_what_it_does_is_in_view(page
     box = page.locator("[data-tried] .tl-state").bounding_box()
     assert box is not None
     assert 0 < box["y"] < 900
+
+
+def test_a_webhooks_form_asks_only_for_what_its_way_of_signing_uses(page: Page, live_server):
+    page.goto(f"{live_server.url}/admin/ingestion/hook/add/")
+    scheme = page.locator("select[name=scheme]")
+    assert scheme.input_value() == "standard"
+    page.locator("input[name=header]").wait_for(state="hidden")
+
+    def shown() -> list[str]:
+        return [
+            name for name in ("header", "kept_headers", "packed_in", "aes_key", "app_id") if page.locator(f"[name={name}]").is_visible()
+        ]
+
+    wait_until(lambda: shown() == ["kept_headers", "packed_in"])
+    for chosen, asked in (
+        ("plain", ["header", "kept_headers", "packed_in"]),
+        ("stripe", []),
+        ("mandrill", ["packed_in"]),
+        ("wechat_aes", ["aes_key", "app_id"]),
+    ):
+        scheme.select_option(chosen)
+        wait_until(lambda asked=asked: shown() == asked)
+    scheme.select_option("plain")
+    page.fill("input[name=header]", "X-Token")
+    scheme.select_option("stripe")
+    wait_until(lambda: shown() == ["header"])  # what is filled in stays in view
+    scheme.select_option("standard")
+    page.fill("input[name=header]", "")
+    page.select_option("select[name=source]", str(Source.objects.get(code="website").pk))
+    page.click("[name=_save]")
+    assert page.inner_text("#secret-address") == f"{live_server.url}/hooks/website"
+    page.goto(f"{live_server.url}/admin/ingestion/hook/{Hook.objects.get().pk}/change/")
+    page.locator("input[name=kept_headers]").wait_for()
+    assert not page.locator("input[name=header]").count()
+    page.goto(f"{live_server.url}/admin/ingestion/hook/")
+    assert f"{live_server.url}/hooks/website" in page.inner_text("#result_list")

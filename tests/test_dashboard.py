@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from cdp.dashboard import VERDICTS, machinery
+from ingestion.models import Cause
 from profiles.charts import HEIGHT, stacked_bars
 from profiles.models import Tally
 from staff.models import User
@@ -61,6 +62,14 @@ def test_the_verdicts_add_up_to_what_was_received(client, viewer, shop):
     assert sum(total for _day, _numbers, total in context["chart"].rows) == 20
     assert context["changed"] == 4
     assert sum(verdict.percent for verdict in context["verdicts"]) == pytest.approx(100)
+
+
+def test_what_is_held_is_said_to_be_held_now_of_whatever_days(client, viewer, shop):
+    now = timezone.now()
+    tally(shop, now, accepted=5)
+    since = now - timedelta(days=60)
+    Cause.objects.create(source=shop, code="event.unknown", path="event", name="x", held=9, events=9, first_at=since, last_at=since, opened_at=since)  # fmt: skip
+    assert "Held now, whenever they arrived." in open_dashboard(client).content.decode()
 
 
 def test_older_days_are_not_counted_but_still_mean_that_it_has_begun(client, viewer, shop):

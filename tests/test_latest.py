@@ -13,7 +13,7 @@ from django.utils import timezone
 from ingestion import keys
 from ingestion.models import FailedRequest
 from ingestion.pipeline import Incoming, receive
-from ingestion.watching.latest import Reader, latest
+from ingestion.watching.latest import Reader, latest, with_id
 from profiles.models import Event, Tally
 from staff.models import User
 from taxonomy.current import current
@@ -146,6 +146,35 @@ def test_events_link_to_where_they_may_be_opened(send, client, engineer):
     page = client.get(reverse("latest")).content.decode()
     assert reverse("event", args=[accepted.public_id]) in page
     assert client.get(reverse("event", args=[accepted.public_id]), follow=True).status_code == 200
+
+
+def test_one_event_is_found_by_the_id_it_was_sent_with_or_by_ours(send, client, engineer, django_assert_num_queries):
+    send(view(1), view(2), {"id": "h1", "event": "nonsense", "phone": "+8613800138000"})
+    send({"id": "v1", "event": "login", "phone": "+8613800138000"}, source="till")
+    website, till = (Source.objects.get(code=code) for code in ("website", "till"))
+    held = Event.objects.get(message_id="h1")
+
+    def found(text, sources=None, verdict=""):
+        return [(line.source.code, line.event.message_id) for line in with_id(sources, text, verdict, Reader())]
+
+    assert found("v2") == found(Event.objects.get(message_id="v2").public_id.upper()) == [("website", "v2")]
+    assert sorted(found("v1")) == [("till", "v1"), ("website", "v1")] and found("v1", [till.pk]) == [("till", "v1")]
+    assert found(held.public_id, [till.pk]) == found("h1", verdict="accepted") == found("v9") == found("x" * 300) == []
+    page = client.get(reverse("latest"), {"source": website.code, "id": "h1"}).content.decode()
+    assert page.count("<tr data-key=") == 1 and reverse("admin:quarantine_event", args=[held.public_id]) in page
+    assert "id=h1" in page and 'value="h1"' in page, "asked for again by the script"
+    page = client.get(reverse("latest"), {"source": website.code, "id": "v9"}).content.decode()
+    assert "<tr data-key=" not in page and "No event with this id is here" in page
+    with django_assert_num_queries(2):
+        found("v1")
+
+
+def test_what_grants_hide_is_not_found_by_its_id(send, client, engineer):
+    send(view(1))
+    Grant.objects.create(department_id="service", may="read", sources_of_id=Source.objects.get(code="website").owner_id)
+    engineer.department_id = "sales"
+    engineer.save()
+    assert "<tr data-key=" not in client.get(reverse("latest"), {"id": "v1"}).content.decode()
 
 
 def test_what_grants_keep_from_a_reader_does_not_show(send, client, engineer):

@@ -17,15 +17,16 @@ import zstandard
 from conftest import SHARED, publish_starter
 from django.urls import reverse
 
+from ingestion.admin.hooks import USED_BY
 from ingestion.doors.signatures import SCHEMES
-from ingestion.models import Hook
+from ingestion.models import Hook, WriteKey
 from profiles.models import Event
 from staff.models import User
 from taxonomy import current as releases
 from taxonomy.definition import definition
 from taxonomy.models import MappingRule, Release, Revision, Source
 from taxonomy.packs import packs, row_of
-from taxonomy.packs.load import load_pack
+from taxonomy.packs.load import add_rules, load_pack
 from taxonomy.packs.page import page
 from taxonomy.publish import publish, unreleased
 from taxonomy.standardize import Refusal, check_plan, compile_plan, decode_body, encode_json, read, standardize
@@ -283,8 +284,57 @@ def test_a_rule_to_a_tag_that_the_company_does_not_have_is_left_out(standard, ad
 
 
 @pytest.mark.django_db
+def test_segments_names_are_added_to_a_source_there_is(starter, admin_client):
+    source = Source.objects.get(code="website")
+    own, before = list(source.rules.values_list("pk", flat=True)), Source.objects.count()
+    link = f"{reverse('admin:taxonomy_source_from_pack')}?pack=segment_ecommerce&amp;source={source.pk}"
+    assert link in admin_client.get(reverse("admin:taxonomy_source_rules", args=[source.pk])).content.decode()
+    page = admin_client.get(link.replace("&amp;", "&")).content.decode()
+    assert 'value="segment_ecommerce" selected' in page and f'value="{source.pk}" selected' in page
+    url = reverse("admin:taxonomy_source_from_pack")
+    answer = admin_client.post(url, {"pack": "segment_ecommerce", "source": source.pk})
+    assert answer["Location"] == reverse("admin:taxonomy_source_rules", args=[source.pk])
+    rules = list(source.rules.order_by("position"))
+    assert [one.pk for one in rules[: len(own)]] == own and Source.objects.count() == before
+    assert [one.name for one in rules[len(own) :]] == [rule["name"] for rule in packs()["segment_ecommerce"].rules]
+    assert next(one for one in rules if one.name == "Order Completed").tag.code == "purchase"
+    admin_client.post(url, {"pack": "segment_ecommerce", "source": source.pk})
+    assert source.rules.count() == len(rules)
+
+
+@pytest.mark.django_db
+def test_rules_for_a_vendors_own_records_are_for_no_other_source(starter, admin_client):
+    source = Source.objects.get(code="website")
+    before = source.rules.count()
+    answer = admin_client.post(reverse("admin:taxonomy_source_from_pack"), {"pack": "shopify", "source": source.pk})
+    assert answer.status_code == 200 and "source" in answer.context["form"].errors and source.rules.count() == before
+    answer = admin_client.post(reverse("admin:taxonomy_source_from_pack"), {"pack": "shopify", "code": "mine"})
+    assert "owner" in answer.context["form"].errors
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_order_by_segments_client_counts_for_a_source_that_got_segments_names(starter, client):
+    by, source = User.objects.create_superuser("steward@example.com", "x"), Source.objects.get(code="website")
+    add_rules(packs()["segment_ecommerce"], source, by=by)
+    publish({str(one.pk): definition(one) for one in source.rules.all()}, notes="t", by=None)
+    releases.forget()
+    key = WriteKey(source=source)
+    secret = key.set_secret()
+    key.save()
+    order = {
+        "type": "track", "event": "Order Completed", "messageId": "m-1", "userId": "7", "context": {"traits": {"phone": "+8613800138000"}},
+        "properties": {"order_id": "o-1", "total": 59.9, "currency": "CNY"},
+    }  # fmt: skip
+    basic = base64.b64encode(f"{secret}:".encode()).decode()
+    assert client.post("/v1/track", order, content_type="application/json", headers={"Authorization": f"Basic {basic}"}).status_code == 200
+    event = Event.objects.get(name="Order Completed")
+    assert (event.standing, event.tag.code, event.attributes["order_id"]) == (Event.Standing.COUNTED, "purchase", "o-1"), event.report
+
+
+@pytest.mark.django_db
 def test_a_vendors_webhook_is_filled_in_and_its_secret_not_shown_again(starter, admin_client):
     source = Source.objects.get(code="website")
+    assert "Segment" in admin_client.get(reverse("admin:ingestion_hook_of_vendor")).content.decode(), "told where its names are"
     chosen = admin_client.post(reverse("admin:ingestion_hook_of_vendor"), {"pack": "shopify"})
     form = admin_client.get(chosen["Location"]).context["adminform"].form
     assert form.initial["scheme"] == "shopify" and "X-Shopify-Topic" in form.initial["kept_headers"]
@@ -323,6 +373,26 @@ def test_a_secret_made_here_is_shown_once_and_can_be_exchanged(starter, admin_cl
     now = datetime.now(UTC)
     hook = Hook.objects.get()
     assert len(hook.working_secrets(now)) == 2 and len(hook.working_secrets(now.replace(year=now.year + 1))) == 1
+
+
+@pytest.mark.django_db
+def test_a_webhook_is_of_the_standard_unless_chosen_otherwise_and_its_address_is_at_hand(starter, admin_client):
+    source, add = Source.objects.get(code="website"), reverse("admin:ingestion_hook_add")
+    assert admin_client.get(add).context["adminform"].form["scheme"].value() == "standard"
+    for scheme, names in USED_BY.items():
+        assert set(names) <= SCHEMES.keys(), scheme
+    for pack in packs().values():
+        assert all(pack.hook["scheme"] in USED_BY[name] for name in pack.hook if name in USED_BY), pack.name
+    for scheme in ("standard", "plain"):
+        shown = admin_client.post(add, {"source": str(source.pk), "scheme": scheme, "secret": "", "answer": "counts"}).content.decode()
+        assert '<code id="secret-address">http://testserver/hooks/website</code>' in shown and 'data-copy="#secret-address"' in shown
+        assert ("Authorization: Bearer" in shown) == (scheme == "plain")
+    assert admin_client.get(reverse("admin:ingestion_hook_changelist")).content.decode().count("http://testserver/hooks/website<") == 2
+    (standard,) = Hook.objects.filter(scheme="standard")
+    Hook.objects.filter(pk=standard.pk).update(scheme="stripe", packed_in="data")
+    page = admin_client.get(reverse("admin:ingestion_hook_change", args=[standard.pk])).content.decode()
+    assert "http://testserver/hooks/website" in page
+    assert [name for name in ("header", "kept_headers", "packed_in") if f'name="{name}"' in page] == ["packed_in"]
 
 
 WECHAT = {"secret": "token", "aes_key": "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG", "app_id": "wx2c2769f8efd9abc2"}

@@ -6,11 +6,13 @@ from urllib.parse import quote
 
 import pytest
 from django.utils import timezone
+from test_replay import map_name, replay
 
 from ingestion.accepted.takeback import decide, look_at_batch, put_back, work_on
-from ingestion.models import WriteKey
+from ingestion.models import Replay, WriteKey
 from ingestion.pipeline import Incoming, receive
-from profiles.models import Batch, Event
+from ingestion.quarantine.replay import undo
+from profiles.models import Batch, Event, FormerReading
 from staff.models import ReadToken, User
 from taxonomy.current import current
 from taxonomy.models import Source
@@ -109,6 +111,28 @@ def test_an_event_that_was_taken_back_and_put_back(ask, send):
     put_back(act, reason="why", by=steward, now=timezone.now())
     work_on(act.pk)
     assert ask("o-1").json()["status"] == "accepted"
+
+
+def test_an_event_that_a_replay_let_in_stands_so_since_then(ask, send):
+    send(bought(event="goods_paid"))
+    assert datetime.fromisoformat(ask("o-1").json()["status_since"]) == NOW
+    map_name("goods_paid", "purchase")
+    done = replay(source=Source.objects.get(code="website"), code="event.unknown", path="event", name="goods_paid")
+    receipt = ask("o-1").json()
+    assert (receipt["status"], receipt["verdict"]) == ("accepted", "quarantined"), "the first verdict stays"
+    assert datetime.fromisoformat(receipt["status_since"]) == FormerReading.objects.get().replaced_at > NOW
+    undo(done.pk)
+    receipt = ask("o-1").json()
+    assert (receipt["status"], datetime.fromisoformat(receipt["status_since"])) == ("quarantined", NOW)
+    replay(act=Replay.Act.DISCARD, source=Source.objects.get(code="website"))
+    receipt = ask("o-1").json()
+    assert receipt["status"] == "discarded"
+    assert datetime.fromisoformat(receipt["status_since"]) == FormerReading.objects.get().replaced_at
+
+
+def test_a_batchs_id_is_answered_with_what_is_wanted(ask, send):
+    answer = ask(str(send(bought()).pk))
+    assert answer.status_code == 404 and "not the id of a batch" in answer.json()["error"]["message"]
 
 
 def test_a_discarded_event(ask, send):

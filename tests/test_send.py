@@ -57,7 +57,15 @@ def page_of(client, source="website", **asked):
 
 def code_on(page, door="api"):
     """The code as the copy button takes it."""
-    found = re.search(rf'<pre class="tl-code" id="code-{door}">(.*?)</pre>', page, re.DOTALL)
+    return _text_of(f"code-{door}", page)
+
+
+def receipt_on(page, door):
+    return _text_of(f"receipt-{door}", page)
+
+
+def _text_of(place, page):
+    found = re.search(rf'<pre class="tl-code" id="{place}">(.*?)</pre>', page, re.DOTALL)
     return html.unescape(re.sub(r"<[^>]+>", "", found[1])) if found else None
 
 
@@ -87,6 +95,27 @@ class TestPage:
         own, others = re.findall(r"<optgroup.*?</optgroup>", page, re.DOTALL)
         assert re.findall(r'value="(\w+)"', own) == ["sms_delivered", "sms_failed", "sms_open", "unsubscribe", "feedback_submit"]
         assert 'value="purchase"' in others and 'value="sms_open"' not in others
+        assert "Mapped for this source" in own and "Others" in others
+
+    def test_the_receipt_is_asked_for_by_the_id_that_was_sent(self, client, engineer):
+        page = page_of(client, tag="purchase")
+        words = shlex.split(receipt_on(page, "api").replace("\\\n", " "))
+        assert words == [
+            "curl", f"http://testserver/api/v1/receipts/{body_of(code_on(page))['id']}", "-H", f"Authorization: Bearer {KEY}",
+        ]  # fmt: skip
+        page = page_of(client, code="python", tag="purchase")
+        assert "/receipts/example-" in receipt_on(page, "api") and "/receipts/MESSAGE_ID" in receipt_on(page, "segment")
+        assert receipt_on(page_of(client, code="file"), "file") is None
+
+    def test_segments_own_names_are_offered_where_its_clients_are(self, client, engineer):
+        source = Source.objects.get(code="website")
+        link = f"{reverse('admin:taxonomy_source_from_pack')}?pack=segment_ecommerce&source={source.pk}"
+        assert link in html.unescape(page_of(client, code="python"))
+        assert link not in html.unescape(page_of(client))
+        log_in(client, "product_manager")
+        page = page_of(client, code="python")
+        assert "tl-on" not in page, "not live before the script says so"
+        assert "Order Completed" in page and "segment_ecommerce" not in page
 
     @pytest.mark.parametrize("language", ["web", "node", "python", "java", "kotlin", "swift", "php"])
     def test_each_language_has_code_with_the_host_and_a_place_for_the_key(self, client, engineer, language):
@@ -381,6 +410,7 @@ def test_an_engineer_copies_the_command_runs_it_and_sees_the_event_arrive(live_s
     page.click("button[value=live]")
     secret = page.input_value("#write-key")
     assert secret.startswith("tlw_") and secret not in page.url
+    page.locator(".tl-live.tl-on").wait_for(timeout=10_000)
     page.select_option("select[name=tag]", "purchase")
     page.wait_for_url("**/?code=curl&tag=purchase*")
     assert page.input_value("#write-key") == secret, "kept in the tab"

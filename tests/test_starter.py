@@ -10,7 +10,9 @@ import pytest
 
 from taxonomy.definition import KINDS, apply_definition, draft_items
 from taxonomy.models import MappingRule, Release, Revision, Source, Tag
+from taxonomy.packs import packs
 from taxonomy.publish import items_of, publish, unreleased
+from taxonomy.similar.names import Index, similar
 from taxonomy.standardize import Refusal, check_plan, compile_plan, decode_json, encode_json, read, standardize
 from taxonomy.standardize.types import ABSENT, Defaults, Fault, Faults, compile_cast
 from taxonomy.starter import starter_items, starter_uuid
@@ -18,6 +20,7 @@ from taxonomy.starter.load import load_starter
 
 ITEMS = starter_items()
 PLAN = compile_plan(ITEMS)
+INDEX = Index(ITEMS)
 STARTER_DOCS = (Path(__file__).parent.parent / "docs" / "starter-standard.md").read_text(encoding="utf-8")
 CASES = Path(__file__).parent / "cases" / "starter_rules.json"
 # "source:key" of a rule: the record, and the tag and attributes it becomes.
@@ -219,3 +222,9 @@ class TestLoading:
         MappingRule.objects.create(source=own.source, name=own.name, tag=Tag.objects.get(code="view_page"))
         loaded = load_starter()
         assert (loaded.created, loaded.kept) == ({}, ["rule item_detail_view"])
+
+
+@pytest.mark.parametrize("rule", packs()["segment_ecommerce"].rules, ids=lambda rule: rule["name"])
+def test_segments_own_names_find_their_tags(rule):
+    names = ["Product Viewed", "Product Clicked"] if rule.get("match") == "pattern" else [rule["name"]]
+    assert [ITEMS[similar(name, INDEX, 1, kinds=("tag",))[0].item]["code"] for name in names] == [rule["tag"]] * len(names)

@@ -4,6 +4,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Value
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -27,6 +28,14 @@ from taxonomy.packs.load import pack_choices
 from taxonomy.released import named
 
 _MAX_CHARACTERS = 300
+# The ways of proving oneself that a field is for.
+USED_BY = {
+    "header": ["plain", "hmac"],
+    "kept_headers": ["standard", "plain", "hmac", "shopify", "woocommerce"],
+    "packed_in": ["standard", "plain", "hmac", "mandrill"],
+    "aes_key": ["wechat_aes"],
+    "app_id": ["wechat_aes"],
+}
 
 
 def secret_field(**more):
@@ -147,18 +156,22 @@ class HookAdmin(MadeOnce, OfSource, OneButton):
     when_empty = _(
         "Shops, payment and mail services report what happened here, each signed in its own way. Add a webhook for a source, then give its address to the sender."
     )
-    list_display = ["live_source", "name", "scheme", "state", "last_used_at"]
+    list_display = ["live_source", "name", "address", "scheme", "state", "last_used_at"]
     list_filter = [("source", LiveFilter), "scheme"]
     list_select_related = ["source"]
     actions = None
     actions_list = ["of_vendor"]
     actions_detail = ["new_secret"]
-    conditional_fields = {"aes_key": "scheme === 'wechat_aes'", "app_id": "scheme === 'wechat_aes'"}
+    # What is filled in is shown, whatever is chosen; of one that is there `scheme` is no field.
+    conditional_fields = {
+        name: f"typeof scheme === 'undefined' || {schemes}.includes(scheme) || {name}" for name, schemes in USED_BY.items()
+    }
 
     def get_fields(self, request, obj=None):
         read = ["header", "kept_headers", "packed_in", "answer"]
         if obj is None:
             return ["source", "name", "scheme", "secret", "aes_key", "app_id", *read]
+        read = [name for name in read if obj.scheme in USED_BY.get(name, SCHEMES) or getattr(obj, name)]
         return ["live_source", "address", "scheme", "name", "active", *read, "secrets_kept", "last_used_at", "created_at", "created_by"]
 
     def get_readonly_fields(self, request, obj=None):
@@ -169,13 +182,14 @@ class HookAdmin(MadeOnce, OfSource, OneButton):
         return super().get_form(request, obj, change, **(kwargs | ({"form": forms.ModelForm} if obj else {})))
 
     def get_queryset(self, request):
-        return super().get_queryset(request).prefetch_related("secrets")
+        root = request.build_absolute_uri("/").removesuffix("/")
+        return super().get_queryset(request).prefetch_related("secrets").annotate(root=Value(root))
 
     def get_changeform_initial_data(self, request):
-        """With ?pack=<name>: what that vendor's webhook is set to."""
+        """The standard's way, and with ?pack=<name> what that vendor's webhook is set to."""
         given = super().get_changeform_initial_data(request)
         pack = packs().get(given.pop("pack", ""))
-        return {**(pack.hook if pack else {}), **({"name": pack.source["label_en"]} if pack else {}), **given}
+        return {"scheme": "standard", **(pack.hook if pack else {}), **({"name": pack.source["label_en"]} if pack else {}), **given}
 
     @action(description=_("Add one of a vendor"), permissions=["add"], icon="inventory_2", url_path="of-vendor")
     def of_vendor(self, request):
@@ -184,8 +198,12 @@ class HookAdmin(MadeOnce, OfSource, OneButton):
         add = reverse("admin:ingestion_hook_add")
         if request.method == "POST" and form.is_valid():
             return redirect(f"{add}?{urlencode({'pack': form.cleaned_data['pack']})}")
+        sentences = [
+            _("The fields are filled in as this vendor signs and sends; look them through."),
+            _("Segment's clients use no webhook but a write key: add Segment's names under Sources, “Add from a vendor's pack”."),
+        ]
         return confirm_page(
-            request, title=_("Add the webhook of a vendor"), sentences=[_("The fields are filled in as this vendor signs and sends; look them through.")],
+            request, title=_("Add the webhook of a vendor"), sentences=sentences,
             button=_("Go on"), back_url=reverse("admin:ingestion_hook_changelist"), form=form,
         )  # fmt: skip
 
@@ -215,16 +233,16 @@ class HookAdmin(MadeOnce, OfSource, OneButton):
             secret,
             title=_("The secret of %(name)s") % {"name": hook},
             use=self._use(request, hook, secret),
+            address=address_of(request, hook),
             back_url=back,
             sentence=_("Enter it at the sender with the address below: it is shown this once. If it gets lost, make a new one."),
         )
 
     def _use(self, request, hook, secret):
-        url = address_of(request, hook)
         if hook.scheme != "plain":
-            return url
+            return ""
         header = hook.header or "Authorization"
-        return f"{url}\n{header}: {'Bearer ' if header == 'Authorization' else ''}{secret}\n\n{url}/{secret}"
+        return f"{header}: {'Bearer ' if header == 'Authorization' else ''}{secret}\n\n{address_of(request, hook)}/{secret}"
 
     @action(description=_("New secret"), permissions=["change"], icon="autorenew")
     def new_secret(self, request, object_id):
@@ -250,13 +268,7 @@ class HookAdmin(MadeOnce, OfSource, OneButton):
 
     @admin.display(description=_("address"))
     def address(self, hook):
-        return format_html("<code>{}</code>", hook.url)
-
-    def get_object(self, request, object_id, from_field=None):
-        found = super().get_object(request, object_id, from_field)
-        if found is not None:
-            found.url = address_of(request, found)
-        return found
+        return format_html("<code>{}</code>", hook.root + _path_of(hook))
 
     @admin.display(description=_("secrets"))
     def secrets_kept(self, hook):
@@ -274,7 +286,11 @@ class HookAdmin(MadeOnce, OfSource, OneButton):
 
 
 def address_of(request, hook):
-    return request.build_absolute_uri(reverse("hook", args=[named("source", [hook.source_id])[hook.source_id].code]))
+    return request.build_absolute_uri(_path_of(hook))
+
+
+def _path_of(hook):
+    return reverse("hook", args=[named("source", [hook.source_id])[hook.source_id].code])
 
 
 def _state_of(secret):

@@ -115,7 +115,7 @@ class ReceiptView(APIView):
             raise ApiError(
                 404,
                 "receipt.unknown",
-                _("This source has no event of this id. Check the id, and whether it was answered: what is refused, or sent with a test key or dry_run, is not kept."),
+                _("This source has no event of this id. What is wanted is the id an event was sent with, or its event_id, not the id of a batch. Check too whether it was answered: what is refused, or sent with a test key or dry_run, is not kept."),
             )  # fmt: skip
         answer = HttpResponse(encode_json(_receipt(event)), content_type="application/json")
         answer.headers["Cache-Control"] = "no-store"
@@ -134,6 +134,7 @@ def _find(source_id: str, message_id: str) -> Event | None:
 
 
 def _receipt(event: Event) -> dict[str, Any]:
+    first = event.former_readings.order_by("id").first() or event
     report, sight = event.report or {}, Sight(unmasked=False)  # a web page's key is everybody's, and ids can be guessed
     violations, changes = report.get("violations", []), report.get("changes", [])
     corrector = Event.objects.filter(pk=event.corrected_by_id).first() if event.corrected_by_id else None
@@ -143,7 +144,7 @@ def _receipt(event: Event) -> dict[str, Any]:
         "event_id": event.public_id,
         "status": _STATUSES[Event.Standing(event.standing)],
         "status_since": _since(event, corrector),
-        "verdict": "quarantined" if any(map(is_blocking, violations)) else "accepted",
+        "verdict": "quarantined" if any(map(is_blocking, (first.report or {}).get("violations", []))) else "accepted",
         "corrected_by": corrector.public_id if is_corrected and corrector else None,
         "batch": str(event.batch_id),
         "release": event.release.version if event.release else None,
@@ -163,5 +164,9 @@ def _since(event: Event, corrector: Event | None) -> Any:
         return act.decided_at if act else None
     if event.standing == Event.Standing.CORRECTED:
         return corrector.received_at if corrector else None
+    if event.standing in (Event.Standing.COUNTED, Event.Standing.DISCARDED) and event.read_by is not None:
+        held = event.former_readings.filter(standing=Event.Standing.HELD).order_by("-id")
+        if (until := held.values_list("replaced_at", flat=True).first()) is not None:
+            return until
     # what was put back stands as on the first day
     return event.received_at if event.standing in (Event.Standing.COUNTED, Event.Standing.HELD) else None

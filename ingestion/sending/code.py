@@ -19,12 +19,16 @@ _ONE_LINE = 80
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """`door`: "api", "snippet", "segment", "hook", "cloudevents", "file" or "import". `needs`: what is to be installed, "" for nothing. `note`: what else to know."""
+    """`door`: "api", "snippet", "segment", "hook", "cloudevents", "file" or "import". `needs`: what is to be installed, "" for nothing. `note`: what else to know.
+
+    `message_id`: the id that it sends, as far as it is known.
+    """
 
     door: str
     text: str
     needs: str = ""
     note: Any = ""
+    message_id: str = ""
 
 
 def doors_of(language: str) -> list[str]:

@@ -1,6 +1,7 @@
 """How to send, a page per source: an accepted event of each tag as code to copy, and the place where it is seen to arrive."""
 
 import secrets
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -26,7 +27,7 @@ from ingestion.sending.mqtt_code import DOORS as MQTT_DOORS
 from ingestion.sending.mqtt_code import mqtt_code, place_of
 from ingestion.watching.latest_page import live
 from staff.admin.pages import already_made, is_sent_again, note_secret_shown
-from taxonomy.dictionary.examples import KEY, as_cloudevent, as_webhook, values_of
+from taxonomy.dictionary.examples import KEY, as_cloudevent, as_receipt, as_webhook, values_of
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.dictionary.words import label
 from taxonomy.models import Source
@@ -49,11 +50,12 @@ HOOK_NOTE = gettext_lazy(
 
 
 class Block(NamedTuple):
-    """Code of one door. `parts`: the text, parted where the write key belongs."""
+    """Code of one door. `parts`: the text, parted where the write key belongs; `receipt`: likewise, what asks later; none: empty."""
 
     title: Any
     parts: list[str]
     code: Code
+    receipt: list[str]
 
 
 class Choice(NamedTuple):
@@ -146,7 +148,7 @@ def _blocks(tag: TagPlan, source: SourcePlan, known: Standard, hidden: set[str],
     codes = [
         _code(door, tag, source, known, hidden, language, address) for door in (MQTT_DOORS if language == "mqtt" else doors_of(language))
     ]
-    return [Block(_DOORS[code.door], code.text.split(KEY), code) for code in codes if code is not None]
+    return [Block(_DOORS[code.door], code.text.split(KEY), code, _receipt(code, address)) for code in codes if code is not None]
 
 
 def _code(door: str, tag: TagPlan, source: SourcePlan, known: Standard, hidden: set[str], language: str, address: str) -> Code | None:
@@ -174,7 +176,14 @@ def _code(door: str, tag: TagPlan, source: SourcePlan, known: Standard, hidden: 
         return Code(door, as_cloudevent(found.record, address), needs="curl")
     if door == "hook":
         return Code(door, as_webhook(found.record, address, source=source.code, delivery=message_id), "curl, openssl", HOOK_NOTE)
-    return (segment_code if door == "segment" else api_code)(language, found.record, address)
+    if door == "segment":
+        return segment_code(language, found.record, address)
+    code = api_code(language, found.record, address)
+    return replace(code, message_id=message_id) if code and message_id in code.text else code
+
+
+def _receipt(code: Code, address: str) -> list[str]:
+    return as_receipt(code.message_id, address).split(KEY) if code.door in ("api", "segment") else []
 
 
 def _topic_of(source: SourcePlan) -> str:

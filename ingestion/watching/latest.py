@@ -1,5 +1,6 @@
 """What arrived last, of one source or of all: each event with its verdict and reasons, as one reader may see it."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,6 +17,8 @@ from profiles.models import Event, Tally
 from profiles.sight import Sight
 from taxonomy.models import Source
 from taxonomy.released import Named, named
+from taxonomy.standardize import LIMITS
+from taxonomy.standardize.keys import message_key
 from taxonomy.violations import is_blocking, message_for, title_for
 
 VERDICTS = ("accepted", "quarantined", "duplicate", "refused")
@@ -24,6 +27,7 @@ SHOWN, FEW = 50, 10
 # Deliveries looked through for a verdict: enough for days of most sources, few enough to answer every two seconds.
 LOOKED_THROUGH = 2_000
 _FAILED_HOURS = timedelta(hours=2)
+_PUBLIC_ID = re.compile("[0-9a-fA-F]{32}")
 # Ids of sources, or the sources; None: all.
 Of = Collection[UUID] | QuerySet[Source] | None
 _EVENT_OF = {"accepted": Event.Standing.COUNTED, "quarantined": Event.Standing.HELD}
@@ -80,6 +84,20 @@ def latest(sources: Of, verdict: str, reader: Reader, limit: int = SHOWN) -> lis
         told = [one for one in told if verdict in ("", one.verdict)]
         lines += [*told, *_counted(delivery, source, verdict, [_first_verdict(one) for one in of_it])]
     return lines[:limit]
+
+
+def with_id(sources: Of, text: str, verdict: str, reader: Reader) -> list[Line]:
+    """The events that were sent with this id, or have it as their event_id: of each source one at the most. Two queries."""
+    if not 0 < len(text) <= LIMITS.message_id_characters:
+        return []
+    known = Source.every.all() if sources is None else sources
+    ids = list(known.values_list("pk", flat=True)) if isinstance(known, QuerySet) else known
+    wanted = [message_key(str(one), text) for one in ids] + ([bytes.fromhex(text)] if _PUBLIC_ID.fullmatch(text) else [])
+    events = list(Event.objects.filter(key__in=wanted, source__in=ids).order_by("-received_at", "-id"))
+    sources_named = named("source", (one.source_id for one in events))
+    tags = named("tag", (one.tag_id for one in events))
+    told = [_event_line(one, sources_named[one.source_id], tags.get(one.tag_id), reader) for one in events]
+    return [one for one in told if verdict in ("", one.verdict)]
 
 
 def _deliveries(sources: Of, verdict: str, limit: int) -> list[Tally]:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from ingestion.watching.latest import FEW, LOOKED_THROUGH, SHOWN, VERDICTS, Of, Reader, failed_lately, latest
+from ingestion.watching.latest import FEW, LOOKED_THROUGH, SHOWN, VERDICTS, Of, Reader, failed_lately, latest, with_id
 from profiles.sight import Sight
 from taxonomy.models import Tag
 from taxonomy.released import released
@@ -37,7 +37,8 @@ def latest_view(request: HttpRequest) -> HttpResponse:
     """The page, or with X-Fragment its lines alone."""
     source, verdict = storable(request.GET.get("source", "")), request.GET.get("verdict", "")
     verdict = verdict if verdict in VERDICTS else ""
-    context = live(request, source, verdict, few="few" in request.GET)
+    sought = storable(request.GET.get("id", "").strip())
+    context = live(request, source, verdict, sought, few="few" in request.GET)
     if request.headers.get("X-Fragment"):
         return TemplateResponse(request, "ingestion/_latest.html", context)
     context |= {
@@ -47,8 +48,11 @@ def latest_view(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "ingestion/latest.html", {**admin.site.each_context(request), **context})
 
 
-def live(request: HttpRequest, source: str = "", verdict: str = "", *, few: bool = False) -> dict[str, Any]:
-    """What the lines need, of one source by its code or of all that may be read; {} for those who may not see what arrives."""
+def live(request: HttpRequest, source: str = "", verdict: str = "", sought: str = "", *, few: bool = False) -> dict[str, Any]:
+    """What the lines need, of one source by its code or of all that may be read; {} for those who may not see what arrives.
+
+    `sought`: the message id or event_id of the event that is wanted, and nothing else.
+    """
     person = request.user
     if not person.has_perm(PERMISSION):
         return {}
@@ -63,10 +67,12 @@ def live(request: HttpRequest, source: str = "", verdict: str = "", *, few: bool
         known = {*Tag.objects.values_list("pk", flat=True), *released("tag")}
         hidden = known - set(tags_in(request).values_list("pk", flat=True))
     reader = Reader(Sight.of(person), frozenset(hidden), person.has_perm("profiles.view_customer"))
-    asked = urlencode({name: value for name, value in (("source", source), ("verdict", verdict), ("few", "1" if few else "")) if value})
+    said = (("source", source), ("verdict", verdict), ("id", sought), ("few", "1" if few else ""))
+    asked = urlencode({name: value for name, value in said if value})
     return {
-        "lines": latest(sources, verdict, reader, FEW if few else SHOWN),
-        "failed": failed_lately(sources, timezone.now()) if not verdict else [],
+        "lines": with_id(sources, sought, verdict, reader) if sought else latest(sources, verdict, reader, FEW if few else SHOWN),
+        "failed": failed_lately(sources, timezone.now()) if not (verdict or sought) else [],
+        "sought": sought,
         "of_one": bool(source),
         "live_url": f"{reverse('latest')}?{asked}",
         "verdict_words": VERDICT_WORDS,

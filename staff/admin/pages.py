@@ -108,11 +108,20 @@ class MadeOnce:
 
 
 def secret_page(
-    request: HttpRequest, secret: str, *, title: Any, use: str, back_url: str, sentence: Any = "", more: tuple[Any, str] | None = None
+    request: HttpRequest,
+    secret: str,
+    *,
+    title: Any,
+    use: str,
+    back_url: str,
+    address: str = "",
+    sentence: Any = "",
+    more: tuple[Any, str] | None = None,
 ) -> HttpResponse:
     """The only time a secret is shown: it is in this answer and nowhere else.
 
-    `sentence`: what to do with it, if not the usual. `more`: text and address of a page that tells more of its use.
+    `address`: where what goes with it is sent. `sentence`: what to do with it, if not the usual. `more`: text and address of a page
+    that tells more of its use.
     """
     note_secret_shown(request)
     context = {
@@ -120,6 +129,7 @@ def secret_page(
         "title": title,
         "secret": secret,
         "secret_use": use,
+        "secret_address": address,
         "secret_sentence": sentence,
         "secret_more": more,
         "back_url": back_url,

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
@@ -36,7 +36,7 @@ from taxonomy.models import Attribute, MappingRow, MappingRule, Source, Tag, Tag
 from taxonomy.models.items import snake_case
 from taxonomy.move import move_rule
 from taxonomy.packs import packs
-from taxonomy.packs.load import load_pack, pack_choices
+from taxonomy.packs.load import add_rules, load_pack, pack_choices
 from taxonomy.proposals.propose import open_proposals
 from taxonomy.recent import names_seen, rule_use
 from taxonomy.request_rights import rights_in, sources_in, tags_in
@@ -116,14 +116,20 @@ SourceForm.declared_fields = {
 
 
 class PackForm(forms.Form):
-    """Which vendor's pack, and what the new source is called."""
+    """Which vendor's pack, and what the new source is called; or which source gets its rules."""
 
     pack = forms.ChoiceField(label=gettext_lazy("Vendor"), widget=UnfoldAdminSelectWidget)
+    source = forms.ModelChoiceField(
+        label=gettext_lazy("For a source there is"), required=False, queryset=Source.objects.none(), widget=UnfoldAdminSelectWidget,
+        help_text=gettext_lazy("It gets the rules, behind its own, and stays as it is: for Segment's names, which any source may send. Empty: a new source, as said below."),
+    )  # fmt: skip
     code = forms.CharField(
         label=gettext_lazy("Code"), required=False, max_length=80, validators=[snake_case], widget=UnfoldAdminTextInputWidget,
         help_text=gettext_lazy("Empty: the pack's, such as shopify. It stands in the address of its webhook."),
     )  # fmt: skip
-    owner = forms.ModelChoiceField(label=gettext_lazy("Owner"), queryset=Department.objects.all(), widget=UnfoldAdminSelectWidget)
+    owner = forms.ModelChoiceField(
+        label=gettext_lazy("Owner"), required=False, queryset=Department.objects.all(), widget=UnfoldAdminSelectWidget
+    )
     region = forms.CharField(
         label=gettext_lazy("Default region"), required=False, max_length=2, validators=[RegexValidator("^[A-Z]{2}$")],
         widget=UnfoldAdminTextInputWidget, help_text=gettext_lazy("Two letters, such as CN: where a number without + is dialled. Empty: the pack's."),
@@ -133,12 +139,19 @@ class PackForm(forms.Form):
         widget=UnfoldAdminTextInputWidget, help_text=gettext_lazy("Of amounts sent without one, such as CNY. Empty: the pack's."),
     )  # fmt: skip
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, sources: QuerySet[Source], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["pack"].choices = pack_choices()  # type: ignore[attr-defined]
+        self.fields["source"].queryset = sources  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        if cleaned.get("source"):
+            if "pack" in cleaned and not packs()[cleaned["pack"]].fits_others:
+                self.add_error("source", _("This pack's rules read its vendor's own records: leave this empty, and make a source of them."))
+            return cleaned
+        if not cleaned.get("owner"):
+            self.add_error("owner", _("Choose the department that the new source belongs to."))
         if "pack" in cleaned and "code" in cleaned:
             cleaned["code"] = cleaned["code"] or packs()[cleaned["pack"]].source["code"]
             if Source.objects.filter(code__iexact=cleaned["code"]).exists():
@@ -300,10 +313,14 @@ class SourceAdmin(Trying):
     @action(description=gettext_lazy("Add from a vendor's pack"), permissions=["from_pack"], icon="inventory_2", url_path="from-pack")
     def from_pack(self, request: HttpRequest) -> HttpResponse:
         """A source as its vendor sends, with rules to the standard: a draft, to be proposed."""
-        form = PackForm(request.POST or None, initial={"owner": request.user.department_id})  # type: ignore[union-attr]
+        initial = {"owner": request.user.department_id, **{name: request.GET.get(name, "") for name in ("pack", "source")}}  # type: ignore[union-attr]
+        form = PackForm(sources_in(request).filter(in_draft=True).order_by("code"), request.POST or None, initial=initial)
         if request.method == "POST" and form.is_valid():
             chosen = form.cleaned_data
             try:
+                if chosen["source"]:
+                    added = add_rules(packs()[chosen["pack"]], chosen["source"], by=request.user)  # type: ignore[arg-type]
+                    return self._rules_added(request, chosen["source"], *added)
                 source, missing = load_pack(
                     packs()[chosen["pack"]], code=chosen["code"], owner=chosen["owner"].pk, region=chosen["region"],
                     currency=chosen["currency"], by=request.user,  # type: ignore[arg-type]
@@ -311,9 +328,7 @@ class SourceAdmin(Trying):
             except OutsideGrant as error:
                 return self._outside(request, error)
             messages.success(request, _("%(source)s is drafted with its rules. Propose it under Unreleased changes; nothing arrives before it is released.") % {"source": source})  # fmt: skip
-            if missing:
-                messages.warning(request, _("The standard has no tags with these codes, so their rules are left out: %(codes)s.") % {"codes": ", ".join(missing)})  # fmt: skip
-            return HttpResponseRedirect(reverse("admin:taxonomy_source_rules", args=[source.pk]))
+            return self._to_rules(request, source, missing)
         return confirm_page(
             request,
             title=_("Add a source from a vendor's pack"),
@@ -325,6 +340,23 @@ class SourceAdmin(Trying):
             back_url=reverse("admin:taxonomy_source_changelist"),
             form=form,
         )  # fmt: skip
+
+    def _rules_added(self, request: HttpRequest, source: Source, count: int, missing: list[str]) -> HttpResponse:
+        if count:
+            said = ngettext(
+                "%(count)s rule is drafted, behind the source's own. Propose it under Unreleased changes.",
+                "%(count)s rules are drafted, behind the source's own. Propose them under Unreleased changes.",
+                count,
+            )
+            messages.success(request, said % {"count": count})
+        else:
+            messages.info(request, _("%(source)s has all of these rules already.") % {"source": source})
+        return self._to_rules(request, source, missing)
+
+    def _to_rules(self, request: HttpRequest, source: Source, missing: list[str]) -> HttpResponse:
+        if missing:
+            messages.warning(request, _("The standard has no tags with these codes, so their rules are left out: %(codes)s.") % {"codes": ", ".join(missing)})  # fmt: skip
+        return HttpResponseRedirect(reverse("admin:taxonomy_source_rules", args=[source.pk]))
 
     def rules_view(self, request: HttpRequest, object_id: Any) -> HttpResponse:
         """The source's rules in their order, each with what it does on the names that came lately."""

@@ -104,6 +104,11 @@ curl {address}/hooks/{source} \\
   --data-binary "$BODY\""""
 
 
+def as_receipt(message_id: str, address: str) -> str:
+    """A command for a shell that asks what became of an event; where its id is not known, with a place for it."""
+    return f"curl {address}/api/v1/receipts/{message_id or 'MESSAGE_ID'} \\\n  -H 'Authorization: Bearer {KEY}'"
+
+
 def as_mqtt(event: Definition) -> str:
     """A command for a shell that publishes it by Mosquitto's own client."""
     return f"mosquitto_pub -h {BROKER} -q 1 -t {TOPIC} \\\n  -m {_quoted(_json(event))}"

@@ -29,6 +29,11 @@ class Pack:
     hook: Definition
     rules: list[Definition]
 
+    @property
+    def fits_others(self) -> bool:
+        """Whether its rules read what other sources send too: its records are in no format of its own."""
+        return bool(self.source["envelope"]["preset"] != "custom")
+
     def items(self, *, code: str, owner: str, tags: dict[str, str]) -> tuple[dict[str, Definition], list[str]]:
         """({uuid: definition} of a new source and its rules; the codes of tags that `tags`, {code: uuid}, does not have, whose rules are left out)."""
         source_id = str(uuid4())

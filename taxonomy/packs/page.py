@@ -9,7 +9,8 @@ HEAD = """# Vendors' packs
 What each vendor's records become in the starter standard. Written by `manage.py packs --write` from `taxonomy/packs/*.toml`; a test
 fails where this page says something else.
 
-**Sources → Add from a vendor's pack** drafts a source with these rules; propose it, and it counts once it is released. Then
+**Sources → Add from a vendor's pack** drafts a source with these rules; propose it, and it counts once it is released. Segment's
+names can be added there to a source that there is already. Then
 **Webhooks in → Add one of a vendor** makes its address, `/hooks/<source>`, and keeps its signing secret. The first rule that fits an
 event counts. An event with a name that no rule knows is held as `event.unknown`, and listed under Discovered: switch off at the
 vendor what you do not need, or add a rule.
