@@ -9,6 +9,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from test_file_matching import HEADER, PURCHASE, as_csv, kept, rows, till  # noqa: F401
 from test_import_pages import steward  # noqa: F401
 
+from ingestion.doors.files import Column, Matching
 from ingestion.imports.columns import look, repeats, ways_of, when
 from ingestion.imports.run import outcome, run_import
 from ingestion.models import FileMatching, ImportRun
@@ -151,6 +152,47 @@ def test_a_file_with_a_new_column_is_suggested_what_was_before_and_must_be_looke
     assert run.matching is None
     assert understood(page)["会员手机"] == "phone"
     assert {one.verdict for one in page.context["events"]} == {"accepted"}
+
+
+WITHOUT_ID = Matching(tuple(column for column in PURCHASE.columns if column.target != "id"), PURCHASE.events)
+
+
+def ids(page) -> list[str]:
+    return [column.heading for column in page.context["columns"] if column.is_id]
+
+
+def test_a_matching_used_again_keeps_its_own_ids_and_no_other_is_suggested(upload, steward, till):  # noqa: F811
+    kept(till, WITHOUT_ID)
+    run, page = upload(as_csv([[f"R{at}", *row[1:]] for at, row in enumerate(rows(5))]))
+    assert ids(page) == [] and page.context["replaces"] is None
+    choose(steward, run, page, "start")
+    assert FileMatching.objects.count() == 1
+
+
+@pytest.mark.parametrize("header", [["手机", "流水号"], ["手机", "流水号", "_tagline_id", "_reason"]], ids=["first", "mended"])
+def test_no_id_is_suggested_for_a_file_that_names_what_it_mends(upload, header):
+    _, page = upload(as_csv([[f"1380013800{at}", f"T{at}", "", ""][: len(header)] for at in range(5)], header))
+    assert ids(page) == ([] if "_tagline_id" in header else ["流水号"])
+
+
+def test_another_id_than_before_is_warned_of_and_becomes_a_new_matching(upload, steward, till):  # noqa: F811
+    kept(till)
+    run, page = upload(as_csv(rows(5)))
+    assert (page.context["doubts"], page.context["replaces"]) == ([], None)
+    page = choose(steward, run, page, id=[])
+    assert ["count again, as other events" in one for one in page.context["doubts"]] == [True]
+    assert page.context["replaces"] == 1 and "becomes a new matching" in page.content.decode()
+
+
+def test_many_rows_with_the_same_id_are_told_at_the_buttons_and_of_the_try(upload, steward, till):  # noqa: F811
+    by_receipt = Matching((*WITHOUT_ID.columns, Column("单号", "id")), PURCHASE.events).in_order()
+    kept(till, by_receipt)
+    run, page = upload(as_csv(rows(4)))
+    assert "3 of the first 4 rows" in page.content.decode().partition("</table>")[2]
+    choose(steward, run, page, "try")
+    run_import(run.pk)
+    told = steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk]))
+    assert "3 of 4 rows say the same in 单号" in told.content.decode()
 
 
 def test_a_further_event_of_the_row_is_matched(upload, steward, till):  # noqa: F811

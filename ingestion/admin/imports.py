@@ -26,7 +26,7 @@ from ingestion.doors.files import BOM, FileFormat, UnreadableFile, check_columns
 from ingestion.imports.failed import failed_rows
 from ingestion.imports.judged import examples
 from ingestion.imports.preview import preview
-from ingestion.imports.report import imported_before_words
+from ingestion.imports.report import imported_before_words, repeats_words
 from ingestion.imports.run import (
     STANDINGS,
     discard_draft,
@@ -171,6 +171,7 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
             "opts": self.opts,
             "may_take_back": _may_take_back(request, run),
             "acts": TakeBack.objects.done().filter(batch_id=run.pk).select_related("decided_by"),
+            "repeats": repeats_words(run, outcome(run)) if run.dry_run and shown["done"] else "",
             "may_import": run.dry_run and shown["done"] and shown["may_see_rows"],
             "examples": self._examples(request, run) if run.dry_run and shown["done"] else [],
             "may_go_on": self.has_add_permission(request) and shown["standing"] in ("stopped", "failed"),

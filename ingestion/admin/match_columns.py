@@ -83,7 +83,8 @@ class Look:
         earlier = list(FileMatching.objects.filter(source=self.run.source).order_by("-number")[:5])
         if self.run.matching_id:
             earlier = [one for one in earlier if one.pk == self.run.matching_id] or [cast(FileMatching, self.run.matching)]
-        return suggest(self.seen, self.rows, source=self.source, known=self.known, earlier=earlier)
+        is_mended = "_tagline_id" in self.file_format.columns
+        return suggest(self.seen, self.rows, source=self.source, known=self.known, earlier=earlier, is_mended=is_mended)
 
     def with_attributes(self, chosen: Suggested) -> Suggested:
         """After another event was chosen: what its attributes may stand in, in place of those of the former."""

@@ -76,16 +76,24 @@ class Suggested:
 
 
 def suggest(
-    seen: Mapping[str, Seen], rows: Sequence[Sequence[str]], *, source: str, known: Standard | None, earlier: Sequence[FileMatching]
+    seen: Mapping[str, Seen],
+    rows: Sequence[Sequence[str]],
+    *,
+    source: str,
+    known: Standard | None,
+    earlier: Sequence[FileMatching],
+    is_mended: bool = False,
 ) -> Suggested:
-    """`source`: its uuid; `earlier`: its matchings, the newest first."""
+    """`source`: its uuid; `earlier`: its matchings, the newest first; `is_mended`: whether the rows name what they mend."""
     found = Suggested({heading: Guess() for heading in seen})
+    may_have_id = not is_mended
     if (nearest := _nearest(earlier, seen)) is not None:
-        _as_before(found, nearest)
+        may_have_id = _as_before(found, nearest) and not is_mended
     if known is not None and source in known.items:
-        _from_envelope(found, known.items[source].get("envelope") or {})
+        _from_envelope(found, known.items[source].get("envelope") or {}, may_have_id=may_have_id)
     _by_values_and_names(found, seen)
-    found.ids = found.ids or _ids(seen, rows)
+    if may_have_id and not found.ids:
+        found.ids = _ids(seen, rows)
     if not found.event:
         _offer(found, seen, source, known)
     if known is not None and source in known.items:
@@ -170,11 +178,13 @@ def _nearest(earlier: Sequence[FileMatching], seen: Collection[str]) -> FileMatc
     return nearest if nearest is not None and 2 * shared[nearest.pk] > len(nearest.matching.headings()) else None
 
 
-def _as_before(found: Suggested, former: FileMatching) -> None:
+def _as_before(found: Suggested, former: FileMatching) -> bool:
+    """Whether another id may be suggested: only where a column of the former's is missing, for another would count its rows again."""
     matching: Matching = former.matching
     why = _("as in matching %(number)s") % {"number": former.number}
     main, *others = matching.events
-    found.ids = [column.heading for column in matching.columns if column.target == "id" and column.heading in found.columns]
+    is_whole = {*matching.ids()} <= found.columns.keys()
+    found.ids = matching.ids() if is_whole else []
     for column in (*matching.columns, *main.columns):
         if column.heading in found.columns and column.target != "id":
             found.columns[column.heading] = Guess(column.target, column.written, why)
@@ -182,13 +192,14 @@ def _as_before(found: Suggested, former: FileMatching) -> None:
         found.event = f"column:{main.column}" if main.column else f"name:{main.name}"
         found.event_why = why
     found.others = tuple(one for one in others if {*_headings(one)} <= found.columns.keys())
+    return not is_whole
 
 
 def _headings(event: RowEvent) -> list[str]:
     return [column.heading for column in event.columns] + [name for name in (event.only_if, event.column) if name]
 
 
-def _from_envelope(found: Suggested, envelope: dict[str, Any]) -> None:
+def _from_envelope(found: Suggested, envelope: dict[str, Any], *, may_have_id: bool) -> None:
     """What the source's own envelope finds under a heading."""
     why = _("the source's envelope reads it so")
     for name, path in custom_paths(envelope).items() if envelope.get("preset") == "custom" else ():
@@ -197,7 +208,7 @@ def _from_envelope(found: Suggested, envelope: dict[str, Any]) -> None:
             continue
         target = name.replace(IDENTIFIERS, IDENTIFIER)
         if name == "message_id":
-            found.ids = found.ids or [heading]
+            found.ids = found.ids or ([heading] if may_have_id else [])
         elif target == "event" and not found.event:
             found.event, found.event_why = f"column:{heading}", why
         elif target in FIELDS or target.startswith(IDENTIFIER):

@@ -86,6 +86,10 @@ class Matching(msgspec.Struct, frozen=True, cache_hash=True):
         names = [event.column for event in self.events if event.column] if path == "event" else []
         return next((column.heading for column in columns if column.target in (target, ATTRIBUTE + path)), names[0] if names else path)
 
+    def ids(self) -> list[str]:
+        """The columns that together name a row."""
+        return [column.heading for column in self.columns if column.target == "id"]
+
     def headings(self) -> list[str]:
         """The columns it reads, each once."""
         columns = [*self.columns, *(column for one in self.events for column in one.columns)]
