@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.urls import reverse
 from django.utils import timezone
 
 from ingestion.doors.files import Column, FileFormat, Matching, RowEvent, UnreadableFile, compile_matching
@@ -268,6 +269,27 @@ def test_failed_rows_come_back_as_they_were_and_close_what_was_held(till, load, 
     found = outcome(load(back[1:], back[0]))
     assert (found.counts["accepted"], found.counts["duplicate"]) == ((2, 0) if mend else (0, 2))
     assert Event.objects.filter(standing=Event.Standing.HELD).count() == (0 if mend else 2)
+    assert found.closed == (2 if mend else 0)
+
+
+@database
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_rows_of_a_mended_file_that_were_not_mended_are_told_and_come_back_again(till, load, dry_run, admin_client):
+    kept(till)
+    run = load(rows(4, 数量={1: "two", 3: "three"}))
+    back = list(csv.reader(io.StringIO(b"".join(failed_rows(run)).decode("gb18030"))))
+    back[1][HEADER.index("数量")] = "2"
+    again = load(back[1:], back[0], dry_run=dry_run)
+    page = admin_client.get(reverse("admin:ingestion_importrun_change", args=[again.pk]))
+    assert (page.context["closed"], page.context["unmended"], page.context["failed"]) == (0 if dry_run else 1, 1, 0)
+    assert "No row failed" not in page.content.decode()
+    assert reverse("admin:ingestion_importrun_failed_rows", args=[again.pk]) in page.content.decode()
+    left = list(csv.reader(io.StringIO(b"".join(failed_rows(again)).decode("gb18030"))))
+    assert [row[: len(HEADER) + 1] for row in left[1:]] == [back[2][: len(HEADER) + 1]]
+    left[1][HEADER.index("数量")] = "3"
+    load(left[1:], left[0])
+    page = admin_client.get(reverse("admin:ingestion_importrun_change", args=[again.pk]))
+    assert page.context["unmended"] == 0 and "No row failed" in page.content.decode()
 
 
 @database
@@ -327,7 +349,7 @@ def test_a_try_tells_new_customers_from_known_ones_with_examples(till, load, mon
 def test_what_was_tried_is_imported_from_the_same_file(till, load):
     kept(till)
     tried = load(rows(3), dry_run=True)
-    run = follow(tried, by=None)
+    run, _is_new = follow(tried, by=None)
     assert outcome(run_import(run.pk)).counts["accepted"] == 3
     assert Path(run.path).exists()
 

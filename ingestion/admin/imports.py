@@ -386,7 +386,8 @@ def _shown(run: ImportRun) -> dict[str, Any]:
     failed = found.counts["quarantined"] + found.counts["refused"]
     standing = standing_of(run)
     is_over = standing in ("finished", "stopped", "failed")
-    held = still_held(run) if is_over and found.counts["quarantined"] and not run.dry_run else found.counts["quarantined"]
+    waits, unmended = still_held(run) if is_over and found.counts["quarantined"] + found.counts["duplicate"] else (0, 0)
+    held = waits if is_over and not run.dry_run else found.counts["quarantined"]
     return {
         "run": run,
         "standing": standing,
@@ -402,6 +403,8 @@ def _shown(run: ImportRun) -> dict[str, Any]:
         "notes": [(code, title_for(code), count) for code, count in found.notes],
         "failed": failed,
         "left": held + found.counts["refused"],
+        "closed": found.closed,
+        "unmended": unmended,
         "mended": found.counts["quarantined"] - held,
         "failed_words": ngettext("%(n)d row failed", "%(n)d rows failed", failed) % {"n": failed},
         "problem": file_problem(run.error or "import.stopped", {}) if standing in ("stopped", "failed") else "",

@@ -302,7 +302,7 @@ def _findings(run: ImportRun, after: int) -> dict[str, Any]:
     told: list[dict[str, Any]] = []
     number = 0
     for failed in ImportChunk.objects.filter(run=run).order_by("index").values_list("failed_rows", flat=True).iterator(chunk_size=8):
-        for row, _event, violations in failed:
+        for row, _event, violations, *_unmended in failed:
             for one in violations:
                 number += 1
                 if number > after + FINDINGS_AT_ONCE:

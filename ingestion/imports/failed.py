@@ -166,4 +166,4 @@ def _failures(run: ImportRun) -> Iterator[tuple[int, str | None, list[dict[str, 
     """(row, id of the held event, its reasons), in the file's order."""
     chunks = ImportChunk.objects.filter(run=run).order_by("index").values_list("failed_rows", flat=True)
     for failures in chunks.iterator(chunk_size=8):
-        yield from ((row, event_id, reasons) for row, event_id, reasons in failures)
+        yield from ((row, event_id, reasons) for row, event_id, reasons, *_ in failures)
