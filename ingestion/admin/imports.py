@@ -92,18 +92,29 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
     search_fields = ["file_name"]
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """The page's rows, each told what became of its records. One query."""
+        """The page's rows, each told what became of its records. Two queries."""
         changes = super().get_changelist_instance(request)
         found = outcomes(rows := list(changes.result_list))
+        away = TakeBack.objects.of_imports(rows)
         for row in rows:
-            row.outcome = found[row.pk]
+            row.outcome, row.away = found[row.pk], away.get(row.pk)
         return changes
 
     @display(
         description=_("status"),
-        label={"draft": "warning", "waiting": "info", "running": "info", "finished": "success", "stopped": "warning", "failed": "danger"},
+        label={
+            "draft": "warning",
+            "waiting": "info",
+            "running": "info",
+            "finished": "success",
+            "stopped": "warning",
+            "failed": "danger",
+            "away": "warning",
+        },
     )
-    def shown_status(self, run: ImportRun) -> tuple[str, str]:
+    def shown_status(self, run: Any) -> tuple[str, str]:
+        if run.away is not None:
+            return "away", run.away.get_state_display()
         standing = standing_of(run)
         return standing, f"{STANDINGS[standing]} · {_('dry run')}" if run.dry_run else str(STANDINGS[standing])
 
@@ -169,7 +180,8 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
             **self.admin_site.each_context(request),
             "title": run.file_name,
             "opts": self.opts,
-            "may_take_back": _may_take_back(request, run),
+            "may_take_back": shown["away"] is None and _may_take_back(request, run),
+            "may_put_back": shown["away"] is not None and request.user.has_perms(["ingestion.take_back", "ingestion.view_takeback"]),
             "acts": TakeBack.objects.done().filter(batch_id=run.pk).select_related("decided_by"),
             "repeats": repeats_words(run, outcome(run)) if run.dry_run and shown["done"] else "",
             "may_import": run.dry_run and shown["done"] and shown["may_see_rows"],
@@ -392,6 +404,7 @@ def _shown(run: ImportRun) -> dict[str, Any]:
         "run": run,
         "standing": standing,
         "standing_label": STANDINGS[standing],
+        "away": TakeBack.objects.of_imports([run]).get(run.pk),
         "done": is_over,
         "percent": 100 if run.status == ImportRun.Status.FINISHED else min(99, 100 * run.read_bytes // max(run.size_bytes, 1)),
         "received": found.received,
@@ -399,7 +412,7 @@ def _shown(run: ImportRun) -> dict[str, Any]:
         "skipped": found.skipped,
         "created": found.created,
         "joined": found.joined,
-        "causes": [(code, title_for(code), count) for code, count in found.causes],
+        "causes": [(code, title_for(code), count, not _is_refusal(code)) for code, count in found.causes],
         "notes": [(code, title_for(code), count) for code, count in found.notes],
         "failed": failed,
         "left": held + found.counts["refused"],
@@ -409,6 +422,11 @@ def _shown(run: ImportRun) -> dict[str, Any]:
         "failed_words": ngettext("%(n)d row failed", "%(n)d rows failed", failed) % {"n": failed},
         "problem": file_problem(run.error or "import.stopped", {}) if standing in ("stopped", "failed") else "",
     }
+
+
+def _is_refusal(code: str) -> bool:
+    """Whether rows with it are never held: they could not be read as events."""
+    return code.startswith(("record.", "limit.")) and code != "limit.violations"
 
 
 def _quoted(name: str) -> str:
