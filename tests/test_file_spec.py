@@ -304,6 +304,12 @@ def test_staff_make_a_link_and_revoke_it(client, till):
     assert link.token not in client.get(address).content.decode()
 
 
+def test_the_field_of_the_file_has_the_text_field_beside_it_that_the_script_of_the_admin_writes_to(client, link):
+    page = client.get(link.get_absolute_url()).content.decode()
+    form = page.partition('id="check"')[2].partition("</section>")[0]
+    assert re.search(r'<label[^>]*>(?:(?!</label>).)*type="file"', form) and re.search(r'<input type="text" disabled', form)
+
+
 def test_staff_check_a_file(client, till):
     log_in(client, "engineer")
     answer = client.post(reverse("spec_of_source", args=[till.pk]), {"act": "check", "file": uploaded(BAD)})
