@@ -9,8 +9,8 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from test_file_matching import HEADER, PURCHASE, as_csv, kept, rows, till  # noqa: F401
 from test_import_pages import steward  # noqa: F401
 
-from ingestion.doors.files import Column, Matching
-from ingestion.imports.columns import look, repeats, ways_of, when
+from ingestion.doors.files import Column, Matching, RowEvent, compile_matching
+from ingestion.imports.columns import clock_of, look, repeats, ways_of, when
 from ingestion.imports.run import outcome, run_import
 from ingestion.models import FileMatching, ImportRun
 from profiles.models import Event
@@ -48,6 +48,15 @@ def test_a_column_is_known_by_its_values():
     seen = look(["a", "b", "c", "d"], [["13800138000\t", "9:05", "¥1,200.50", "x"], ["13900138000", "10:00", "12", "x"]])
     assert (seen["a"].phones, seen["b"].clock, seen["c"].numbers, seen["d"].names) == (1, "%H:%M", "1,234.50", {"x": 2})
     assert [seen[name].is_unique for name in "abcd"] == [True, True, True, False]
+
+
+def test_times_of_day_that_are_written_in_two_ways_are_known_and_read():
+    assert clock_of(["20:41:59", "09:57", "8:05"]) == "%H:%M:%S|%H:%M"
+    assert clock_of(["20:41:59", "later", "09:57"]) == ""
+    way = clock_of(["20:41:59", "09:57"])
+    read = compile_matching(Matching((Column("a", "occurred_at", "%d/%m/%Y"), Column("b", "time_of_day", way)), (RowEvent(name="x"),)))
+    times = [read({"a": "03/04/2026", "b": clock})[0]["occurred_at"] for clock in ("20:41:59", "9:57", "later")]
+    assert times == ["2026-04-03 20:41:59", "2026-04-03 09:57:00", "03/04/2026 later"]
 
 
 def test_rows_told_apart_by_two_columns_do_not_repeat():
@@ -193,6 +202,34 @@ def test_many_rows_with_the_same_id_are_told_at_the_buttons_and_of_the_try(uploa
     run_import(run.pk)
     told = steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk]))
     assert "3 of 4 rows say the same in 单号" in told.content.decode()
+
+
+def test_a_time_of_day_is_proposed_when_its_date_is_chosen_and_only_then(upload, steward):  # noqa: F811
+    run, page = upload(as_csv([[f"1380013800{at}", "03/04/2026", "20:41:59" if at else "09:57"] for at in range(5)], ["手机", "a", "时间"]))
+    assert understood(page) == {"手机": "phone", "a": "occurred_at", "时间": "time_of_day"}
+    page = choose(steward, run, page, time_before="a", **{"c1-is": "", "c2-is": ""})
+    assert understood(page) == {"手机": "phone"}
+    page = choose(steward, run, page, time_before="", **{"c1-is": "occurred_at"})
+    assert understood(page)["时间"] == "time_of_day"
+    page = choose(steward, run, page, time_before="a", **{"c2-is": ""})
+    assert "时间" not in understood(page)
+
+
+def test_a_column_that_a_matching_left_unused_stays_so_when_it_is_used_again(upload, till):  # noqa: F811
+    kept(till, Matching(tuple(one for one in PURCHASE.columns if one.target != "time_of_day"), PURCHASE.events))
+    _, page = upload(as_csv(rows(3)))
+    assert "时间" not in understood(page) and page.context["replaces"] is None
+
+
+def test_a_small_file_does_not_change_how_times_are_written(upload, steward, till):  # noqa: F811
+    def written(column: Column) -> Column:
+        return {"日期": Column("日期", "occurred_at", "%m/%d/%Y"), "时间": Column("时间", "time_of_day", "%H:%M:%S|%H:%M")}.get(
+            column.heading, column
+        )
+
+    kept(till, Matching(tuple(map(written, PURCHASE.columns)), PURCHASE.events))
+    run, page = upload(as_csv(rows(1, 日期={0: "04/04/2026"})))
+    assert choose(steward, run, page).context["replaces"] is None
 
 
 def test_a_further_event_of_the_row_is_matched(upload, steward, till):  # noqa: F811

@@ -24,7 +24,7 @@ from ingestion.imports.judged import Judged, first_events
 from ingestion.imports.matchings import fits_envelope, in_force, use_again
 from ingestion.imports.report import imported_before_words
 from ingestion.imports.run import discard_draft, imported_before, match, refuse_under_way, release_draft
-from ingestion.imports.suggest import Suggested
+from ingestion.imports.suggest import Suggested, time_column, with_clock
 from ingestion.imports.words import file_problem
 from ingestion.jobs import import_file
 from ingestion.models import FileMatching, ImportRun
@@ -80,6 +80,9 @@ class Matchable:
         chosen = said(request.POST, found.seen)
         if request.POST.get("event_before", "") != chosen.event:
             chosen = found.with_attributes(chosen)
+        is_looked_at = request.POST.get("act") not in ("start", "try")
+        if is_looked_at and request.POST.get("time_before", time_column(chosen)) != time_column(chosen):
+            with_clock(chosen, found.seen)
         chosen.offered = suggested.offered
         for heading, guess in suggested.columns.items():
             if guess.target and guess.target == chosen.columns[heading].target:
@@ -116,6 +119,7 @@ def shown(run: ImportRun, found: Look, chosen: Suggested, *, by_envelope: bool) 
     return {
         "run": run,
         "chosen": chosen,
+        "time_column": time_column(chosen),
         "by_envelope": by_envelope,
         "fits_envelope": fits_envelope(run.source, found.file_format.columns),
         "columns": found.columns(chosen),

@@ -86,18 +86,21 @@ def suggest(
 ) -> Suggested:
     """`source`: its uuid; `earlier`: its matchings, the newest first; `is_mended`: whether the rows name what they mend."""
     found = Suggested({heading: Guess() for heading in seen})
-    may_have_id = not is_mended
+    may_have_id, settled = not is_mended, set[str]()
     if (nearest := _nearest(earlier, seen)) is not None:
         may_have_id = _as_before(found, nearest) and not is_mended
+        # What it left unused stays so: what it reads otherwise, it would count again.
+        settled = {*nearest.headings}
     if known is not None and source in known.items:
-        _from_envelope(found, known.items[source].get("envelope") or {}, may_have_id=may_have_id)
-    _by_values_and_names(found, seen)
+        _from_envelope(found, known.items[source].get("envelope") or {}, settled, may_have_id=may_have_id)
+    _by_values_and_names(found, seen, settled)
     if may_have_id and not found.ids:
         found.ids = _ids(seen, rows)
     if not found.event:
         _offer(found, seen, source, known)
     if known is not None and source in known.items:
-        found.columns |= attributes_for(found.event, found.columns, seen, source=source, known=known)
+        more = attributes_for(found.event, found.columns, seen, source=source, known=known)
+        found.columns |= {heading: guess for heading, guess in more.items() if heading not in settled}
     return found
 
 
@@ -199,12 +202,12 @@ def _headings(event: RowEvent) -> list[str]:
     return [column.heading for column in event.columns] + [name for name in (event.only_if, event.column) if name]
 
 
-def _from_envelope(found: Suggested, envelope: dict[str, Any], *, may_have_id: bool) -> None:
+def _from_envelope(found: Suggested, envelope: dict[str, Any], settled: Collection[str], *, may_have_id: bool) -> None:
     """What the source's own envelope finds under a heading."""
     why = _("the source's envelope reads it so")
     for name, path in custom_paths(envelope).items() if envelope.get("preset") == "custom" else ():
         heading = ".".join(plain_names(path.removeprefix("$.")) or [])
-        if heading not in found.columns or found.columns[heading].target:
+        if heading not in found.columns or heading in settled or found.columns[heading].target:
             continue
         target = name.replace(IDENTIFIERS, IDENTIFIER)
         if name == "message_id":
@@ -223,21 +226,35 @@ _LOOKS: dict[str, Promise] = {
 }
 
 
-def _by_values_and_names(found: Suggested, seen: Mapping[str, Seen]) -> None:
+def _by_values_and_names(found: Suggested, seen: Mapping[str, Seen], settled: Collection[str]) -> None:
     """Each field to the one column that fits it best; of two that fit as well none, for somebody must choose."""
     taken = {guess.target for guess in found.columns.values()}
     for target in ("phone", "occurred_at", "time_of_day", "region", "source_version", *(f"{IDENTIFIER}{kind}" for kind in KINDS)):
-        if target in taken or target == "identifier.phone" or (target == "time_of_day" and not _lacks_clock(found, seen)):
-            continue
-        scored = {heading: _score(target, one) for heading, one in seen.items() if not found.columns[heading].target}
-        best = sorted(((score, heading) for heading, score in scored.items() if score > 0), reverse=True)
-        if best and (len(best) == 1 or best[0][0] > best[1][0]):
-            heading = best[0][1]
-            found.columns[heading] = Guess(target, written_for(target, seen[heading]), _why(target, seen[heading]))
+        if target not in taken and target != "identifier.phone" and (target != "time_of_day" or _lacks_clock(found, seen)):
+            _give(target, found, {heading: one for heading, one in seen.items() if heading not in settled})
     if not found.event:
         named = [heading for heading, one in seen.items() if _called(heading, "event") and one.names and not found.columns[heading].target]
         if len(named) == 1:
             found.event, found.event_why = f"column:{named[0]}", _("its name")
+
+
+def _give(target: str, found: Suggested, seen: Mapping[str, Seen]) -> None:
+    """To the column that fits best; to none where two fit as well."""
+    scored = {heading: _score(target, one) for heading, one in seen.items() if not found.columns[heading].target}
+    best = sorted(((score, heading) for heading, score in scored.items() if score > 0), reverse=True)
+    if best and (len(best) == 1 or best[0][0] > best[1][0]):
+        heading = best[0][1]
+        found.columns[heading] = Guess(target, written_for(target, seen[heading]), _why(target, seen[heading]))
+
+
+def with_clock(found: Suggested, seen: Mapping[str, Seen]) -> None:
+    """After another column was chosen for the time: where it holds days alone, the column of their times of day."""
+    if all(guess.target != "time_of_day" for guess in found.columns.values()) and _lacks_clock(found, seen):
+        _give("time_of_day", found, seen)
+
+
+def time_column(found: Suggested) -> str:
+    return next((heading for heading, guess in found.columns.items() if guess.target == "occurred_at"), "")
 
 
 def _ids(seen: Mapping[str, Seen], rows: Sequence[Sequence[str]]) -> list[str]:
