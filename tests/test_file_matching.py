@@ -293,6 +293,20 @@ def test_rows_of_a_mended_file_that_were_not_mended_are_told_and_come_back_again
 
 
 @database
+def test_what_is_wrong_is_told_by_the_file_s_own_columns(till, load, admin_client):
+    kept(till)
+    run = load(rows(5, 数量={1: "two", 3: "three"}, 单价={3: "much", 4: "x"}, 会员手机={2: "12"}))
+    reasons = [row[-1] for row in csv.reader(io.StringIO(b"".join(failed_rows(run)).decode("gb18030")))][1:]
+    assert "数量 (attributes.quantity)" in reasons[0] and "会员手机 (phone)" in reasons[1]
+    page = admin_client.get(reverse("admin:ingestion_importrun_change", args=[run.pk]))
+    places = {code: found for code, *_, found in page.context["causes"]}
+    assert sorted(places["attribute.wrong_type"]) == [("单价", 2), ("数量", 2)]
+    tried = load(rows(2, 数量={1: "many"}), dry_run=True)
+    page = admin_client.get(reverse("admin:ingestion_importrun_change", args=[tried.pk]))
+    assert any("数量 (quantity)" in short for _, events in page.context["examples"] for one in events for short, _ in one.why)
+
+
+@database
 def test_of_a_row_with_several_events_sent_again_each_closes_only_its_own(till, load):
     kept(till, replace_events(PURCHASE, RowEvent(name="login"), RowEvent(name="purchase", columns=BOUGHT)))
     run = load(rows(1, 数量={0: "two"}))

@@ -24,11 +24,12 @@ from ingestion.admin.reading import ReadingForm
 from ingestion.admin.resuming import releases_for, take_release
 from ingestion.doors.files import BOM, FileFormat, UnreadableFile, check_columns
 from ingestion.imports.failed import failed_rows
-from ingestion.imports.judged import examples
+from ingestion.imports.judged import ATTRIBUTES, examples
 from ingestion.imports.preview import preview
 from ingestion.imports.report import imported_before_words, repeats_words
 from ingestion.imports.run import (
     STANDINGS,
+    by_place,
     discard_draft,
     follow,
     match_again,
@@ -41,7 +42,7 @@ from ingestion.imports.run import (
     take_file,
 )  # fmt: skip
 from ingestion.imports.sample import sample_of
-from ingestion.imports.words import file_problem
+from ingestion.imports.words import column_in, file_problem
 from ingestion.jobs import import_file
 from ingestion.models import ImportRun, TakeBack
 from staff.access import log_access
@@ -317,7 +318,10 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
         return run
 
     def _shown(self, request: HttpRequest, run: ImportRun) -> dict[str, Any]:
-        return _shown(run) | {"may_see_rows": self._may_see_rows(request, run)}
+        shown, may_see_rows = _shown(run), self._may_see_rows(request, run)
+        places = _places(run) if may_see_rows and shown["done"] else {}
+        causes = [(*cause, places.get(cause[0], [])) for cause in shown["causes"]]
+        return shown | {"may_see_rows": may_see_rows, "causes": causes}
 
     def _may_see_rows(self, request: HttpRequest, run: ImportRun) -> bool:
         return self.has_add_permission(request) and (run.started_by == request.user or may_see_personal(request.user))
@@ -422,6 +426,14 @@ def _shown(run: ImportRun) -> dict[str, Any]:
         "failed_words": ngettext("%(n)d row failed", "%(n)d rows failed", failed) % {"n": failed},
         "problem": file_problem(run.error or "import.stopped", {}) if standing in ("stopped", "failed") else "",
     }
+
+
+def _places(run: ImportRun) -> dict[str, list[tuple[str, int]]]:
+    """{code: [(the column or path that it is about, rows)]}."""
+    matching, found = FileFormat(**run.format).matching, dict[str, list[tuple[str, int]]]()
+    for code, one, count in by_place(run):
+        found.setdefault(code, []).append((column_in(one, matching) or one.path.removeprefix(ATTRIBUTES), count))
+    return {code: places[:_ROWS_SHOWN] for code, places in found.items()}
 
 
 def _is_refusal(code: str) -> bool:

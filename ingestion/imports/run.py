@@ -32,6 +32,7 @@ from profiles.models import Event
 from staff.models import User
 from taxonomy.current import NoRelease, current, plan_of, refresh
 from taxonomy.models import Source
+from taxonomy.standardize import Violation
 
 # Below this a file is stored in this process: starting others takes longer.
 _SMALL_BYTES = 4 * 1024 * 1024
@@ -280,6 +281,22 @@ def outcomes(runs: Collection[ImportRun]) -> dict[UUID, Outcome]:
         )
         for run in counts
     }
+
+
+def by_place(run: ImportRun) -> list[tuple[str, Violation, int]]:
+    """How many rows failed for each code at each place: [(code, one such, rows)], most first. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT why->>'code', why->>'path', coalesce(why->'values'->>'from', ''), count(DISTINCT failed->0) AS rows
+            FROM ingestion_importchunk, jsonb_array_elements(failed_rows) AS failed, jsonb_array_elements(failed->2) AS why
+            WHERE run_id = %s AND why->>'path' <> '' AND failed->>3 IS NULL GROUP BY 1, 2, 3 ORDER BY rows DESC, 2
+            """,
+            [run.pk],
+        )
+        return [
+            (code, Violation(code, path, values={"from": origin} if origin else {}), rows) for code, path, origin, rows in cursor.fetchall()
+        ]
 
 
 def still_held(run: ImportRun) -> tuple[int, int]:

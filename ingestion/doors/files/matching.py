@@ -252,7 +252,7 @@ def _time_reader(written: str) -> Callable[[Any], Any]:
     return read
 
 
-def _first_reader(readers: list[Find]) -> Find:
+def _first_reader(readers: list[Callable[[Any], Any]]) -> Callable[[Any], Any]:
     """The first that reads a time."""
     if len(readers) == 1:
         return readers[0]
