@@ -400,4 +400,4 @@ def test_a_check_of_a_matched_file_names_its_own_columns(standard, tmp_path):
     obeyed = current()
     checked = check_file(path, obeyed.plan.sources["till"], current=obeyed, received_at=timezone.now())
     assert (checked.received, checked.failed) == (3, 2)
-    assert [(one.row, one.column) for one in checked.findings] == [(2, "会员手机"), (3, "数量")]
+    assert [(one.row, one.column) for one in checked.findings] == [(3, "会员手机"), (4, "数量")]

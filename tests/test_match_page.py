@@ -237,7 +237,7 @@ def test_a_further_event_of_the_row_is_matched(upload, steward, till):  # noqa: 
     run, page = upload(as_csv(rows(2, 券={0: "C1"})))
     at = str(HEADER.index("券"))
     page = choose(steward, run, page, **{"e1-name": "name:login", "e1-if": at, "e1-at": "", "e1-written": ""})
-    assert [(one.row, one.name) for one in page.context["events"]] == [(1, "purchase"), (1, "login"), (2, "purchase")]
+    assert [(one.row, one.name) for one in page.context["events"]] == [(2, "purchase"), (2, "login"), (3, "purchase")]
     choose(steward, run, page, "start", **{"e1-name": "name:login", "e1-if": at, "e1-at": "", "e1-written": ""})
     assert outcome(run_import(run.pk)).counts["accepted"] == 3
     assert FileMatching.objects.order_by("-number").first().matching.events[1].name == "login"
@@ -248,7 +248,7 @@ def test_a_further_event_is_told_only_where_a_column_says_so(upload, steward, ti
     run, page = upload(as_csv(rows(3, 券={0: "1", 1: "0"})))
     said = {"e1-name": "name:login", "e1-if": str(HEADER.index("券")), "e1-says": "1， yes", "e1-at": "", "e1-written": ""}
     page = choose(steward, run, page, **said)
-    assert [(one.row, one.name) for one in page.context["events"]] == [(1, "purchase"), (1, "login"), (2, "purchase"), (3, "purchase")]
+    assert [(one.row, one.name) for one in page.context["events"]] == [(2, "purchase"), (2, "login"), (3, "purchase"), (4, "purchase")]
     assert 'name="e1-says" value="1, yes"' in page.content.decode()
     choose(steward, run, page, "start", **said)
     made = FileMatching.objects.order_by("-number").first()

@@ -319,7 +319,7 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
 
     def _shown(self, request: HttpRequest, run: ImportRun) -> dict[str, Any]:
         shown, may_see_rows = _shown(run), self._may_see_rows(request, run)
-        places = _places(run) if may_see_rows and shown["done"] else {}
+        places = _places(run) if may_see_rows and shown["done"] and shown["failed"] else {}
         causes = [(*cause, places.get(cause[0], [])) for cause in shown["causes"]]
         return shown | {"may_see_rows": may_see_rows, "causes": causes}
 

@@ -105,7 +105,11 @@ class ImportSchema(serializers.Serializer[Any]):
 
 
 class FindingSchema(serializers.Serializer[Any]):
-    row = serializers.IntegerField()
+    row = serializers.IntegerField(
+        help_text=_(
+            "The file's own line, or the sheet's row; of a JSON list, Parquet or several files read as one, the number of the record."
+        )
+    )
     column = serializers.CharField(help_text=_("Empty for the row as a whole."))
     code = serializers.CharField()
     seen = serializers.JSONField()
