@@ -166,7 +166,7 @@ def test_a_header_with_damaged_characters_can_be_stored_and_shown(upload):
 def test_what_may_be_read_otherwise_than_it_was_meant_is_told_with_its_row(upload):
     lines = "".join(f"m{n},login,13800138000,2026-01-0{n} 10:00\n" for n in range(1, 9))
     _, page = upload(f"id,event,phone,occurred_at\n{lines}2.10381E+18,login,13800138000,03/04/05\n".encode())
-    assert [trap.split(":")[0] for trap in page.context["found"].traps] == ["Column “id”, row 9", "Column “occurred_at”, row 9"]
+    assert [trap.split(":")[0] for trap in page.context["found"].traps] == ["Column “id”, row 10", "Column “occurred_at”, row 10"]
     assert "2003-04-05 or 2005-03-04 or 2005-04-03" in page.content.decode()
 
 

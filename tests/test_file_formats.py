@@ -5,7 +5,7 @@ import io
 import json
 import zipfile
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -81,7 +81,7 @@ def test_a_wrong_byte_is_an_error_of_its_row_alone(tmp_path, codec, wrong, is_qu
     *good, damaged, after = read(path, found)
     assert found.encoding == codec
     assert len(good) == 40 and all(row.cells for row in good)
-    assert (damaged.row, damaged.refusal.code, damaged.original) == (41, "record.encoding", bad[: -len("\n".encode(codec))])
+    assert (damaged.row, damaged.refusal.code, damaged.original) == (42, "record.encoding", bad[: -len("\n".encode(codec))])
     assert isinstance(decode_row(damaged.original, found), Refusal)
     assert after.cells["id" if codec == "cp1252" else "编号"] == "m99"
 
@@ -179,7 +179,7 @@ def test_what_is_said_of_the_header_is_believed(tmp_path):
 
 def test_headers_within_the_file_are_no_records(tmp_path):
     path = stored(tmp_path, b"a,b\n1,2\na,b\n3,4\n")
-    assert [(row.row, row.is_heading) for row in read(path, sniff(path))] == [(1, False), (2, True), (3, False)]
+    assert [(row.row, row.is_heading) for row in read(path, sniff(path))] == [(2, False), (3, True), (4, False)]
 
 
 def test_a_last_row_that_is_cut_off_is_told(tmp_path):
@@ -291,7 +291,39 @@ def test_the_sheet_that_is_said_is_read(tmp_path, block_bytes):
     path = workbook(tmp_path / "a.xlsx", [["x"]], [["a", "b"], *([n, "z"] for n in range(1, 50))])
     found = sniff(path, sheet="表1")
     assert [row.cells["a"] for row in read(path, found, block_bytes)] == [str(n) for n in range(1, 50)]
-    assert [row.row for row in read(path, found, block_bytes)] == list(range(1, 50))
+    assert [row.row for row in read(path, found, block_bytes)] == list(range(2, 51))
+
+
+TITLED = b'\xef\xbb\xbf\nreport,,\n,,\na,b,c\n1,"x\ny",2\n\n3,"x",4\n\n\n5,6,7\n'
+
+
+@pytest.mark.parametrize("block_bytes", [1, 7, 1_000_000])
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16-le", "gb18030"])
+def test_a_row_has_the_number_of_its_line(tmp_path, codec, block_bytes):
+    text = TITLED.decode() if codec != "gb18030" else TITLED.decode("utf-8-sig").replace("report", "日报")
+    path = stored(tmp_path, text.encode(codec))
+    assert [row.row for row in read(path, sniff(path, above=2), block_bytes)] == [5, 8, 11]
+    path = stored(tmp_path, b'{"a":1}\n\n{"a":2}\r\n\r\n\r\n{"a":3}')
+    assert [row.row for row in read(path, sniff(path), block_bytes)] == [1, 3, 6]
+    path = stored(tmp_path, b'[{"a":1},\n\n{"a":2}]')
+    assert [row.row for row in read(path, sniff(path), block_bytes)] == [1, 2]
+
+
+@pytest.mark.parametrize("block_bytes", [1, 30, 1_000_000])
+def test_a_row_of_a_sheet_has_the_number_that_excel_shows(tmp_path, block_bytes):
+    path = workbook(tmp_path / "a.xlsx", [["report"], [], ["a", "b"], ["1", "x"], [], ["2", "y"], ["3", "z"], [], [], ["4", "z"]])
+    assert [row.row for row in read(path, sniff(path), block_bytes)] == [4, 6, 7, 10]
+
+
+def test_rows_of_several_files_and_of_formats_kept_before_are_counted(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        for name in ("a.csv", "b.csv"):
+            packed.writestr(name, "a,b\n\n1,2\n3,4\n")
+    assert [row.row for row in read(path, sniff(path))] == [1, 2, 3, 4]
+    path = stored(tmp_path, b"a,b\n\n1,2\n\n3,4\n")
+    assert [row.row for row in read(path, sniff(path))] == [3, 5]
+    assert [row.row for row in read(path, replace(sniff(path), by_line=False))] == [1, 2]
 
 
 def parquet(path: Path, columns: dict[str, Array], **said: object) -> Path:
@@ -415,7 +447,7 @@ def test_a_row_of_fixed_width_that_is_shifted_is_told(tmp_path):
     found = sniff(stored(tmp_path, fixed_width(TILL, [8, 8, 14, 14, 6], "gb18030").encode("gb18030")))
     path = stored(tmp_path, text.encode("gb18030"))
     shifted, short = read(path, found)[-2:]
-    assert (shifted.row, shifted.refusal.code) == (13, "record.columns")
+    assert (shifted.row, shifted.refusal.code) == (14, "record.columns")
     assert short.cells == {"编号": "m98", "事件": "购买", "手机": "", "门店": "", "金额": ""}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.urls import reverse
 from django.utils import timezone
 
 from ingestion.doors.files import Column, FileFormat, Matching, RowEvent, UnreadableFile, compile_matching
@@ -268,6 +269,41 @@ def test_failed_rows_come_back_as_they_were_and_close_what_was_held(till, load, 
     found = outcome(load(back[1:], back[0]))
     assert (found.counts["accepted"], found.counts["duplicate"]) == ((2, 0) if mend else (0, 2))
     assert Event.objects.filter(standing=Event.Standing.HELD).count() == (0 if mend else 2)
+    assert found.closed == (2 if mend else 0)
+
+
+@database
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_rows_of_a_mended_file_that_were_not_mended_are_told_and_come_back_again(till, load, dry_run, admin_client):
+    kept(till)
+    run = load(rows(4, 数量={1: "two", 3: "three"}))
+    back = list(csv.reader(io.StringIO(b"".join(failed_rows(run)).decode("gb18030"))))
+    back[1][HEADER.index("数量")] = "2"
+    again = load(back[1:], back[0], dry_run=dry_run)
+    page = admin_client.get(reverse("admin:ingestion_importrun_change", args=[again.pk]))
+    assert (page.context["closed"], page.context["unmended"], page.context["failed"]) == (0 if dry_run else 1, 1, 0)
+    assert "No row failed" not in page.content.decode()
+    assert reverse("admin:ingestion_importrun_failed_rows", args=[again.pk]) in page.content.decode()
+    left = list(csv.reader(io.StringIO(b"".join(failed_rows(again)).decode("gb18030"))))
+    assert [row[: len(HEADER) + 1] for row in left[1:]] == [back[2][: len(HEADER) + 1]]
+    left[1][HEADER.index("数量")] = "3"
+    load(left[1:], left[0])
+    page = admin_client.get(reverse("admin:ingestion_importrun_change", args=[again.pk]))
+    assert page.context["unmended"] == 0 and "No row failed" in page.content.decode()
+
+
+@database
+def test_what_is_wrong_is_told_by_the_file_s_own_columns(till, load, admin_client):
+    kept(till)
+    run = load(rows(5, 数量={1: "two", 3: "three"}, 单价={3: "much", 4: "x"}, 会员手机={2: "12"}))
+    reasons = [row[-1] for row in csv.reader(io.StringIO(b"".join(failed_rows(run)).decode("gb18030")))][1:]
+    assert "数量 (attributes.quantity)" in reasons[0] and "会员手机 (phone)" in reasons[1]
+    page = admin_client.get(reverse("admin:ingestion_importrun_change", args=[run.pk]))
+    places = {code: found for code, *_, found in page.context["causes"]}
+    assert sorted(places["attribute.wrong_type"]) == [("单价", 2), ("数量", 2)]
+    tried = load(rows(2, 数量={1: "many"}), dry_run=True)
+    page = admin_client.get(reverse("admin:ingestion_importrun_change", args=[tried.pk]))
+    assert any("数量 (quantity)" in short for _, events in page.context["examples"] for one in events for short, _ in one.why)
 
 
 @database
@@ -327,7 +363,7 @@ def test_a_try_tells_new_customers_from_known_ones_with_examples(till, load, mon
 def test_what_was_tried_is_imported_from_the_same_file(till, load):
     kept(till)
     tried = load(rows(3), dry_run=True)
-    run = follow(tried, by=None)
+    run, _is_new = follow(tried, by=None)
     assert outcome(run_import(run.pk)).counts["accepted"] == 3
     assert Path(run.path).exists()
 
@@ -364,4 +400,4 @@ def test_a_check_of_a_matched_file_names_its_own_columns(standard, tmp_path):
     obeyed = current()
     checked = check_file(path, obeyed.plan.sources["till"], current=obeyed, received_at=timezone.now())
     assert (checked.received, checked.failed) == (3, 2)
-    assert [(one.row, one.column) for one in checked.findings] == [(2, "会员手机"), (3, "数量")]
+    assert [(one.row, one.column) for one in checked.findings] == [(3, "会员手机"), (4, "数量")]

@@ -185,10 +185,10 @@ def test_every_fault_is_told_with_row_column_seen_and_expected(till, tmp_path):
     found = checked(stored(tmp_path, "a.csv", BAD.encode()), "till")
     assert (found.received, found.counts["accepted"], found.failed) == (3, 1, 2)
     told = {(one.row, one.column, one.code): one for one in found.findings}
-    assert {(row, column) for row, column, _code in told} >= {(2, "phone"), (2, "单号"), (2, "金额"), (3, "")}
-    wrong = told[2, "金额", "attribute.wrong_type"]
+    assert {(row, column) for row, column, _code in told} >= {(3, "phone"), (3, "单号"), (3, "金额"), (4, "")}
+    wrong = told[3, "金额", "attribute.wrong_type"]
     assert wrong.seen == "many" and wrong.expected and wrong.message
-    assert (3, "", "record.columns") in told
+    assert (4, "", "record.columns") in told
     assert not Event.objects.exists()
 
 
@@ -220,7 +220,7 @@ def test_the_command_prints_faults_and_ends_with_1(till, tmp_path, capsys):
     path = stored(tmp_path, "a.csv", BAD.encode())
     with pytest.raises(CommandError, match="2 of 3 rows fail"):
         call_command("check_file", str(path), source="till")
-    assert "row 2, 金额:" in capsys.readouterr().out
+    assert "row 3, 金额:" in capsys.readouterr().out
     with pytest.raises(CommandError):
         call_command("check_file", str(path), source="till", json=True)
     told = json.loads(capsys.readouterr().out)
@@ -302,6 +302,12 @@ def test_staff_make_a_link_and_revoke_it(client, till):
     client.post(address, {"act": "revoke", "link": link.token})
     assert client.get(link.get_absolute_url()).status_code == 404
     assert link.token not in client.get(address).content.decode()
+
+
+def test_the_field_of_the_file_has_the_text_field_beside_it_that_the_script_of_the_admin_writes_to(client, link):
+    page = client.get(link.get_absolute_url()).content.decode()
+    form = page.partition('id="check"')[2].partition("</section>")[0]
+    assert re.search(r'<label[^>]*>(?:(?!</label>).)*type="file"', form) and re.search(r'<input type="text" disabled', form)
 
 
 def test_staff_check_a_file(client, till):

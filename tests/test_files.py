@@ -26,7 +26,7 @@ def test_it_reads_quoted_line_ends_and_keeps_each_record_s_bytes(tmp_path):
     rows = [record for block in blocks(path, found) for record in records(block, found)]
     assert [row.cells for row in rows] == [{"id": "1", "note": 'two\nlines, "quoted"'}, {"id": "2", "note": "plain"}]
     assert [row.original for row in rows] == [b'1,"two\nlines, ""quoted"""', b"2,plain"]
-    assert [row.row for row in rows] == [1, 2]
+    assert [row.row for row in rows] == [2, 5]
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.ZstdCompressor().compress])

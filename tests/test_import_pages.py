@@ -11,12 +11,13 @@ from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from test_imports import HEADER, rows, source, write  # noqa: F401
 
 from ingestion.doors.files import UnreadableFile
 from ingestion.imports.run import follow, outcome, release_draft, run_import, standing_of, take_file
 from ingestion.imports.sample import sample_of
-from ingestion.models import ImportRun
+from ingestion.models import ImportRun, TakeBack
 from profiles.models import Event
 from profiles.original import shown_original
 from profiles.sight import Sight
@@ -56,6 +57,34 @@ def test_an_import_leads_to_what_is_held_and_to_the_import_of_the_mended_rows(so
     assert f"{reverse('admin:ingestion_quarantinereason_changelist')}?source=files&code=attribute.wrong_type" in page
     again = f"{reverse('admin:ingestion_importrun_add')}?source={source.pk}"
     assert again in page and f'<option value="{source.pk}" selected>' in steward.get(again).content.decode()
+
+
+def test_rows_that_were_refused_lead_to_no_list_of_what_is_held(source, steward, tmp_path):  # noqa: F811
+    path = write(tmp_path / "a.csv", [*rows(5, quantity={3: "many"}), ["short"]])
+    run = run_import(take_file(path, source=source, file_name=path.name).pk)
+    page = unescape(steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk])).content.decode())
+    assert page.count("all that the source has held for it") == 1
+    assert "code=record.columns" not in page
+
+
+def test_an_import_that_was_taken_back_is_put_back_and_says_so(source, steward, tmp_path):  # noqa: F811
+    path = write(tmp_path / "a.csv", rows(5, quantity={3: "many"}))
+    run = run_import(take_file(path, source=source, file_name=path.name).pk)
+    place = reverse("admin:ingestion_importrun_change", args=[run.pk])
+    take, mended = reverse("admin:take_back_batch", args=[run.pk]), "Import the mended file"
+    before = steward.get(place).content.decode()
+    assert take in before and mended in before
+    act = TakeBack.objects.create(
+        source=source, batch_id=run.pk, state="taken", reason="wrong", received_until=timezone.now(), decided_at=timezone.now(),
+        looked_by=(by := User.objects.get()), decided_by=by,
+    )  # fmt: skip
+    after = steward.get(place).content.decode()
+    assert take not in after and mended not in after
+    assert after.count(act.get_absolute_url()) == 2 and "Put it back" in after
+    listed = reverse("admin:ingestion_importrun_changelist")
+    assert "taken back" in after and "taken back" in steward.get(listed).content.decode().partition('id="result_list"')[2]
+    TakeBack.objects.update(state="put")
+    assert take in steward.get(place).content.decode()
 
 
 def test_who_may_not_see_the_rows_is_told_who_may_and_the_command_writes_them(source, client, tmp_path, capsys):  # noqa: F811

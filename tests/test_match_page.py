@@ -9,7 +9,8 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from test_file_matching import HEADER, PURCHASE, as_csv, kept, rows, till  # noqa: F401
 from test_import_pages import steward  # noqa: F401
 
-from ingestion.imports.columns import look, repeats, ways_of, when
+from ingestion.doors.files import Column, Matching, RowEvent, compile_matching
+from ingestion.imports.columns import clock_of, look, repeats, ways_of, when
 from ingestion.imports.run import outcome, run_import
 from ingestion.models import FileMatching, ImportRun
 from profiles.models import Event
@@ -47,6 +48,15 @@ def test_a_column_is_known_by_its_values():
     seen = look(["a", "b", "c", "d"], [["13800138000\t", "9:05", "¥1,200.50", "x"], ["13900138000", "10:00", "12", "x"]])
     assert (seen["a"].phones, seen["b"].clock, seen["c"].numbers, seen["d"].names) == (1, "%H:%M", "1,234.50", {"x": 2})
     assert [seen[name].is_unique for name in "abcd"] == [True, True, True, False]
+
+
+def test_times_of_day_that_are_written_in_two_ways_are_known_and_read():
+    assert clock_of(["20:41:59", "09:57", "8:05"]) == "%H:%M:%S|%H:%M"
+    assert clock_of(["20:41:59", "later", "09:57"]) == ""
+    way = clock_of(["20:41:59", "09:57"])
+    read = compile_matching(Matching((Column("a", "occurred_at", "%d/%m/%Y"), Column("b", "time_of_day", way)), (RowEvent(name="x"),)))
+    times = [read({"a": "03/04/2026", "b": clock})[0]["occurred_at"] for clock in ("20:41:59", "9:57", "later")]
+    assert times == ["2026-04-03 20:41:59", "2026-04-03 09:57:00", "03/04/2026 later"]
 
 
 def test_rows_told_apart_by_two_columns_do_not_repeat():
@@ -153,12 +163,81 @@ def test_a_file_with_a_new_column_is_suggested_what_was_before_and_must_be_looke
     assert {one.verdict for one in page.context["events"]} == {"accepted"}
 
 
+WITHOUT_ID = Matching(tuple(column for column in PURCHASE.columns if column.target != "id"), PURCHASE.events)
+
+
+def ids(page) -> list[str]:
+    return [column.heading for column in page.context["columns"] if column.is_id]
+
+
+def test_a_matching_used_again_keeps_its_own_ids_and_no_other_is_suggested(upload, steward, till):  # noqa: F811
+    kept(till, WITHOUT_ID)
+    run, page = upload(as_csv([[f"R{at}", *row[1:]] for at, row in enumerate(rows(5))]))
+    assert ids(page) == [] and page.context["replaces"] is None
+    choose(steward, run, page, "start")
+    assert FileMatching.objects.count() == 1
+
+
+@pytest.mark.parametrize("header", [["手机", "流水号"], ["手机", "流水号", "_tagline_id", "_reason"]], ids=["first", "mended"])
+def test_no_id_is_suggested_for_a_file_that_names_what_it_mends(upload, header):
+    _, page = upload(as_csv([[f"1380013800{at}", f"T{at}", "", ""][: len(header)] for at in range(5)], header))
+    assert ids(page) == ([] if "_tagline_id" in header else ["流水号"])
+
+
+def test_another_id_than_before_is_warned_of_and_becomes_a_new_matching(upload, steward, till):  # noqa: F811
+    kept(till)
+    run, page = upload(as_csv(rows(5)))
+    assert (page.context["doubts"], page.context["replaces"]) == ([], None)
+    page = choose(steward, run, page, id=[])
+    assert ["count again, as other events" in one for one in page.context["doubts"]] == [True]
+    assert page.context["replaces"] == 1 and "becomes a new matching" in page.content.decode()
+
+
+def test_many_rows_with_the_same_id_are_told_at_the_buttons_and_of_the_try(upload, steward, till):  # noqa: F811
+    by_receipt = Matching((*WITHOUT_ID.columns, Column("单号", "id")), PURCHASE.events).in_order()
+    kept(till, by_receipt)
+    run, page = upload(as_csv(rows(4)))
+    assert "3 of the first 4 rows" in page.content.decode().partition("</table>")[2]
+    choose(steward, run, page, "try")
+    run_import(run.pk)
+    told = steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk]))
+    assert "3 of 4 rows say the same in 单号" in told.content.decode()
+
+
+def test_a_time_of_day_is_proposed_when_its_date_is_chosen_and_only_then(upload, steward):  # noqa: F811
+    run, page = upload(as_csv([[f"1380013800{at}", "03/04/2026", "20:41:59" if at else "09:57"] for at in range(5)], ["手机", "a", "时间"]))
+    assert understood(page) == {"手机": "phone", "a": "occurred_at", "时间": "time_of_day"}
+    page = choose(steward, run, page, time_before="a", **{"c1-is": "", "c2-is": ""})
+    assert understood(page) == {"手机": "phone"}
+    page = choose(steward, run, page, time_before="", **{"c1-is": "occurred_at"})
+    assert understood(page)["时间"] == "time_of_day"
+    page = choose(steward, run, page, time_before="a", **{"c2-is": ""})
+    assert "时间" not in understood(page)
+
+
+def test_a_column_that_a_matching_left_unused_stays_so_when_it_is_used_again(upload, till):  # noqa: F811
+    kept(till, Matching(tuple(one for one in PURCHASE.columns if one.target != "time_of_day"), PURCHASE.events))
+    _, page = upload(as_csv(rows(3)))
+    assert "时间" not in understood(page) and page.context["replaces"] is None
+
+
+def test_a_small_file_does_not_change_how_times_are_written(upload, steward, till):  # noqa: F811
+    def written(column: Column) -> Column:
+        return {"日期": Column("日期", "occurred_at", "%m/%d/%Y"), "时间": Column("时间", "time_of_day", "%H:%M:%S|%H:%M")}.get(
+            column.heading, column
+        )
+
+    kept(till, Matching(tuple(map(written, PURCHASE.columns)), PURCHASE.events))
+    run, page = upload(as_csv(rows(1, 日期={0: "04/04/2026"})))
+    assert choose(steward, run, page).context["replaces"] is None
+
+
 def test_a_further_event_of_the_row_is_matched(upload, steward, till):  # noqa: F811
     kept(till)
     run, page = upload(as_csv(rows(2, 券={0: "C1"})))
     at = str(HEADER.index("券"))
     page = choose(steward, run, page, **{"e1-name": "name:login", "e1-if": at, "e1-at": "", "e1-written": ""})
-    assert [(one.row, one.name) for one in page.context["events"]] == [(1, "purchase"), (1, "login"), (2, "purchase")]
+    assert [(one.row, one.name) for one in page.context["events"]] == [(2, "purchase"), (2, "login"), (3, "purchase")]
     choose(steward, run, page, "start", **{"e1-name": "name:login", "e1-if": at, "e1-at": "", "e1-written": ""})
     assert outcome(run_import(run.pk)).counts["accepted"] == 3
     assert FileMatching.objects.order_by("-number").first().matching.events[1].name == "login"
@@ -169,7 +248,7 @@ def test_a_further_event_is_told_only_where_a_column_says_so(upload, steward, ti
     run, page = upload(as_csv(rows(3, 券={0: "1", 1: "0"})))
     said = {"e1-name": "name:login", "e1-if": str(HEADER.index("券")), "e1-says": "1， yes", "e1-at": "", "e1-written": ""}
     page = choose(steward, run, page, **said)
-    assert [(one.row, one.name) for one in page.context["events"]] == [(1, "purchase"), (1, "login"), (2, "purchase"), (3, "purchase")]
+    assert [(one.row, one.name) for one in page.context["events"]] == [(2, "purchase"), (2, "login"), (3, "purchase"), (4, "purchase")]
     assert 'name="e1-says" value="1, yes"' in page.content.decode()
     choose(steward, run, page, "start", **said)
     made = FileMatching.objects.order_by("-number").first()

@@ -105,16 +105,16 @@ def test_lines_of_json_are_read_as_ever(load):
 def test_a_page_names_its_file_and_says_how_much_is_still_held(load, page):
     bad = [ROW.replace("m1", f"h{number}").replace("purchase", "bad") for number in range(3)]
     run, _ = load(HEADER, *bad, by=User.objects.create_user("bob@example.com", "x"))
-    assert still_held(run) == 3
+    assert still_held(run) == (3, 0)
     shown = page(run)
     assert "till.csv" in shown.split("<main")[-1]
     assert str(run.started_by) in shown
     assert "no longer held" not in shown
     returned = b"".join(failed_rows(run)).decode().removeprefix("﻿").splitlines()
     load(returned[0], *(line.replace("bad", "purchase") for line in returned[1:3]))
-    assert still_held(run) == 1
+    assert still_held(run) == (1, 0)
     assert "2 of them are no longer held" in page(run)
     load(returned[0], returned[3].replace("bad", "purchase"))
-    assert still_held(run) == 0
+    assert still_held(run) == (0, 0)
     assert "None of them is held any more" in page(run)
     assert "failed-rows" not in page(run)

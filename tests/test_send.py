@@ -55,6 +55,14 @@ def page_of(client, source="website", **asked):
     return answer.content.decode()
 
 
+def test_who_may_not_import_is_told_whom_to_ask(client, starter):
+    there = reverse("admin:ingestion_importrun_add")
+    for role in ("sales_rep", "marketer"):
+        log_in(client, role)
+        page = page_of(client, code="file")
+        assert (there in page, "Somebody who may import" in page) == (role == "marketer", role != "marketer")
+
+
 def code_on(page, door="api"):
     """The code as the copy button takes it."""
     return _text_of(f"code-{door}", page)

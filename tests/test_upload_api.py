@@ -78,7 +78,7 @@ def test_a_file_is_announced_sent_in_parts_and_imported(send, content):
     told = send("GET", here).json()
     assert (told["status"], told["accepted"], told["quarantined"], told["causes"]) == ("finished", 5, 1, {"attribute.wrong_type": 1})
     [found] = send("GET", told["findings"]).json()["findings"]
-    assert (found["row"], found["column"], found["seen"]) == (2, "quantity", "two")
+    assert (found["row"], found["column"], found["seen"]) == (3, "quantity", "two")
     failed = b"".join(send("GET", told["failed_rows"]).streaming_content).decode("utf-8-sig")
     assert "_tagline_id" in failed and "m1," in failed and "m2," not in failed
     assert Event.objects.count() == 6

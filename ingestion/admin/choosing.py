@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from ingestion.doors.files import Column, Matching, RowEvent
 from ingestion.doors.files.matching import ATTRIBUTE, FIELDS, IDENTIFIER, NUMBERS
-from ingestion.imports.columns import Seen, repeats
+from ingestion.imports.columns import Seen, reads_some, reads_some_clocks, repeats
 from ingestion.imports.suggest import Guess, Suggested
 from staff.admin.pages import number_or_none
 from taxonomy.standardize import KINDS
@@ -47,14 +47,17 @@ def _event(value: str, seen: Mapping[str, Seen]) -> str:
 
 
 def _settled(guess: Guess, one: Seen) -> Guess:
-    """Of a column that has just become a time, how it is written, where that is no question."""
-    if guess.target == "occurred_at" and guess.written not in one.times:
+    """Of a column that has just become a time, how it is written, where that is no question.
+
+    A way that reads its values stays, though this file alone would say another: it is that of the matching which is used again.
+    """
+    if guess.target == "occurred_at" and guess.written not in one.times and not (guess.written and reads_some(one.examples, guess.written)):
         return Guess(guess.target, "?" if one.is_asked else one.times[0] if one.times else "")
-    if guess.target == "time_of_day":
+    if guess.target == "time_of_day" and not reads_some_clocks(one.examples, guess.written):
         return Guess(guess.target, one.clock)
     if guess.target.startswith(ATTRIBUTE):
         return guess if guess.written in NUMBERS else Guess(guess.target)
-    return guess if guess.target == "occurred_at" else Guess(guess.target)
+    return guess if guess.target in ("occurred_at", "time_of_day") else Guess(guess.target)
 
 
 def _other(post: Post, number: int, headings: list[str], seen: Mapping[str, Seen]) -> RowEvent:

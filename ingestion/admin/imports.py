@@ -24,11 +24,12 @@ from ingestion.admin.reading import ReadingForm
 from ingestion.admin.resuming import releases_for, take_release
 from ingestion.doors.files import BOM, FileFormat, UnreadableFile, check_columns
 from ingestion.imports.failed import failed_rows
-from ingestion.imports.judged import examples
+from ingestion.imports.judged import ATTRIBUTES, examples
 from ingestion.imports.preview import preview
-from ingestion.imports.report import imported_before_words
+from ingestion.imports.report import imported_before_words, repeats_words
 from ingestion.imports.run import (
     STANDINGS,
+    by_place,
     discard_draft,
     follow,
     match_again,
@@ -41,7 +42,7 @@ from ingestion.imports.run import (
     take_file,
 )  # fmt: skip
 from ingestion.imports.sample import sample_of
-from ingestion.imports.words import file_problem
+from ingestion.imports.words import column_in, file_problem
 from ingestion.jobs import queue_import
 from ingestion.models import ImportRun, TakeBack
 from staff.access import log_access
@@ -92,18 +93,29 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
     search_fields = ["file_name"]
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """The page's rows, each told what became of its records. One query."""
+        """The page's rows, each told what became of its records. Two queries."""
         changes = super().get_changelist_instance(request)
         found = outcomes(rows := list(changes.result_list))
+        away = TakeBack.objects.of_imports(rows)
         for row in rows:
-            row.outcome = found[row.pk]
+            row.outcome, row.away = found[row.pk], away.get(row.pk)
         return changes
 
     @display(
         description=_("status"),
-        label={"draft": "warning", "waiting": "info", "running": "info", "finished": "success", "stopped": "warning", "failed": "danger"},
+        label={
+            "draft": "warning",
+            "waiting": "info",
+            "running": "info",
+            "finished": "success",
+            "stopped": "warning",
+            "failed": "danger",
+            "away": "warning",
+        },
     )
-    def shown_status(self, run: ImportRun) -> tuple[str, str]:
+    def shown_status(self, run: Any) -> tuple[str, str]:
+        if run.away is not None:
+            return "away", run.away.get_state_display()
         standing = standing_of(run)
         return standing, f"{STANDINGS[standing]} · {_('dry run')}" if run.dry_run else str(STANDINGS[standing])
 
@@ -169,8 +181,10 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
             **self.admin_site.each_context(request),
             "title": run.file_name,
             "opts": self.opts,
-            "may_take_back": _may_take_back(request, run),
+            "may_take_back": shown["away"] is None and _may_take_back(request, run),
+            "may_put_back": shown["away"] is not None and request.user.has_perms(["ingestion.take_back", "ingestion.view_takeback"]),
             "acts": TakeBack.objects.done().filter(batch_id=run.pk).select_related("decided_by"),
+            "repeats": repeats_words(run, outcome(run)) if run.dry_run and shown["done"] else "",
             "may_import": run.dry_run and shown["done"] and shown["may_see_rows"],
             "examples": self._examples(request, run) if run.dry_run and shown["done"] else [],
             "may_go_on": self.has_add_permission(request) and shown["standing"] in ("stopped", "failed"),
@@ -304,7 +318,10 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
         return run
 
     def _shown(self, request: HttpRequest, run: ImportRun) -> dict[str, Any]:
-        return _shown(run) | {"may_see_rows": self._may_see_rows(request, run)}
+        shown, may_see_rows = _shown(run), self._may_see_rows(request, run)
+        places = _places(run) if may_see_rows and shown["done"] and shown["failed"] else {}
+        causes = [(*cause, places.get(cause[0], [])) for cause in shown["causes"]]
+        return shown | {"may_see_rows": may_see_rows, "causes": causes}
 
     def _may_see_rows(self, request: HttpRequest, run: ImportRun) -> bool:
         return self.has_add_permission(request) and (run.started_by == request.user or may_see_personal(request.user))
@@ -385,11 +402,13 @@ def _shown(run: ImportRun) -> dict[str, Any]:
     failed = found.counts["quarantined"] + found.counts["refused"]
     standing = standing_of(run)
     is_over = standing in ("finished", "stopped", "failed")
-    held = still_held(run) if is_over and found.counts["quarantined"] and not run.dry_run else found.counts["quarantined"]
+    waits, unmended = still_held(run) if is_over and found.counts["quarantined"] + found.counts["duplicate"] else (0, 0)
+    held = waits if is_over and not run.dry_run else found.counts["quarantined"]
     return {
         "run": run,
         "standing": standing,
         "standing_label": STANDINGS[standing],
+        "away": TakeBack.objects.of_imports([run]).get(run.pk),
         "done": is_over,
         "percent": 100 if run.status == ImportRun.Status.FINISHED else min(99, 100 * run.read_bytes // max(run.size_bytes, 1)),
         "received": found.received,
@@ -397,14 +416,29 @@ def _shown(run: ImportRun) -> dict[str, Any]:
         "skipped": found.skipped,
         "created": found.created,
         "joined": found.joined,
-        "causes": [(code, title_for(code), count) for code, count in found.causes],
+        "causes": [(code, title_for(code), count, not _is_refusal(code)) for code, count in found.causes],
         "notes": [(code, title_for(code), count) for code, count in found.notes],
         "failed": failed,
         "left": held + found.counts["refused"],
+        "closed": found.closed,
+        "unmended": unmended,
         "mended": found.counts["quarantined"] - held,
         "failed_words": ngettext("%(n)d row failed", "%(n)d rows failed", failed) % {"n": failed},
         "problem": file_problem(run.error or "import.stopped", {}) if standing in ("stopped", "failed") else "",
     }
+
+
+def _places(run: ImportRun) -> dict[str, list[tuple[str, int]]]:
+    """{code: [(the column or path that it is about, rows)]}."""
+    matching, found = FileFormat(**run.format).matching, dict[str, list[tuple[str, int]]]()
+    for code, one, count in by_place(run):
+        found.setdefault(code, []).append((column_in(one, matching) or one.path.removeprefix(ATTRIBUTES), count))
+    return {code: places[:_ROWS_SHOWN] for code, places in found.items()}
+
+
+def _is_refusal(code: str) -> bool:
+    """Whether rows with it are never held: they could not be read as events."""
+    return code.startswith(("record.", "limit.")) and code != "limit.violations"
 
 
 def _quoted(name: str) -> str:

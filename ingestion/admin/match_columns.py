@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from ingestion.doors.files import RESERVED, FileFormat, cells_under
 from ingestion.doors.files.matching import ATTRIBUTE, COMMA, IDENTIFIER, POINT
-from ingestion.imports.columns import LOOKED_AT, Seen, look, when
+from ingestion.imports.columns import LOOKED_AT, Seen, look, reads_some, when
 from ingestion.imports.judged import first_records
 from ingestion.imports.suggest import Guess, Suggested, attributes_for, names_of, paths_of, rules_of, suggest, tags_of
 from ingestion.models import FileMatching, ImportRun
@@ -83,7 +83,8 @@ class Look:
         earlier = list(FileMatching.objects.filter(source=self.run.source).order_by("-number")[:5])
         if self.run.matching_id:
             earlier = [one for one in earlier if one.pk == self.run.matching_id] or [cast(FileMatching, self.run.matching)]
-        return suggest(self.seen, self.rows, source=self.source, known=self.known, earlier=earlier)
+        is_mended = "_tagline_id" in self.file_format.columns
+        return suggest(self.seen, self.rows, source=self.source, known=self.known, earlier=earlier, is_mended=is_mended)
 
     def with_attributes(self, chosen: Suggested) -> Suggested:
         """After another event was chosen: what its attributes may stand in, in place of those of the former."""
@@ -176,7 +177,7 @@ class Look:
 
     def _ways(self, guess: Guess, one: Seen) -> tuple[list[Option], str]:
         if guess.target == "occurred_at":
-            return _ways_of_time(one), _meaning(one, guess.written) if guess.written != "?" else ""
+            return _ways_of_time(one, guess.written), _meaning(one, guess.written) if guess.written != "?" else ""
         if guess.target.startswith(ATTRIBUTE) and (one.numbers or guess.written):
             return [(way, str(words)) for way, words in _NUMBER_WORDS.items()], ""
         return [], ""
@@ -191,7 +192,7 @@ class Look:
             shown.append(
                 ShownEvent(
                     number, name, str(self.headings.index(one.only_if)) if one.only_if else "", ", ".join(one.says), held.get("occurred_at", ""),
-                    _ways_of_time(self.seen[time.heading]) if time else [], time.written if time else "", attributes,
+                    _ways_of_time(self.seen[time.heading], time.written) if time else [], time.written if time else "", attributes,
                 )
             )  # fmt: skip
         return shown
@@ -208,8 +209,10 @@ def _looked_at(run_id: str, path: str, how: str) -> tuple[tuple[str, ...], list[
     return headings, rows, look(headings, rows)
 
 
-def _ways_of_time(one: Seen) -> list[Option]:
-    return [(way, _meaning(one, way) or way) for way in one.times] if one.is_asked else []
+def _ways_of_time(one: Seen, written: str) -> list[Option]:
+    """What is asked; `written`, where it is none of the ways that differ, is among them."""
+    ways = [*one.times, *([] if written in ("?", *one.times) or not reads_some(one.examples, written) else [written])]
+    return [(way, _meaning(one, way) or way) for way in ways] if one.is_asked else []
 
 
 def _meaning(one: Seen, way: str) -> str:

@@ -21,10 +21,10 @@ from ingestion.admin.match_columns import FIELD_WORDS, Look, some
 from ingestion.doors.files import Column, FileFormat, Matching, UnreadableFile, check_columns
 from ingestion.doors.files.matching import ATTRIBUTE, IDENTIFIER
 from ingestion.imports.judged import Judged, first_events
-from ingestion.imports.matchings import fits_envelope, use_again
+from ingestion.imports.matchings import fits_envelope, in_force, use_again
 from ingestion.imports.report import imported_before_words
 from ingestion.imports.run import discard_draft, imported_before, match, refuse_under_way, release_draft
-from ingestion.imports.suggest import Suggested
+from ingestion.imports.suggest import Suggested, time_column, with_clock
 from ingestion.imports.words import file_problem
 from ingestion.jobs import queue_import
 from ingestion.models import FileMatching, ImportRun
@@ -82,6 +82,9 @@ class Matchable:
         chosen = said(request.POST, found.seen)
         if request.POST.get("event_before", "") != chosen.event:
             chosen = found.with_attributes(chosen)
+        is_looked_at = request.POST.get("act") not in ("start", "try")
+        if is_looked_at and request.POST.get("time_before", time_column(chosen)) != time_column(chosen):
+            with_clock(chosen, found.seen)
         chosen.offered = suggested.offered
         for heading, guess in suggested.columns.items():
             if guess.target and guess.target == chosen.columns[heading].target:
@@ -115,9 +118,11 @@ class Matchable:
 def shown(run: ImportRun, found: Look, chosen: Suggested, *, by_envelope: bool) -> dict[str, Any]:
     """What the page's part that changes needs."""
     matching = None if by_envelope else as_matching(chosen)
+    former = in_force(run.source, found.file_format.columns)
     return {
         "run": run,
         "chosen": chosen,
+        "time_column": time_column(chosen),
         "by_envelope": by_envelope,
         "fits_envelope": fits_envelope(run.source, found.file_format.columns),
         "columns": found.columns(chosen),
@@ -127,7 +132,10 @@ def shown(run: ImportRun, found: Look, chosen: Suggested, *, by_envelope: bool) 
         "may_add": len(chosen.others) < MOST_EVENTS - 1,
         "rows": len(found.rows),
         "problems": [] if by_envelope else list(missing(chosen)),
-        "doubts": [] if by_envelope else [*doubts(chosen, found.seen, found.rows), *_read_before(run, matching)],
+        "replaces": former.number if former and matching and former.matching != matching else None,
+        "doubts": []
+        if by_envelope
+        else [*doubts(chosen, found.seen, found.rows), *_named_otherwise(former, chosen), *_read_before(run, matching)],
         "events": _first_events(run, found, matching),
     }
 
@@ -139,6 +147,22 @@ def _first_events(run: ImportRun, found: Look, matching: Matching | None) -> lis
         return []
     file_format = replace(found.file_format, matching=matching)
     return first_events(run, file_format, obeyed, received_at=timezone.now(), hidden=found.hidden)
+
+
+def _named_otherwise(former: FileMatching | None, chosen: Suggested) -> list[str]:
+    """Where the former matching of these headings had another id: the same row would be another event."""
+    if former is None or {*(before := former.matching.ids())} == {*chosen.ids}:
+        return []
+    said = (
+        _(
+            "Matching %(number)s names these rows by %(columns)s. Named otherwise, rows that were imported before count again, as other events."
+        )
+        if before
+        else _(
+            "Matching %(number)s names these rows by no column. Named by one, rows that were imported before count again, as other events."
+        )
+    )
+    return [said % {"number": former.number, "columns": ", ".join(before)}]
 
 
 def _read_before(run: ImportRun, matching: Matching | None) -> list[str]:

@@ -105,7 +105,11 @@ class ImportSchema(serializers.Serializer[Any]):
 
 
 class FindingSchema(serializers.Serializer[Any]):
-    row = serializers.IntegerField()
+    row = serializers.IntegerField(
+        help_text=_(
+            "The file's own line, or the sheet's row; of a JSON list, Parquet or several files read as one, the number of the record."
+        )
+    )
     column = serializers.CharField(help_text=_("Empty for the row as a whole."))
     code = serializers.CharField()
     seen = serializers.JSONField()
@@ -302,7 +306,7 @@ def _findings(run: ImportRun, after: int) -> dict[str, Any]:
     told: list[dict[str, Any]] = []
     number = 0
     for failed in ImportChunk.objects.filter(run=run).order_by("index").values_list("failed_rows", flat=True).iterator(chunk_size=8):
-        for row, _event, violations in failed:
+        for row, _event, violations, *_unmended in failed:
             for one in violations:
                 number += 1
                 if number > after + FINDINGS_AT_ONCE:

@@ -12,15 +12,18 @@ from django.db.backends.utils import CursorWrapper
 
 from ingestion.doors.files import Block, FileFormat, Record, as_sent, decode_object, records
 from ingestion.models import ImportChunk, ImportRun
-from ingestion.pipeline import Incoming, receive, store_alone
-from profiles.entries import Delivery, Entry, as_stored, counts
+from ingestion.pipeline import Incoming, in_commit, receive
+from profiles.entries import HELD, Delivery, Entry, as_stored, counts
+from profiles.models import Event
 from profiles.newcomers import known_among
+from profiles.record import record
 from profiles.subjects import subject_key
 from taxonomy.current import plan_of
 from taxonomy.standardize import Violation, content_hash, encode_json
 
 # Per row; what is wrong with a row beyond this is told when these are mended.
 _MOST_REASONS = 5
+UNMENDED = "unmended"
 # Of each outcome, in each block of a try.
 _EXAMPLES = 2
 
@@ -44,7 +47,13 @@ def store_block(run_id: UUID, block: Block) -> None:
     }
 
     def store(delivery: Delivery) -> bool:
-        return store_alone(delivery, lambda cursor: _insert(cursor, _chunk(run, block, delivery.entries, skipped)))
+        def write(cursor: CursorWrapper, deliveries: list[Delivery], closed: list[int]) -> None:
+            in_commit()(cursor, deliveries, closed)
+            chunk = _chunk(run, block, delivery.entries, skipped)
+            chunk["counts"]["closed"] = _mended(cursor, closed)
+            _insert(cursor, chunk)
+
+        return record([delivery], write)
 
     try:
         if run.dry_run:
@@ -54,6 +63,14 @@ def store_block(run_id: UUID, block: Block) -> None:
     except IntegrityError:
         if not ImportChunk.objects.filter(run=run, index=block.index).exists():
             raise
+
+
+def _mended(cursor: CursorWrapper, closed: list[int]) -> int:
+    """How many of the events that gave way were held; the others had been taken back."""
+    if not closed:
+        return 0
+    cursor.execute("SELECT count(*) FROM profiles_event WHERE id = ANY(%s) AND standing = %s", [closed, Event.Standing.CORRECTED])
+    return int(cursor.fetchone()[0])
 
 
 def _try_block(run: ImportRun, block: Block, entries: list[Entry], skipped: int) -> None:
@@ -149,11 +166,27 @@ def _chunk(run: ImportRun, block: Block, entries: list[Entry], skipped: int) -> 
         "counts": {**counts(entries), "skipped": skipped},
         "causes": dict(causes),
         "notes": dict(notes_of(entries)),
-        "failed_rows": [
-            [entry.row, entry.key.hex() if entry.result else None, [msgspec.to_builtins(one) for one in reasons(entry)]] for entry in failed
-        ],
+        "failed_rows": _failed_rows(entries),
         "examples": {},
     }
+
+
+def _failed_rows(entries: list[Entry]) -> list[list[Any]]:
+    """[row, id of the held event or null, reasons] in the file's order; a fourth, UNMENDED, of rows that mend nothing of what they name."""
+    found: list[list[Any]] = []
+    for entry in entries:
+        said = [msgspec.to_builtins(one) for one in reasons(entry)] if entry.status != "accepted" else []
+        if entry.status in ("quarantined", "refused"):
+            found.append([entry.row, entry.key.hex() if entry.result else None, said])
+        elif is_unmended(entry):
+            assert entry.first is not None
+            found.append([entry.row, entry.first.key.hex(), said, UNMENDED])
+    return found
+
+
+def is_unmended(entry: Entry) -> bool:
+    """Whether a row that names what it mends says what that said, which is held still."""
+    return bool(entry.closes) and entry.first is not None and entry.first.standing == HELD
 
 
 def notes_of(entries: list[Entry]) -> Counter[str]:

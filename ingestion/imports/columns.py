@@ -8,7 +8,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from ingestion.discovery.values import kind_of
-from ingestion.doors.files.matching import COMMA, POINT, SERIAL, plain_number, plain_signs, reads_as
+from ingestion.doors.files.matching import COMMA, EITHER, POINT, SERIAL, plain_number, plain_signs, reads_as
 from taxonomy.standardize.times import parse_moment
 
 # Rows that are looked at: enough that a day above twelve comes, and that an id which is none repeats.
@@ -129,11 +129,29 @@ def ways_of(values: Sequence[str]) -> list[str]:
 
 
 def clock_of(values: Sequence[str]) -> str:
-    """How times of day are written so; "" where they are none."""
+    """How times of day are written so, several ways parted by EITHER; "" where they are none."""
     texts = [plain_signs(value) for value in values[:_DAYS]]
     if _share(texts, _CLOCK) < _MOSTLY:
         return ""
-    return next((way for way in CLOCKS if all(reads_as(f"2000-01-01 {text}", f"%Y-%m-%d {way}") for text in texts)), "")
+    read = {way: {text for text in texts if reads_as(f"2000-01-01 {text}", f"%Y-%m-%d {way}")} for way in CLOCKS}
+    left, ways = {*texts}, []
+    if whole := next((way for way in CLOCKS if read[way] == left), ""):
+        return whole
+    for way in (way for way in CLOCKS if ":" in way and read[way] & left):
+        ways.append(way)
+        left -= read[way]
+    return EITHER.join(ways) if len(left) <= (1 - _MOSTLY) * len({*texts}) else ""
+
+
+def reads_some(values: Sequence[str], way: str) -> bool:
+    """Whether times may be written so: the way is one of ours, and some of the values are."""
+    return way in ("", *TIMES) and next(when(values, way), None) is not None
+
+
+def reads_some_clocks(values: Sequence[str], ways: str) -> bool:
+    """The same of times of day, in several ways with EITHER between them."""
+    each = ways.split(EITHER)
+    return {*each} <= {*CLOCKS} and any(reads_as(f"2000-01-01 {plain_signs(value)}", f"%Y-%m-%d {way}") for way in each for value in values)
 
 
 def repeats(rows: Sequence[Sequence[str]], headings: Sequence[str], chosen: Sequence[str]) -> int:

@@ -8,6 +8,7 @@ from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from msgspec import convert
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
@@ -28,8 +29,9 @@ from ingestion.doors.files import (
     write_chosen,
     write_row,
 )  # fmt: skip
+from ingestion.imports.words import with_column
 from ingestion.models import ImportChunk, ImportRun
-from taxonomy.standardize import decode_json, encode_json
+from taxonomy.standardize import Violation, decode_json, encode_json
 from taxonomy.violations import message_for
 
 _PIECE_BYTES = 64 * 1024
@@ -60,7 +62,11 @@ def _failed(run: ImportRun, file_format: FileFormat) -> Iterator[_Failed]:
         for record in records(block, file_format):
             if record.row == row:
                 events = list(failures)
-                reason = " ".join(message_for(one) for _row, _event_id, found in events for one in found)
+                reason = " ".join(
+                    message_for(with_column(convert(one, Violation), file_format.matching))
+                    for _row, _event_id, found in events
+                    for one in found
+                )
                 yield _Failed(record, " ".join(event_id for _row, event_id, _found in events if event_id), reason)
                 row, failures = next(failed, (0, iter(())))
 
@@ -166,4 +172,4 @@ def _failures(run: ImportRun) -> Iterator[tuple[int, str | None, list[dict[str, 
     """(row, id of the held event, its reasons), in the file's order."""
     chunks = ImportChunk.objects.filter(run=run).order_by("index").values_list("failed_rows", flat=True)
     for failures in chunks.iterator(chunk_size=8):
-        yield from ((row, event_id, reasons) for row, event_id, reasons in failures)
+        yield from ((row, event_id, reasons) for row, event_id, reasons, *_ in failures)

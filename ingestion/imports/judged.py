@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from ingestion.doors.files import FileFormat, Record, UnreadableFile, blocks, decode_row, records
+from ingestion.doors.files import FileFormat, Matching, Record, UnreadableFile, blocks, decode_row, records
 from ingestion.imports.chunk import incoming_of, reasons
+from ingestion.imports.words import column_in, with_column
 from ingestion.models import ImportChunk, ImportRun
 from ingestion.pipeline import Incoming, evaluate
 from profiles.entries import Delivery, Entry
@@ -93,11 +94,11 @@ def judged(
     )
     if among:
         among([delivery])
-    return [_judged(entry, hidden) for entry in delivery.entries]
+    return [_judged(entry, hidden, file_format.matching) for entry in delivery.entries]
 
 
-def _judged(entry: Entry, hidden: Collection[str]) -> Judged:
-    why = [(_in_short(one), message_for(one)) for one in reasons(entry)]
+def _judged(entry: Entry, hidden: Collection[str], matching: Matching | None) -> Judged:
+    why = [(_in_short(one, matching), message_for(with_column(one, matching))) for one in reasons(entry)]
     raw, result = entry.raw, entry.result
     if raw is None or result is None:
         return Judged(entry.row, "refused", "", "", "", [], None, [], [], why)
@@ -119,8 +120,9 @@ def _judged(entry: Entry, hidden: Collection[str]) -> Judged:
     )
 
 
-def _in_short(one: Violation) -> str:
-    where = one.path.removeprefix(ATTRIBUTES)
+def _in_short(one: Violation, matching: Matching | None) -> str:
+    heading, path = column_in(one, matching), one.path.removeprefix(ATTRIBUTES)
+    where = f"{heading} ({path})" if heading not in ("", path) else path
     seen = "" if one.seen is None else f" “{one.seen}”"
     return f"{title_for(one.code)}: {where}{seen}" if where else f"{title_for(one.code)}{seen}"
 

@@ -13,6 +13,9 @@ from ingestion.models import ImportRun
 from taxonomy.released import named
 from taxonomy.violations import title_for
 
+# Of a try's rows, so many that repeat an earlier one's id are told of.
+_MANY = 0.1
+
 
 def report(run: ImportRun) -> dict[str, Any]:
     """{"import", "file", "source", "status", "dry_run", "received", each verdict's count, "skipped", "causes", "notes", "error", times}.
@@ -62,6 +65,16 @@ def imported_before_words(run: ImportRun) -> str:
         return ""
     said = _("This file was imported on %(day)s. What has an id or a time is not counted again; rows with neither are, and so are like rows of a source that keeps them apart. Take that import back first if this one shall take its place.")  # fmt: skip
     return said % {"day": date_format(timezone.localtime(former.created_at), "SHORT_DATETIME_FORMAT")}
+
+
+def repeats_words(run: ImportRun, found: Outcome) -> str:
+    """A warning where many of a run's rows say the same as others in the columns that name them, else ""."""
+    named_by = run.matching.matching.ids() if run.matching else []
+    again = found.counts["duplicate"]
+    if not named_by or again < _MANY * found.received:
+        return ""
+    said = _("%(again)s of %(rows)s rows say the same in %(columns)s as one before, in this file or an earlier one, and count as its duplicates. If each is an event of its own, such as the lines of a receipt, match the file otherwise: name the row by more columns, or by none.")  # fmt: skip
+    return said % {"again": intcomma(again), "rows": intcomma(found.received), "columns": ", ".join(named_by)}
 
 
 def failed_words(file: object) -> str:

@@ -32,6 +32,7 @@ from profiles.models import Event
 from staff.models import User
 from taxonomy.current import NoRelease, current, plan_of, refresh
 from taxonomy.models import Source
+from taxonomy.standardize import Violation
 
 # Below this a file is stored in this process: starting others takes longer.
 _SMALL_BYTES = 4 * 1024 * 1024
@@ -44,7 +45,8 @@ STANDINGS = {**dict(ImportRun.Status.choices), "stopped": _("stopped")}
 class Outcome:
     """What has become of a run's records so far. `causes` and `notes` are [(code, records)], most frequent first.
 
-    `skipped` are headers within the file; `created` and `joined`, in a dry run, customers new and known.
+    `skipped` are headers within the file; `created` and `joined`, in a dry run, customers new and known; `closed` are events that
+    were held and that it mended.
     """
 
     received: int
@@ -54,6 +56,7 @@ class Outcome:
     skipped: int = 0
     created: int = 0
     joined: int = 0
+    closed: int = 0
 
 
 def take_file(
@@ -267,7 +270,7 @@ def outcomes(runs: Collection[ImportRun]) -> dict[UUID, Outcome]:
         counts[run_id].update(chunk_counts)
         causes[run_id].update(chunk_causes)
         notes[run_id].update(chunk_notes)
-    others = {run: [count.pop(name, 0) for name in ("skipped", "created", "joined")] for run, count in counts.items()}
+    others = {run: [count.pop(name, 0) for name in ("skipped", "created", "joined", "closed")] for run, count in counts.items()}
     return {
         run: Outcome(
             sum(counts[run].values()) - counts[run]["changed"],
@@ -280,19 +283,39 @@ def outcomes(runs: Collection[ImportRun]) -> dict[UUID, Outcome]:
     }
 
 
-def still_held(run: ImportRun) -> int:
-    """How many of the events that a run held wait still, neither mended nor let in nor let go of since."""
+def by_place(run: ImportRun) -> list[tuple[str, Violation, int]]:
+    """How many rows failed for each code at each place: [(code, one such, rows)], most first. One query."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT count(*) FROM profiles_event WHERE standing = %s AND key IN (
-                SELECT decode(failed->>1, 'hex') FROM ingestion_importchunk, jsonb_array_elements(failed_rows) AS failed
-                WHERE run_id = %s AND failed->>1 IS NOT NULL
-            )
+            SELECT why->>'code', why->>'path', coalesce(why->'values'->>'from', ''), count(DISTINCT failed->0) AS rows
+            FROM ingestion_importchunk, jsonb_array_elements(failed_rows) AS failed, jsonb_array_elements(failed->2) AS why
+            WHERE run_id = %s AND why->>'path' <> '' AND failed->>3 IS NULL GROUP BY 1, 2, 3 ORDER BY rows DESC, 2
             """,
-            [Event.Standing.HELD, run.pk],
+            [run.pk],
         )
-        return int(cursor.fetchone()[0])
+        return [
+            (code, Violation(code, path, values={"from": origin} if origin else {}), rows) for code, path, origin, rows in cursor.fetchall()
+        ]
+
+
+def still_held(run: ImportRun) -> tuple[int, int]:
+    """How many events wait still, neither mended nor let in nor let go of since: (of those that it held, of those that its rows name and did not mend)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH failed AS (
+                SELECT decode(failed->>1, 'hex') AS key, bool_and(failed->>3 IS NOT NULL) AS is_unmended
+                FROM ingestion_importchunk, jsonb_array_elements(failed_rows) AS failed
+                WHERE run_id = %s AND failed->>1 IS NOT NULL GROUP BY 1
+            )
+            SELECT count(*) FILTER (WHERE NOT is_unmended), count(*) FILTER (WHERE is_unmended)
+            FROM profiles_event JOIN failed USING (key) WHERE standing = %s
+            """,
+            [run.pk, Event.Standing.HELD],
+        )
+        own, unmended = cursor.fetchone()
+        return int(own), int(unmended)
 
 
 def _kept(run_id: UUID) -> Path:

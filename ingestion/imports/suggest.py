@@ -76,20 +76,31 @@ class Suggested:
 
 
 def suggest(
-    seen: Mapping[str, Seen], rows: Sequence[Sequence[str]], *, source: str, known: Standard | None, earlier: Sequence[FileMatching]
+    seen: Mapping[str, Seen],
+    rows: Sequence[Sequence[str]],
+    *,
+    source: str,
+    known: Standard | None,
+    earlier: Sequence[FileMatching],
+    is_mended: bool = False,
 ) -> Suggested:
-    """`source`: its uuid; `earlier`: its matchings, the newest first."""
+    """`source`: its uuid; `earlier`: its matchings, the newest first; `is_mended`: whether the rows name what they mend."""
     found = Suggested({heading: Guess() for heading in seen})
+    may_have_id, settled = not is_mended, set[str]()
     if (nearest := _nearest(earlier, seen)) is not None:
-        _as_before(found, nearest)
+        may_have_id = _as_before(found, nearest) and not is_mended
+        # What it left unused stays so: what it reads otherwise, it would count again.
+        settled = {*nearest.headings}
     if known is not None and source in known.items:
-        _from_envelope(found, known.items[source].get("envelope") or {})
-    _by_values_and_names(found, seen)
-    found.ids = found.ids or _ids(seen, rows)
+        _from_envelope(found, known.items[source].get("envelope") or {}, settled, may_have_id=may_have_id)
+    _by_values_and_names(found, seen, settled)
+    if may_have_id and not found.ids:
+        found.ids = _ids(seen, rows)
     if not found.event:
         _offer(found, seen, source, known)
     if known is not None and source in known.items:
-        found.columns |= attributes_for(found.event, found.columns, seen, source=source, known=known)
+        more = attributes_for(found.event, found.columns, seen, source=source, known=known)
+        found.columns |= {heading: guess for heading, guess in more.items() if heading not in settled}
     return found
 
 
@@ -170,11 +181,13 @@ def _nearest(earlier: Sequence[FileMatching], seen: Collection[str]) -> FileMatc
     return nearest if nearest is not None and 2 * shared[nearest.pk] > len(nearest.matching.headings()) else None
 
 
-def _as_before(found: Suggested, former: FileMatching) -> None:
+def _as_before(found: Suggested, former: FileMatching) -> bool:
+    """Whether another id may be suggested: only where a column of the former's is missing, for another would count its rows again."""
     matching: Matching = former.matching
     why = _("as in matching %(number)s") % {"number": former.number}
     main, *others = matching.events
-    found.ids = [column.heading for column in matching.columns if column.target == "id" and column.heading in found.columns]
+    is_whole = {*matching.ids()} <= found.columns.keys()
+    found.ids = matching.ids() if is_whole else []
     for column in (*matching.columns, *main.columns):
         if column.heading in found.columns and column.target != "id":
             found.columns[column.heading] = Guess(column.target, column.written, why)
@@ -182,22 +195,23 @@ def _as_before(found: Suggested, former: FileMatching) -> None:
         found.event = f"column:{main.column}" if main.column else f"name:{main.name}"
         found.event_why = why
     found.others = tuple(one for one in others if {*_headings(one)} <= found.columns.keys())
+    return not is_whole
 
 
 def _headings(event: RowEvent) -> list[str]:
     return [column.heading for column in event.columns] + [name for name in (event.only_if, event.column) if name]
 
 
-def _from_envelope(found: Suggested, envelope: dict[str, Any]) -> None:
+def _from_envelope(found: Suggested, envelope: dict[str, Any], settled: Collection[str], *, may_have_id: bool) -> None:
     """What the source's own envelope finds under a heading."""
     why = _("the source's envelope reads it so")
     for name, path in custom_paths(envelope).items() if envelope.get("preset") == "custom" else ():
         heading = ".".join(plain_names(path.removeprefix("$.")) or [])
-        if heading not in found.columns or found.columns[heading].target:
+        if heading not in found.columns or heading in settled or found.columns[heading].target:
             continue
         target = name.replace(IDENTIFIERS, IDENTIFIER)
         if name == "message_id":
-            found.ids = found.ids or [heading]
+            found.ids = found.ids or ([heading] if may_have_id else [])
         elif target == "event" and not found.event:
             found.event, found.event_why = f"column:{heading}", why
         elif target in FIELDS or target.startswith(IDENTIFIER):
@@ -212,21 +226,35 @@ _LOOKS: dict[str, Promise] = {
 }
 
 
-def _by_values_and_names(found: Suggested, seen: Mapping[str, Seen]) -> None:
+def _by_values_and_names(found: Suggested, seen: Mapping[str, Seen], settled: Collection[str]) -> None:
     """Each field to the one column that fits it best; of two that fit as well none, for somebody must choose."""
     taken = {guess.target for guess in found.columns.values()}
     for target in ("phone", "occurred_at", "time_of_day", "region", "source_version", *(f"{IDENTIFIER}{kind}" for kind in KINDS)):
-        if target in taken or target == "identifier.phone" or (target == "time_of_day" and not _lacks_clock(found, seen)):
-            continue
-        scored = {heading: _score(target, one) for heading, one in seen.items() if not found.columns[heading].target}
-        best = sorted(((score, heading) for heading, score in scored.items() if score > 0), reverse=True)
-        if best and (len(best) == 1 or best[0][0] > best[1][0]):
-            heading = best[0][1]
-            found.columns[heading] = Guess(target, written_for(target, seen[heading]), _why(target, seen[heading]))
+        if target not in taken and target != "identifier.phone" and (target != "time_of_day" or _lacks_clock(found, seen)):
+            _give(target, found, {heading: one for heading, one in seen.items() if heading not in settled})
     if not found.event:
         named = [heading for heading, one in seen.items() if _called(heading, "event") and one.names and not found.columns[heading].target]
         if len(named) == 1:
             found.event, found.event_why = f"column:{named[0]}", _("its name")
+
+
+def _give(target: str, found: Suggested, seen: Mapping[str, Seen]) -> None:
+    """To the column that fits best; to none where two fit as well."""
+    scored = {heading: _score(target, one) for heading, one in seen.items() if not found.columns[heading].target}
+    best = sorted(((score, heading) for heading, score in scored.items() if score > 0), reverse=True)
+    if best and (len(best) == 1 or best[0][0] > best[1][0]):
+        heading = best[0][1]
+        found.columns[heading] = Guess(target, written_for(target, seen[heading]), _why(target, seen[heading]))
+
+
+def with_clock(found: Suggested, seen: Mapping[str, Seen]) -> None:
+    """After another column was chosen for the time: where it holds days alone, the column of their times of day."""
+    if all(guess.target != "time_of_day" for guess in found.columns.values()) and _lacks_clock(found, seen):
+        _give("time_of_day", found, seen)
+
+
+def time_column(found: Suggested) -> str:
+    return next((heading for heading, guess in found.columns.items() if guess.target == "occurred_at"), "")
 
 
 def _ids(seen: Mapping[str, Seen], rows: Sequence[Sequence[str]]) -> list[str]:

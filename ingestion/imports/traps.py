@@ -10,6 +10,9 @@ _TIME = re.compile(r"[0-9]{4}[-/.年].*[0-9]{1,2}:[0-9]{2}.*")
 _ZONED = re.compile(r".*[0-9](?: ?(?:Z|UTC|GMT)| ?[+-][0-9]{2}:?[0-9]{2})", re.IGNORECASE)
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3},[0-9]{3}")
 _FULL_WIDTH = re.compile("[０-９Ａ-Ｚａ-ｚ]")
+_SUM = re.compile(r"(?:合\s*计|总\s*计|小\s*计|(?:grand |sub-?)?total)s?\s*[:：]?", re.IGNORECASE)
+# A sum is named in one of these.
+_FIRST_CELLS = 3
 _ODD_SPACE = re.compile("[\u00a0\u2007\u200b\u202f\u3000\ufeff]")
 
 
@@ -28,6 +31,8 @@ def find_traps(columns: list[str], rows: Iterable[tuple[int, list[str]]]) -> lis
     found: dict[tuple[int, str], Trap] = {}
     zoned: dict[int, tuple[bool, int]] = {}
     for number, cells in rows:
+        if (at := _sum_at(cells[: len(columns)])) is not None:
+            found.setdefault((at, "sum"), Trap("sum", columns[at], number, cells[at]))
         for at, cell in enumerate(cells[: len(columns)]):
             if not cell:
                 continue
@@ -38,6 +43,13 @@ def find_traps(columns: list[str], rows: Iterable[tuple[int, list[str]]]) -> lis
                 if zoned.setdefault(at, (has_zone, number))[0] != has_zone:
                     found.setdefault((at, "zones"), Trap("zones", columns[at], number, cell))
     return [found[key] for key in sorted(found)]
+
+
+def _sum_at(cells: list[str]) -> int | None:
+    """Where a row says that it is a sum of others: in what stands first in it, with cells that are left empty."""
+    at = next((at for at, cell in enumerate(cells[:_FIRST_CELLS]) if cell.strip()), None)
+    is_sum = at is not None and _SUM.fullmatch(cells[at].strip()) is not None and not all(cell.strip() for cell in cells)
+    return at if is_sum else None
 
 
 def _kinds(cell: str) -> Iterator[tuple[str, tuple[str, ...]]]:

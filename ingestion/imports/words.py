@@ -4,9 +4,11 @@ from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from msgspec.structs import replace
 
+from ingestion.doors.files import Matching
 from ingestion.imports.traps import Trap
-from taxonomy.standardize import storable
+from taxonomy.standardize import Violation, storable
 
 FILE_PROBLEMS: dict[str, Promise | str] = {
     "file.empty": _("The file is empty. Choose a file with at least one row."),
@@ -58,9 +60,25 @@ TRAPS: dict[str, Promise | str] = {
     "day_order": _("Column “%(column)s”, row %(row)d: “%(seen)s” may be %(days)s. As a time it is held unless the source's time format says which."),
     "day_number": _("Column “%(column)s”, row %(row)d: “%(seen)s” may be a spreadsheet's number of a day, %(days)s. As a time it is held unless the source's time format is excel or excel_1904."),
     "zones": _("Column “%(column)s”: some times have a time zone and some, such as “%(seen)s” in row %(row)d, are written otherwise. Those without one are read in the zone of the source."),
+    "sum": _("Row %(row)d looks like a sum: it says “%(seen)s” in column “%(column)s”. Where it names no customer it will be held; take such rows out."),
     "full_width": _("Column “%(column)s”, row %(row)d: “%(seen)s” has characters of full width. Numbers, times and phones are read; names and ids are another than in ordinary letters."),
     "odd_space": _("Column “%(column)s”, row %(row)d: “%(seen)s” has a space that does not look like one. Around numbers, times and phones it does no harm; a name or a choice with it is another."),
 }  # fmt: skip
+
+
+def with_column(one: Violation, matching: Matching | None) -> Violation:
+    """The same, with the file's own column before its path, where the matching knows it."""
+    heading = column_in(one, matching)
+    if not heading or one.path.rpartition(".")[2] == heading:
+        return one
+    return replace(one, path=f"{heading} ({one.path})")
+
+
+def column_in(one: Violation, matching: Matching | None) -> str:
+    """The heading of the column that it is about, "" where the matching knows none."""
+    path = str(one.values.get("from") or one.path)
+    heading = matching.heading_of(path) if matching and path else ""
+    return "" if heading == path else heading
 
 
 def trap_words(trap: Trap) -> str:

@@ -1,4 +1,6 @@
+from collections.abc import Iterable
 from typing import ClassVar
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models
@@ -17,6 +19,11 @@ class TakeBackQuerySet(models.QuerySet["TakeBack"]):
     def done(self) -> "TakeBackQuerySet":
         """Those that somebody decided on, not only looked at."""
         return self.exclude(decided_at=None)
+
+    def of_imports(self, runs: Iterable[ImportRun]) -> "dict[UUID, TakeBack]":
+        """{import: the act that takes it back, has taken it back, or is putting it back}. One query."""
+        away = self.filter(batch_id__in=[run.pk for run in runs], state__in=["taking", "taken", "putting"]).order_by("pk")
+        return {one.batch_id: one for one in away if one.batch_id}
 
 
 class TakeBack(models.Model):

@@ -64,15 +64,21 @@ def _table_blocks(path: Path, file_format: FileFormat, numbering: Numbering, *, 
 
 def _stream_blocks(stored: BinaryIO, stream: BinaryIO, file_format: FileFormat, numbering: Numbering, block_bytes: int) -> Iterator[Block]:
     head = without_mark(stream.read(HEAD_BYTES))
-    waiting = io.BytesIO(head[_start(head, file_format) :])
+    start = _start(head, file_format)
+    if file_format.by_line:
+        numbering.row += head[:start].count(b"\n")
+    waiting = io.BytesIO(head[start:])
     rest = b""
     while True:
         size = max(block_bytes, len(rest))  # of one long record, not looked through again with every piece
         piece = waiting.read(size) or stream.read(size)
         data, is_last = rest + piece, not piece
         end, rows, is_closed = _cut(data, file_format, last=is_last)
+        lines = data.count(b"\n", 0, end) if file_format.by_line else rows
         if rows:
-            yield numbering.block(data[:end], rows, stored.tell(), is_last=is_last)
+            yield numbering.block(data[:end], lines, stored.tell(), is_last=is_last)
+        else:
+            numbering.row += lines
         rest = data[end:]
         if is_closed:
             _finish(rest + waiting.read(), stream, head, numbering.row)
@@ -169,7 +175,8 @@ def _rows(block: Block, file_format: FileFormat) -> Iterator[Record]:
     width, heading = len(file_format.columns), file_format.heading
     rows = read_rows(block.data, file_format, width)
     ends_open = block.is_last and not block.data.endswith(b"\n")
-    for number, row in enumerate(rows, block.first_row):
+    for counted, row in enumerate(rows):
+        number = block.first_row + (row.at if file_format.by_line else counted)
         original = to_original(row.line, file_format.encoding)
         if row.cells in heading:
             yield Record(number, original, is_heading=True)
@@ -184,7 +191,9 @@ def _rows(block: Block, file_format: FileFormat) -> Iterator[Record]:
 
 
 def _listed_rows(block: Block, file_format: FileFormat) -> Iterator[Record]:
-    for number, line in enumerate(block.data.splitlines(), block.first_row):
+    for number, line in enumerate(block.data.split(b"\n"), block.first_row):
+        if not line:
+            continue
         row = _row(line, file_format)
         if row.cells in file_format.heading:
             yield Record(number, line, is_heading=True)
@@ -195,9 +204,10 @@ def _listed_rows(block: Block, file_format: FileFormat) -> Iterator[Record]:
 
 def _lines(block: Block, file_format: FileFormat) -> Iterator[Record]:
     row = block.first_row
-    for line in block.data.split(b"\n"):
+    for at, line in enumerate(block.data.split(b"\n"), block.first_row):
         if not line.strip():
             continue
+        row = at if file_format.by_line else row
         original = to_original(line.removesuffix(b"\r"), file_format.encoding)
         is_cut = block.is_last and block.data.endswith(line) and not line.rstrip().endswith(b"}")
         is_cut = is_cut and isinstance(decode_row(original, file_format), Refusal)

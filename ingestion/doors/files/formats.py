@@ -40,7 +40,8 @@ class FileFormat:
     `columns`, `delimiter` and `quote` are for rows only. `above` counts the rows before the header, `heading` is the header
     as it stands: no row, one or two. `member` is the file taken from a zip, `members` several that are read as one, `sheet`
     the one of a workbook. `widths` of columns are counted in `measure`: characters, or bytes of an encoding; 0: to the line's end.
-    `matching` says what the columns mean; None: the source's envelope does.
+    `matching` says what the columns mean; None: the source's envelope does. `by_line`: rows have the numbers of the file's own
+    lines, or of the sheet's rows; else, as where there are no lines or several files, and in formats kept before, they are counted.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class FileFormat:
     widths: list[int] = field(default_factory=list)
     measure: str = ""
     matching: Matching | None = None
+    by_line: bool = False
 
     def __post_init__(self) -> None:
         """From JSON too, as it is stored."""
@@ -79,7 +81,7 @@ class FileFormat:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Whole records. `first_row` is the 1-based number of its first record; `read_bytes` of the stored file so far."""
+    """Whole records. `first_row` is the 1-based number of its first record, or line; `read_bytes` of the stored file so far."""
 
     index: int
     first_row: int
@@ -89,12 +91,13 @@ class Block:
 
 
 class Numbering:
-    """Numbers the blocks and records of a file, or of several that are read as one."""
+    """Numbers the blocks and records, or lines, of a file, or of several that are read as one."""
 
     def __init__(self) -> None:
         self.index, self.row = 0, 1
 
     def block(self, data: bytes, rows: int, read_bytes: int, *, is_last: bool) -> Block:
+        """`rows` is how many numbers it takes."""
         made = Block(self.index, self.row, data, read_bytes, is_last)
         self.index, self.row = self.index + 1, self.row + rows
         return made

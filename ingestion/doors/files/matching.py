@@ -24,6 +24,8 @@ POINT, COMMA = "1,234.50", "1.234,50"
 NUMBERS = (POINT, COMMA)
 # Days since 1899-12-30 with a fraction, as a spreadsheet counts them.
 SERIAL = "serial"
+# Between the ways in which a time of day may be written, where a till writes its seconds only sometimes.
+EITHER = "|"
 _SERIAL_START = datetime(1899, 12, 30)
 _MOST_DAYS = 2_958_465  # the last of the year 9999
 _CURRENCY = r"(?:[¥￥$€£]|CNY|RMB|USD|EUR)?"
@@ -41,7 +43,8 @@ Find = Callable[[Cells], Any]
 class Column(msgspec.Struct, frozen=True, omit_defaults=True):
     """What stands under a heading: one of FIELDS, "identifier.<kind>" or "attribute.<name>".
 
-    `written`: of a time its strptime format or SERIAL, of a number one of NUMBERS; "": as the standard has it.
+    `written`: of a time its strptime format or SERIAL, of a time of day several with EITHER between them, of a number one of
+    NUMBERS; "": as the standard has it.
     """
 
     heading: str
@@ -85,6 +88,10 @@ class Matching(msgspec.Struct, frozen=True, cache_hash=True):
         columns = (*self.columns, *(column for event in self.events for column in event.columns))
         names = [event.column for event in self.events if event.column] if path == "event" else []
         return next((column.heading for column in columns if column.target in (target, ATTRIBUTE + path)), names[0] if names else path)
+
+    def ids(self) -> list[str]:
+        """The columns that together name a row."""
+        return [column.heading for column in self.columns if column.target == "id"]
 
     def headings(self) -> list[str]:
         """The columns it reads, each once."""
@@ -205,7 +212,8 @@ def _time_finder(columns: tuple[Column, ...]) -> Find:
     if not clocks:
         return lambda cells: None if (date := find_date(cells)) is None else read_date(date)
     find_clock = _cell_of(clocks[0].heading)
-    read_both = _time_reader(f"{dates[0].written or '%Y-%m-%d'} {clocks[0].written}" if clocks[0].written else "")
+    written = [f"{dates[0].written or '%Y-%m-%d'} {clock}" if clock else "" for clock in clocks[0].written.split(EITHER)]
+    read_both = _first_reader([_time_reader(one) for one in written])
 
     def find(cells: Cells) -> Any:
         date, clock = find_date(cells), find_clock(cells)
@@ -240,6 +248,17 @@ def _time_reader(written: str) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         moment = moment_of(text_of(value))
         return value if moment is None else moment.isoformat(" ")
+
+    return read
+
+
+def _first_reader(readers: list[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """The first that reads a time."""
+    if len(readers) == 1:
+        return readers[0]
+
+    def read(value: Any) -> Any:
+        return next((moment for one in readers if (moment := one(value)) is not value), value)
 
     return read
 

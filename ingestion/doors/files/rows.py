@@ -15,11 +15,12 @@ csv.field_size_limit(LIMITS.event_bytes)
 
 
 class Row(NamedTuple):
-    """A row as it is cut, line end excluded. `is_text`: all its bytes are characters of the file's encoding."""
+    """A row as it is cut, line end excluded. `is_text`: all its bytes are characters of the file's encoding. `at`: lines before it."""
 
     line: bytes
     cells: list[str]
     is_text: bool
+    at: int = 0
 
 
 def read_rows(data: bytes, file_format: FileFormat, width: int = 0) -> Iterator[Row]:
@@ -28,11 +29,11 @@ def read_rows(data: bytes, file_format: FileFormat, width: int = 0) -> Iterator[
     if quote and quote in data:
         yield from (row for _, row in _quoted_rows(data, file_format, width, last=True))
         return
-    for line in data.split(b"\n"):
+    for at, line in enumerate(data.split(b"\n")):
         if line.strip():
             stripped = line.removesuffix(b"\r")
             text, is_text = _text(stripped, encoding)
-            yield Row(stripped, _cells(text, file_format), is_text)
+            yield Row(stripped, _cells(text, file_format), is_text, at)
 
 
 def read_row(original: bytes, file_format: FileFormat) -> Row:
@@ -120,7 +121,7 @@ def _quoted_rows(data: bytes, file_format: FileFormat, width: int, *, last: bool
             rows = reader()
         offset += len(line) + 1
         if line.strip():
-            yield min(offset, len(data)), Row(line.removesuffix(b"\r"), cells, is_text)
+            yield min(offset, len(data)), Row(line.removesuffix(b"\r"), cells, is_text, first)
 
 
 def _cells(text: str, file_format: FileFormat) -> list[str]:

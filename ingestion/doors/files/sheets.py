@@ -25,7 +25,7 @@ from taxonomy.standardize import encode_json
 _HELD_BYTES = 256 * 1024 * 1024
 _PIECE_BYTES = 64 * 1024
 # Excel has no more.
-_MOST_COLUMNS = 16_384
+_MOST_COLUMNS, _MOST_ROWS = 16_384, 1_048_576
 # Excel keeps 15 digits of a number.
 _EXACT = 10**15
 _BROKEN = (*DAMAGED, LookupError, ValueError, TypeError, ArithmeticError, RuntimeError, StopIteration, struct.error, expat.ExpatError)
@@ -51,28 +51,32 @@ def sheet_names(path: Path) -> list[str]:
         return list(_sheets(packed)[0])
 
 
-def sheet_rows(path: Path, sheet: str) -> Iterator[tuple[list[str], int]]:
-    """(the cells as they are seen, without empty ones at the end; bytes of the file read so far), of every row with one."""
+def sheet_rows(path: Path, sheet: str) -> Iterator[tuple[int, list[str], int]]:
+    """(its number in the sheet; the cells as they are seen, without empty ones at the end; bytes of the file read so far), of every row with one."""
     with _opened(path) as (stored, packed):
         book = _read_book(packed)
         if sheet not in book.sheets:
             raise UnreadableFile("file.no_sheet", sheet=sheet)
         with packed.open(book.sheets[sheet]) as part:
-            for cells in _rows(part, book):
+            for number, cells in _rows(part, book):
                 while cells and not cells[-1].strip():
                     cells.pop()
                 if cells:
-                    yield cells, stored.tell()
+                    yield number, cells, stored.tell()
 
 
 def sheet_blocks(path: Path, file_format: FileFormat, numbering: Numbering, *, block_bytes: int) -> Iterator[Block]:
-    """The sheet's rows after its header, as lines of JSON. Raises UnreadableFile."""
+    """The sheet's rows after its header, as lines of JSON, with empty ones for its empty rows. Raises UnreadableFile."""
     width, lines, size, read_bytes = len(file_format.columns), list[bytes](), 0, 0
     before = file_format.above + len(file_format.heading)
     # A sheet of formats kept before zips of workbooks were read stands as the member.
-    for number, (cells, read_bytes) in enumerate(sheet_rows(path, file_format.sheet or file_format.member)):
-        if number < before:
+    for at, (number, cells, read_bytes) in enumerate(sheet_rows(path, file_format.sheet or file_format.member)):
+        if at < before:
             continue
+        if file_format.by_line and not lines:
+            numbering.row = number
+        elif file_format.by_line:
+            lines += [b""] * (number - numbering.row - len(lines))
         line = encode_json([*cells, *[""] * (width - len(cells))])
         if len(line) > RECORD_BYTES:
             raise UnreadableFile("file.record_too_long", row=numbering.row + len(lines))
@@ -189,7 +193,7 @@ def _texts(packed: zipfile.ZipFile) -> list[str]:
     return texts
 
 
-def _rows(part: _Part, book: _Book) -> Iterator[list[str]]:
+def _rows(part: _Part, book: _Book) -> Iterator[tuple[int, list[str]]]:
     parser, reader = _parser(), _RowReader(book)
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = reader.start, reader.end, reader.characters
     for _ in _parsed(parser, part):
@@ -201,7 +205,8 @@ class _RowReader:
     """Takes the parser's calls; whole rows gather in `finished`."""
 
     def __init__(self, book: _Book) -> None:
-        self.finished: list[list[str]] = []
+        self.finished: list[tuple[int, list[str]]] = []
+        self._number = 0
         self._texts, self._showers = book.texts, book.showers
         self._local = _Names()
         self._places: dict[str, int] = {}
@@ -221,6 +226,7 @@ class _RowReader:
             self._is_inside = not self._pronounced
         elif name == "row":
             self._cells, self._size = [], 0
+            self._number = _row_number(attributes.get("r", ""), self._number)
         elif name == "rPh":
             self._pronounced += 1
 
@@ -241,7 +247,7 @@ class _RowReader:
             if len(self._cells) > _MOST_COLUMNS:
                 raise ValueError("more columns than there can be")
         elif name == "row":
-            self.finished.append(self._cells)
+            self.finished.append((self._number, self._cells))
         elif name == "rPh":
             self._pronounced -= 1
 
@@ -306,6 +312,12 @@ def _place(column: str) -> int:
     if not 0 < place <= _MOST_COLUMNS:
         raise ValueError("no such column")
     return place - 1
+
+
+def _row_number(said: str, before: int) -> int:
+    """What a row says of itself, where that can be; else the next."""
+    number = int(said) if said.isascii() and said.isdigit() and len(said) < 8 else 0
+    return number if before < number <= _MOST_ROWS else before + 1
 
 
 def _unescaped(text: str) -> str:

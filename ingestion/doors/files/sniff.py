@@ -60,7 +60,7 @@ def sniff(path: Path, **said: Unpack[Choices]) -> FileFormat:
     names = data_files(path)
     found = _sniff_one(path, compression, names[0], said)
     alike = [name for name in names[1:] if _is_alike(path, name, found, said)]
-    return replace(found, members=[names[0], *alike]) if alike else found
+    return replace(found, members=[names[0], *alike], by_line=False) if alike else found
 
 
 def _is_alike(path: Path, name: str, first: FileFormat, said: Choices) -> bool:
@@ -74,9 +74,10 @@ def _sniff_one(path: Path, compression: str, member: str, said: Choices) -> File
     try:
         kind = table_kind(path, compression, member)
         if kind == "":
-            return _sniff_text(path, FileFormat("", compression, member=member), said)
+            found = _sniff_text(path, FileFormat("", compression, member=member), said)
+            return replace(found, by_line=found.kind != "json")
         with whole(path, compression, member) as unpacked:
-            found = FileFormat(kind, compression, member=member)
+            found = FileFormat(kind, compression, member=member, by_line=kind == "xlsx")
             return _sniff_sheet(unpacked, found, said) if kind == "xlsx" else _sniff_table(unpacked, found)
     except DAMAGED as error:
         raise UnreadableFile("file.damaged", detail=type(error).__name__) from error
@@ -84,7 +85,7 @@ def _sniff_one(path: Path, compression: str, member: str, said: Choices) -> File
 
 def _sniff_sheet(path: Path, found: FileFormat, said: Choices) -> FileFormat:
     sheet = said.get("sheet") or next(iter(sheet_names(path)), "")
-    rows = [cells for cells, _ in islice(sheet_rows(path, sheet), _ROWS)] if sheet else []
+    rows = [cells for _, cells, _ in islice(sheet_rows(path, sheet), _ROWS)] if sheet else []
     if not rows:
         raise UnreadableFile("file.empty")
     width = max(map(len, rows))
