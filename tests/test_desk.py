@@ -69,6 +69,7 @@ def test_the_page_says_at_once_what_reading_again_would_do(client, log_in):
     assert (page.context["found"].in_all, page.context["found"].fixed, page.context["found"].held) == (3, 0, 3)
     assert [(value["seen"], value["events"]) for value in page.context["values"]] == [("two", 2), ("x", 1)]
     assert b'value="read"' not in page.content
+    assert b'<input type="text" disabled hidden>' in page.content.partition(b'type="file"')[2], "unfold's script wants one beside the file"
 
 
 def test_values_are_tried_then_given(client, log_in):
