@@ -87,9 +87,11 @@ def try_plan(
             first = _read(event, old.get(str(event.source)), before)
             second = _read(event, new.get(str(event.source)), after)
             tags.update(one.tag_code for one in (first, second) if one is not None and one.tag_code)
-            watched = _sooner(*(_held_from(one, event, plan, today) for one, plan in ((first, before), (second, after))))
-            if (outcome := _outcome(first, second, watched)) is not None:
-                _note(found, outcome, event, first, second, watched, is_held=standing == Event.Standing.HELD)
+            was, will = (_held_from(one, event, plan, today) for one, plan in ((first, before), (second, after)))
+            watched = _sooner(was, will)
+            newly = _holding(second) - {reason for reason, day in was.items() if day <= today}
+            if (outcome := _outcome(first, second, watched, newly)) is not None:
+                _note(found, outcome, event, first, second, watched, newly, is_held=standing == Event.Standing.HELD)
     tallies = Tally.objects.filter(received_at__gte=since)
     tallies = tallies.filter(received_at__lt=until) if until else tallies
     tallies = tallies.filter(source__in=sources) if sources is not None else tallies
@@ -154,10 +156,11 @@ def _read(event: _Arrived, source: SourcePlan | None, plan: Plan) -> Result | No
     return None if isinstance(raw, Refusal) else standardize(raw, plan)
 
 
-def _outcome(first: Result | None, second: Result | None, watched: Reasons) -> Outcome | None:
+def _outcome(first: Result | None, second: Result | None, watched: Reasons, newly: Reasons) -> Outcome | None:
+    """`newly`: what would hold it and does not hold its like today. What is not read any more is held without a reason."""
     was, stays = (one is not None and one.verdict == "accepted" for one in (first, second))
     if was != stays:
-        return "let_in" if stays else "held"
+        return "let_in" if stays else "held" if newly or not _holding(second) else None
     if not was:
         return "held_otherwise" if _holding(first) != _holding(second) else None
     if watched:
@@ -193,7 +196,7 @@ def _differs(first: Result | None, second: Result | None) -> list[str]:
 
 def _note(
     found: dict[tuple[Outcome, str, str, str], Difference], outcome: Outcome, event: _Arrived, first: Result | None, second: Result | None, watched: Reasons,
-    *, is_held: bool,
+    newly: Reasons, *, is_held: bool,
 ) -> None:  # fmt: skip
     before, after = ((one.tag_code or "") if one else "" for one in (first, second))
     key = (outcome, str(event.source), before, after)
@@ -202,7 +205,8 @@ def _note(
     if outcome == "otherwise":
         reasons = [(name, "") for name in _differs(first, second)]
     else:
-        reasons = sorted(watched if outcome == "watched" else _holding(first if outcome == "let_in" else second))
+        told = {"watched": watched, "held": newly, "let_in": _holding(first)}
+        reasons = sorted(told.get(outcome, _holding(second)))
     one.reasons.update({f"{code} {path}".strip() for code, path in reasons})
     if len(one.examples) < _EXAMPLES:
         one.examples.append(Example(event.key.hex(), is_held, reasons))

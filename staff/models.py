@@ -6,7 +6,7 @@ from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Permis
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
-from django.db import models
+from django.db import connection, models, transaction
 from django.db.models.deletion import ProtectedError
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -38,14 +38,26 @@ def in_both_languages(text: str | Promise) -> str:
     return " · ".join(dict.fromkeys(in_languages(text)))
 
 
+# Duties are taken from departments one after the other: else two administrators could take the last two at once.
+_DUTIES_LOCK = 7_201_013
+
+
+def _alone_with_duties() -> None:
+    """Wait for whoever else may be taking a duty away; until the transaction ends nobody else does."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_DUTIES_LOCK])
+
+
 class DepartmentQuerySet(models.QuerySet["Department"]):
     def last_of_duty(self) -> list["Department"]:
         """Those of them whose duty no other department has, as it is stored."""
         kept = set(Department.objects.exclude(pk__in=self.values("pk")).values_list("duty", flat=True))
         return [one for one in self.exclude(duty="") if one.duty not in kept]
 
+    @transaction.atomic
     def delete(self) -> tuple[int, dict[str, int]]:
         """Raises ProtectedError where a duty would go with them."""
+        _alone_with_duties()
         if last := self.last_of_duty():
             raise ProtectedError(" ".join(one.why_it_stays for one in last), set(last))
         return super().delete()
@@ -94,12 +106,16 @@ class Department(models.Model):
         return gettext("%(department)s is the only department with the duty “%(duty)s”: without it nobody would sign such changes. Give the duty to another department first.") % told  # fmt: skip
 
     def clean(self) -> None:
+        """Within the transaction that saves it."""
+        _alone_with_duties()
         for stored in Department.objects.filter(pk=self.pk).last_of_duty():
             if stored.duty != self.duty:
                 raise ValidationError({"duty": stored.why_it_stays})
 
+    @transaction.atomic
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Raises ProtectedError where its duty would go with it."""
+        _alone_with_duties()
         if Department.objects.filter(pk=self.pk).last_of_duty():
             raise ProtectedError(self.why_it_stays, {self})
         return super().delete(*args, **kwargs)

@@ -107,6 +107,8 @@ CONSTRAINTS: dict[str, Promise | str] = {
     "pattern": _("pattern"),
     "choices": _("choices"),
 }
+# What is said of a field of an object.
+_OF_FIELD = ("type", "of", "required", "constraints")
 _SECONDS = 5
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
 
@@ -129,9 +131,11 @@ def diff(before: Definition | None, after: Definition | None, names: Items) -> l
             continue
         if field in ROW_KEYS:
             lines += _row_lines(field, old.get(field) or [], new.get(field) or [], names)
+        elif old.get(field) in _EMPTY and new.get(field) in _EMPTY:
+            continue
         elif field == "fields":
             lines += _field_lines(old.get(field), new.get(field), names)
-        elif not (old.get(field) in _EMPTY and new.get(field) in _EMPTY):
+        else:
             lines.append(Line(str(FIELDS.get(field, field)), *(_value(field, one.get(field), names) for one in (old, new))))
     return lines
 
@@ -164,21 +168,34 @@ def _row_lines(field: str, old: list[Definition], new: list[Definition], names: 
 
 
 def _field_lines(old: Any, new: Any, names: Items) -> list[Line]:
-    """One for each field of an object that differs, those within it by their paths."""
+    """One for each field of an object that differs, those within it by their paths; where none does, one of the whole."""
     before, after = dict(_each_field(old)), dict(_each_field(new))
-    return [
-        Line(f"{FIELDS['fields']}: {path}", *(_row(fields.get(path), "", names) for fields in (before, after)))
+    lines = [
+        Line(f"{FIELDS['fields']}: {'.'.join(path)}", *(_field(fields.get(path), names) for fields in (before, after)))
         for path in dict.fromkeys([*after, *before])
         if before.get(path) != after.get(path)
     ]
+    return lines or [Line(str(FIELDS["fields"]), shown(old, names), shown(new, names))]
 
 
-def _each_field(fields: Any, above: str = "") -> Iterator[tuple[str, Definition]]:
-    """(path, the field without those within it), such as address.city. A draft may hold anything here where its type has no fields."""
+def _each_field(fields: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Definition]]:
+    """(path, the field without those within it), such as ("address", "city"). A draft may hold anything where its type has no fields."""
     for name, one in fields.items() if isinstance(fields, dict) else ():
         written = one if isinstance(one, dict) else {"type": one}
-        yield f"{above}{name}", {key: value for key, value in written.items() if key != "fields"}
-        yield from _each_field(written.get("fields"), f"{above}{name}.")
+        yield (*above, name), {key: value for key, value in written.items() if key != "fields"}
+        yield from _each_field(written.get("fields"), (*above, name))
+
+
+def _field(one: Definition | None, names: Items) -> str:
+    """A field of an object in words; what no field has, as it stands."""
+    if one is None:
+        return ""
+    told = [
+        f"{FIELDS[name]} {_value(name, value, names)}" if name in _OF_FIELD else f"{name} {shown(value, names)}"
+        for name, value in one.items()
+        if value not in _EMPTY
+    ]
+    return ", ".join(told) or str(_("there"))
 
 
 def _row_name(field: str, name: str, names: Items) -> str:
@@ -203,7 +220,8 @@ def _value(field: str, value: Any, names: Items) -> str:
     if field == "one_of" and value:
         return gettext("; ").join(gettext(" or ").join(group) for group in value)
     if field == "fields" and value:
-        return gettext("; ").join(f"{path}: {_row(one, '', names)}" for path, one in _each_field(value))
+        told = [f"{'.'.join(path)}: {_field(one, names)}" for path, one in _each_field(value)]
+        return gettext("; ").join(told) or shown(value, names)
     if field == "owner" and value:
         return _departments().get(value, value)
     return str(CHOICES[field].get(value, value)) if field in CHOICES and isinstance(value, str) else shown(value, names)

@@ -26,6 +26,14 @@ class ItemLocked(Exception):
         self.held, self.proposal = held, next(iter(held.values()))
 
 
+class ChangedMeanwhile(Exception):
+    """Somebody saved items since what is to be written was made of them: `items`."""
+
+    def __init__(self, items: list[str]) -> None:
+        super().__init__(", ".join(items))
+        self.items = items
+
+
 class ItemInUse(Exception):
     """An item cannot be removed: `users` refer to it."""
 

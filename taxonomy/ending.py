@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext_noop
 
-from staff.models import Notice, User
+from staff.models import Department, Notice, User
 from staff.notices import tell
 from taxonomy.checks import endings
 from taxonomy.definition import Items
@@ -25,7 +25,7 @@ _WATCHED = gettext_noop("%(item)s is enforced from %(day)s; until then what brea
 
 
 def warn_of_endings(today: date) -> int:
-    """Tell the owners of what ends soon, of each step once; how many things they are told of. Whenever it runs, none is missed."""
+    """Tell the owners of what ends soon, or the stewards where nobody of theirs is left, of each step once; how many things they are told of. Whenever it runs, none is missed."""
     items = items_of(newest())
     soon = [(item, day, step) for item, day in endings(items) if (step := _step(day, today, items[item]["kind"]))]
     links = {item: item_link(items[item]["kind"], item) for item, _day, _step in soon}
@@ -59,7 +59,8 @@ def _told(links: Collection[str]) -> dict[tuple[str, str], set[int]]:
 def _warn(item: str, day: date, step: int, *, items: Items, owners: Owners, count: int) -> None:
     """`count`: the events that a rule has read."""
     one = items[item]
-    people = User.objects.filter(department__in=owners.of(item))
+    active = User.objects.filter(is_active=True)
+    people = active.filter(department__in=owners.of(item)) or active.filter(department__duty=Department.Duty.STEWARD)
     values = {"item": called(one, items), "day": day.isoformat(), "step": step}
     if one["kind"] == "rule":
         tell(people, _RULE, link=item_link("rule", item), **values, count=count)

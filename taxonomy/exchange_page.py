@@ -29,7 +29,7 @@ from taxonomy.exchange.pending import Pending, forget, keep, pending
 from taxonomy.exchange.take import NotTogether, base_of, compare, mark_of_draft, propose_entries, takes
 from taxonomy.exchange.words import STATUSES, book_text, title_of, trouble_text
 from taxonomy.exchange.workbook import Reading, about, around, place_rules, read_sheets, sheets_of, words
-from taxonomy.exchange.written import Entry, Items
+from taxonomy.exchange.written import Entry, Items, line_ends
 from taxonomy.exchange.xlsx import ENCODINGS, save_csv, save_xlsx
 from taxonomy.models import Proposal
 from taxonomy.problems import plan_problem
@@ -158,10 +158,14 @@ def upload(request: HttpRequest, upload_id: UUID) -> HttpResponse:
         return redirect("plan_exchange")
     report = report_of(found, request)
     taker = takes(report.entries, by=request.user)  # type: ignore[arg-type]
+    if request.method == "POST" and request.POST.get("taker", "") != _pk_of(taker):
+        messages.warning(request, _("Another proposal would take it now. Look at it again."))
+        return redirect("plan_upload", upload_id)
     words_so_far = {"title": taker.title, "why": taker.why} if taker else {"title": title_of(found.name, company_day())}
+    offered = {name: request.POST.get(f"offered_{name}", said) for name, said in words_so_far.items()} if taker else {}
     form = ProposalForm(request.POST or None, initial=words_so_far)
     if request.method == "POST" and form.is_valid():
-        made = _propose(request, report, form, taker)
+        made = _propose(request, report, form, taker, offered)
         if made is not None:
             forget(upload_id, by=request.user.pk)  # type: ignore[arg-type]
             added = _("It is added to your proposal. Look at it, and submit it for review.")
@@ -180,6 +184,7 @@ def upload(request: HttpRequest, upload_id: UUID) -> HttpResponse:
         "form": form,
         "choices": _choices(report, request),
         "taker": taker,
+        "offered": offered,
     }
     return render(request, "taxonomy/exchange_report.html", context)
 
@@ -239,15 +244,20 @@ def _pending(request: HttpRequest, upload_id: UUID) -> Pending | None:
     return pending(upload_id, by=request.user.pk)  # type: ignore[arg-type]
 
 
-def _propose(request: HttpRequest, report: Report, form: ProposalForm, taker: Proposal | None) -> Any:
-    """`taker`: the proposal that it may be added to, whose words the form offers and may say otherwise."""
+def _pk_of(taker: Proposal | None) -> str:
+    return str(taker.pk) if taker else ""
+
+
+def _propose(request: HttpRequest, report: Report, form: ProposalForm, taker: Proposal | None, offered: dict[str, str]) -> Any:
+    """`taker`: the proposal that it is added to. Its words change where they are said otherwise than they were `offered`."""
     chosen: dict[str, Any] = {name: name in request.POST for name in ("add", "update", "remove")}
     told: dict[str, Any] = {"title": form.cleaned_data["title"], "why": form.cleaned_data["why"], "by": request.user}
     try:
         with transaction.atomic():
-            made = propose_entries(report.entries, **told, **chosen)
-            if made == taker:
-                describe(made, **told, links=made.links, retire_reason=made.retire_reason)
+            made = propose_entries(report.entries, **told, **chosen, into=taker)
+            if otherwise := {name: told[name] for name, text in offered.items() if _plain(told[name]) != _plain(text)}:
+                stand = {name: getattr(made, name) for name in ("title", "why", "links", "retire_reason")}
+                describe(made, by=told["by"], **stand | otherwise)
         return made
     except NotTogether as error:
         problems = " ".join(plan_problem(problem, names_shown(error.names, report.hidden)) for problem in error.problems[:5])
@@ -257,6 +267,11 @@ def _propose(request: HttpRequest, report: Report, form: ProposalForm, taker: Pr
             raise
         messages.error(request, said)
     return None
+
+
+def _plain(text: str) -> str:
+    """As a form gives it back: it takes spaces off the ends, and a browser sends other line ends."""
+    return line_ends(text).strip()
 
 
 def _choices(report: Report, request: HttpRequest) -> list[dict[str, Any]]:

@@ -14,4 +14,6 @@ def personal_type(attribute: Definition) -> str:
     """The type that makes its values personal, its entries or a field within; "" where none does."""
     if found := next((one for one in (attribute.get("type"), attribute.get("of")) if one in _TYPES), ""):
         return found
-    return next(filter(None, map(personal_type, (attribute.get("fields") or {}).values())), "")
+    fields = attribute.get("fields")
+    within = fields.values() if isinstance(fields, dict) else ()
+    return next(filter(None, (personal_type(one) for one in within if isinstance(one, dict))), "")

@@ -44,7 +44,7 @@ DEFINITION: dict[str, tuple[str, Promise | str]] = {
     "definition.constraint_unknown": ("constraints", gettext_lazy("This type has no such constraint.")),
     "definition.count": ("constraints", gettext_lazy("A length or number of entries must be a whole number, 0 or more.")),
     "definition.crossed": ("constraints", gettext_lazy("The minimum is above the maximum.")),
-    "definition.fields": ("fields", gettext_lazy('The fields must be written as {"city": {"type": "text"}}.')),
+    "definition.fields": ("fields", gettext_lazy('Only an object has fields, written as {"city": {"type": "text"}}.')),
     "definition.of": ("of", gettext_lazy("Say what the list is of.")),
     "definition.pattern": ("constraints", gettext_lazy("The pattern is not a regular expression.")),
     "definition.type": ("type", gettext_lazy("There is no such type.")),

@@ -400,3 +400,12 @@ def test_money_tells_both_of_its_faults():
     faults = cast({"amount": "abc", "currency": "ZZZ"}, Defaults())
     assert [(one.code, one.path) for one in faults] == [("attribute.wrong_type", ".amount"), ("attribute.not_allowed", ".currency")]
     assert cast({"amount": "abc", "currency": "CNY"}, Defaults()).path == ".amount"
+
+
+@pytest.mark.parametrize("definition", [
+    {"type": "text", "fields": {"city": "text"}}, {"type": "text", "fields": [1]}, {"type": "list", "of": "url", "fields": {"a": {"type": "text"}}},
+    {"type": "object", "fields": {"a": {"type": "date", "fields": {"b": {"type": "text"}}}}},
+])  # fmt: skip
+def test_fields_of_a_type_that_has_none_are_refused_but_a_plan_with_them_is_read(definition: dict[str, Any]) -> None:
+    assert [problem.code for problem in check_definition(definition)] == ["definition.fields"]
+    compile_cast(definition)

@@ -82,3 +82,30 @@ def test_an_object_is_told_by_the_fields_that_differ(language, told):
 @pytest.mark.parametrize("fields", [{"city": "text"}, {"city": {"type": ["text"], "fields": [1]}}])
 def test_fields_that_are_none_are_told_all_the_same(fields):
     assert list(lines({"fields": {}}, {"fields": fields}).values()) == [("", "type text")]
+
+
+ODD = [
+    {"x": {"type": "text", "one_of": [1, 2]}}, {"x": {"type": "text", "owner": {"a": 1}}}, {"x": {"type": "text", "condition": {"path": "a"}}},
+    {"x": {"type": {"a": 1}, "of": ["b"], "constraints": [1]}}, {"x": None, "y": 1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", ODD)
+def test_fields_with_words_of_other_items_are_told_as_they_stand(fields):
+    assert lines({"fields": {}}, {"fields": fields})
+    assert side_by_side(("fields", ""), {"fields": {}}, {"fields": fields}, {})["mine"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ({"a.b": {"type": "text"}}, {"a": {"type": "object", "fields": {"b": {"type": "text"}}}}, 3),
+        ({"a": {"type": "object", "fields": {"b": {"type": "text"}}}, "a.b": {"type": "date"}},
+         {"a": {"type": "object", "fields": {"b": {"type": "url"}}}, "a.b": {"type": "date"}}, 1),
+        ({"city": "text"}, {"city": {"type": "text"}}, 1),
+        ([1], [2], 1),
+        ({}, None, 0),
+    ],
+)  # fmt: skip
+def test_no_change_of_fields_is_without_a_line(before, after, told):
+    assert len(diff({"fields": before}, {"fields": after}, {})) == told

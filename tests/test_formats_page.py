@@ -14,11 +14,12 @@ from django.core.management.base import CommandError
 from django.urls import reverse
 
 from staff.models import User
-from taxonomy.definition import draft_items
+from taxonomy.definition import apply_definition, definition, draft_items
 from taxonomy.exchange.formats import FORMATS, Choices
 from taxonomy.exchange.formats.propose import export_plan, look_at, propose_written
-from taxonomy.models import Category, MappingRule, Proposal, Source, Tag
-from taxonomy.proposals.propose import NothingChanged, submit
+from taxonomy.history import record_revision
+from taxonomy.models import Category, MappingRule, Proposal, Revision, Source, Tag
+from taxonomy.proposals.propose import NothingChanged, join, submit
 
 pytestmark = pytest.mark.django_db
 PAGE, PROPOSE, DOWNLOAD = (reverse(f"admin:taxonomy_proposal_formats{end}") for end in ("", "_propose", "_download"))
@@ -158,15 +159,16 @@ def test_what_hangs_on_something_wrong_is_not_proposed(standard, marketer):
     """A tag whose category is gone meanwhile stays out, and so does its rule."""
     looked = look_at("segment", [("plan.json", json.dumps(PLAN).encode())], Choices(Category.objects.first().code, "marketing", "website"))
     looked.written["tag"]["song_played"]["category"] = "gone"
-    proposal = propose_written(looked.written, title="Songs", why="x", by=marketer)
+    proposal, _was_open = propose_written(looked.written, title="Songs", why="x", by=marketer)
     assert {one.kind for one in proposal.items.all()} == {"attribute"}
 
 
 def test_what_is_mended_goes_into_the_same_proposal(standard, marketer):
     looked = look_at("segment", [("plan.json", json.dumps(PLAN).encode())], Choices(Category.objects.first().code, "marketing", "website"))
-    first = propose_written(looked.written, title="Songs", why="x", by=marketer)
+    first, was_open = propose_written(looked.written, title="Songs", why="x", by=marketer)
+    assert not was_open
     looked.written["tag"]["song_played"]["label_en"] = "Mended"
-    assert propose_written(looked.written, title="Again", why="x", by=marketer) == first
+    assert propose_written(looked.written, title="Again", why="x", by=marketer) == (first, True)
     assert Tag.objects.get(code="song_played").label_en == "Mended"
 
 
@@ -239,3 +241,39 @@ def test_the_command_reads_its_own_zip(marketer, tmp_path):
     assert run("read", "--format", "json-schema", str(tmp_path / "plan.zip"), "--dry-run") == ""
     packed = io.BytesIO((tmp_path / "plan.zip").read_bytes())
     assert zipfile.ZipFile(packed).testzip() is None
+
+
+def test_what_goes_into_an_open_proposal_says_so_before_and_after(client, marketer, tmp_path):
+    client.force_login(marketer)
+    client.post(PROPOSE, {"title": "Songs", "why": "They play.", "kept": kept_of(uploaded(client))})
+    exported = export_plan("json-schema", draft=True)
+    for name in ("By page", "By command"):
+        with zipfile.ZipFile(io.BytesIO(exported.body)) as archive:
+            body = json.loads(archive.read(next(one for one in archive.namelist() if "song_played" in one)))
+        (tmp_path / "song_played.json").write_text(json.dumps(body | {"title": name}))
+        if name == "By page":
+            answer = uploaded(client, body | {"title": name}, name="song_played.json", format="json-schema")
+            assert "“Songs”</a> holds some of it already" in answer.content.decode()
+            answer = client.post(PROPOSE, {"title": "Other", "why": "Other", "kept": kept_of(answer)}, follow=True)
+            assert "It was open already and keeps its title and why" in answer.content.decode()
+        else:
+            said = run("read", "--format", "json-schema", str(tmp_path / "song_played.json"), "--title", "t", "--as", marketer.email)
+            assert "It was open already" in said
+        assert Proposal.objects.get().title == "Songs" and Tag.objects.get(code="song_played").label_en == name
+
+
+def test_what_a_co_author_mended_stays_when_files_of_others_come_in_again(marketer):
+    ben = person("ben@example.com", "marketing", "marketer")
+    choices = Choices(Category.objects.first().code, "marketing", "website")
+    looked = look_at("segment", [("plan.json", json.dumps(PLAN).encode())], choices)
+    shared, _was_open = propose_written(looked.written, title="Songs", why="x", by=marketer)
+    join(shared, by=ben)
+    tag = Tag.objects.get(code="song_played")
+    mended = apply_definition(tag.pk, definition(tag) | {"label_en": "Heard"})
+    record_revision(mended, by=ben, action=Revision.Action.CHANGED)
+    with pytest.raises(NothingChanged):
+        propose_written(looked.written, title="Again", why="x", by=marketer)
+    looked.written["tag"]["song_played"]["description_en"] = "By Mia"
+    propose_written(looked.written, title="Again", why="x", by=marketer)
+    tag.refresh_from_db()
+    assert (tag.label_en, tag.description_en) == ("Heard", "By Mia")

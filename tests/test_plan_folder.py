@@ -12,12 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from staff.models import User
-from taxonomy.definition import draft_items
+from taxonomy.definition import apply_definition, definition, draft_items
+from taxonomy.draft import ChangedMeanwhile
 from taxonomy.exchange.command import language_of
 from taxonomy.exchange.folder import Folder, NotAPlanFolder, export, file_name, in_order, read_folder, texts
+from taxonomy.exchange.take import compare, propose_entries
 from taxonomy.exchange.written import DEFAULTS, KINDS, read
-from taxonomy.models import Attribute, Proposal, Tag
-from taxonomy.proposals.propose import submit
+from taxonomy.history import record_revision
+from taxonomy.models import Attribute, Proposal, Revision, Tag
+from taxonomy.proposals.propose import join, propose_definitions, submit
+from taxonomy.proposals.refused import said_of
 from taxonomy.publish import newest
 from taxonomy.starter import starter_items
 
@@ -439,3 +443,56 @@ def test_what_is_not_carried_over_stands_a_line_each(standard, tmp_path):
     lines = told.splitlines()
     assert any(line.startswith("not carried over: ") for line in lines)
     assert sum(line.startswith("    ") for line in lines) > 5 and not any("tag " in line and ", tag " in line for line in lines)
+
+
+def test_what_a_co_author_mended_of_a_new_tag_stays_however_often_the_folder_comes_in_again(exported, engineer):
+    template = yaml_of(a_tag(exported), "code", "owner", "category")
+    path = exported / "tags/brand_new.yaml"
+    path.write_text(f"{template}label_en: Brand new\nlabel_zh_hans: 全新\n".replace(a_tag(exported).stem, "brand_new"))
+    rest = ("propose", exported, "--why", "w", "--as", "eve@example.com", "--title", "First")
+    assert run(*rest)[1] == 0
+    ben = User.objects.create_superuser("ben@example.com", "x", name="Ben")
+    join(Proposal.objects.get(), by=ben)
+    tag = Tag.objects.get(code="brand_new")
+    told = compare({"tag": {"brand_new": {"label_en": "By Ben"}}}, by=ben)
+    assert [note.code for note in told[0].notes] == ["written.changed_meanwhile"], "he never saved it, so nothing says what he knew of it"
+    modes = [{"source": "", "mode": "note"}]
+    record_revision(
+        apply_definition(tag.pk, definition(tag) | {"label_en": "Fresh", "modes": modes}), by=ben, action=Revision.Action.CHANGED
+    )
+    for number in range(3):
+        path.write_text(path.read_text() + f"description_en: Again {number}\n" if number == 0 else path.read_text().replace(f"Again {number - 1}", f"Again {number}"))  # fmt: skip
+        assert run(*rest)[1] == 0
+        stands = definition(Tag.objects.get(code="brand_new"))
+        assert (stands["label_en"], stands["modes"], stands["description_en"]) == ("Fresh", modes, f"Again {number}")
+    edit(path, "label_en: Brand new", "label_en: Newest")
+    told, code = run(*rest)
+    assert code == 0 and "Somebody else changed it meanwhile; this replaces what they wrote" in told
+    assert Tag.objects.get(code="brand_new").label_en == "Newest"
+
+
+def yaml_of(path, *names):
+    return "".join(f"{line}\n" for line in path.read_text().splitlines() if line.startswith(tuple(f"{name}:" for name in names)))
+
+
+def test_what_was_saved_after_it_was_compared_is_not_written_over(exported, engineer):
+    edit(a_tag(exported), "label_en: ", "label_en: New ")
+    found, draft = read_folder(exported), draft_items()
+    entries = compare(found.written, draft=draft, base=draft, full=True, by=engineer)
+    Tag.objects.filter(code=a_tag(exported).stem).update(label_zh_hans="别人改的")
+    with pytest.raises(ChangedMeanwhile):
+        propose_entries(entries, title="t", why="w", by=engineer)
+    assert not Proposal.objects.exists()
+    said = said_of(ChangedMeanwhile([entry.item for entry in entries if entry.status == "changed"]))
+    assert said.count(f"({a_tag(exported).stem})") == 1 and "changed meanwhile" in said
+
+
+def test_many_items_of_one_proposal_are_compared_with_as_many_queries_as_few(engineer, django_assert_max_num_queries):
+    other = User.objects.create_user("mo@example.com", "x", department_id="data")
+    first = Attribute.objects.first()
+    wanted = {f"11111111-1111-4111-8111-{number:012}": definition(first) | {"code": f"brand_new_{number}"} for number in range(50)}
+    propose_definitions(wanted, title="t", why="w", by=User.objects.create_superuser("max@example.com", "x"))
+    written = {"attribute": {one["code"]: {"label_en": "Other"} for one in wanted.values()}}
+    with django_assert_max_num_queries(30):
+        entries = compare(written, by=other)
+    assert {(entry.status, entry.troubles[0].code) for entry in entries} == {("wrong", "written.elsewhere")}

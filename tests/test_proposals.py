@@ -1153,3 +1153,12 @@ def test_an_envelope_that_finds_the_person_elsewhere_is_signed_by_compliance(peo
     changed_to = {**definition(source)["envelope"], **envelope}
     seats = standing(propose([changed(source, envelope=changed_to)], title="t", why="w", by=people["pat"])).seats
     assert ("compliance" in seats) is asked
+
+
+def test_stewards_are_warned_where_nobody_of_the_owners_is_left(people):
+    changed(tag_of("service"), watch_until=ENDS.isoformat())
+    publish(notes="", by=None)
+    User.objects.exclude(department_id="data").update(is_active=False)
+    assert [warn_of_endings(ENDS - timedelta(days=7)) for _hour in range(2)] == [1, 0]
+    told = Notice.objects.filter(values__has_key="step").values_list("user__department", flat=True)
+    assert set(told) == {"data"}

@@ -5,6 +5,7 @@ from django.urls import reverse
 from test_taxonomy_admin import form_of
 
 from staff.models import User
+from taxonomy.admin.beside import _with_ids
 from taxonomy.definition import INLINES, apply_definition, definition
 from taxonomy.history import record_revision
 from taxonomy.models import Attribute, MappingRow, MappingRule, Refinement, Revision, Source, Tag, TagAttribute, TagMode
@@ -187,3 +188,36 @@ def test_a_row_that_says_how_strict_every_source_is_taken_is_saved_as_it_comes(a
     form = form_of(anna.get(url_of(tag)))
     assert anna.post(url_of(tag), form | {"modes-TOTAL_FORMS": "1", "modes-0-source": "", "modes-0-mode": "note"}).status_code == 302
     assert stands(tag)["modes"] == [{"source": "", "mode": "note"}]
+
+
+def test_a_row_whose_id_another_gave_to_another_row_is_the_row_of_its_key(anna, item):
+    form = form_of(anna.get(url_of(item)))
+    prefix, described, name, posted, said = ROWS[item.kind]
+    field, key, rows = inline(item)
+    code = "category" if item.kind == "rule" else "rating"
+    other = code if item.kind == "rule" else str(Attribute.objects.get(code=code).pk)
+    model = INLINES[item.kind][field]
+    column = "attribute_id" if item.kind == "tag" else key
+    model.objects.filter(pk=form[f"{prefix}-1-id"]).update(**{column: other})
+    model.objects.create(**{item.kind: item, column: rows[1][key], "position": 9, **({"path": rows[1]["path"]} if item.kind == "rule" else {"required": rows[1]["required"]})})  # fmt: skip
+    saved(item)
+    answer = anna.post(url_of(item), form | {described: "By Anna", f"{prefix}-1-{name}": posted}, follow=True)
+    assert "Saved together" in str([str(one) for one in answer.context["messages"]])
+    stood = {row[key]: row for row in stands(item)[field]}
+    assert stands(item)[described] == "By Anna"
+    assert stood.keys() == {row[key] for row in rows} | {other} and stood[rows[1][key]][name] == said
+
+
+def test_ids_of_rows_follow_their_keys():
+    def row(pk, key, **more):
+        return {"id": [pk], "key": [key]} | more
+
+    def ids(rows, stand):
+        return [(one["id"][-1], one["key"][-1]) for one in _with_ids(rows, "key", stand)]
+
+    assert ids([row("1", "price")], {"amount": "1", "price": "2"}) == [("2", "price")]
+    assert ids([row("1", "cost")], {"price": "1"}) == [("1", "cost")], "renamed in the form"
+    assert ids([row("1", "cost"), row("", "price")], {"price": "1"}) == [("1", "price"), ("", "cost")]
+    assert ids([row("1", "b"), row("2", "a")], {"a": "1", "b": "2"}) == [("2", "b"), ("1", "a")]
+    assert ids([row("1", "a", DELETE=["on"]), row("", "a")], {"a": "1"}) == [("1", "a")], "removed and added again"
+    assert ids([row("9", "gone", DELETE=["on"]), row("9", "new")], {}) == [("", "new")]

@@ -1,11 +1,14 @@
 """Colleagues: who gets in, in which language, and how they get a password."""
 
 import re
+import threading
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Group
 from django.core import mail
+from django.core.exceptions import ValidationError
+from django.db import connection, connections, transaction
 from django.db.models.deletion import ProtectedError
 from django.urls import reverse
 from django.utils import timezone
@@ -412,3 +415,44 @@ def test_people_see_and_revoke_only_their_own_tokens(client, make_user):
         client.post(reverse("admin:staff_readtoken_revoke", args=[token.pk]))
         token.refresh_from_db()
         assert bool(token.revoked_at) is revoked
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("act", ["clean", "delete", "delete of many"])
+def test_two_administrators_do_not_take_a_duty_from_its_last_two_departments_at_once(act):
+    Department.objects.filter(pk="product").update(duty="steward")
+    outcomes = []
+
+    def give_up():
+        department = Department.objects.get(pk="product")
+        department.duty = ""
+        try:
+            with transaction.atomic():
+                if act == "clean":
+                    department.full_clean()
+                    department.save()
+                else:
+                    (department if act == "delete" else Department.objects.filter(pk="product")).delete()
+            outcomes.append("gone")
+        except (ProtectedError, ValidationError):
+            outcomes.append("stays")
+        finally:
+            connections.close_all()
+
+    other = threading.Thread(target=give_up)
+    with transaction.atomic():
+        first = Department.objects.get(pk="data")
+        first.duty = ""
+        first.full_clean()
+        first.save()
+        other.start()
+        while other.is_alive() and not is_anyone_waiting():
+            other.join(0.01)
+    other.join()
+    assert outcomes == ["stays"] and Department.objects.filter(duty="steward").exists()
+
+
+def is_anyone_waiting():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)")
+        return cursor.fetchone()[0]

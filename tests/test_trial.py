@@ -208,6 +208,17 @@ def test_a_day_that_is_moved_nearer_holds_what_is_watched_sooner(items, before, 
     assert told == ([("watched", count, ["attribute.missing attributes.price"])] if count else [])
 
 
+@pytest.mark.parametrize(("before", "count"), [(LATER[2], 0), (LATER[0], 1)])
+def test_a_day_that_goes_once_it_is_over_holds_nothing_more(items, before, count):
+    long_ago = (NOW - timedelta(days=6)).isoformat()
+    send([{"id": "v", "event": "product_view", "occurred_at": long_ago, "attributes": {"product_id": "p"}}])
+    # received while it was only watched
+    Event.objects.update(received_at=NOW - timedelta(days=5))
+    done = tried(watched_until(items, before), watched_until(items, ""), since=NOW - timedelta(days=9))
+    told = [(one.outcome, one.count, list(one.reasons)) for one in done.differences]
+    assert told == ([("held", count, ["attribute.missing attributes.price"])] if count else [])
+
+
 @pytest.mark.parametrize(("before", "after", "count"), [("note", "quarantine", 1), ("note", "note", 0), ("quarantine", "note", 0)])
 def test_what_is_only_noted_once_its_day_comes_is_not_held_by_it(items, before, after, count):
     send([{"id": "v", "event": "product_view", "attributes": {"product_id": "p"}}])

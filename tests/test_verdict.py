@@ -382,3 +382,17 @@ def test_types_are_told_by_name():
     plan = changed(("price", "type"), "integer")
     (effect,) = judge(PLAN, plan, on=TODAY).effects
     assert effect_text(effect, plan) == "Send it as whole number instead of decimal number, or the event is held."
+
+
+@pytest.mark.parametrize("fields", [{"city": "text"}, {"city": {"type": ["text"], "constraints": [1]}}, [1], "x"])
+@pytest.mark.parametrize("kind", ["text", "object"])
+def test_fields_that_are_none_are_judged_all_the_same(kind, fields):
+    plan = changed(("price", "type"), kind)
+    plan["price"].pop("constraints", None)
+    odd = deepcopy(plan)
+    odd["price"]["fields"] = fields
+    is_told = kind == "object" and isinstance(fields, dict)
+    for before, after in ((plan, odd), (odd, plan)):
+        verdict = judge(before, after, on=TODAY)
+        assert {effect.code for effect in verdict.effects} <= ({"attribute.loosened", "attribute.tightened"} if is_told else {"wording"})
+    assert judge(odd, odd | {"price": odd["price"] | {"label_en": "New"}}, on=TODAY).level == "wording"

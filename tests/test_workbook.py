@@ -28,7 +28,7 @@ from taxonomy.exchange.written import KINDS, read
 from taxonomy.exchange.xlsx import ENCODINGS, save_csv, save_xlsx
 from taxonomy.models import Attribute, MappingRule, Proposal, Revision, Tag, Vote
 from taxonomy.problems import VALUES
-from taxonomy.proposals.propose import join, propose, submit, withdraw
+from taxonomy.proposals.propose import join, propose, pull_back, submit, withdraw
 from taxonomy.proposals.review import vote
 from taxonomy.publish import company_day
 from taxonomy.starter import starter_items
@@ -842,6 +842,14 @@ def figures_of(client, page):
     return {status: count for status, _label, count in client.get(page).context["figures"] if count}
 
 
+def words_of(client, page):
+    """What the form of an upload posts as it stands, as a browser sends it."""
+    shown = client.get(page).context
+    words = {name: shown["form"][name].value() or "" for name in ("title", "why")}
+    hidden = {"taker": shown["taker"].pk} | {f"offered_{name}": text for name, text in shown["offered"].items()} if shown["taker"] else {}
+    return {name: str(text).replace("\n", "\r\n") for name, text in (words | hidden).items()}
+
+
 def test_a_row_that_is_mended_after_changes_were_asked_for_goes_into_the_same_proposal(marketer, client):
     first = post(client, book(attributes=[HEADER, *THREE])).url
     client.post(first, {"add": "1", "title": "Brands", "why": "w"})
@@ -858,7 +866,7 @@ def test_a_row_that_is_mended_after_changes_were_asked_for_goes_into_the_same_pr
     vote(proposal, by=steward, choice=Vote.Choice.CHANGES, comment="mend the second")
     assert figures_of(client, page) == {"added": 1, "changed": 1, "unchanged": 2}
     assert client.get(page).context["form"]["title"].value() == "Brands"
-    made = client.post(page, {"add": "1", "update": "1", "title": "Brands", "why": "mended as asked"})
+    made = client.post(page, words_of(client, page) | {"add": "1", "update": "1", "title": "Brands", "why": "mended as asked"})
     assert made.url == Proposal.objects.get().get_absolute_url() == proposal.get_absolute_url()
     submit(proposal, by=marketer)
     proposal.refresh_from_db()
@@ -877,7 +885,7 @@ def test_rows_of_two_proposals_of_ones_own_are_told_apart(marketer, client):
     answer = client.get(page).content.decode()
     assert all(f"your own proposal “{proposal.title}”" in answer for proposal in own)
     withdraw(own[0], by=marketer)
-    client.post(page, {"update": "1", "title": own[1].title, "why": "w"})
+    client.post(page, words_of(client, page) | {"update": "1"})
     assert own[1].items.count() == 2
 
 
@@ -889,7 +897,7 @@ def test_a_co_author_adds_to_the_proposal_and_what_others_hold_is_left_out(marke
     content = book(attributes=[["code", "name in English"], *([item.code, "y"] for item in (one, two, third))])
     page = post(client, content).url
     assert figures_of(client, page) == {"changed": 2, "wrong": 1}
-    client.post(page, {"update": "1", "title": shared.title, "why": "w"})
+    client.post(page, words_of(client, page) | {"update": "1"})
     assert {row.item for row in shared.items.all()} == {one.pk, third.pk} and other.items.count() == 1
 
 
@@ -951,3 +959,51 @@ def test_a_change_is_told_with_choices_and_conditions_in_words(items):
         assert (line.before, line.after) == ("启用", "已弃用")
         [line] = diff(rule | {"condition": None}, rule | {"condition": {"path": "state", "operator": "eq", "value": "paid"}}, items)
         assert "eq" not in line.after.split() and line.after.startswith("state ")
+
+
+@pytest.fixture
+def shared(marketer):
+    """Mia's proposal of an attribute, in two lines, which is signed."""
+    proposal = renamed(Attribute.objects.first(), by=marketer)
+    Proposal.objects.filter(pk=proposal.pk).update(why="one\ntwo")
+    submit(proposal, by=marketer)
+    vote(proposal, by=User.objects.create_superuser("dan@example.com", "x", department_id="data"), choice=Vote.Choice.APPROVE)
+    pull_back(proposal, by=marketer)
+    proposal.refresh_from_db()
+    return proposal
+
+
+def two_rows():
+    one, two = Attribute.objects.all()[:2]
+    return book(attributes=[["code", "name in English"], [one.code, "y"], [two.code, "y"], ["brand_new", "New"]])
+
+
+def test_words_that_were_not_said_otherwise_stay_and_so_do_approvals(marketer, client, shared):
+    page = post(client, two_rows()).url
+    posted = words_of(client, page) | {"update": "1"}
+    Proposal.objects.filter(pk=shared.pk).update(title="Meanwhile")
+    client.post(page, posted)
+    shared.refresh_from_db()
+    assert (shared.title, shared.why, shared.items.count()) == ("Meanwhile", "one\ntwo", 2)
+    assert shared.votes.filter(stands=True).exists()
+    page = post(client, book(attributes=[["code", "name in English"], [Attribute.objects.first().code, "z"]])).url
+    client.post(page, words_of(client, page) | {"update": "1", "why": "mended"})
+    shared.refresh_from_db()
+    assert (shared.title, shared.why) == ("Meanwhile", "mended") and not shared.votes.filter(stands=True).exists()
+
+
+def test_an_upload_that_another_proposal_would_take_now_is_shown_again(marketer, client, shared):
+    page = post(client, two_rows()).url
+    posted = words_of(client, page) | {"update": "1"}
+    withdraw(shared, by=marketer)
+    other = renamed(Attribute.objects.all()[1], by=marketer, title="Other", name="o")
+    assert "Another proposal would take it now" in client.post(page, posted, follow=True).content.decode()
+    other.refresh_from_db()
+    assert (other.title, other.items.count(), Proposal.objects.count()) == ("Other", 1, 2)
+
+
+def test_what_is_chosen_goes_into_the_proposal_that_the_page_names_even_if_that_holds_none_of_it(marketer, client, shared):
+    page = post(client, two_rows()).url
+    assert client.get(page).context["taker"] == shared
+    assert client.post(page, words_of(client, page) | {"add": "1"}).url == shared.get_absolute_url()
+    assert Proposal.objects.count() == 1 and shared.items.count() == 2

@@ -209,21 +209,23 @@ def _take_rows(posted: QueryDict, prefix: str, total: int) -> list[dict[str, lis
 
 
 def _with_ids(rows: list[dict[str, list[str]]], key: str, stand: dict[str, str]) -> list[dict[str, list[str]]]:
-    """Rows of a form with the ids of `stand`, {key: id}; those that are new come last, and what was to be removed and is gone is left out."""
-    ids = set(stand.values())
-    known = [row for row in rows if row.get("id", [""])[-1] in ids]
-    free = ids - {row["id"][-1] for row in known}
-    new = []
-    for row in rows:
-        if row.get("id", [""])[-1] in ids:
-            continue
-        pk = stand.get(row.get(key, [""])[-1].strip(), "")
-        if pk in free:
-            free.remove(pk)
-            known.append(row | {"id": [pk]})
-        elif "DELETE" not in row:
-            new.append(row | {"id": [""]})
-    return known + new
+    """Rows of a form with the ids of `stand`, {key: id}: that of their key, which an id may have left for another since, else their own.
+
+    Those that are new come last, and what was to be removed and is gone is left out.
+    """
+    free = set(stand.values())
+    own: dict[int, str] = {}
+    # of two rows with one key the one that stays, then the one that had it before
+    order = sorted(range(len(rows)), key=lambda at: ("DELETE" in rows[at], not rows[at].get("id", [""])[-1]))
+    for is_by_key in (True, False):
+        for at in order:
+            row, by_key = rows[at], stand.get(rows[at].get(key, [""])[-1].strip(), "")
+            pk = by_key if is_by_key else "" if by_key else row.get("id", [""])[-1]
+            if at not in own and pk in free:
+                free.remove(pk)
+                own[at] = pk
+    known = [row | {"id": [own[at]]} for at, row in enumerate(rows) if at in own]
+    return known + [row | {"id": [""]} for at, row in enumerate(rows) if at not in own and "DELETE" not in row]
 
 
 def _newest_save(object_id: str) -> Revision | None:

@@ -20,6 +20,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, U
 from staff.models import Department, User
 from taxonomy.definition import draft_items
 from taxonomy.diff import title
+from taxonomy.exchange.command import WAS_OPEN
 from taxonomy.exchange.formats import FORMATS, Choices
 from taxonomy.exchange.formats.documents import MAX_BYTES
 from taxonomy.exchange.formats.propose import Looked, export_plan, look_at, propose_written
@@ -168,12 +169,16 @@ class _Pages:
         form = ProposeForm(request.POST)
         if form.is_valid():
             try:
-                proposal = propose_written(kept, title=form.cleaned_data["title"], why=form.cleaned_data["why"], by=_person(request))
+                proposal, was_open = propose_written(
+                    kept, title=form.cleaned_data["title"], why=form.cleaned_data["why"], by=_person(request)
+                )
             except Exception as error:
                 if (said := said_of(error, partial(hidden_in, request))) is None:
                     raise
                 messages.error(request, said)
                 return HttpResponseRedirect(reverse("admin:taxonomy_proposal_formats"))
+            if was_open:
+                messages.success(request, str(WAS_OPEN))
             return HttpResponseRedirect(proposal.get_absolute_url())
         return self._page(request, "taxonomy/formats_propose.html", form=form)
 
@@ -185,6 +190,7 @@ class _Pages:
             "taxonomy/formats_read.html",
             form=form,
             groups=groups,
+            taker=looked.taker,
             left_out=told(looked.left_out),
             count_left_out=len(looked.left_out),
             may_propose=any(group["status"] in ("added", "changed") for group in groups),
@@ -219,7 +225,7 @@ def _by_status(looked: Looked, hidden: set[str]) -> list[dict[str, Any]]:
             {
                 "kind": entry.kind,
                 "title": title(entry.after, names) if entry.after else entry.key,
-                "troubles": [trouble_text(one, names) for one in entry.troubles],
+                "troubles": [trouble_text(one, names) for one in (*entry.troubles, *entry.notes)],
             }
             for entry in entries[:_SHOWN]
         ]

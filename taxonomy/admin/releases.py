@@ -30,7 +30,7 @@ from taxonomy.publish import changes_between, items_of, newest
 from taxonomy.request_rights import hidden_in, names_shown, proposals_shown, rights_in
 from taxonomy.rights import OutsideGrant
 
-# Versions that a page offers; of an older one, its own page offers the newer ones.
+# Versions that a page offers, with the one it is compared with; of an older one, its own page offers the newer ones.
 OFFERED = 500
 
 
@@ -99,6 +99,9 @@ class ReleaseAdmin(ReadOnly, ModelAdmin):
         readable = [change for change in changes if change.item not in hidden]
         page = page_of(readable, before | after, request.GET.get("page"))
         current = newest()
+        offered = list(Release.objects.exclude(pk=release.pk).values_list("version", "published_at")[:OFFERED])
+        if other and (other.version, other.published_at) not in offered and other != release:
+            offered.append((other.version, other.published_at))
         context = {
             **self.admin_site.each_context(request),
             "title": _("Release %(version)s") % {"version": release.version},
@@ -107,7 +110,7 @@ class ReleaseAdmin(ReadOnly, ModelAdmin):
             "other": other,
             "is_compared": other != previous,
             "unknown": wanted if chosen is None else "",
-            "versions": Release.objects.exclude(pk=release.pk).values_list("version", "published_at")[:OFFERED],
+            "versions": offered,
             **level_shown(verdict.level, verdict.breaks_from),
             "groups": shown_changes(page, names_shown(before | after, hidden), verdict),
             "page": page,

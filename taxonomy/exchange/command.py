@@ -7,7 +7,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from staff.models import User
 from taxonomy.definition import Items, draft_items
@@ -17,7 +19,8 @@ from taxonomy.publish import items_of, newest
 
 # As diff(1): 0 is the same, 1 is different, 2 is trouble.
 DIFFERENT, TROUBLE = 1, 2
-Say = Callable[[str], Any]
+WAS_OPEN = gettext_lazy("It was open already and keeps its title and why; this is added to it.")
+Say = Callable[[str | Promise], Any]
 
 
 def language_of(environment: Mapping[str, str]) -> str:

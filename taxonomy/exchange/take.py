@@ -7,11 +7,12 @@ from django.db import IntegrityError
 
 from staff.models import Department, User
 from taxonomy.definition import Definition, draft_items
-from taxonomy.draft import refuse_locked, rules_of, write_items, writing
+from taxonomy.draft import ChangedMeanwhile, refuse_locked, rules_of, write_items, writing
 from taxonomy.exchange.written import Entry, Items, Trouble, Written, chosen, line_ends, read
 from taxonomy.models import Proposal, Release, Revision
+from taxonomy.proposals.authors import saves_since
 from taxonomy.proposals.merge import merge
-from taxonomy.proposals.propose import EDITABLE, NothingChanged, add_items, open_proposals, propose_definitions
+from taxonomy.proposals.propose import EDITABLE, NothingChanged, WrongState, add_items, open_proposals, propose_definitions
 from taxonomy.publish import items_of, newest
 from taxonomy.rights import May, On, OutsideGrant, Rights, expect
 from taxonomy.standardize import Problem, check_plan
@@ -42,7 +43,7 @@ def compare(
 
     `settle` may put the entries right, such as the positions of rules, before they are brought together with the draft. `beyond`:
     the rest of the draft, which the person of `rights` may not read; what they may not change is wrong. `by`: whose proposal it
-    would be added to, where one of theirs holds some of it.
+    would be added to, where one of theirs holds some of it; what is not in the base is compared with what they wrote themselves.
     """
     draft = draft_items() if draft is None else draft
     departments = set(Department.objects.values_list("pk", flat=True))
@@ -51,6 +52,7 @@ def compare(
         settle(entries)
     if base is not None:
         entries = [entry for entry in entries if _beside(entry, base)]
+    bring_beside_saves([entry for entry in entries if base is None or entry.item not in base], by)
     if rights is not None:
         mark_outside(entries, rights, draft | (beyond or {}))
     _mark_held(entries, by)
@@ -60,7 +62,7 @@ def compare(
 def _mark_held(entries: list[Entry], by: User | None) -> None:
     """What open proposals hold is wrong, unless only one does that this person may edit: it takes the rest too."""
     held = open_proposals(_touched(entries))
-    theirs = {proposal.pk: _hold_of(proposal, by) for proposal in held.values()}
+    theirs = {pk: _hold_of(proposal, by) for pk, proposal in {proposal.pk: proposal for proposal in held.values()}.items()}
     takes_all = list(theirs.values()).count("written.own") == 1
     for entry in entries:
         if (proposal := held.get(entry.item)) and not (takes_all and theirs[proposal.pk] == "written.own"):
@@ -80,14 +82,33 @@ def _touched(entries: list[Entry]) -> list[str]:
 
 
 def takes(entries: list[Entry], *, by: User) -> Proposal | None:
-    """The open proposal of this person that what came in would be added to."""
-    return _taker(_touched(entries), by)
-
-
-def _taker(items: Collection[str], by: User) -> Proposal | None:
-    found = {proposal.pk: proposal for proposal in open_proposals(items).values()}
+    """The open proposal of this person that what came in is added to, whichever of it they choose."""
+    found = {proposal.pk: proposal for proposal in open_proposals(_touched(entries)).values()}
     only = next(iter(found.values())) if len(found) == 1 else None
     return only if only is not None and _hold_of(only, by) == "written.own" else None
+
+
+def bring_beside_saves(entries: list[Entry], by: User | None) -> None:
+    """Bring what changes unreleased items together with what others saved of them since this person first did.
+
+    Their first save before another's, not their newest: that may hold what the other wrote, which what comes in again never saw.
+    """
+    if by is None or not entries:
+        return
+    released = items_of(newest())
+    changed = {entry.item: entry for entry in entries if entry.status == "changed" and entry.before != released.get(entry.item)}
+    for item, saves in saves_since({item: released.get(item) for item in changed}).items():
+        own = None
+        for save in sorted(saves, key=lambda one: one.pk):
+            if save.by_id == by.pk:
+                own = save
+            elif own is not None:
+                break
+        entry, last = changed[item], max(saves, key=lambda one: one.pk)
+        if own is not None and own.definition is not None:
+            _beside(entry, {item: own.definition})
+        elif last.by_id != by.pk:
+            entry.notes.append(Trouble("written.changed_meanwhile"))
 
 
 def mark_outside(entries: list[Entry], rights: Rights, draft: Items) -> None:
@@ -127,9 +148,17 @@ def base_of(written: str, draft: Items) -> Items | None:
 
 
 def propose_entries(
-    entries: list[Entry], *, title: str, why: str, by: User, add: bool = True, update: bool = True, remove: bool = False
+    entries: list[Entry],
+    *,
+    title: str,
+    why: str,
+    by: User,
+    add: bool = True,
+    update: bool = True,
+    remove: bool = False,
+    into: Proposal | None = None,
 ) -> Proposal:
-    """A proposal of the entries chosen. Raises NothingChanged, NotTogether, and what `propose_or_add` does."""
+    """A proposal of the entries chosen, or `into` with them. Raises NothingChanged, NotTogether, and what `propose_or_add` does."""
     wanted = chosen(entries, add=add, update=update, remove=remove)
     if not wanted:
         raise NothingChanged
@@ -139,29 +168,38 @@ def propose_entries(
     if problems := [problem for problem in check_plan(after) if (problem.code, problem.item) not in known]:
         raise NotTogether(problems, draft | after)
     try:
-        return propose_or_add(wanted, title=title, why=why, by=by)
+        return propose_or_add(wanted, seen_in(entries), into=into, title=title, why=why, by=by)
     except IntegrityError as error:
         # Two items that change codes with each other: the draft holds each code once at any moment.
         raise NotTogether([], draft | after) from error
 
 
-def propose_or_add(wanted: dict[str, Definition | None], *, title: str, why: str, by: User) -> Proposal:
-    """A new proposal; or, where one that the person may edit holds some of it, that one, under its own words, with all of it.
+def seen_in(entries: list[Entry]) -> Items:
+    """The items as they stood in the draft that what came in was compared with."""
+    return {entry.item: entry.before for entry in entries if entry.before is not None}
 
-    Raises what `propose_definitions` and `add_items` do.
+
+def propose_or_add(wanted: dict[str, Definition | None], seen: Items, *, into: Proposal | None, title: str, why: str, by: User) -> Proposal:
+    """A new proposal; or `into`, which the person may edit, under its own words, with all of it. `seen`: the items as they were.
+
+    Raises ChangedMeanwhile, and what `propose_definitions` and `add_items` do.
     """
-    proposal = _taker(wanted, by)
-    if proposal is None:
-        return propose_definitions(wanted, title=title, why=why, by=by)
     with writing():
-        released = items_of(newest())
+        released, draft = items_of(newest()), draft_items()
+        if changed := [item for item in wanted if draft.get(item) != seen.get(item)]:
+            raise ChangedMeanwhile(changed)
+        if into is None:
+            return propose_definitions(wanted, title=title, why=why, by=by)
+        into.refresh_from_db()
+        if _hold_of(into, by) != "written.own":
+            raise WrongState
         gone = [item for item, one in wanted.items() if one is None]
         wanted = {rule: released.get(rule) for rule in rules_of(gone)} | wanted
-        expect(by, May.PROPOSE, wanted, released, draft_items())
+        expect(by, May.PROPOSE, wanted, released, draft)
         refuse_locked(wanted)
         write_items(wanted, by=by, why=title)
-        add_items(proposal, wanted, by=by)
-    return proposal
+        add_items(into, wanted, by=by)
+    return into
 
 
 def _beside(entry: Entry, base: Items) -> bool:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from taxonomy.check_words import finding_text
 from taxonomy.definition import Items, draft_items
 from taxonomy.diff import title
-from taxonomy.draft import ItemInUse, ItemLocked
+from taxonomy.draft import ChangedMeanwhile, ItemInUse, ItemLocked
 from taxonomy.history import last_saves
 from taxonomy.models import Proposal
 from taxonomy.problems import plan_problem
@@ -36,7 +36,7 @@ def said_of(error: Exception, hidden: Callable[..., set[str]] | None = None) -> 
     """What went wrong and what to do, None for what is no such error. `hidden`: which items of plans the reader may not read, where a page says it."""
     if isinstance(error, IntegrityError):
         return str(TAKEN)
-    return _said_of(error, hidden)
+    return _said_changed(error, _names(hidden)) if isinstance(error, ChangedMeanwhile) else _said_of(error, hidden)
 
 
 def _said_of(error: Exception, hidden: Callable[..., set[str]] | None) -> str | None:
@@ -89,6 +89,12 @@ def _said_of(error: Exception, hidden: Callable[..., set[str]] | None) -> str | 
             return None
 
 
+def _said_changed(error: ChangedMeanwhile, names: Items) -> str:
+    told = [title(names[item], names) for item in error.items if item in names]
+    said = _("%(items)s changed meanwhile, and nothing was written. Bring the file in again, and look at what differs now.")
+    return said % {"items": _first(told)}
+
+
 def _linked(said: str, proposal: Proposal, told: dict[str, Any]) -> str:
     """The sentence for a page: the proposal's title leads to it."""
     link = format_html('<a href="{}" class="tl-underlined">{}</a>', proposal.get_absolute_url(), proposal.title)
@@ -98,7 +104,11 @@ def _linked(said: str, proposal: Proposal, told: dict[str, Any]) -> str:
 def _held_by(proposal: Proposal, found: dict[str, Proposal], names: Items) -> str:
     """The items that a proposal holds, by name: of many the first."""
     held = [title(names[item], names) for item, one in found.items() if one == proposal and item in names]
-    return ", ".join(held[:3]) + (" …" if len(held) > 3 else "")
+    return _first(held)
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
 
 
 def _used_in(user: Any) -> str:

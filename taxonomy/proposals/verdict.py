@@ -301,7 +301,7 @@ def _shape(item: str, old: Definition, new: Definition, since: dict[str, str], p
             yield Effect(item, "attribute.type_narrowed", values | told)
             return
     yield from _constraints(item, old.get("constraints") or {}, new.get("constraints") or {}, values)
-    was, now = old.get("fields") or {}, new.get("fields") or {}
+    was, now = _fields(old), _fields(new)
     for name in was | now:
         at = f"{path}.{name}".lstrip(".")
         if name not in now:
@@ -314,6 +314,18 @@ def _shape(item: str, old: Definition, new: Definition, since: dict[str, str], p
                 code = "attribute.tightened" if now[name].get("required") else "attribute.loosened"
                 yield Effect(item, code, {**since, "path": at, "constraint": "required"})
             yield from _shape(item, was[name], now[name], since, at)
+
+
+def _fields(one: Definition) -> dict[str, Definition]:
+    """Those of an object, or of a list of them. What another type holds there says nothing, and nobody checked it."""
+    fields = one.get("fields") if "object" in (one.get("type"), one.get("of")) else None
+    return {name: part if _is_field(part) else {} for name, part in fields.items()} if isinstance(fields, dict) else {}
+
+
+def _is_field(part: Any) -> bool:
+    if not isinstance(part, dict) or not isinstance(part.get("constraints") or {}, dict):
+        return False
+    return all(isinstance(part.get(name) or "", str) for name in ("type", "of"))
 
 
 def _constraints(item: str, old: Definition, new: Definition, values: dict[str, Any]) -> Found:

@@ -8,14 +8,28 @@ from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from taxonomy.exchange.command import TROUBLE, Say, add_plan, add_proposal, colleague, plan_of, refused, say_json, say_proposal, told
+from staff.models import User
+from taxonomy.exchange.command import (
+    TROUBLE,
+    WAS_OPEN,
+    Say,
+    add_plan,
+    add_proposal,
+    colleague,
+    plan_of,
+    refused,
+    say_json,
+    say_proposal,
+    told,
+)
 from taxonomy.exchange.formats import FORMATS, Choices, Exported, export_as, part_of, unpack
 from taxonomy.exchange.formats.documents import pack
 from taxonomy.exchange.formats.found import LeftOut
-from taxonomy.exchange.formats.propose import Looked, look_at, propose_written
+from taxonomy.exchange.formats.propose import Looked, Proposed, look_at, propose_written
 from taxonomy.exchange.formats.words import KINDS
 from taxonomy.exchange.formats.words import told as told_left_out
 from taxonomy.exchange.words import STATUSES, trouble_text
+from taxonomy.exchange.written import Entry
 
 WRITE = gettext_lazy("Write the plan in a format of another tool.")
 READ = gettext_lazy("Propose what files of another tool's format say.")
@@ -74,27 +88,30 @@ def read(
     say: Say, *, format: str, paths: list[str], category: str, owner: str, source: str, title: str, why: str, email: str, dry_run: bool,
     json: bool, **_options: Any,
 ) -> None:  # fmt: skip
-    looked = look_at(format, _uploads(paths), Choices(category, owner, source))
+    by = colleague(email) if email else None
+    looked = look_at(format, _uploads(paths), Choices(category, owner, source), by=by)
     if not json:
         _say_looked(looked, say)
-    proposal = None if dry_run else _propose(looked, title=title, why=why, email=email)
+    made = None if dry_run else _propose(looked, title=title, why=why, by=by)
+    proposal = told(made.proposal) if made else None
     if json:
         changes = [
-            {"status": entry.status, "kind": entry.kind, "code": entry.key, "reasons": [trouble_text(one, looked.base) for one in entry.troubles]}
+            {"status": entry.status, "kind": entry.kind, "code": entry.key, "reasons": _reasons(entry, looked)}
             for entry in looked.entries
             if entry.status != "unchanged"
         ]  # fmt: skip
         say_json({"changes": changes, "left_out": _left_out(looked.left_out), "proposal": proposal}, say)
-    elif proposal:
+    elif made and proposal:
         say_proposal(proposal, say)
+        if made.was_open:
+            say(WAS_OPEN)
 
 
-def _propose(looked: Looked, *, title: str, why: str, email: str) -> dict[str, Any]:
-    if not email or not title:
+def _propose(looked: Looked, *, title: str, why: str, by: User | None) -> Proposed:
+    if by is None or not title:
         raise CommandError(_("Give --title, and --as with the e-mail address of a colleague; or --dry-run."), returncode=TROUBLE)
-    by = colleague(email)
     try:
-        return told(propose_written(looked.written, title=title, why=why, by=by))
+        return propose_written(looked.written, title=title, why=why, by=by)
     except Exception as error:
         raise refused(error) from error
 
@@ -121,9 +138,13 @@ def _say_looked(looked: Looked, say: Say) -> None:
     for entry in looked.entries:
         if entry.status != "unchanged":
             say(f"{STATUSES[entry.status]}  {KINDS[entry.kind]} {entry.key}")
-            for trouble in entry.troubles:
-                say(f"    {trouble_text(trouble, looked.base)}")
+            for reason in _reasons(entry, looked):
+                say(f"    {reason}")
     _say_left_out(looked.left_out, say)
+
+
+def _reasons(entry: Entry, looked: Looked) -> list[str]:
+    return [trouble_text(one, looked.base) for one in (*entry.troubles, *entry.notes)]
 
 
 def _say_left_out(left_out: list[LeftOut], say: Say) -> None:

@@ -7,7 +7,7 @@ from staff.models import Department, User
 from taxonomy.definition import Definition, Items, draft_items
 from taxonomy.exchange.formats import Choices, Exported, export_as, part_of, read_as, read_files
 from taxonomy.exchange.formats.found import LeftOut
-from taxonomy.exchange.take import mark_outside, propose_or_add
+from taxonomy.exchange.take import bring_beside_saves, mark_outside, propose_or_add, seen_in, takes
 from taxonomy.exchange.written import Entry, Written, chosen, read
 from taxonomy.models import Proposal
 from taxonomy.proposals.propose import NothingChanged
@@ -16,12 +16,23 @@ from taxonomy.rights import On, Rights, rights_of
 
 
 class Looked(NamedTuple):
-    """What an upload would do: `written` is to be proposed, `base` the draft it was read against, as far as the person may read it."""
+    """What an upload would do: `written` is to be proposed, `base` the draft it was read against, as far as the person may read it.
+
+    `taker`: their open proposal that it would be added to.
+    """
 
     written: Written
     entries: list[Entry]
     left_out: list[LeftOut]
     base: Items
+    taker: Proposal | None
+
+
+class Proposed(NamedTuple):
+    """`was_open`: it was added to a proposal that keeps its title and why."""
+
+    proposal: Proposal
+    was_open: bool
 
 
 def look_at(format: str, uploads: list[tuple[str, bytes]], choices: Choices, *, by: User | None = None) -> Looked:
@@ -29,16 +40,20 @@ def look_at(format: str, uploads: list[tuple[str, bytes]], choices: Choices, *, 
     files, unread = read_files(uploads)
     base, beyond, rights = _draft_of(by)
     carried = read_as(format, files, base, choices=choices, departments=_departments())
-    return Looked(carried.written, _compare(carried.written, base, beyond, rights), unread + carried.left_out, base)
+    entries = _compare(carried.written, base, beyond, rights, by)
+    taker = takes(entries, by=by) if by else None
+    return Looked(carried.written, entries, unread + carried.left_out, base, taker)
 
 
-def propose_written(written: Written, *, title: str, why: str, by: User) -> Proposal:
+def propose_written(written: Written, *, title: str, why: str, by: User) -> Proposed:
     """Propose what the written changes of the draft as it is now. Raises NothingChanged and what propose_or_add does."""
     base, beyond, rights = _draft_of(by)
-    wanted = sound(_compare(written, base, beyond, rights), base | beyond)
+    entries = _compare(written, base, beyond, rights, by)
+    wanted = sound(entries, base | beyond)
     if not wanted:
         raise NothingChanged
-    return propose_or_add(wanted, title=title, why=why, by=by)
+    taker = takes(entries, by=by)
+    return Proposed(propose_or_add(wanted, seen_in(entries), into=taker, title=title, why=why, by=by), taker is not None)
 
 
 def sound(entries: list[Entry], base: Items) -> dict[str, Definition | None]:
@@ -73,8 +88,9 @@ def _draft_of(person: User | None) -> tuple[Items, Items, Rights | None]:
     return {item: one for item, one in draft.items() if item not in hidden}, {item: draft[item] for item in hidden}, rights
 
 
-def _compare(written: Written, base: Items, beyond: Items, rights: Rights | None) -> list[Entry]:
+def _compare(written: Written, base: Items, beyond: Items, rights: Rights | None, by: User | None) -> list[Entry]:
     entries = read(written, base, departments=_departments(), beyond=beyond)
+    bring_beside_saves(entries, by)
     if rights is not None:
         mark_outside(entries, rights, base | beyond)
     return entries

@@ -79,9 +79,9 @@ def shared_parts(uses: list[Use], dialect: Dialect) -> Schema:
 
 
 def _has_money(definition: Definition) -> bool:
-    return "money" in (definition["type"], definition.get("of")) or any(
-        _has_money(one) for one in (definition.get("fields") or {}).values()
-    )
+    types = (definition["type"], definition.get("of"))
+    fields = definition.get("fields") or {} if "object" in types else {}
+    return "money" in types or any(map(_has_money, fields.values()))
 
 
 def _write(definition: Definition, layers: Layers, dialect: Dialect, missed: Missed) -> Schema:

@@ -21,6 +21,7 @@ from taxonomy.exchange.codegen import command as codegen
 from taxonomy.exchange.command import (
     DIFFERENT,
     TROUBLE,
+    WAS_OPEN,
     Say,
     add_plan,
     add_proposal,
@@ -142,7 +143,7 @@ def _propose(
         raise CommandError(_("Nothing was proposed. Correct what is wrong, or say --leave-out-wrong."), returncode=TROUBLE)
     already = takes(entries, by=by)
     try:
-        made = propose_entries(entries, title=title, why=why, by=by, add=not no_add, update=not no_update, remove=remove)
+        made = propose_entries(entries, title=title, why=why, by=by, add=not no_add, update=not no_update, remove=remove, into=already)
     except NotTogether as error:
         problems = [plan_problem(problem, error.names) for problem in error.problems]
         raise CommandError("\n".join([_("What was chosen does not hold together."), *problems]), returncode=TROUBLE) from error
@@ -150,7 +151,7 @@ def _propose(
         raise refused(error) from error
     _tell(say, found, entries, draft_items(), json=json, proposal=told(made))
     if made == already and not json:
-        say(_("It was open already and keeps its title and why; this is added to it."))
+        say(WAS_OPEN)
 
 
 # name: (what it does, its arguments, what runs)

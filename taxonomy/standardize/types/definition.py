@@ -38,9 +38,10 @@ def compile_cast(definition: Mapping[str, Any], *layers: Mapping[str, Any]) -> C
     """Compile to cast(value, defaults) -> standard value | ABSENT | Fault | Faults, which never raises.
 
     `layers` are further constraints, such as a tag's tightening; all hold. A value that already is standard is given
-    back itself. Raises DefinitionError, a ValueError, exactly where check_definition finds something.
+    back itself. Raises DefinitionError, a ValueError, exactly where check_definition finds something, but for fields of a type
+    that has none: nothing reads them, and released plans may hold some.
     """
-    problems = check_definition(definition, *layers)
+    problems = list(_check(definition, layers, "", 0))
     if problems:
         raise DefinitionError(problems)
     return _compile(definition, layers)
@@ -48,7 +49,7 @@ def compile_cast(definition: Mapping[str, Any], *layers: Mapping[str, Any]) -> C
 
 def check_definition(definition: Mapping[str, Any], *layers: Mapping[str, Any]) -> list[Fault]:
     """Everything wrong with a definition and the constraints laid over it. `path` is where in the definition."""
-    return list(_check(definition, layers, "", 0))
+    return [*_check(definition, layers, "", 0), *_idle_fields(definition, "", 0)]
 
 
 def _compile(definition: Mapping[str, Any], layers: Layers) -> Cast:
@@ -117,6 +118,18 @@ def _check_fields(fields: Any, path: str, depth: int) -> Iterator[Fault]:
             yield Fault("definition.fields", inner, field, {"type": "object"})
         else:
             yield from _check(field, (), f"{inner}.", depth + 1)
+
+
+def _idle_fields(definition: Mapping[str, Any], path: str, depth: int) -> Iterator[Fault]:
+    """Fields of a type that has none, at any depth."""
+    kind, fields = definition.get("type"), definition.get("fields")
+    if (_entry_type(definition) if kind == "list" else kind) != "object":
+        if fields and kind in TYPES:
+            yield Fault("definition.fields", f"{path}fields", fields, {"type": "object"})
+    elif isinstance(fields, dict) and depth < _MAX_DEPTH:
+        for name, field in fields.items():
+            if isinstance(field, dict):
+                yield from _idle_fields(field, f"{path}fields.{name}.", depth + 1)
 
 
 def _check_constraint(kind: str, of: str | None, name: str, value: Any, path: str) -> Iterator[Fault]:
