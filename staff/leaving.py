@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from staff.models import Handover, ReadToken, User
 
 # Two accounts are closed one after the other: else two last signers could leave at once.
-_LOCK = 7_201_011
+_LOCK = 7_201_014
 
 
 @dataclass(frozen=True, slots=True)
