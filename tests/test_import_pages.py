@@ -8,16 +8,18 @@ from html import unescape
 import pytest
 from conftest import publish_starter
 from django.contrib.auth.models import Group
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from procrastinate.contrib.django.models import ProcrastinateJob
 from test_imports import HEADER, rows, source, write  # noqa: F401
 
 from ingestion.doors.files import UnreadableFile
 from ingestion.imports.run import follow, outcome, release_draft, run_import, standing_of, take_file
 from ingestion.imports.sample import sample_of
-from ingestion.models import ImportRun, TakeBack
+from ingestion.models import ImportChunk, ImportRun, TakeBack
 from profiles.models import Event
 from profiles.original import shown_original
 from profiles.sight import Sight
@@ -152,6 +154,61 @@ def test_what_was_tried_is_not_imported_beside_another_import_of_it(source, stew
     assert "has begun and has not ended" in answer.content.decode() and ImportRun.objects.count() == 2
     ImportRun.objects.filter(pk=earlier.pk).update(status=ImportRun.Status.FAILED)
     assert follow(tried, by=None)[1], "what broke off before anything was stored hinders nobody"
+
+
+def test_of_what_stopped_and_was_taken_back_nothing_goes_on_and_the_file_is_imported_anew(source, steward, tmp_path):  # noqa: F811
+    path = write(tmp_path / "a.csv", rows(5))
+    stopped = take_file(path, source=source, file_name="a.csv")
+    ImportChunk.objects.create(run=stopped, index=0, rows=2, first_row=2)
+    ImportRun.objects.filter(pk=stopped.pk).update(status=ImportRun.Status.FAILED, error="import.stopped")
+    assert take_file(path, source=source, file_name="a.csv") == stopped
+    by = User.objects.get(email="steward@example.com")
+    back = TakeBack.objects.create(
+        source=source,
+        batch_id=stopped.pk,
+        state="taken",
+        received_until=timezone.now(),
+        looked_by=by,
+        decided_by=by,
+        decided_at=timezone.now(),
+    )
+    url = reverse("admin:ingestion_importrun_change", args=[stopped.pk])
+    assert "may_go_on" in (page := steward.get(url)).context and not page.context["may_go_on"]
+    assert "It was taken back." in steward.post(url, {}, follow=True).content.decode()
+    assert run_import(stopped.pk).status == ImportRun.Status.FAILED
+    anew = take_file(path, source=source, file_name="a.csv")
+    assert anew != stopped and outcome(run_import(anew.pk)).counts["accepted"] == 5
+    back.state = "put"
+    back.save()
+    assert steward.get(url).context["may_go_on"]
+
+
+def test_a_file_sent_again_begins_the_import_whose_start_was_lost(source, steward, tmp_path):  # noqa: F811
+    path = write(tmp_path / "a.csv", rows(5))
+    lost = take_file(path, source=source, file_name="a.csv")
+    for _twice in range(2):
+        steward.post(
+            reverse("admin:ingestion_importrun_add"), {"source": source.pk, "file": SimpleUploadedFile("a.csv", path.read_bytes())}
+        )
+    assert ProcrastinateJob.objects.filter(args__run_id=str(lost.pk)).count() == 1
+
+
+def test_formats_that_differ_in_how_rows_are_numbered_read_alike(source, tmp_path):  # noqa: F811
+    path = write(tmp_path / "a.csv", rows(5))
+    begun = take_file(path, source=source, file_name="a.csv")
+    begun.format.pop("by_line")
+    begun.save()
+    assert take_file(path, source=source, file_name="a.csv", delimiter=",") == begun
+    tried = take_file(path, source=source, file_name="a.csv", dry_run=True)
+    assert follow(tried, by=None) == (begun, False)
+
+
+def test_what_is_held_again_is_not_mended(source, tmp_path):  # noqa: F811
+    path, again = write(tmp_path / "a.csv", rows(3, quantity={1: "many", 2: "many"})), tmp_path / "b.csv"
+    run_import(take_file(path, source=source, file_name="a.csv").pk)
+    write(again, rows(3, quantity={1: "several", 2: "2"}))
+    mended = run_import(take_file(again, source=source, file_name="b.csv").pk)
+    assert [chunk.counts["closed"] for chunk in mended.chunks.all()] == [1]
 
 
 def test_another_reading_that_ended_is_not_taken_for_the_import(source, tmp_path):  # noqa: F811

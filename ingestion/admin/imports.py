@@ -162,6 +162,8 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
             except UnreadableFile as error:
                 form.add_error("file", file_problem(error.code, error.values))
             else:
+                if run.status == ImportRun.Status.WAITING:
+                    queue_import(run.pk)  # whose start was lost
                 return HttpResponseRedirect(_page(run))
         context = {**self.admin_site.each_context(request), "title": _("Import a file"), "form": form, "opts": self.opts}
         return TemplateResponse(request, "ingestion/upload.html", context)
@@ -187,7 +189,7 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
             "repeats": repeats_words(run, outcome(run)) if run.dry_run and shown["done"] else "",
             "may_import": run.dry_run and shown["done"] and shown["may_see_rows"],
             "examples": self._examples(request, run) if run.dry_run and shown["done"] else [],
-            "may_go_on": self.has_add_permission(request) and shown["standing"] in ("stopped", "failed"),
+            "may_go_on": self.has_add_permission(request) and shown["standing"] in ("stopped", "failed") and shown["away"] is None,
             "releases": releases_for(run),
             **shown,
         }
@@ -197,6 +199,9 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
         """An import that stopped goes on; what was tried is imported, or matched otherwise first."""
         act = request.POST.get("act", "")
         if act not in ("import", "match"):
+            if TakeBack.objects.of_imports([run]):
+                messages.error(request, _("It was taken back. Put it back first, or import the file again."))
+                return HttpResponseRedirect(request.path)
             if standing_of(run) in ("stopped", "failed"):
                 take_release(request, run)
             queue_import(run.pk)

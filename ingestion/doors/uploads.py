@@ -25,7 +25,7 @@ from ingestion.doors.errors import ApiError
 from ingestion.doors.files import ENCODINGS, MEASURES, MOST_SIGNS, QUOTES, FileFormat, is_delimiter
 from ingestion.imports.check_file import finding
 from ingestion.imports.failed import failed_rows
-from ingestion.imports.report import failed_in, problem, report
+from ingestion.imports.report import has_failed, problem, report
 from ingestion.imports.uploads import MOST_BYTES, Busy, NoRoom, WrongOffset, begin_upload, receive_part
 from ingestion.jobs import finish_file
 from ingestion.models import ImportChunk, ImportRun, Upload
@@ -292,7 +292,7 @@ def _status(upload: Upload) -> dict[str, Any]:
         return told
     found = report(upload.run)
     told |= {name: found[name] for name in ("status", "received", "accepted", "changed", "duplicate", "quarantined", "refused", "causes", "notes", "error")}  # fmt: skip
-    if told["status"] in ("finished", "stopped", "failed") and failed_in(upload.run):
+    if told["status"] in ("finished", "stopped", "failed") and has_failed(upload.run):
         told |= {"failed_rows": f"{here}/failed-rows", "findings": f"{here}/findings"}
     return told
 

@@ -50,7 +50,7 @@ def store_block(run_id: UUID, block: Block) -> None:
         def write(cursor: CursorWrapper, deliveries: list[Delivery], closed: list[int]) -> None:
             in_commit()(cursor, deliveries, closed)
             chunk = _chunk(run, block, delivery.entries, skipped)
-            chunk["counts"]["closed"] = _mended(cursor, closed)
+            chunk["counts"]["closed"] = _mended(cursor, closed, run.pk)
             _insert(cursor, chunk)
 
         return record([delivery], write)
@@ -65,11 +65,17 @@ def store_block(run_id: UUID, block: Block) -> None:
             raise
 
 
-def _mended(cursor: CursorWrapper, closed: list[int]) -> int:
-    """How many of the events that gave way were held; the others had been taken back."""
+def _mended(cursor: CursorWrapper, closed: list[int], run_id: UUID) -> int:
+    """How many of the events that gave way were held, of other deliveries, and gave way to what is let in."""
     if not closed:
         return 0
-    cursor.execute("SELECT count(*) FROM profiles_event WHERE id = ANY(%s) AND standing = %s", [closed, Event.Standing.CORRECTED])
+    cursor.execute(
+        """
+        SELECT count(*) FROM profiles_event AS held JOIN profiles_event AS mend ON mend.id = held.corrected_by_id
+        WHERE held.id = ANY(%s) AND held.standing = %s AND held.batch_id <> %s AND mend.standing <> %s
+        """,
+        [closed, Event.Standing.CORRECTED, run_id, Event.Standing.HELD],
+    )
     return int(cursor.fetchone()[0])
 
 

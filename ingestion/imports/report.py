@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from ingestion.imports.run import STANDINGS, Outcome, imported_before, outcome, standing_of
 from ingestion.imports.words import file_problem
-from ingestion.models import ImportRun
+from ingestion.models import ImportChunk, ImportRun
 from taxonomy.released import named
 from taxonomy.violations import title_for
 
@@ -71,7 +71,7 @@ def repeats_words(run: ImportRun, found: Outcome) -> str:
     """A warning where many of a run's rows say the same as others in the columns that name them, else ""."""
     named_by = run.matching.matching.ids() if run.matching else []
     again = found.counts["duplicate"]
-    if not named_by or again < _MANY * found.received:
+    if not named_by or not again or again < _MANY * found.received:
         return ""
     said = _("%(again)s of %(rows)s rows say the same in %(columns)s as one before, in this file or an earlier one, and count as its duplicates. If each is an event of its own, such as the lines of a receipt, match the file otherwise: name the row by more columns, or by none.")  # fmt: skip
     return said % {"again": intcomma(again), "rows": intcomma(found.received), "columns": ", ".join(named_by)}
@@ -81,10 +81,9 @@ def failed_words(file: object) -> str:
     return _("The failed rows, each with its reason, are in %(file)s. Mend them, then import that file.") % {"file": file}
 
 
-def failed_in(run: ImportRun) -> int:
-    """How many of its records were held or refused."""
-    counts = outcome(run).counts
-    return counts["quarantined"] + counts["refused"]
+def has_failed(run: ImportRun) -> bool:
+    """Whether records of it were held or refused, or mended nothing of the held events that they name."""
+    return ImportChunk.objects.filter(run=run).exclude(failed_rows=[]).exists()
 
 
 def _counts(found: Outcome) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -85,13 +85,13 @@ def take_file(
     fingerprint = sha256_of(path)
     with alone(_content(fingerprint)):
         status = ImportRun.Status.DRAFT if is_draft else ImportRun.Status.WAITING
-        unfinished = ImportRun.objects.filter(source=source, sha256=fingerprint, dry_run=dry_run).exclude(status=ImportRun.Status.FINISHED)
+        unfinished = _of_content(source, fingerprint).filter(dry_run=dry_run).exclude(status=ImportRun.Status.FINISHED)
         # what a colleague looks at is theirs
         if run := unfinished.exclude(~Q(started_by=by), status=ImportRun.Status.DRAFT).first():
             if run.status == ImportRun.Status.DRAFT or (run.status == ImportRun.Status.FAILED and not run.chunks.exists()):
                 run.format, run.matching, run.status, run.error = file_format.as_json(), used, status, ""
                 run.save(update_fields=["format", "matching", "status", "error"])
-            elif (said or matching is not None) and FileFormat(**run.format) != file_format:
+            elif (said or matching is not None) and not _reads_alike(run.format, file_format.as_json()):
                 raise UnreadableFile("import.begun_otherwise")
             return run
         run = ImportRun(
@@ -126,9 +126,19 @@ def former_import(source: Source, fingerprint: str, *, but: ImportRun | None = N
 
 def _imports_of(source: Source, fingerprint: str, *, but: ImportRun | None) -> QuerySet[ImportRun]:
     """The imports of the same content for a source, however far they are, but for those that were taken back."""
-    withdrawn = TakeBack.objects.filter(source=source, state__in=["taking", "taken"], batch_id__isnull=False).values("batch_id")
-    found = ImportRun.objects.filter(source=source, sha256=fingerprint, dry_run=False).exclude(pk__in=withdrawn)
+    found = _of_content(source, fingerprint).filter(dry_run=False)
     return found if but is None else found.exclude(pk=but.pk)
+
+
+def _of_content(source: Source, fingerprint: str) -> QuerySet[ImportRun]:
+    """The same, with those that were only tried."""
+    withdrawn = TakeBack.objects.filter(source=source, state__in=["taking", "taken"], batch_id__isnull=False).values("batch_id")
+    return ImportRun.objects.filter(source=source, sha256=fingerprint).exclude(pk__in=withdrawn)
+
+
+def _reads_alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two formats, as they are kept, read a file alike: how rows are numbered reads nothing."""
+    return replace(FileFormat(**one), by_line=False) == replace(FileFormat(**other), by_line=False)
 
 
 def read_otherwise(run: ImportRun, **said: Unpack[Choices]) -> None:
@@ -190,9 +200,10 @@ def follow(tried: ImportRun, *, by: User | None) -> tuple[ImportRun, bool]:
     with alone(_content(tried.sha256)):
         begun = _begun(tried)
         unfinished = begun.exclude(status=ImportRun.Status.FINISHED).first()
-        if unfinished is not None and unfinished.format != tried.format:
+        if unfinished is not None and not _reads_alike(unfinished.format, tried.format):
             raise UnreadableFile("import.under_way", file=unfinished.file_name)
-        made = unfinished or begun.filter(created_at__gte=tried.created_at, format=tried.format).first()
+        since = begun.filter(created_at__gte=tried.created_at)
+        made = unfinished or next((one for one in since if _reads_alike(one.format, tried.format)), None)
         return (made, False) if made else (_copy(tried, by=by, status=ImportRun.Status.WAITING), True)
 
 
@@ -227,8 +238,8 @@ def run_import(run_id: UUID, *, on_progress: Callable[[ImportRun], None] | None 
     """Do what is left of a run. Safe to call again after any interruption; of two at once the second waits, and finds it done."""
     with alone(run_id):
         run = ImportRun.objects.select_related("source").get(pk=run_id)
-        if run.status in (ImportRun.Status.FINISHED, ImportRun.Status.DRAFT):
-            return run
+        if run.status in (ImportRun.Status.FINISHED, ImportRun.Status.DRAFT) or TakeBack.objects.of_imports([run]):
+            return run  # of what was taken back, nothing goes on
         try:
             _begin(run)
             _do_blocks(run, on_progress)

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from ingestion.doors.files import ENCODINGS, MEASURES, MOST_SIGNS, Choices, UnreadableFile, is_delimiter
 from ingestion.imports.failed import failed_rows
-from ingestion.imports.report import failed_in, failed_words, imported_before_words, report, report_text
+from ingestion.imports.report import failed_words, has_failed, imported_before_words, report, report_text
 from ingestion.imports.run import imported_before, run_import, take_file
 from ingestion.imports.words import file_problem
 from ingestion.models import ImportRun
@@ -114,8 +114,8 @@ Exit codes:
 
     def _report(self, run: ImportRun, failed: Path | None, *, as_json: bool) -> None:
         # what is held already is a duplicate now: its rows are those that failed then
-        of = run if failed_in(run) else imported_before(run)
-        if run.error or of is None or not failed_in(of):
+        of = run if has_failed(run) else imported_before(run)
+        if run.error or of is None or not has_failed(of):
             failed = None  # those of half a file would look like all
         is_kept = failed is None or of is None or _is_written(failed, failed_rows(of))
         if as_json:
@@ -125,7 +125,7 @@ Exit codes:
             self.stdout.write(report_text(run))
             if failed is not None and is_kept:
                 self.stdout.write(failed_words(failed))
-            elif failed_in(run):
+            elif has_failed(run):
                 place = settings.SITE_URL + reverse("admin:ingestion_importrun_change", args=[run.pk])
                 said = _(
                     "--failed FILE writes the failed rows. Whoever may import and see personal data can also download them at %(place)s."
