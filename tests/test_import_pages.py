@@ -159,27 +159,19 @@ def test_what_was_tried_is_not_imported_beside_another_import_of_it(source, stew
 def test_of_what_stopped_and_was_taken_back_nothing_goes_on_and_the_file_is_imported_anew(source, steward, tmp_path):  # noqa: F811
     path = write(tmp_path / "a.csv", rows(5))
     stopped = take_file(path, source=source, file_name="a.csv")
-    ImportChunk.objects.create(run=stopped, index=0, rows=2, first_row=2)
+    ImportChunk.objects.create(run=stopped, index=0, rows=2, first_row=2, counts={}, causes={}, notes={}, failed_rows=[], examples={})
     ImportRun.objects.filter(pk=stopped.pk).update(status=ImportRun.Status.FAILED, error="import.stopped")
     assert take_file(path, source=source, file_name="a.csv") == stopped
     by = User.objects.get(email="steward@example.com")
-    back = TakeBack.objects.create(
-        source=source,
-        batch_id=stopped.pk,
-        state="taken",
-        received_until=timezone.now(),
-        looked_by=by,
-        decided_by=by,
-        decided_at=timezone.now(),
-    )
+    who = {"source": source, "looked_by": by, "decided_by": by, "reason": "wrong"}
+    back = TakeBack.objects.create(batch_id=stopped.pk, state="taken", received_until=timezone.now(), decided_at=timezone.now(), **who)
     url = reverse("admin:ingestion_importrun_change", args=[stopped.pk])
     assert "may_go_on" in (page := steward.get(url)).context and not page.context["may_go_on"]
     assert "It was taken back." in steward.post(url, {}, follow=True).content.decode()
     assert run_import(stopped.pk).status == ImportRun.Status.FAILED
     anew = take_file(path, source=source, file_name="a.csv")
     assert anew != stopped and outcome(run_import(anew.pk)).counts["accepted"] == 5
-    back.state = "put"
-    back.save()
+    TakeBack.objects.filter(pk=back.pk).update(state="put", put_at=timezone.now(), put_by=by, put_reason="right after all")
     assert steward.get(url).context["may_go_on"]
 
 
