@@ -50,9 +50,10 @@ class SavesBeside(GuardedAdmin):
     def _save(self, request: HttpRequest, object_id: str | None, form_url: str, extra_context: dict[str, Any] | None) -> HttpResponse:
         """Save, or show the form again with what would be broken: its inlines are checked with it only once they are written."""
         try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except DoesNotFit as error:
-            request.problems = error.problems  # type: ignore[attr-defined]
+            with transaction.atomic():
+                return super().changeform_view(request, object_id, form_url, extra_context)
+        except (DoesNotFit, IntegrityError) as error:
+            request.problems = error.problems if isinstance(error, DoesNotFit) else [str(TAKEN)]  # type: ignore[attr-defined]
             return super().changeform_view(request, object_id, form_url, extra_context)
 
     def message_user(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
