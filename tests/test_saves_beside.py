@@ -1,6 +1,7 @@
 """Two people save one tag or rule: rows that one of them removed, added or wrote anew stand in nobody's way."""
 
 import pytest
+from django.contrib.auth.models import Group
 from django.urls import reverse
 from test_taxonomy_admin import form_of
 
@@ -9,7 +10,7 @@ from taxonomy.admin.beside import _with_ids
 from taxonomy.admin.items import EachSourceOnce
 from taxonomy.definition import INLINES, apply_definition, definition
 from taxonomy.history import record_revision
-from taxonomy.models import Attribute, MappingRow, MappingRule, Refinement, Revision, Source, Tag, TagAttribute, TagMode
+from taxonomy.models import Attribute, Grant, MappingRow, MappingRule, Refinement, Revision, Source, Tag, TagAttribute, TagMode
 from taxonomy.proposals.merge import ROW_KEYS
 from taxonomy.proposals.refused import TAKEN
 
@@ -223,6 +224,30 @@ def test_what_only_the_database_refuses_is_told_on_the_form(anna, monkeypatch):
     answer = anna.post(url_of(tag), with_modes(form_of(anna.get(url_of(tag))), ROWS_OF_MODES["both empty"][0]))
     assert answer.status_code == 200 and str(TAKEN) in answer.context["adminform"].form.non_field_errors()
     assert "modes" not in stands(tag)
+
+
+@pytest.mark.parametrize("names_it", [False, True])
+@pytest.mark.parametrize("is_beside", [False, True])
+def test_how_strict_a_source_is_taken_stays_where_who_saves_may_not_read_it(anna, is_beside, names_it):
+    tag, till = Tag.objects.get(code="purchase"), Source.objects.get(code="till")
+    Source.objects.filter(pk=till.pk).update(owner="service")
+    Grant.objects.create(sources_of_id="service", department_id="service", may="read")
+    saved(tag, modes=[{"source": str(till.pk), "mode": "note"}])
+    mia = User.objects.create_user("mia@example.com", department_id="marketing")
+    mia.groups.add(Group.objects.get(name="marketer"))
+    anna.force_login(mia)
+    form = form_of(anna.get(url_of(tag))) | {"label_en": "By Mia"}
+    if is_beside:
+        saved(tag, description_en="By Bob")
+    if names_it:
+        named = {"TOTAL_FORMS": "1", "INITIAL_FORMS": "1", "0-id": TagMode.objects.get().pk, "0-source": till.pk, "0-mode": "set_aside"}
+        form |= {f"modes-{name}": str(value) for name, value in named.items()}
+    answer = anna.post(url_of(tag), form)
+    assert (answer.status_code, stands(tag)["label_en"]) == ((200, tag.label_en) if names_it else (302, "By Mia"))
+    assert stands(tag)["modes"] == [{"source": str(till.pk), "mode": "note"}]
+    if names_it and is_beside:
+        [formset] = [one.formset for one in answer.context["inline_admin_formsets"] if one.formset.model is TagMode]
+        assert [list(one.errors) for one in formset.forms] == [["source"]], "a row that is new to her"
 
 
 def test_a_row_whose_id_another_gave_to_another_row_is_the_row_of_its_key(anna, item):

@@ -23,7 +23,7 @@ from taxonomy.lines import written_constraints, written_groups
 from taxonomy.models import Attribute, Category, Refinement, Source, Tag, TagAttribute, TagMode
 from taxonomy.problems import definition_problem
 from taxonomy.recent import Watched, tag_use, watched
-from taxonomy.request_rights import rights_in, sources_in, tags_in
+from taxonomy.request_rights import of_sources_in, rights_in, sources_in, tags_in
 from taxonomy.standardize.names import parse_refinement
 from taxonomy.standardize.types import check_definition
 from taxonomy.violations import title_for
@@ -220,6 +220,10 @@ class TagModeInline(TabularInline):
     formset = EachSourceOnce
     fields = ["source", "mode"]
     extra = 0
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TagMode]:
+        """A row of a source that cannot be chosen would come back without one, and stand for every source."""
+        return of_sources_in(super().get_queryset(request), request)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "source":
