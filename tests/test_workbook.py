@@ -901,6 +901,24 @@ def test_what_was_brought_in_oneself_is_taken_back_by_bringing_in_what_was_befor
     assert stands == was if not is_shared else stands["label_zh_hans"] == "别人改的"
 
 
+@pytest.mark.parametrize("is_hers", [False, True])
+def test_what_a_colleague_saved_while_a_report_was_read_is_shown_before_it_is_written_over(marketer, client, is_hers):
+    one, two = Attribute.objects.all()[:2]
+    page = post(client, book(attributes=[["code", "name in English"], [one.code, "By file"], [two.code, "By file"]])).url
+    shown = words_of(client, page) | {"mark": client.get(page).context["mark"], "update": "1", "why": "w"}
+    assert f'name="mark" value="{shown["mark"]}"' in client.get(page).content.decode()
+    saver = marketer if is_hers else User.objects.create_superuser("dan@example.com", "x")
+    record_revision(apply_definition(two.pk, definition(two) | {"label_en": "Saved"}), by=saver, action=Revision.Action.CHANGED)
+    answer = client.post(page, shown)
+    if is_hers:
+        assert answer.status_code == 302
+        return
+    assert answer.status_code == 200 and not Proposal.objects.exists()
+    assert f"({two.code}) changed meanwhile" in answer.content.decode() and f"({one.code}) changed" not in answer.content.decode()
+    client.post(page, shown | {"mark": answer.context["mark"]})
+    assert definition(Attribute.objects.get(pk=two.pk))["label_en"] == "By file"
+
+
 def test_rows_of_two_proposals_of_ones_own_are_told_apart(marketer, client):
     one, two = Attribute.objects.all()[:2]
     own = [renamed(item, by=marketer, title=item.code.title()) for item in (one, two)]

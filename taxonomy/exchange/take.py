@@ -181,8 +181,12 @@ def propose_entries(
     update: bool = True,
     remove: bool = False,
     into: Proposal | None = None,
+    mark: int | None = None,
 ) -> Proposal:
-    """A proposal of the entries chosen, or `into` with them. Raises NothingChanged, NotTogether, and what `propose_or_add` does."""
+    """A proposal of the entries chosen, or `into` with them. `mark`: of the draft that they were shown on.
+
+    Raises NothingChanged, NotTogether, and what `propose_or_add` does.
+    """
     wanted = chosen(entries, add=add, update=update, remove=remove)
     if not wanted:
         raise NothingChanged
@@ -192,7 +196,7 @@ def propose_entries(
     if problems := [problem for problem in check_plan(after) if (problem.code, problem.item) not in known]:
         raise NotTogether(problems, draft | after)
     try:
-        return propose_or_add(wanted, seen_in(entries), into=into, title=title, why=why, by=by)
+        return propose_or_add(wanted, seen_in(entries), into=into, title=title, why=why, by=by, mark=mark)
     except IntegrityError as error:
         # Two items that change codes with each other: the draft holds each code once at any moment.
         raise NotTogether([], draft | after) from error
@@ -203,14 +207,26 @@ def seen_in(entries: list[Entry]) -> Items:
     return {entry.item: entry.before for entry in entries if entry.before is not None}
 
 
-def propose_or_add(wanted: dict[str, Definition | None], seen: Items, *, into: Proposal | None, title: str, why: str, by: User) -> Proposal:
+def propose_or_add(
+    wanted: dict[str, Definition | None],
+    seen: Items,
+    *,
+    into: Proposal | None,
+    title: str,
+    why: str,
+    by: User,
+    mark: int | None = None,
+) -> Proposal:
     """A new proposal; or `into`, which the person may edit, under its own words, with all of it. `seen`: the items as they were.
+
+    `mark`: of the draft that the person looked at; what somebody else saved since is not written over.
 
     Raises ChangedMeanwhile, and what `propose_definitions` and `add_items` do.
     """
     with writing():
         released, draft = items_of(newest()), draft_items()
-        if changed := [item for item in wanted if draft.get(item) != seen.get(item)]:
+        unseen = _saved_by_others(wanted, mark, by) if mark is not None else set()
+        if changed := [item for item in wanted if draft.get(item) != seen.get(item) or item in unseen]:
             raise ChangedMeanwhile(changed)
         if into is None:
             return propose_definitions(wanted, title=title, why=why, by=by)
@@ -224,6 +240,10 @@ def propose_or_add(wanted: dict[str, Definition | None], seen: Items, *, into: P
         write_items(wanted, by=by, why=title)
         add_items(into, wanted, by=by)
     return into
+
+
+def _saved_by_others(items: Collection[str], mark: int, by: User) -> set[str]:
+    return {str(item) for item in Revision.objects.filter(item__in=items, pk__gt=mark).exclude(by=by).values_list("item", flat=True)}
 
 
 def _beside(entry: Entry, base: Items) -> bool:
