@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
+from staff.admin.pages import number_or_none
 from taxonomy.admin.proposals import ProposalForm
 from taxonomy.definition import MODELS, draft_items
 from taxonomy.diff import diff, title
@@ -156,6 +157,7 @@ def upload(request: HttpRequest, upload_id: UUID) -> HttpResponse:
     if found is None:
         messages.warning(request, _("This upload is not here any more. Upload the file again."))
         return redirect("plan_exchange")
+    mark = mark_of_draft()
     report = report_of(found, request)
     taker = takes(report.entries, by=request.user)  # type: ignore[arg-type]
     if request.method == "POST" and request.POST.get("taker", "") != _pk_of(taker):
@@ -185,6 +187,7 @@ def upload(request: HttpRequest, upload_id: UUID) -> HttpResponse:
         "choices": _choices(report, request),
         "taker": taker,
         "offered": offered,
+        "mark": mark,
     }
     return render(request, "taxonomy/exchange_report.html", context)
 
@@ -254,7 +257,7 @@ def _propose(request: HttpRequest, report: Report, form: ProposalForm, taker: Pr
     told: dict[str, Any] = {"title": form.cleaned_data["title"], "why": form.cleaned_data["why"], "by": request.user}
     try:
         with transaction.atomic():
-            made = propose_entries(report.entries, **told, **chosen, into=taker)
+            made = propose_entries(report.entries, **told, **chosen, into=taker, mark=number_or_none(request.POST.get("mark", "")))
             if otherwise := {name: told[name] for name, text in offered.items() if _plain(told[name]) != _plain(text)}:
                 stand = {name: getattr(made, name) for name in ("title", "why", "links", "retire_reason")}
                 describe(made, by=told["by"], **stand | otherwise)

@@ -143,10 +143,11 @@ class On:
         if not self.rights.limited or item not in self.plan:
             return None
         if (act, item) not in self._known:
-            self._known[act, item] = self._closed(act, item, self.plan[item])
+            self._known[act, item] = self.closed_as(act, item, self.plan[item])
         return self._known[act, item]
 
-    def _closed(self, act: str, item: str, one: Definition) -> Place | None:
+    def closed_as(self, act: str, item: str, one: Definition) -> Place | None:
+        """As `closed`, of an item as another definition than the plan's has it."""
         match one["kind"]:
             case "tag":
                 return self._owned(act, one, self.rights.above(one.get("category"), self.plan))
@@ -202,14 +203,24 @@ def readable_proposals(proposals: QuerySet[Proposal], rights: Rights) -> QuerySe
     if not rights.limited:
         return proposals
     released, draft = items_of(newest()), draft_items()
-    hidden = hidden_from(rights, released, draft)
-    gone = list(ProposalItem.objects.exclude(item__in=[*released, *draft]).values_list("pk", "item", "before", "after"))
-    last = last_states(str(item) for _row, item, before, after in gone if before is None and after is None)
-    unread = [row for row, item, *kept in gone if hidden_from(rights, *({str(item): one} for one in (*kept, last.get(str(item))) if one))]
+    hidden, unread = hidden_from(rights, released, draft), _unread_of_gone(rights, released, draft)
     readable = ProposalItem.objects.filter(proposal=OuterRef("pk")).exclude(item__in=hidden).exclude(pk__in=unread)
     nothing = ~Exists(ProposalItem.objects.filter(proposal=OuterRef("pk")))
     mine = Proposal.objects.filter(Q(author=rights.person) | Q(co_authors=rights.person)).values("pk")
     return proposals.filter(Exists(readable) | nothing | Q(pk__in=mine))
+
+
+def _unread_of_gone(rights: Rights, released: Items, draft: Items) -> list[int]:
+    """Rows of proposals whose item is gone from both plans and, as they keep it or as it last was, was not for the person to read."""
+    rows = list(ProposalItem.objects.exclude(item__in=[*released, *draft]).values_list("pk", "item", "before", "after"))
+    gone = last_states(str(item) for _row, item, before, after in rows if before is None and after is None)
+    kept = [(row, str(item), [one for one in (before, after, gone.get(str(item))) if one]) for row, item, before, after in rows]
+    gone |= {item: sides[-1] for _row, item, sides in kept if sides}
+    # a rule is judged by its source and its tag, which may be gone without having been proposed
+    below = {one[name] for _row, _item, sides in kept for one in sides if one["kind"] == "rule" for name in ("source", "tag")}
+    gone = last_states(below - released.keys() - draft.keys() - gone.keys()) | gone
+    plans = [On(rights, plan) for plan in (released | draft | gone, draft | released | gone)] if rows else []
+    return [row for row, item, sides in kept if any(on.closed_as(May.READ, item, one) for on in plans for one in sides)]
 
 
 def _categories(rights: Rights, act: str) -> Q:

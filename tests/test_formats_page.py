@@ -277,3 +277,17 @@ def test_what_a_co_author_mended_stays_when_files_of_others_come_in_again(market
     propose_written(looked.written, title="Again", why="x", by=marketer)
     tag.refresh_from_db()
     assert (tag.label_en, tag.description_en) == ("Heard", "By Mia")
+
+
+def test_what_a_colleague_saved_while_an_upload_was_looked_at_is_not_written_over(client, marketer):
+    client.force_login(marketer)
+    client.post(PROPOSE, {"title": "Songs", "why": "w", "kept": kept_of(uploaded(client))})
+    tag = Tag.objects.get(code="song_played")
+    with zipfile.ZipFile(io.BytesIO(export_plan("json-schema", draft=True).body)) as archive:
+        body = json.loads(archive.read(next(one for one in archive.namelist() if "song_played" in one)))
+    kept = kept_of(uploaded(client, body | {"title": "By file"}, name="song_played.json", format="json-schema"))
+    mended = apply_definition(tag.pk, definition(tag) | {"label_en": "By Ben"})
+    record_revision(mended, by=person("ben@example.com", "marketing", "marketer"), action=Revision.Action.CHANGED)
+    answer = client.post(PROPOSE, {"title": "Songs", "why": "w", "kept": kept}, follow=True)
+    assert "(song_played) changed meanwhile" in answer.content.decode()
+    assert Tag.objects.get(code="song_played").label_en == "By Ben"

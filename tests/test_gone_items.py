@@ -217,6 +217,22 @@ def test_a_proposal_of_a_deleted_item_is_for_those_only_who_might_have_read_it(s
     assert page.context["hidden"] == 1 and not page.context["deleted"] and "Gift wrapped" not in page.content.decode()
 
 
+@pytest.mark.parametrize("goes", ["the rule", "its source too"])
+def test_a_proposal_of_a_deleted_rule_is_for_those_only_who_may_read_its_source(steward, goes):
+    source = Source.objects.create(code="secret", owner_id="service", label_en="Secret", label_zh_hans="秘密")
+    rule = MappingRule.objects.create(source=source, name="wrapped", tag=Tag.objects.get(code="login"), position=90)
+    Grant.objects.create(sources_of_id="service", department_id="service", may="read")
+    proposal = propose([str(rule.pk)], title="New", why="w", by=someone())
+    delete(steward, rule)
+    if goes == "its source too":
+        delete(steward, source)
+    mia = log_in(steward, "mia@example.com", "marketer", "marketing")
+    assert not readable_proposals(Proposal.objects.all(), rights_of(User.objects.get(email="mia@example.com"))).exists()
+    assert mia.get(proposal.get_absolute_url()).status_code == 404
+    other = log_in(steward, "sid@example.com", "marketer", "service")
+    assert other.get(proposal.get_absolute_url()).status_code == 200
+
+
 @pytest.mark.parametrize(
     "make", [a_tag, a_rule, lambda: Source.objects.exclude(pk__in=TagMode.objects.values("source")).first()], ids=["tag", "rule", "source"]
 )

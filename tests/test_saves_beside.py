@@ -1,15 +1,18 @@
 """Two people save one tag or rule: rows that one of them removed, added or wrote anew stand in nobody's way."""
 
 import pytest
+from django.contrib.auth.models import Group
 from django.urls import reverse
 from test_taxonomy_admin import form_of
 
 from staff.models import User
 from taxonomy.admin.beside import _with_ids
+from taxonomy.admin.items import EachSourceOnce
 from taxonomy.definition import INLINES, apply_definition, definition
 from taxonomy.history import record_revision
-from taxonomy.models import Attribute, MappingRow, MappingRule, Refinement, Revision, Source, Tag, TagAttribute, TagMode
+from taxonomy.models import Attribute, Grant, MappingRow, MappingRule, Refinement, Revision, Source, Tag, TagAttribute, TagMode
 from taxonomy.proposals.merge import ROW_KEYS
+from taxonomy.proposals.refused import TAKEN
 
 pytestmark = pytest.mark.django_db
 # kind: (its inline, another field of the item, what is posted of a row, what that says in a definition)
@@ -188,6 +191,63 @@ def test_a_row_that_says_how_strict_every_source_is_taken_is_saved_as_it_comes(a
     form = form_of(anna.get(url_of(tag)))
     assert anna.post(url_of(tag), form | {"modes-TOTAL_FORMS": "1", "modes-0-source": "", "modes-0-mode": "note"}).status_code == 302
     assert stands(tag)["modes"] == [{"source": "", "mode": "note"}]
+
+
+ROWS_OF_MODES = {
+    "both empty": ({"0-source": "", "1-source": ""}, 1),
+    "both of one source": ({"0-source": "till", "1-source": "till"}, 1),
+    "one of them deleted": ({"0-source": "", "1-source": "", "1-DELETE": "on"}, 0),
+}
+
+
+def with_modes(form, rows):
+    till = str(Source.objects.get(code="till").pk)
+    posted = {f"modes-{name}": till if value == "till" else value for name, value in rows.items()}
+    return form | {"modes-TOTAL_FORMS": "2", "modes-0-mode": "note", "modes-1-mode": "note"} | posted
+
+
+@pytest.mark.parametrize("case", ROWS_OF_MODES)
+def test_two_rows_of_one_source_are_told_at_the_second(anna, case):
+    tag, (rows, errors) = Tag.objects.get(code="purchase"), ROWS_OF_MODES[case]
+    answer = anna.post(url_of(tag), with_modes(form_of(anna.get(url_of(tag))), rows))
+    if not errors:
+        assert answer.status_code == 302 and stands(tag)["modes"] == [{"source": "", "mode": "note"}]
+        return
+    [formset] = [one.formset for one in answer.context["inline_admin_formsets"] if one.formset.model is TagMode]
+    assert [list(form.errors) for form in formset.forms] == [[], ["source"]]
+    assert "that is one row too" in answer.content.decode() and "modes" not in stands(tag)
+
+
+def test_what_only_the_database_refuses_is_told_on_the_form(anna, monkeypatch):
+    tag = Tag.objects.get(code="purchase")
+    monkeypatch.setattr(EachSourceOnce, "clean", lambda formset: None)
+    answer = anna.post(url_of(tag), with_modes(form_of(anna.get(url_of(tag))), ROWS_OF_MODES["both empty"][0]))
+    assert answer.status_code == 200 and str(TAKEN) in answer.context["adminform"].form.non_field_errors()
+    assert "modes" not in stands(tag)
+
+
+@pytest.mark.parametrize("names_it", [False, True])
+@pytest.mark.parametrize("is_beside", [False, True])
+def test_how_strict_a_source_is_taken_stays_where_who_saves_may_not_read_it(anna, is_beside, names_it):
+    tag, till = Tag.objects.get(code="purchase"), Source.objects.get(code="till")
+    Source.objects.filter(pk=till.pk).update(owner="service")
+    Grant.objects.create(sources_of_id="service", department_id="service", may="read")
+    saved(tag, modes=[{"source": str(till.pk), "mode": "note"}])
+    mia = User.objects.create_user("mia@example.com", department_id="marketing")
+    mia.groups.add(Group.objects.get(name="marketer"))
+    anna.force_login(mia)
+    form = form_of(anna.get(url_of(tag))) | {"label_en": "By Mia"}
+    if is_beside:
+        saved(tag, description_en="By Bob")
+    if names_it:
+        named = {"TOTAL_FORMS": "1", "INITIAL_FORMS": "1", "0-id": TagMode.objects.get().pk, "0-source": till.pk, "0-mode": "set_aside"}
+        form |= {f"modes-{name}": str(value) for name, value in named.items()}
+    answer = anna.post(url_of(tag), form)
+    assert (answer.status_code, stands(tag)["label_en"]) == ((200, tag.label_en) if names_it else (302, "By Mia"))
+    assert stands(tag)["modes"] == [{"source": str(till.pk), "mode": "note"}]
+    if names_it and is_beside:
+        [formset] = [one.formset for one in answer.context["inline_admin_formsets"] if one.formset.model is TagMode]
+        assert [list(one.errors) for one in formset.forms] == [["source"]], "a row that is new to her"
 
 
 def test_a_row_whose_id_another_gave_to_another_row_is_the_row_of_its_key(anna, item):

@@ -15,7 +15,7 @@ from django.utils.translation import gettext, override
 from openpyxl import Workbook, load_workbook
 
 from staff.models import User
-from taxonomy.definition import draft_items
+from taxonomy.definition import apply_definition, definition, draft_items
 from taxonomy.diff import diff
 from taxonomy.exchange.answer import answer
 from taxonomy.exchange.book import UnreadableBook, escaped, open_book
@@ -26,11 +26,12 @@ from taxonomy.exchange.words import BOOKS, book_text, trouble_text
 from taxonomy.exchange.workbook import about, around, read_sheets, sheets_of
 from taxonomy.exchange.written import KINDS, read
 from taxonomy.exchange.xlsx import ENCODINGS, save_csv, save_xlsx
-from taxonomy.models import Attribute, MappingRule, Proposal, Revision, Tag, Vote
+from taxonomy.history import record_revision
+from taxonomy.models import Attribute, Category, MappingRule, Proposal, Revision, Tag, Vote
 from taxonomy.problems import VALUES
 from taxonomy.proposals.propose import join, propose, pull_back, submit, withdraw
 from taxonomy.proposals.review import vote
-from taxonomy.publish import company_day
+from taxonomy.publish import company_day, publish
 from taxonomy.starter import starter_items
 
 DEPARTMENTS = ("marketing", "sales", "service", "product", "data", "compliance")
@@ -874,6 +875,48 @@ def test_a_row_that_is_mended_after_changes_were_asked_for_goes_into_the_same_pr
     assert {row.after["code"]: row.after["label_en"] for row in proposal.items.all()} == {
         "brand_new_0": "Brand new 0", "brand_new_1": "Mended", "brand_new_2": "Brand new 2", "brand_new_3": "Late",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+@pytest.mark.parametrize("goes", [False, True])
+def test_what_was_brought_in_oneself_is_taken_back_by_bringing_in_what_was_before(marketer, client, goes, is_shared):
+    tag = Tag.objects.create(code="gift_wrapped", label_en="Gift", label_zh_hans="礼", category=Category.objects.first(), owner_id="data")
+    record_revision(tag, by=None, action=Revision.Action.CREATED)
+    publish(notes="n", by=None)
+    was, content = definition(tag), download(client).content
+    row = find(load_workbook(io.BytesIO(content))["Tags"], "code", tag.code)
+    changed = edited(content, lambda made: made["Tags"].delete_rows(row) if goes else put(made["Tags"], row, "name in English", "Mine"))
+    chosen = {"add": "1", "update": "1", "remove": "1"}
+    client.post(post(client, changed).url, {"title": "First", "why": "w"} | chosen)
+    proposal = Proposal.objects.get()
+    submit(proposal, by=marketer)
+    dan = User.objects.create_superuser("dan@example.com", "x", department_id="data")
+    vote(proposal, by=dan, choice=Vote.Choice.CHANGES, comment="as it was, please")
+    if is_shared:
+        apply_definition(tag.pk, was | {"label_en": "Mine", "label_zh_hans": "别人改的"})
+        record_revision(Tag.objects.get(pk=tag.pk), by=dan, action=Revision.Action.CHANGED)
+    page = post(client, content).url
+    client.post(page, words_of(client, page) | chosen)
+    stands = definition(Tag.objects.get(pk=tag.pk))
+    assert stands == was if not is_shared else stands["label_zh_hans"] == "别人改的"
+
+
+@pytest.mark.parametrize("is_hers", [False, True])
+def test_what_a_colleague_saved_while_a_report_was_read_is_shown_before_it_is_written_over(marketer, client, is_hers):
+    one, two = Attribute.objects.all()[:2]
+    page = post(client, book(attributes=[["code", "name in English"], [one.code, "By file"], [two.code, "By file"]])).url
+    shown = words_of(client, page) | {"mark": client.get(page).context["mark"], "update": "1", "why": "w"}
+    assert f'name="mark" value="{shown["mark"]}"' in client.get(page).content.decode()
+    saver = marketer if is_hers else User.objects.create_superuser("dan@example.com", "x")
+    record_revision(apply_definition(two.pk, definition(two) | {"label_en": "Saved"}), by=saver, action=Revision.Action.CHANGED)
+    answer = client.post(page, shown)
+    if is_hers:
+        assert answer.status_code == 302
+        return
+    assert answer.status_code == 200 and not Proposal.objects.exists()
+    assert f"({two.code}) changed meanwhile" in answer.content.decode() and f"({one.code}) changed" not in answer.content.decode()
+    client.post(page, shown | {"mark": answer.context["mark"]})
+    assert definition(Attribute.objects.get(pk=two.pk))["label_en"] == "By file"
 
 
 def test_rows_of_two_proposals_of_ones_own_are_told_apart(marketer, client):

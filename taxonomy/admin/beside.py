@@ -19,12 +19,12 @@ from taxonomy.definition import INLINES, Definition, apply_definition, definitio
 from taxonomy.diff import side_by_side, title
 from taxonomy.draft import ItemLocked, last_saved, writing
 from taxonomy.history import record_revision
-from taxonomy.models import Revision
+from taxonomy.models import Revision, TagMode
 from taxonomy.problems import plan_problem
 from taxonomy.proposals.merge import ROW_KEYS, Merged, merge
 from taxonomy.proposals.refused import TAKEN
 from taxonomy.publish import items_of, newest
-from taxonomy.request_rights import hidden_in, names_shown
+from taxonomy.request_rights import hidden_in, names_shown, of_sources_in
 from taxonomy.rights import OutsideGrant
 from taxonomy.standardize import check_plan
 
@@ -50,9 +50,10 @@ class SavesBeside(GuardedAdmin):
     def _save(self, request: HttpRequest, object_id: str | None, form_url: str, extra_context: dict[str, Any] | None) -> HttpResponse:
         """Save, or show the form again with what would be broken: its inlines are checked with it only once they are written."""
         try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except DoesNotFit as error:
-            request.problems = error.problems  # type: ignore[attr-defined]
+            with transaction.atomic():
+                return super().changeform_view(request, object_id, form_url, extra_context)
+        except (DoesNotFit, IntegrityError) as error:
+            request.problems = error.problems if isinstance(error, DoesNotFit) else [str(TAKEN)]  # type: ignore[attr-defined]
             return super().changeform_view(request, object_id, form_url, extra_context)
 
     def message_user(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
@@ -64,7 +65,7 @@ class SavesBeside(GuardedAdmin):
     ) -> HttpResponse:
         """Save over a newer save: what only one of the two changed is kept; where both did, ask."""
         theirs = definition(self.get_object(request, object_id))  # type: ignore[arg-type]
-        request.POST = as_rows_stand(request.POST, theirs["kind"], object_id)  # type: ignore[assignment]
+        request.POST = as_rows_stand(request, theirs["kind"], object_id)  # type: ignore[assignment]
         trial = transaction.savepoint()
         request.only_trying = True  # type: ignore[attr-defined]
         response = self._save(request, object_id, form_url, extra_context)
@@ -181,14 +182,18 @@ class SavesBeside(GuardedAdmin):
             raise PermissionDenied from error
 
 
-def as_rows_stand(posted: QueryDict, kind: str, item_id: str) -> QueryDict:
+def as_rows_stand(request: HttpRequest, kind: str, item_id: str) -> QueryDict:
     """A form whose rows of inlines may be gone by now: each is the row that stands under its key, else a new one."""
+    posted = request.POST
     made = posted.copy()
     for field, model in INLINES.get(kind, {}).items():
         key, prefix = ROW_KEYS[field], str(model._meta.get_field(kind).remote_field.get_accessor_name())  # type: ignore[union-attr]
         if not re.fullmatch("[0-9]{1,6}", total := posted.get(f"{prefix}-TOTAL_FORMS", "")):
             continue
-        stand = {str(name or ""): str(pk) for name, pk in model._default_manager.filter(**{kind: item_id}).values_list(key, "pk")}
+        there = model._default_manager.filter(**{kind: item_id})
+        if model is TagMode:
+            there = of_sources_in(there, request)
+        stand = {str(name or ""): str(pk) for name, pk in there.values_list(key, "pk")}
         rows = _with_ids(_take_rows(made, prefix, int(total)), key, stand)
         for number, row in enumerate(rows):
             for name, values in row.items():

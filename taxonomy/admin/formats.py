@@ -33,7 +33,7 @@ from taxonomy.request_rights import hidden_in, names_shown, rights_in, sources_i
 from taxonomy.rights import among
 
 # Between looking and proposing, what was read waits in the page itself, signed for this person.
-_SALT = "taxonomy.formats"
+_SALT = "taxonomy.formats.read"
 _KEPT_SECONDS = 24 * 3600
 # Entries shown of each status; their number is told in full.
 _SHOWN = 50
@@ -162,7 +162,7 @@ class _Pages:
         """Propose what was looked at, read again on top of the draft as it is now."""
         self._check(request, propose=True)
         try:
-            kept = signing.loads(request.POST.get("kept", ""), salt=_salt(request), max_age=_KEPT_SECONDS)
+            kept, mark = signing.loads(request.POST.get("kept", ""), salt=_salt(request), max_age=_KEPT_SECONDS)
         except signing.BadSignature:
             messages.error(request, _("What was read has been kept for a day only, for you only. Choose the files again."))
             return HttpResponseRedirect(reverse("admin:taxonomy_proposal_formats"))
@@ -170,7 +170,7 @@ class _Pages:
         if form.is_valid():
             try:
                 proposal, was_open = propose_written(
-                    kept, title=form.cleaned_data["title"], why=form.cleaned_data["why"], by=_person(request)
+                    kept, title=form.cleaned_data["title"], why=form.cleaned_data["why"], by=_person(request), mark=mark
                 )
             except Exception as error:
                 if (said := said_of(error, partial(hidden_in, request))) is None:
@@ -183,7 +183,7 @@ class _Pages:
         return self._page(request, "taxonomy/formats_propose.html", form=form)
 
     def _show(self, request: HttpRequest, looked: Looked, form: ProposeForm) -> HttpResponse:
-        form.initial["kept"] = signing.dumps(looked.written, salt=_salt(request), compress=True)
+        form.initial["kept"] = signing.dumps((looked.written, looked.mark), salt=_salt(request), compress=True)
         groups = _by_status(looked, hidden_in(request, draft_items()))
         return self._page(
             request,

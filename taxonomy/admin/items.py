@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
+from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import linebreaksbr
 from django.urls import reverse
@@ -19,10 +20,10 @@ from taxonomy.admin.alike import ShowsLookalikes
 from taxonomy.admin.governed import GovernedAdmin, WhyForm
 from taxonomy.admin.lines import DAYS, ConstraintsField, GroupsField, NewRowsLast
 from taxonomy.lines import written_constraints, written_groups
-from taxonomy.models import Attribute, Category, Refinement, Tag, TagAttribute, TagMode
+from taxonomy.models import Attribute, Category, Refinement, Source, Tag, TagAttribute, TagMode
 from taxonomy.problems import definition_problem
 from taxonomy.recent import Watched, tag_use, watched
-from taxonomy.request_rights import rights_in, sources_in, tags_in
+from taxonomy.request_rights import of_sources_in, rights_in, sources_in, tags_in
 from taxonomy.standardize.names import parse_refinement
 from taxonomy.standardize.types import check_definition
 from taxonomy.violations import title_for
@@ -196,11 +197,33 @@ class TagModeForm(forms.ModelForm):  # type: ignore[type-arg]
         return self.instance._state.adding or super().has_changed()
 
 
+class EachSourceOnce(BaseInlineFormSet):  # type: ignore[type-arg]
+    """Django's own check of rows against each other passes over those without a source."""
+
+    def clean(self) -> None:
+        seen: set[Source | None] = set()
+        for form in self.forms:
+            if "source" not in form.cleaned_data or form.cleaned_data.get("DELETE"):
+                continue
+            if (source := form.cleaned_data["source"]) in seen:
+                form.add_error(
+                    "source",
+                    _("Another row here is for this source. Empty stands for every source that is not named; that is one row too."),
+                )
+            seen.add(source)
+        super().clean()
+
+
 class TagModeInline(TabularInline):
     model = TagMode
     form = TagModeForm
+    formset = EachSourceOnce
     fields = ["source", "mode"]
     extra = 0
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TagMode]:
+        """A row of a source that cannot be chosen would come back without one, and stand for every source."""
+        return of_sources_in(super().get_queryset(request), request)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "source":

@@ -51,7 +51,8 @@ def compare(
     if settle:
         settle(entries)
     if base is not None:
-        entries = [entry for entry in entries if _beside(entry, base)]
+        own = _theirs_alone(entries, base, by)
+        entries = [entry for entry in entries if entry.item in own or _beside(entry, base)]
     bring_beside_saves([entry for entry in entries if base is None or entry.item not in base], by)
     if rights is not None:
         mark_outside(entries, rights, draft | (beyond or {}))
@@ -62,12 +63,17 @@ def compare(
 def _mark_held(entries: list[Entry], by: User | None) -> None:
     """What open proposals hold is wrong, unless only one does that this person may edit: it takes the rest too."""
     held = open_proposals(_touched(entries))
-    theirs = {pk: _hold_of(proposal, by) for pk, proposal in {proposal.pk: proposal for proposal in held.values()}.items()}
+    theirs = _holds(held, by)
     takes_all = list(theirs.values()).count("written.own") == 1
     for entry in entries:
         if (proposal := held.get(entry.item)) and not (takes_all and theirs[proposal.pk] == "written.own"):
             entry.status = "wrong"
             entry.troubles.append(Trouble(theirs[proposal.pk], "", {"title": proposal.title, "who": str(proposal.author)}))
+
+
+def _holds(held: dict[str, Proposal], by: User | None) -> dict[int, str]:
+    """{proposal: how it holds what a person wants to change}."""
+    return {pk: _hold_of(proposal, by) for pk, proposal in {proposal.pk: proposal for proposal in held.values()}.items()}
 
 
 def _hold_of(proposal: Proposal, by: User | None) -> str:
@@ -86,6 +92,24 @@ def takes(entries: list[Entry], *, by: User) -> Proposal | None:
     found = {proposal.pk: proposal for proposal in open_proposals(_touched(entries)).values()}
     only = next(iter(found.values())) if len(found) == 1 else None
     return only if only is not None and _hold_of(only, by) == "written.own" else None
+
+
+def _theirs_alone(entries: list[Entry], base: Items, by: User | None) -> set[str]:
+    """Items of a proposal that this person may edit, which nobody else saved since `base`: what comes in again may take back what they wrote."""
+    held = open_proposals(_touched(entries))
+    holds = _holds(held, by)
+    theirs = {item for item, proposal in held.items() if holds[proposal.pk] == "written.own"}
+    at_base: set[str] = set()
+    for item, action, one, who in (
+        Revision.objects.filter(item__in=theirs).order_by("-id").values_list("item", "action", "definition", "by")
+    ):
+        if str(item) in at_base:
+            continue
+        if (None if action == Revision.Action.DELETED else one) == base.get(str(item)):
+            at_base.add(str(item))
+        elif by is None or who != by.pk:
+            theirs.discard(str(item))
+    return theirs
 
 
 def bring_beside_saves(entries: list[Entry], by: User | None) -> None:
@@ -157,8 +181,12 @@ def propose_entries(
     update: bool = True,
     remove: bool = False,
     into: Proposal | None = None,
+    mark: int | None = None,
 ) -> Proposal:
-    """A proposal of the entries chosen, or `into` with them. Raises NothingChanged, NotTogether, and what `propose_or_add` does."""
+    """A proposal of the entries chosen, or `into` with them. `mark`: of the draft that they were shown on.
+
+    Raises NothingChanged, NotTogether, and what `propose_or_add` does.
+    """
     wanted = chosen(entries, add=add, update=update, remove=remove)
     if not wanted:
         raise NothingChanged
@@ -168,7 +196,7 @@ def propose_entries(
     if problems := [problem for problem in check_plan(after) if (problem.code, problem.item) not in known]:
         raise NotTogether(problems, draft | after)
     try:
-        return propose_or_add(wanted, seen_in(entries), into=into, title=title, why=why, by=by)
+        return propose_or_add(wanted, seen_in(entries), into=into, title=title, why=why, by=by, mark=mark)
     except IntegrityError as error:
         # Two items that change codes with each other: the draft holds each code once at any moment.
         raise NotTogether([], draft | after) from error
@@ -179,14 +207,26 @@ def seen_in(entries: list[Entry]) -> Items:
     return {entry.item: entry.before for entry in entries if entry.before is not None}
 
 
-def propose_or_add(wanted: dict[str, Definition | None], seen: Items, *, into: Proposal | None, title: str, why: str, by: User) -> Proposal:
+def propose_or_add(
+    wanted: dict[str, Definition | None],
+    seen: Items,
+    *,
+    into: Proposal | None,
+    title: str,
+    why: str,
+    by: User,
+    mark: int | None = None,
+) -> Proposal:
     """A new proposal; or `into`, which the person may edit, under its own words, with all of it. `seen`: the items as they were.
+
+    `mark`: of the draft that the person looked at; what somebody else saved since is not written over.
 
     Raises ChangedMeanwhile, and what `propose_definitions` and `add_items` do.
     """
     with writing():
         released, draft = items_of(newest()), draft_items()
-        if changed := [item for item in wanted if draft.get(item) != seen.get(item)]:
+        unseen = _saved_by_others(wanted, mark, by) if mark is not None else set()
+        if changed := [item for item in wanted if draft.get(item) != seen.get(item) or item in unseen]:
             raise ChangedMeanwhile(changed)
         if into is None:
             return propose_definitions(wanted, title=title, why=why, by=by)
@@ -200,6 +240,10 @@ def propose_or_add(wanted: dict[str, Definition | None], seen: Items, *, into: P
         write_items(wanted, by=by, why=title)
         add_items(into, wanted, by=by)
     return into
+
+
+def _saved_by_others(items: Collection[str], mark: int, by: User) -> set[str]:
+    return {str(item) for item in Revision.objects.filter(item__in=items, pk__gt=mark).exclude(by=by).values_list("item", flat=True)}
 
 
 def _beside(entry: Entry, base: Items) -> bool:

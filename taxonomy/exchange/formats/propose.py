@@ -7,7 +7,7 @@ from staff.models import Department, User
 from taxonomy.definition import Definition, Items, draft_items
 from taxonomy.exchange.formats import Choices, Exported, export_as, part_of, read_as, read_files
 from taxonomy.exchange.formats.found import LeftOut
-from taxonomy.exchange.take import bring_beside_saves, mark_outside, propose_or_add, seen_in, takes
+from taxonomy.exchange.take import bring_beside_saves, mark_of_draft, mark_outside, propose_or_add, seen_in, takes
 from taxonomy.exchange.written import Entry, Written, chosen, read
 from taxonomy.models import Proposal
 from taxonomy.proposals.propose import NothingChanged
@@ -18,7 +18,7 @@ from taxonomy.rights import On, Rights, rights_of
 class Looked(NamedTuple):
     """What an upload would do: `written` is to be proposed, `base` the draft it was read against, as far as the person may read it.
 
-    `taker`: their open proposal that it would be added to.
+    `taker`: their open proposal that it would be added to. `mark`: of that draft.
     """
 
     written: Written
@@ -26,6 +26,7 @@ class Looked(NamedTuple):
     left_out: list[LeftOut]
     base: Items
     taker: Proposal | None
+    mark: int
 
 
 class Proposed(NamedTuple):
@@ -38,22 +39,27 @@ class Proposed(NamedTuple):
 def look_at(format: str, uploads: list[tuple[str, bytes]], choices: Choices, *, by: User | None = None) -> Looked:
     """Read files of a format against the draft; nothing is stored. Raises KeyError for an unknown format. `by`: who asks."""
     files, unread = read_files(uploads)
+    mark = mark_of_draft()
     base, beyond, rights = _draft_of(by)
     carried = read_as(format, files, base, choices=choices, departments=_departments())
     entries = _compare(carried.written, base, beyond, rights, by)
     taker = takes(entries, by=by) if by else None
-    return Looked(carried.written, entries, unread + carried.left_out, base, taker)
+    return Looked(carried.written, entries, unread + carried.left_out, base, taker, mark)
 
 
-def propose_written(written: Written, *, title: str, why: str, by: User) -> Proposed:
-    """Propose what the written changes of the draft as it is now. Raises NothingChanged and what propose_or_add does."""
+def propose_written(written: Written, *, title: str, why: str, by: User, mark: int | None = None) -> Proposed:
+    """Propose what the written changes of the draft as it is now. Raises NothingChanged and what propose_or_add does.
+
+    `mark`: of the draft that it was shown on.
+    """
     base, beyond, rights = _draft_of(by)
     entries = _compare(written, base, beyond, rights, by)
     wanted = sound(entries, base | beyond)
     if not wanted:
         raise NothingChanged
     taker = takes(entries, by=by)
-    return Proposed(propose_or_add(wanted, seen_in(entries), into=taker, title=title, why=why, by=by), taker is not None)
+    proposal = propose_or_add(wanted, seen_in(entries), into=taker, title=title, why=why, by=by, mark=mark)
+    return Proposed(proposal, taker is not None)
 
 
 def sound(entries: list[Entry], base: Items) -> dict[str, Definition | None]:
