@@ -256,12 +256,17 @@ def test_rows_sent_twice_are_one_event_also_without_an_id(till, load):
     assert outcome(load(rows(4)[::-1])).counts["duplicate"] == 4
 
 
+def rows_back(run) -> list[list[str]]:
+    """The failed rows as they are downloaded, the header first."""
+    return list(csv.reader(io.StringIO(b"".join(failed_rows(run)).decode("gb18030"))))
+
+
 @database
 @pytest.mark.parametrize("mend", [True, False])
 def test_failed_rows_come_back_as_they_were_and_close_what_was_held(till, load, mend, tmp_path):
     kept(till)
     run = load(rows(4, 数量={1: "two", 3: "three"}))
-    back = list(csv.reader(io.StringIO(b"".join(failed_rows(run)).decode("gb18030"))))
+    back = rows_back(run)
     assert back[0] == [*HEADER, "_tagline_id", "_reason"]
     assert back[1][: len(HEADER)] == rows(4, 数量={1: "two"})[1]
     for row in back[1:]:
@@ -277,7 +282,7 @@ def test_failed_rows_come_back_as_they_were_and_close_what_was_held(till, load, 
 def test_rows_of_a_mended_file_that_were_not_mended_are_told_and_come_back_again(till, load, dry_run, admin_client):
     kept(till)
     run = load(rows(4, 数量={1: "two", 3: "three"}))
-    back = list(csv.reader(io.StringIO(b"".join(failed_rows(run)).decode("gb18030"))))
+    back = rows_back(run)
     back[1][HEADER.index("数量")] = "2"
     again = load(back[1:], back[0], dry_run=dry_run)
     page = admin_client.get(reverse("admin:ingestion_importrun_change", args=[again.pk]))
@@ -311,7 +316,7 @@ def test_of_a_row_with_several_events_sent_again_each_closes_only_its_own(till, 
     kept(till, replace_events(PURCHASE, RowEvent(name="login"), RowEvent(name="purchase", columns=BOUGHT)))
     run = load(rows(1, 数量={0: "two"}))
     assert outcome(run).counts == {"accepted": 1, "changed": 0, "duplicate": 0, "quarantined": 1, "refused": 0}
-    back = list(csv.reader(io.StringIO(b"".join(failed_rows(run)).decode("gb18030"))))
+    back = rows_back(run)
     again = outcome(load(back[1:], back[0]))
     assert (again.counts["duplicate"], Event.objects.filter(standing=Event.Standing.HELD).count()) == (2, 1)
     back[1][HEADER.index("数量")] = "2"
