@@ -49,6 +49,19 @@ def last_states(items: Iterable[str]) -> Items:
     return {str(item): one for item, one in newest if one}
 
 
+def with_places(gone: Items, *plans: Items) -> Items:
+    """These, and the newest definitions in the history of where they stood, if that is in none of the plans.
+
+    A rule stands with its source and its tag, a tag in its category, a category below its parent. A query a level.
+    """
+    found = new = gone
+    while new:
+        places = {one[place] for one in new.values() for place in ("source", "tag", "category", "parent") if one.get(place)}
+        new = last_states(places.difference(found, *plans))
+        found = found | new
+    return found
+
+
 def last_saves(items: Iterable[str]) -> dict[str, Revision]:
     """{item: its newest revision}. One query."""
     newest = Revision.objects.filter(item__in=list(items)).order_by("item", "-id").distinct("item").select_related("by").defer("definition")

@@ -16,7 +16,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from staff.models import Department, User
 from taxonomy.definition import Definition, Items, draft_items
 from taxonomy.diff import title
-from taxonomy.history import last_states
+from taxonomy.history import last_states, with_places
 from taxonomy.models import Attribute, Category, Grant, MappingRule, Proposal, ProposalItem, Source, Tag, TagAttribute
 from taxonomy.publish import items_of, newest
 
@@ -216,9 +216,7 @@ def _unread_of_gone(rights: Rights, released: Items, draft: Items) -> list[int]:
     gone = last_states(str(item) for _row, item, before, after in rows if before is None and after is None)
     kept = [(row, str(item), [one for one in (before, after, gone.get(str(item))) if one]) for row, item, before, after in rows]
     gone |= {item: sides[-1] for _row, item, sides in kept if sides}
-    # a rule is judged by its source and its tag, which may be gone without having been proposed
-    below = {one[name] for _row, _item, sides in kept for one in sides if one["kind"] == "rule" for name in ("source", "tag")}
-    gone = last_states(below - released.keys() - draft.keys() - gone.keys()) | gone
+    gone = with_places(gone, released, draft)
     plans = [On(rights, plan) for plan in (released | draft | gone, draft | released | gone)] if rows else []
     return [row for row, item, sides in kept if any(on.closed_as(May.READ, item, one) for on in plans for one in sides)]
 

@@ -220,6 +220,7 @@ def test_a_proposal_of_a_deleted_item_is_for_those_only_who_might_have_read_it(s
 @pytest.mark.parametrize("goes", ["the rule", "its source too"])
 def test_a_proposal_of_a_deleted_rule_is_for_those_only_who_may_read_its_source(steward, goes):
     source = Source.objects.create(code="secret", owner_id="service", label_en="Secret", label_zh_hans="秘密")
+    record_revision(source, by=None, action=Revision.Action.CREATED)
     rule = MappingRule.objects.create(source=source, name="wrapped", tag=Tag.objects.get(code="login"), position=90)
     Grant.objects.create(sources_of_id="service", department_id="service", may="read")
     proposal = propose([str(rule.pk)], title="New", why="w", by=someone())
@@ -229,8 +230,12 @@ def test_a_proposal_of_a_deleted_rule_is_for_those_only_who_may_read_its_source(
     mia = log_in(steward, "mia@example.com", "marketer", "marketing")
     assert not readable_proposals(Proposal.objects.all(), rights_of(User.objects.get(email="mia@example.com"))).exists()
     assert mia.get(proposal.get_absolute_url()).status_code == 404
+    assert not mia.get(UNRELEASED).context["deleted"]
+    add_items(proposal, [str(a_tag().pk)], by=someone())
+    page = mia.get(proposal.get_absolute_url())
+    assert page.context["hidden"] == 1 and not page.context["deleted"]
     other = log_in(steward, "sid@example.com", "marketer", "service")
-    assert other.get(proposal.get_absolute_url()).status_code == 200
+    assert other.get(proposal.get_absolute_url()).context["deleted"] and other.get(UNRELEASED).context["deleted"]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from taxonomy.check_words import finding_text
 from taxonomy.current import known_items
 from taxonomy.definition import Items, draft_items
 from taxonomy.diff import title
-from taxonomy.history import last_saves, last_states
+from taxonomy.history import last_saves, last_states, with_places
 from taxonomy.models import Proposal, Release, Revision, Tag, Vote
 from taxonomy.problems import plan_problem
 from taxonomy.proposals.authors import author_ids, names_of, saves_of, saves_since
@@ -258,7 +258,7 @@ class ProposalAdmin(Unalterable, ModelAdmin):
         before, after = sides(proposal, released)
         rows = {str(one.item): one for one in proposal.items.all()}
         deleted = [one for item, one in rows.items() if item not in before and item not in after]
-        last = last_states(str(one.item) for one in deleted)
+        last = with_places(last_states(str(one.item) for one in deleted), before, after)
         hidden = hidden_in(request, *([] if before is released else [released]), before, after | last)
         names = names_shown(before | after | last, hidden)
         changes = [

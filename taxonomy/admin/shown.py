@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from taxonomy.definition import MODELS, Items
 from taxonomy.diff import diff, title
+from taxonomy.history import with_places
 from taxonomy.models import ProposalItem, Revision
 from taxonomy.proposals.affected import Senders, effects_by_source
 from taxonomy.proposals.verdict import Effect, Verdict
@@ -118,7 +119,8 @@ def deleted_lately(request: HttpRequest, released: Items, draft: Items, names: I
         if len(newest) == DELETED_SHOWN:
             break
     last = {str(one.item): one for one in Revision.objects.filter(pk__in=newest.values()).order_by("-id").select_related("by")}
-    readable = On(rights_in(request), released | draft | {item: one.definition or {} for item, one in last.items()})
+    gone = with_places({item: one.definition or {} for item, one in last.items()}, released, draft)
+    readable = On(rights_in(request), released | draft | gone)
     return [
         {
             "title": title(one.definition or {}, names),

@@ -25,6 +25,7 @@ from taxonomy.dictionary.seen import News, count_news, mark_seen, news
 from taxonomy.dictionary.sheets import attribute_sheet, named, rule_sheets, source_sheet, tag_sheet, tree
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.dictionary.words import description, label
+from taxonomy.history import with_places
 from taxonomy.models import Attribute, Category, Release, Source, Tag
 from taxonomy.proposals.tell import follow, is_following
 from taxonomy.proposals.verdict import judge
@@ -147,7 +148,7 @@ def _gone_page(request: HttpRequest, kind: str, code: str, item: str, known: Sta
     entries, _earlier = history(item, _named(request, known), rules=rules_gone(kind, item), limit=SHOWN_AT_MOST)
     removal = next((entry for entry in entries if entry.after is None), None)
     last = (removal and removal.before) or {}
-    if last and hidden_in(request, {item: last}):
+    if last and item in hidden_in(request, known.plan.items | with_places({item: last}, known.plan.items)):
         raise Http404
     successor = last.get("successor")
     return _page(
