@@ -160,13 +160,17 @@ def upload(request: HttpRequest, upload_id: UUID) -> HttpResponse:
     mark = mark_of_draft()
     report = report_of(found, request)
     taker = takes(report.entries, by=request.user)  # type: ignore[arg-type]
-    if request.method == "POST" and request.POST.get("taker", "") != _pk_of(taker):
+    named = {"title": title_of(found.name, company_day()), "why": ""}
+    stands = {"title": taker.title, "why": taker.why} if taker else named
+    written: dict[str, str] = {}
+    is_sent = request.method == "POST"
+    if is_sent and request.POST.get("taker", "") != _pk_of(taker):
         messages.warning(request, _("Another proposal would take it now. Look at it again."))
-        return redirect("plan_upload", upload_id)
-    words_so_far = {"title": taker.title, "why": taker.why} if taker else {"title": title_of(found.name, company_day())}
-    offered = {name: request.POST.get(f"offered_{name}", said) for name, said in words_so_far.items()} if taker else {}
-    form = ProposalForm(request.POST or None, initial=words_so_far)
-    if request.method == "POST" and form.is_valid():
+        is_sent = False
+        written = _written(request, named)
+    offered = {name: request.POST.get(f"offered_{name}", said) if is_sent else said for name, said in stands.items()} if taker else {}
+    form = ProposalForm(request.POST if is_sent else None, initial=stands | written)
+    if is_sent and form.is_valid():
         made = _propose(request, report, form, taker, offered)
         if made is not None:
             forget(upload_id, by=request.user.pk)  # type: ignore[arg-type]
@@ -270,6 +274,12 @@ def _propose(request: HttpRequest, report: Report, form: ProposalForm, taker: Pr
             raise
         messages.error(request, said)
     return None
+
+
+def _written(request: HttpRequest, first: dict[str, str]) -> dict[str, str]:
+    """What somebody wrote into the form themselves: other than what stood in it, which without a taker is `first`."""
+    stood = {name: request.POST.get(f"offered_{name}", said) for name, said in first.items()}
+    return {name: text for name, said in stood.items() if _plain(text := request.POST.get(name, "")) not in ("", _plain(said))}
 
 
 def _plain(text: str) -> str:

@@ -1037,10 +1037,13 @@ def test_words_that_were_not_said_otherwise_stay_and_so_do_approvals(marketer, c
 
 def test_an_upload_that_another_proposal_would_take_now_is_shown_again(marketer, client, shared):
     page = post(client, two_rows()).url
-    posted = words_of(client, page) | {"update": "1"}
+    posted = words_of(client, page) | {"update": "1", "why": "Typed by hand"}
     withdraw(shared, by=marketer)
     other = renamed(Attribute.objects.all()[1], by=marketer, title="Other", name="o")
-    assert "Another proposal would take it now" in client.post(page, posted, follow=True).content.decode()
+    again = client.post(page, posted)
+    assert "Another proposal would take it now" in again.content.decode()
+    form, offered = again.context["form"], again.context["offered"]
+    assert (form["title"].value(), form["why"].value(), offered["why"]) == ("Other", "Typed by hand", other.why)
     other.refresh_from_db()
     assert (other.title, other.items.count(), Proposal.objects.count()) == ("Other", 1, 2)
 
