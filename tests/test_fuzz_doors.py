@@ -23,10 +23,12 @@ from test_webhooks_in import AES_KEY, APP, SECRET, wechat_encrypts, wechat_signs
 
 from cdp.drain import read_away
 from cdp.fast import answer_calls_early
+from ingestion.doors.mqtt import Arrived, Subscriber
 from ingestion.imports.uploads import finish_upload
-from ingestion.models import Hook, Upload, WriteKey
+from ingestion.models import Hook, MqttTopic, Upload, WriteKey
 from ingestion.outgoing import signing
 from ingestion.watching.rollup import roll_up
+from profiles.entries import counts
 from profiles.models import Arrival, Event, Tally
 from taxonomy.models import Source
 
@@ -81,15 +83,38 @@ def packed(body: bytes, chance: random.Random) -> bytes:
 API_SEEDS = [json.loads(body) for body in BODIES]
 
 
+class Listener(Subscriber):
+    """A subscriber as it stands between the broker and the database, handed what a broker would: it tells what it stored."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"fuzz-{number}")
+        self._session = object()
+        self.routes.read()
+        self.told: list[dict[str, Any]] = []
+
+    def take(self, topic: str, payload: bytes) -> list[dict[str, Any]]:
+        self.told = []
+        self._store([Arrived(self._session, 0, topic, payload)])
+        return self.told
+
+    def _note(self, batch: Any) -> None:
+        super()._note(batch)
+        assert not any(cause == "mqtt.failed" for cause, _source in batch.dropped), batch
+        for one in batch.deliveries:
+            self.told.append({"batch": str(one.batch_id), "received": len(one.entries), **counts(one.entries)})
+
+
 class Sender:
-    """Makes a request for each door in turn of chance. `secret`: a write key; the hooks are `open_hooks`'."""
+    """Makes a request for each door in turn of chance. `secret`: a write key; the hooks and topics are `open_doors`'."""
 
     def __init__(self, secret: str, chance: random.Random) -> None:
         self.chance, self.secret = chance, secret
+        self.listener = Listener(chance.randrange(2**32))
         self.bearer = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
         self.basic = {"Authorization": "Basic " + base64.b64encode(f"{secret}:".encode()).decode(), "Content-Type": "text/plain"}
         self.doors: list[Callable[[], Sent]] = [
             self.api, self.segment, self.cloud_structured, self.cloud_binary, self.cloud_batch, self.signed, self.in_a_field, self.encrypted,
+            self.message,
         ]  # fmt: skip
 
     def api(self) -> Sent:
@@ -165,8 +190,21 @@ class Sender:
         body = f"<xml><ToUserName>x</ToUserName><Encrypt><![CDATA[{text}]]></Encrypt></xml>".encode()
         return Sent("POST", "/hooks/website", body, {}, query)
 
+    def message(self) -> Sent:
+        """`path` is the topic: a broker passes on any UTF-8 without NUL."""
+        topic = self.chance.choice(["shop/website", "shop/crm/7", "shop/app/devices/d1", "shop/none", f"shop/till/{self.header_text()}"])
+        seeds = [*API_SEEDS, [API_SEEDS[0], {"event": "login"}], APP_BODY, CRM_BODY]
+        return Sent("MQTT", topic.replace("\x00", ""), json_bytes(self.chance.choice(seeds), self.chance), {})
 
-def open_hooks() -> None:
+
+def open_doors() -> None:
+    for place, code, keep_topic in [
+        ("website", "website", False),
+        ("crm/+", "crm", True),
+        ("app/#", "app", True),
+        ("till/#", "till", True),
+    ]:
+        MqttTopic.objects.create(filter=f"shop/{place}", source=Source.objects.get(code=code), keep_topic=keep_topic)
     for source, scheme, secret, more in [
         ("website", "wechat_aes", f"token {AES_KEY} {APP}", {}), ("website", "standard", SECRET, {"kept_headers": "X-Topic"}),
         ("app", "standard", SECRET, {}), ("crm", "standard", SECRET, {"kept_headers": "X-Topic"}), ("till", "standard", SECRET, {}),
@@ -234,6 +272,7 @@ class Ledger:
 def server(transactional_db, settings, tmp_path, caplog):
     caplog.set_level(logging.ERROR, "django.request")  # or a warning for each body is kept until the end
     settings.UPLOAD_DIR = tmp_path / "uploads"
+    settings.MQTT_BROKER = {"host": "127.0.0.1", "port": 1883, "user": "", "password": "", "tls": False}  # never connected to
     yield Server()
     empty_the_queue()
 
@@ -252,6 +291,12 @@ def send_some(server: Server, sender: Sender, count: int) -> Round:
         for _ in range(count):
             make = sender.chance.choice(sender.doors)
             sent = make()
+            if sent.method == "MQTT":
+                told = sender.listener.take(sent.path, sent.body)
+                found.statuses[200] += 1
+                found.told.extend(told)
+                found.understood.update({make.__name__} if told else ())
+                continue
             status, _headers, body = server.answer(sent)
             assert status < 500, (sent, body)
             found.statuses[status] += 1
@@ -268,7 +313,7 @@ def send_some(server: Server, sender: Sender, count: int) -> Round:
 def test_no_body_breaks_a_door_or_is_lost(server, write_key, count, record_property):
     secret, key = write_key
     WriteKey.objects.filter(pk=key.pk).update(per_second=0)
-    open_hooks()
+    open_doors()
     senders = [Sender(secret, random.Random(SEED + number)) for number in range(SENDERS)]
     ledger, statuses, understood = Ledger(), Counter[int](), set[str]()
     each = min(count // SENDERS, CHECKED_TOGETHER)
@@ -288,7 +333,7 @@ def test_no_body_breaks_a_door_or_is_lost(server, write_key, count, record_prope
     totals = ledger.totals
     record_property(
         "figure",
-        f"{count:,} mangled bodies at {len(understood)} doors and ways: {statuses[200]:,} understood, {count - statuses[200]:,} refused as a whole;"
+        f"{count:,} mangled bodies and messages at {len(understood)} doors and ways: {statuses[200]:,} understood, {count - statuses[200]:,} refused as a whole;"
         f" {totals['received']:,} events, {totals['accepted']:,} accepted and {totals['quarantined']:,} held, all stored; no 5xx,"
         f" the slowest in {server.slowest_seconds:.1f} s",
     )
