@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from ingestion.pipeline import Receipt
 from profiles.entries import Entry
+from profiles.sight import Sight
 from taxonomy.released import named
 from taxonomy.standardize import Violation
 from taxonomy.violations import message_for
@@ -162,14 +163,20 @@ def _result(index: int, entry: Entry, codes: dict[Any, str]) -> dict[str, Any]:
         }
     if entry.first is not None:
         first = entry.first
-        changes = first.report.get("changes", [])
-        violations = [violation(msgspec.convert(one, Violation)) for one in first.report.get("violations", [])]
+        changes, found, refinements = first.report.get("changes", []), first.report.get("violations", []), first.refinements
+        if entry.differs and first.source_id is not None:
+            # Who says something else under an id need not be who sent the first: a web page's key is everybody's, and ids can be guessed.
+            sight = Sight(unmasked=False)
+            changes = [sight.change(one, first.source_id) for one in changes]
+            found = [sight.violation(one, first.source_id) for one in found]
+            refinements = []
+        violations = [violation(msgspec.convert(one, Violation)) for one in found]
         violations += [violation(_reused(entry))] if entry.differs else []
         return shown | {
             "verdict": first.verdict,
             "changed": bool(changes),
             "tag": codes.get(first.tag_id),
-            "refinements": first.refinements,
+            "refinements": refinements,
             "changes": changes,
             "violations": violations,
         }

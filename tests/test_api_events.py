@@ -140,6 +140,17 @@ def test_an_id_used_again_for_something_else_is_told(post):
     assert "message_id.reused" in [one["code"] for one in other["results"][0]["violations"]]
 
 
+@pytest.mark.parametrize("url", [URL, f"{URL}?dry_run=true"])
+def test_who_says_something_else_under_an_id_is_told_nothing_personal_of_the_first(post, url):
+    mine = purchase(attributes={**purchase()["attributes"], "receiver_mobile": "13812345678"})
+    first = post(mine).content.decode()
+    assert "13812345678" in first and post(mine, url=url).content.decode().count("13812345678") == first.count("13812345678")
+    (told,) = post({"id": mine["id"], "event": "x"}, url=url).json()["results"]
+    assert (told["verdict"], told["tag"], told["refinements"]) == ("accepted", "purchase", [])
+    codes = [one["code"] for one in told["violations"]]
+    assert "attribute.unplanned" in codes and "message_id.reused" in codes and "12345678" not in json.dumps(told)
+
+
 def test_of_an_event_without_an_id_it_is_told_that_the_id_was_derived(post):
     """Region and context are no part of it."""
     post(purchase(id=None, region="CN"))

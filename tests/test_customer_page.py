@@ -375,3 +375,15 @@ def test_who_may_not_see_the_quarantine_is_told_and_not_led_there(rep, customer)
 def test_a_line_of_the_timeline_begins_with_what_was_paid(agent, customer):
     told = Event.objects.get(message_id="m200")
     assert "10.50" in gist(told, Sight(unmasked=True)).partition(" · ")[0]
+
+
+def test_the_pages_open_whatever_an_amount_is(agent, customer):
+    """A price may have a hundred digits, and what nobody planned for may only be named like money."""
+    attributes = {"order_id": "o9", "product_id": "p", "price": "1e98", "quantity": 3, "haggled": {"amount": 5, "currency": 156}}
+    send(event(0, id="huge", event="purchase", attributes=attributes))
+    page = agent.get(reverse("customer", args=[customer.public_id]))
+    assert page.status_code == 200 and f"300{',000' * 20}" in page.content.decode()
+    huge = Event.objects.get(message_id="huge")
+    assert huge.standing == Event.Standing.COUNTED
+    shown = agent.get(reverse("customer_event", args=[customer.public_id, huge.public_id])).content.decode()
+    assert f"100{',000' * 32}" in shown and "156" in shown
