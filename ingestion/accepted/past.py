@@ -16,7 +16,19 @@ from django.db.backends.utils import CursorWrapper
 
 from ingestion.accepted.near import queue_near
 from ingestion.models import Replay, Replayed
-from ingestion.quarantine.replay import AT_ONCE, SAMPLE, Finds, delivery_of, entry_of, finder, load, note_outcomes, read_stored, run
+from ingestion.quarantine.replay import (
+    AT_ONCE,
+    SAMPLE,
+    Finds,
+    delivery_of,
+    entry_of,
+    finder,
+    in_stretches,
+    load,
+    note_outcomes,
+    read_stored,
+    run,
+)
 from profiles.anew import COUNTED, MERGED, Difference, differing, hold_still, stage, take_staged
 from profiles.entries import Delivery, Entry
 from profiles.models import Event
@@ -82,16 +94,8 @@ def _selected(replay: Replay) -> Any:
 
 
 def _left(replay: Replay) -> Iterator[list[int]]:
-    """Ids of its events that it has not changed or left yet, in order. One that stayed the same is read again: it does no harm."""
-    after = 0
-    done = Replayed.objects.filter(replay=replay).values("event_id")
-    while True:
-        waiting = _selected(replay).filter(id__gt=after, id__lte=replay.last_event_id).exclude(id__in=done)
-        ids = list(waiting.order_by("id").values_list("id", flat=True)[:AT_ONCE])
-        if not ids:
-            return
-        yield ids
-        after = ids[-1]
+    """Those it has not changed or left yet. One that stayed the same is read again: it does no harm."""
+    return in_stretches(replay, _selected(replay), "id")
 
 
 def _try(cursor: CursorWrapper, event_ids: list[int], obeyed: Current, found: Preview) -> None:
