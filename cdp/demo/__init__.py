@@ -98,14 +98,15 @@ def plain_greeting(port: int) -> str:
 def load(home: Path) -> None:
     """Send the shop's ninety days through the pipeline, a day and source at a time; what is there already is skipped.
 
-    Each is one commit: ended at any point, the next call goes on where this one was.
+    The newest first: what somebody looks at meanwhile shows the last days. Each is one commit: ended at any point, the next
+    call goes on where this one was.
     """
     today = date.fromisoformat(json.loads(_file(home).read_text())["today"])
     obeyed = current()
     known = set(Batch.objects.values_list("source__code", "received_at"))
     told = False
     with unjudged():
-        for received_at, source_code, records in days(today):
+        for received_at, source_code, records in reversed(list(days(today))):
             if (source_code, received_at) in known:
                 continue
             if not told:
