@@ -20,6 +20,8 @@ the address (`/hooks/<source>/<token>`), or as `?token=<token>`. An address may 
 
 WeChat is set to plain mode; for its encrypted ones choose “WeChat, encrypted” when the webhook is added. What is posted as
 `multipart/form-data`, such as whole inbound mails, is not taken.
+
+Paths for vendors without a pack: [vendors-by-hand.md](vendors-by-hand.md).
 """
 
 
@@ -42,12 +44,12 @@ def _section(pack: Pack) -> str:
     if envelope["preset"] != "custom":
         lines += [f"Records: as `{envelope['preset']}`.", ""]
     else:
-        lines += ["| field | found at |", "|---|---|", *(f"| {field} | {_code(path)} |" for field, path in _fields(envelope)), ""]
+        lines += ["| field | found at |", "|---|---|", *(f"| {field} | {in_code(path)} |" for field, path in fields_of(envelope)), ""]
     lines += ["| what arrives | becomes | with |", "|---|---|---|", *(_rule(rule) for rule in pack.rules), ""]
     return "\n".join(lines)
 
 
-def _fields(envelope: dict[str, Any]) -> list[tuple[str, str]]:
+def fields_of(envelope: dict[str, Any]) -> list[tuple[str, str]]:
     found = []
     for field, path in envelope.items():
         if field == "identifiers":
@@ -58,18 +60,20 @@ def _fields(envelope: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _rule(rule: dict[str, Any]) -> str:
-    name = _code(rule["name"]) + (" (pattern)" if rule.get("match") == "pattern" else "")
+    name = in_code(rule["name"]) + (" (pattern)" if rule.get("match") == "pattern" else "")
     if condition := rule.get("condition"):
-        name += f" if {_code(condition['path'])} {condition['operator']} {_code(condition['value']) if condition['value'] else ''}".rstrip()
+        name += (
+            f" if {in_code(condition['path'])} {condition['operator']} {in_code(condition['value']) if condition['value'] else ''}".rstrip()
+        )
     return f"| {name} | `{rule['tag']}` | {', '.join(_row(target, text) for target, text in rule.get('rows', {}).items()) or '–'} |"
 
 
 def _row(target: str, text: str) -> str:
     row = row_of(target, text)
-    return f"{target} ← {_code(' → '.join(part for part in (row['path'], row['transforms']) if part))}"
+    return f"{target} ← {in_code(' → '.join(part for part in (row['path'], row['transforms']) if part))}"
 
 
-def _code(text: str) -> str:
+def in_code(text: str) -> str:
     """In Markdown's code, within a table."""
     ticks = "``" if "`" in text else "`"
     pad = " " if "`" in text else ""
