@@ -20,7 +20,7 @@ from taxonomy.definition import apply_definition, definition
 from taxonomy.history import record_revision
 from taxonomy.models import Attribute, Grant, Proposal, Release, ReviewPolicy, Revision, Source, Tag
 from taxonomy.proposals.authors import author_ids
-from taxonomy.proposals.propose import join, propose, submit
+from taxonomy.proposals.propose import join, propose, pull_back, submit
 from taxonomy.proposals.review import emergency_release, release_proposal, review_release, standing, vote, waiting_for
 from taxonomy.publish import publish
 
@@ -184,15 +184,41 @@ def test_the_page_names_each_department_one_signs_for_and_why_it_is_asked(client
     client.force_login(stewards[1], "django.contrib.auth.backends.ModelBackend")
     shown = client.get(proposal.get_absolute_url())
     text = shown.content.decode()
-    asked = {seat.department.pk for seat in shown.context["my_seats"]}
-    assert "service" in asked and len(asked) == text.count('name="act" value="vote"') > 1
-    for seat in shown.context["my_seats"]:
-        assert f"Your word for {seat.department}" in text
+    mine = {one["seat"].department.pk: one for one in shown.context["my_seats"]}
+    assert "service" in mine and len(mine) == text.count('name="act" value="vote"') > 1
+    for one in mine.values():
+        assert f"Your word for {one['seat'].department}" in text
     assert "It owns <b>See a product (product_view)</b>" in text
     assert "Data signs for it" in text
     act = reverse("admin:taxonomy_proposal_act", args=[proposal.pk])
-    client.post(act, {"act": "vote", "choice": "approve", "department": "service"})
+    client.post(act, {"act": "vote", "choice": "approve", "department": "service", "seen": mine["service"]["seen"]})
     assert [one.department_id for one in proposal.votes.all()] == ["service"]
+
+
+@pytest.mark.parametrize("is_submitted_again", [True, False])
+def test_who_signs_on_a_page_of_an_earlier_submission_is_shown_what_stands_now_and_loses_no_word(
+    client, stewards, renamed, is_submitted_again
+):
+    tag, proposal = renamed
+    submit(proposal, by=stewards[0])
+    client.force_login(stewards[1], "django.contrib.auth.backends.ModelBackend")
+    [mine] = client.get(proposal.get_absolute_url()).context["my_seats"]
+    pull_back(proposal, by=stewards[0])
+    apply_definition(str(tag.pk), definition(tag) | {"label_en": "Never looked at"})
+    if is_submitted_again:
+        submit(proposal, by=stewards[0])
+    said = {"act": "vote", "choice": "approve", "department": mine["seat"].department.pk, "comment": "fine <by> me", "seen": mine["seen"]}
+    url = reverse("admin:taxonomy_proposal_act", args=[proposal.pk])
+    answer = client.post(url, said)
+    shown = answer.content.decode()
+    assert not proposal.votes.exists()
+    assert "Never looked at" in shown and re.search(r"<textarea[^>]*>fine &lt;by&gt; me</textarea>", shown)
+    assert ("It changed after you opened it" in shown) == is_submitted_again
+    if is_submitted_again:
+        client.post(url, {key: value for key, value in said.items() if key != "seen"})
+        assert not proposal.votes.exists(), "a page that says nothing of what it showed"
+        client.post(url, said | {"seen": answer.context["my_seats"][0]["seen"]})
+        assert proposal.votes.get().choice == "approve"
 
 
 def test_all_who_saved_are_named(client, stewards, renamed):

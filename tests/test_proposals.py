@@ -121,6 +121,17 @@ def test_a_superuser_cannot_sign_what_they_wrote(people, wording):
         release_proposal(wording, by=root)
 
 
+def test_a_word_is_for_the_submission_that_was_looked_at(people, wording):
+    submit(wording, by=people["mia"])
+    looked_at = Proposal.objects.get(pk=wording.pk)
+    pull_back(wording, by=people["mia"])
+    submit(wording, by=people["mia"])
+    for choice in (APPROVE, CHANGES):
+        with pytest.raises(NotAllowed, match="seen"):
+            vote(Proposal(pk=wording.pk, submitted_at=looked_at.submitted_at), by=people["sam"], choice=choice, comment="w")
+    assert not wording.votes.exists()
+
+
 def test_whoever_joins_takes_back_what_they_signed(people, wording):
     submit(wording, by=people["mia"])
     vote(wording, by=people["sam"], choice=APPROVE)

@@ -35,7 +35,7 @@ _WEIGHT: dict[str, int] = {ReviewPolicy.Say.NOTHING: 0, ReviewPolicy.Say.TOLD: 1
 
 
 class NotAllowed(Exception):
-    """This person may not do this here. `code` says why: "author", "department", "not_asked", "right" or "words"."""
+    """This person may not do this here. `code` says why: "author", "department", "not_asked", "right", "seen" or "words"."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -206,9 +206,18 @@ class Signing:
         return found
 
 
-def vote(proposal: Proposal, *, by: User, choice: str, comment: str = "", department: str | None = None) -> None:
-    """Sign, or ask for changes and say which, for a department (None: every one) this person may speak for. Raises NotAllowed."""
+def seen_of(proposal: Proposal, seat: Seat) -> str:
+    """What a page shows that asks for a seat's word, as a mark: the submission."""
+    return proposal.submitted_at.isoformat() if proposal.submitted_at else ""
+
+
+def vote(proposal: Proposal, *, by: User, choice: str, comment: str = "", department: str | None = None, seen: str | None = None) -> None:
+    """Sign, or ask for changes and say which, for a department (None: every one) this person may speak for.
+
+    `seen`: the mark of what they looked at, None: the proposal as the caller has it. Raises NotAllowed.
+    """
     with writing():
+        looked_at = proposal.submitted_at
         proposal.refresh_from_db(fields=["state", "submitted_at"])
         if by.pk in author_ids(proposal):
             raise NotAllowed("author")
@@ -218,6 +227,8 @@ def vote(proposal: Proposal, *, by: User, choice: str, comment: str = "", depart
         mine = [seat for seat in signed.may_vote(by) if department in (None, seat.department.pk)]
         if not mine or not proposal.is_locked:
             raise NotAllowed("department")
+        if looked_at != proposal.submitted_at or any(seen not in (None, seen_of(proposal, seat)) for seat in mine):
+            raise NotAllowed("seen")
         if choice == Vote.Choice.CHANGES and not comment.strip():
             raise NotAllowed("words")
         for seat in mine:
