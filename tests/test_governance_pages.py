@@ -17,6 +17,7 @@ from ingestion.pipeline import Incoming, receive
 from staff.models import Department, Notice, User
 from taxonomy.current import current
 from taxonomy.definition import apply_definition, definition
+from taxonomy.draft import last_saved
 from taxonomy.history import record_revision
 from taxonomy.models import Attribute, Grant, Proposal, Release, ReviewPolicy, Revision, Source, Tag
 from taxonomy.proposals.authors import author_ids
@@ -484,12 +485,12 @@ def test_who_wrote_old_words_that_a_colleague_restores_does_not_sign_them(client
     client.force_login(dora, "django.contrib.auth.backends.ModelBackend")
     client.post(url, form_of(client.get(url)) | {"label_en": "By Dora"})
     publish(notes="", by=None)
-    client.post(reverse("admin:taxonomy_tag_restore", args=[tag.pk, dans.pk]))
+    client.post(reverse("admin:taxonomy_tag_restore", args=[tag.pk, dans.pk]), {"seen": last_saved(tag.pk)})
     proposal = propose([str(tag.pk)], title="t", why="w", by=dora)
     assert author_ids(proposal) == {dan.pk, dora.pk}
     restored = Revision.objects.filter(item=tag.pk).first()
     client.post(url, form_of(client.get(url)) | {"label_en": "Again by Dora"})
-    client.post(reverse("admin:taxonomy_tag_restore", args=[tag.pk, restored.pk]))
+    client.post(reverse("admin:taxonomy_tag_restore", args=[tag.pk, restored.pk]), {"seen": last_saved(tag.pk)})
     assert author_ids(proposal) == {dan.pk, dora.pk}, "what was restored twice too"
 
 
