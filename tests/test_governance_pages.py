@@ -15,11 +15,12 @@ from test_taxonomy_admin import form_of
 from ingestion.models import ViolationDay
 from ingestion.pipeline import Incoming, receive
 from staff.models import Department, Notice, User
+from taxonomy.check_words import WORDS
 from taxonomy.current import current
 from taxonomy.definition import apply_definition, definition
 from taxonomy.draft import last_saved
 from taxonomy.history import record_revision
-from taxonomy.models import Attribute, Grant, Proposal, Release, ReviewPolicy, Revision, Source, Tag
+from taxonomy.models import Attribute, CheckSetting, Grant, Proposal, Release, ReviewPolicy, Revision, Source, Tag
 from taxonomy.proposals.authors import author_ids
 from taxonomy.proposals.propose import join, propose, pull_back, submit
 from taxonomy.proposals.review import emergency_release, release_proposal, review_release, standing, vote, waiting_for
@@ -194,6 +195,51 @@ def test_the_page_names_each_department_one_signs_for_and_why_it_is_asked(client
     act = reverse("admin:taxonomy_proposal_act", args=[proposal.pk])
     client.post(act, {"act": "vote", "choice": "approve", "department": "service", "seen": mine["service"]["seen"]})
     assert [one.department_id for one in proposal.votes.all()] == ["service"]
+
+
+def checks_form(client) -> dict[str, str]:
+    """What the page of the checks posts as it stands."""
+    posted = {}
+    for row in client.get(CHECKS).context["rows"]:
+        form = row["form"]
+        for name, value in {field: form[field].value() for field in ("severity", "only_new", "words", "was")}.items():
+            if value is not False:
+                posted[form.add_prefix(name)] = "on" if value is True else value or ""
+    return posted
+
+
+CHECKS = "/admin/taxonomy/checksetting/"
+
+
+def test_who_saves_an_old_page_of_the_checks_undoes_nobody_elses_setting(client, stewards):
+    client.force_login(stewards[0], "django.contrib.auth.backends.ModelBackend")
+    old = checks_form(client)
+    assert client.post(CHECKS, old).status_code == 302 and not CheckSetting.objects.exists()
+    theirs = {"naming.length-severity": "off", "tag.unsent-words": "60", "item.ending-severity": "error"}
+    client.post(CHECKS, old | theirs)
+    mine = {
+        "naming.length-severity": "error",
+        "tag.unsent-severity": "error",
+        "item.ending-severity": "error",
+        "rule.matched_nothing-words": "7",
+    }
+    answer = client.post(CHECKS, old | mine, follow=True)
+    found = {one.pk: (one.severity, one.words) for one in CheckSetting.objects.all()}
+    assert found == {
+        "naming.length": ("off", ["40"]), "tag.unsent": ("error", ["60"]), "item.ending": ("error", ["14"]), "rule.matched_nothing": ("warning", ["7"]),
+    }  # fmt: skip
+    *_earlier, said = map(str, answer.context["messages"])
+    assert "Somebody else changed" in said and str(WORDS["naming.length"][0]) in said and str(WORDS["tag.unsent"][0]) not in said
+    client.post(CHECKS, checks_form(client) | {"naming.length-severity": "error"})
+    assert CheckSetting.objects.get(pk="naming.length").severity == "error"
+
+
+def test_a_page_of_the_checks_that_says_not_what_it_showed_changes_nothing(client, stewards):
+    client.force_login(stewards[0], "django.contrib.auth.backends.ModelBackend")
+    posted = {name: value for name, value in checks_form(client).items() if not name.endswith("-was")}
+    for was in ({}, {"naming.length-was": "[]"}, {"naming.length-was": "{"}):
+        client.post(CHECKS, posted | {"naming.length-severity": "error"} | was)
+        assert not CheckSetting.objects.exists()
 
 
 @pytest.mark.parametrize("is_submitted_again", [True, False])
