@@ -650,6 +650,26 @@ def test_reviewers_are_reminded_on_their_days_at_their_hour_once(people, wording
     assert [(letter.to, "Better name" in letter.body) for letter in mailoutbox] == [(["sam@example.com"], True)] * times
 
 
+def test_what_waits_is_told_in_the_product_too_once_a_day_though_no_letter_goes_out(people, wording, monkeypatch, mailoutbox):
+    def waits() -> list[str]:
+        return [said for said in said_to(people["sam"]) if said.startswith("Waiting")]
+
+    submit(wording, by=people["mia"])
+    with monkeypatch.context() as patch:
+        patch.setattr("taxonomy.proposals.remind.send_letter", lambda *_args: (_ for _ in ()).throw(OSError))
+        for now in ("08:55", "09:05", "09:15"):
+            assert remind(datetime.fromisoformat(f"2026-11-23T{now}:00+08:00")) == 0
+    remind(datetime.fromisoformat("2026-11-23T09:25:00+08:00"))
+    assert len(mailoutbox) == 1
+    assert waits() == ["Waiting for your department's word: “Better name”."]
+    assert not any(said.startswith("Waiting") for name in ("mia", "dan") for said in said_to(people[name]))
+    remind(datetime.fromisoformat("2026-11-24T09:05:00+08:00"))
+    assert len(waits()) == 2
+    vote(wording, by=people["sam"], choice=APPROVE)
+    remind(datetime.fromisoformat("2026-11-25T09:05:00+08:00"))
+    assert len(waits()) == 2
+
+
 def test_nobody_is_reminded_who_wants_no_days(people, wording, mailoutbox):
     User.objects.update(reminder_days=[])
     submit(wording, by=people["mia"])
