@@ -16,7 +16,7 @@ from profiles.models import Event
 from staff.models import Notice, User
 from taxonomy.current import current, refresh
 from taxonomy.definition import apply_definition, definition, draft_items
-from taxonomy.draft import ItemInUse, ItemLocked, remove, write_items, writing
+from taxonomy.draft import ItemInUse, ItemLocked, last_saved, remove, write_items, writing
 from taxonomy.history import record_revision
 from taxonomy.models import MappingRule, Revision, Source, Tag, TagMode
 from taxonomy.proposals.propose import InTheWay, StillProposed, discard, propose, propose_going_back, submit, withdraw
@@ -130,7 +130,7 @@ def test_its_history_brings_it_back(people, sent, client):
     assert client.post(page, {"post": "yes"}).status_code == 302
     assert not Source.objects.filter(pk=source.pk).exists()
     restore = reverse("admin:taxonomy_source_restore", args=[source.pk, Revision.objects.filter(item=source.pk).first().pk])
-    client.post(restore)
+    client.post(restore, {"seen": last_saved(source.pk)})
     assert definition(Source.objects.get(pk=source.pk)) == stood
 
 

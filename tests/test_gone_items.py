@@ -9,6 +9,7 @@ from test_taxonomy_admin import form_of
 
 from staff.models import User
 from taxonomy.definition import apply_definition, definition
+from taxonomy.draft import last_saved
 from taxonomy.history import record_revision
 from taxonomy.models import Category, Grant, MappingRule, Proposal, Revision, Source, Tag, TagMode
 from taxonomy.proposals.propose import add_items, propose, pull_back, submit
@@ -47,7 +48,9 @@ def delete(client, item):
 
 def restore(client, item):
     revision = Revision.objects.filter(item=item.pk).first()
-    return client.post(reverse(f"admin:taxonomy_{item._meta.model_name}_restore", args=[item.pk, revision.pk]), follow=True)
+    return client.post(
+        reverse(f"admin:taxonomy_{item._meta.model_name}_restore", args=[item.pk, revision.pk]), {"seen": last_saved(item.pk)}, follow=True
+    )
 
 
 def test_a_draft_that_was_never_released_is_found_and_brought_back_whole(steward):
@@ -295,5 +298,5 @@ def test_a_long_history_has_pages_and_its_oldest_state_comes_back(steward):
     assert [pk for pk, _lines in found] == [one.pk for one in Revision.objects.filter(item=tag.pk)]
     assert [lines for _pk, lines in found[:-1]] == [[(f"Name {one - 1}", f"Name {one}")] for one in range(229, 0, -1)]
     assert len(found[-1][1]) > 1, "the first one says everything"
-    steward.post(reverse("admin:taxonomy_tag_restore", args=[tag.pk, found[-1][0]]))
+    steward.post(reverse("admin:taxonomy_tag_restore", args=[tag.pk, found[-1][0]]), {"seen": page.context["seen"]})
     assert Tag.objects.get(pk=tag.pk).label_en == "Name 0"

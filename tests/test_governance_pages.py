@@ -15,12 +15,14 @@ from test_taxonomy_admin import form_of
 from ingestion.models import ViolationDay
 from ingestion.pipeline import Incoming, receive
 from staff.models import Department, Notice, User
+from taxonomy.check_words import WORDS
 from taxonomy.current import current
 from taxonomy.definition import apply_definition, definition
+from taxonomy.draft import last_saved
 from taxonomy.history import record_revision
-from taxonomy.models import Attribute, Grant, Proposal, Release, ReviewPolicy, Revision, Source, Tag
+from taxonomy.models import Attribute, CheckSetting, Grant, Proposal, Release, ReviewPolicy, Revision, Source, Tag
 from taxonomy.proposals.authors import author_ids
-from taxonomy.proposals.propose import join, propose, submit
+from taxonomy.proposals.propose import join, propose, pull_back, submit
 from taxonomy.proposals.review import emergency_release, release_proposal, review_release, standing, vote, waiting_for
 from taxonomy.publish import publish
 
@@ -184,15 +186,86 @@ def test_the_page_names_each_department_one_signs_for_and_why_it_is_asked(client
     client.force_login(stewards[1], "django.contrib.auth.backends.ModelBackend")
     shown = client.get(proposal.get_absolute_url())
     text = shown.content.decode()
-    asked = {seat.department.pk for seat in shown.context["my_seats"]}
-    assert "service" in asked and len(asked) == text.count('name="act" value="vote"') > 1
-    for seat in shown.context["my_seats"]:
-        assert f"Your word for {seat.department}" in text
+    mine = {one["seat"].department.pk: one for one in shown.context["my_seats"]}
+    assert "service" in mine and len(mine) == text.count('name="act" value="vote"') > 1
+    for one in mine.values():
+        assert f"Your word for {one['seat'].department}" in text
     assert "It owns <b>See a product (product_view)</b>" in text
     assert "Data signs for it" in text
     act = reverse("admin:taxonomy_proposal_act", args=[proposal.pk])
-    client.post(act, {"act": "vote", "choice": "approve", "department": "service"})
+    client.post(act, {"act": "vote", "choice": "approve", "department": "service", "seen": mine["service"]["seen"]})
     assert [one.department_id for one in proposal.votes.all()] == ["service"]
+
+
+def checks_form(client) -> dict[str, str]:
+    """What the page of the checks posts as it stands."""
+    posted = {}
+    for row in client.get(CHECKS).context["rows"]:
+        form = row["form"]
+        for name, value in {field: form[field].value() for field in ("severity", "only_new", "words", "was")}.items():
+            if value is not False:
+                posted[form.add_prefix(name)] = "on" if value is True else value or ""
+    return posted
+
+
+CHECKS = "/admin/taxonomy/checksetting/"
+
+
+def test_who_saves_an_old_page_of_the_checks_undoes_nobody_elses_setting(client, stewards):
+    client.force_login(stewards[0], "django.contrib.auth.backends.ModelBackend")
+    old = checks_form(client)
+    assert client.post(CHECKS, old).status_code == 302 and not CheckSetting.objects.exists()
+    theirs = {"naming.length-severity": "off", "tag.unsent-words": "60", "item.ending-severity": "error"}
+    client.post(CHECKS, old | theirs)
+    mine = {
+        "naming.length-severity": "error",
+        "tag.unsent-severity": "error",
+        "item.ending-severity": "error",
+        "rule.matched_nothing-words": "7",
+    }
+    answer = client.post(CHECKS, old | mine, follow=True)
+    found = {one.pk: (one.severity, one.words) for one in CheckSetting.objects.all()}
+    assert found == {
+        "naming.length": ("off", ["40"]), "tag.unsent": ("error", ["60"]), "item.ending": ("error", ["14"]), "rule.matched_nothing": ("warning", ["7"]),
+    }  # fmt: skip
+    *_earlier, said = map(str, answer.context["messages"])
+    assert "Somebody else changed" in said and str(WORDS["naming.length"][0]) in said and str(WORDS["tag.unsent"][0]) not in said
+    client.post(CHECKS, checks_form(client) | {"naming.length-severity": "error"})
+    assert CheckSetting.objects.get(pk="naming.length").severity == "error"
+
+
+def test_a_page_of_the_checks_that_says_not_what_it_showed_changes_nothing(client, stewards):
+    client.force_login(stewards[0], "django.contrib.auth.backends.ModelBackend")
+    posted = {name: value for name, value in checks_form(client).items() if not name.endswith("-was")}
+    for was in ({}, {"naming.length-was": "[]"}, {"naming.length-was": "{"}):
+        client.post(CHECKS, posted | {"naming.length-severity": "error"} | was)
+        assert not CheckSetting.objects.exists()
+
+
+@pytest.mark.parametrize("is_submitted_again", [True, False])
+def test_who_signs_on_a_page_of_an_earlier_submission_is_shown_what_stands_now_and_loses_no_word(
+    client, stewards, renamed, is_submitted_again
+):
+    tag, proposal = renamed
+    submit(proposal, by=stewards[0])
+    client.force_login(stewards[1], "django.contrib.auth.backends.ModelBackend")
+    [mine] = client.get(proposal.get_absolute_url()).context["my_seats"]
+    pull_back(proposal, by=stewards[0])
+    apply_definition(str(tag.pk), definition(tag) | {"label_en": "Never looked at"})
+    if is_submitted_again:
+        submit(proposal, by=stewards[0])
+    said = {"act": "vote", "choice": "approve", "department": mine["seat"].department.pk, "comment": "fine <by> me", "seen": mine["seen"]}
+    url = reverse("admin:taxonomy_proposal_act", args=[proposal.pk])
+    answer = client.post(url, said)
+    shown = answer.content.decode()
+    assert not proposal.votes.exists()
+    assert "Never looked at" in shown and re.search(r"<textarea[^>]*>fine &lt;by&gt; me</textarea>", shown)
+    assert ("It changed after you opened it" in shown) == is_submitted_again
+    if is_submitted_again:
+        client.post(url, {key: value for key, value in said.items() if key != "seen"})
+        assert not proposal.votes.exists(), "a page that says nothing of what it showed"
+        client.post(url, said | {"seen": answer.context["my_seats"][0]["seen"]})
+        assert proposal.votes.get().choice == "approve"
 
 
 def test_all_who_saved_are_named(client, stewards, renamed):
@@ -458,12 +531,12 @@ def test_who_wrote_old_words_that_a_colleague_restores_does_not_sign_them(client
     client.force_login(dora, "django.contrib.auth.backends.ModelBackend")
     client.post(url, form_of(client.get(url)) | {"label_en": "By Dora"})
     publish(notes="", by=None)
-    client.post(reverse("admin:taxonomy_tag_restore", args=[tag.pk, dans.pk]))
+    client.post(reverse("admin:taxonomy_tag_restore", args=[tag.pk, dans.pk]), {"seen": last_saved(tag.pk)})
     proposal = propose([str(tag.pk)], title="t", why="w", by=dora)
     assert author_ids(proposal) == {dan.pk, dora.pk}
     restored = Revision.objects.filter(item=tag.pk).first()
     client.post(url, form_of(client.get(url)) | {"label_en": "Again by Dora"})
-    client.post(reverse("admin:taxonomy_tag_restore", args=[tag.pk, restored.pk]))
+    client.post(reverse("admin:taxonomy_tag_restore", args=[tag.pk, restored.pk]), {"seen": last_saved(tag.pk)})
     assert author_ids(proposal) == {dan.pk, dora.pk}, "what was restored twice too"
 
 

@@ -121,6 +121,78 @@ def test_a_superuser_cannot_sign_what_they_wrote(people, wording):
         release_proposal(wording, by=root)
 
 
+def test_a_word_is_for_the_submission_that_was_looked_at(people, wording):
+    submit(wording, by=people["mia"])
+    looked_at = Proposal.objects.get(pk=wording.pk)
+    pull_back(wording, by=people["mia"])
+    submit(wording, by=people["mia"])
+    for choice in (APPROVE, CHANGES):
+        with pytest.raises(NotAllowed, match="seen"):
+            vote(Proposal(pk=wording.pk, submitted_at=looked_at.submitted_at), by=people["sam"], choice=choice, comment="w")
+    assert not wording.votes.exists()
+
+
+@pytest.fixture
+def tightened(people):
+    """(an attribute that no tag uses, Mia's proposal to let it hold less: under review)."""
+    attribute = Attribute.objects.create(code="nick", label_en="n", label_zh_hans="n")
+    publish(notes="", by=None)
+    proposal = propose([changed(attribute, constraints={"max_length": 5})], title="Better name", why="w", by=people["mia"])
+    submit(proposal, by=people["mia"])
+    return attribute, proposal
+
+
+def use(attribute: Attribute) -> None:
+    """Release that a tag of the sales department uses it."""
+    publish(
+        {changed(tag_of("sales"), attributes=[{"attribute": str(attribute.pk), "required": False, "constraints": {}}])}, notes="", by=None
+    )
+
+
+def test_an_approval_of_what_was_harmless_counts_no_more_once_a_release_makes_it_breaking(people, tightened, client):
+    attribute, proposal = tightened
+    vote(proposal, by=people["dora"], choice=APPROVE)
+    assert proposal.state == Proposal.State.APPROVED
+    use(attribute)
+    assert {code for code, seat in standing(proposal).seats.items() if seat.must} == {"data", "sales"}
+    vote(proposal, by=people["sue"], choice=APPROVE)
+    client.force_login(people["dan"])
+    assert "Dora approved it on" in client.get(proposal.get_absolute_url()).content.decode()
+    with pytest.raises(NotReady):
+        release_proposal(proposal, by=people["dan"])
+    proposal.refresh_from_db()
+    assert proposal in waiting_for(people["dora"]) and proposal not in waiting_for(people["sue"])
+    vote(proposal, by=people["dora"], choice=APPROVE)
+    assert "approved it on" not in client.get(proposal.get_absolute_url()).content.decode()
+    assert release_proposal(proposal, by=people["dan"]).signed
+
+
+def test_an_approval_stands_when_there_is_less_to_sign_and_where_what_it_was_for_is_not_known(people, tightened):
+    attribute, proposal = tightened
+    use(attribute)
+    vote(proposal, by=people["dora"], choice=APPROVE)
+    given = proposal.votes.get()
+    assert given.asked == {"breaking": [str(attribute.pk)]}
+    publish({changed(tag_of("sales"), attributes=[])}, notes="", by=None)
+    assert standing(proposal).seats["data"].concern.changes.keys() == {"any"}
+    assert standing(proposal).seats["data"].approved
+    use(attribute)
+    Vote.objects.update(asked={"any": [str(attribute.pk)]})
+    assert standing(proposal).seats["data"].outgrown == given
+    Vote.objects.update(asked=None)
+    assert standing(proposal).seats["data"].approved
+
+
+def test_a_page_that_showed_a_change_as_harmless_does_not_sign_it_as_breaking(people, tightened, client):
+    attribute, proposal = tightened
+    client.force_login(people["dora"])
+    [mine] = client.get(proposal.get_absolute_url()).context["my_seats"]
+    use(attribute)
+    said = {"act": "vote", "choice": "approve", "department": "data", "seen": mine["seen"]}
+    assert client.post(f"/admin/taxonomy/proposal/{proposal.pk}/act/", said).status_code == 200
+    assert not proposal.votes.exists()
+
+
 def test_whoever_joins_takes_back_what_they_signed(people, wording):
     submit(wording, by=people["mia"])
     vote(wording, by=people["sam"], choice=APPROVE)
@@ -576,6 +648,26 @@ def test_reviewers_are_reminded_on_their_days_at_their_hour_once(people, wording
     for _ in range(2):
         remind(datetime.fromisoformat(now))
     assert [(letter.to, "Better name" in letter.body) for letter in mailoutbox] == [(["sam@example.com"], True)] * times
+
+
+def test_what_waits_is_told_in_the_product_too_once_a_day_though_no_letter_goes_out(people, wording, monkeypatch, mailoutbox):
+    def waits() -> list[str]:
+        return [said for said in said_to(people["sam"]) if said.startswith("Waiting")]
+
+    submit(wording, by=people["mia"])
+    with monkeypatch.context() as patch:
+        patch.setattr("taxonomy.proposals.remind.send_letter", lambda *_args: (_ for _ in ()).throw(OSError))
+        for now in ("08:55", "09:05", "09:15"):
+            assert remind(datetime.fromisoformat(f"2026-11-23T{now}:00+08:00")) == 0
+    remind(datetime.fromisoformat("2026-11-23T09:25:00+08:00"))
+    assert len(mailoutbox) == 1
+    assert waits() == ["Waiting for your department's word: “Better name”."]
+    assert not any(said.startswith("Waiting") for name in ("mia", "dan") for said in said_to(people[name]))
+    remind(datetime.fromisoformat("2026-11-24T09:05:00+08:00"))
+    assert len(waits()) == 2
+    vote(wording, by=people["sam"], choice=APPROVE)
+    remind(datetime.fromisoformat("2026-11-25T09:05:00+08:00"))
+    assert len(waits()) == 2
 
 
 def test_nobody_is_reminded_who_wants_no_days(people, wording, mailoutbox):

@@ -1,5 +1,7 @@
 """Grants are held everywhere something is written, signed or released; a refusal says who may."""
 
+from uuid import uuid4
+
 import pytest
 from django.contrib.messages import get_messages
 from django.urls import reverse
@@ -9,7 +11,7 @@ from test_taxonomy_admin import form_of
 from staff.models import ReadToken
 from taxonomy.definition import apply_definition, definition
 from taxonomy.history import record_revision
-from taxonomy.models import MappingRule, Revision, Source, Tag, Vote
+from taxonomy.models import Attribute, Category, MappingRule, Revision, Source, Tag, Vote
 from taxonomy.proposals.propose import discard, join, propose, propose_definitions, submit
 from taxonomy.proposals.review import emergency_release, release_proposal, review_release, standing, vote
 from taxonomy.publish import publish, unreleased
@@ -68,6 +70,36 @@ def test_nobody_moves_a_tag_into_a_place_that_is_closed_to_them(people, closed, 
     added = client.post(reverse("admin:taxonomy_tag_add"), posted | {"code": "brand_new_one"})
     assert "Sales may change" in said(added)
     assert not Tag.objects.filter(code="brand_new_one").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_locked"),
+    [*((kind, True) for kind in ("source", "mappingrule", "tag", "attribute", "category")), *((kind, False) for kind in ("source", "mappingrule", "tag", "category"))],
+)  # fmt: skip
+def test_deleting_a_whole_list_is_refused_for_each_of_its_items_that_may_not_be_deleted(people, places, client, kind, is_locked):
+    """The form names another item, and Django deletes what the list shows."""
+    source = apply_definition(str(uuid4()), definition(Source.objects.first()) | {"code": "kiosk", "label_en": "kiosk", "owner": "sales"})
+    tag = Tag.objects.create(code="kiosk", label_en="kiosk", label_zh_hans="k", category=places[0], owner_id="sales")
+    rule = MappingRule.objects.create(source=source, name="kiosk", tag=tag)
+    attribute = Attribute.objects.create(code="kiosk", label_en="kiosk", label_zh_hans="k")
+    category = Category.objects.create(code="kiosk", label_en="kiosk", label_zh_hans="k")
+    item = {"source": source, "mappingrule": rule, "tag": tag, "attribute": attribute, "category": category}[kind]
+    if kind != "mappingrule":
+        rule.delete()
+    person = people["mia"]
+    person.groups.set(people["dan"].groups.all())
+    client.force_login(person)
+    posted = {"action": "delete_selected", "index": "0", "select_across": "1", "_selected_action": str(uuid4()), "post": "yes"}
+    url = reverse(f"admin:taxonomy_{kind}_changelist") + "?q=kiosk"
+    if is_locked:
+        publish(notes="", by=None)
+        apply_definition(str(item.pk), definition(item) | ({"note": "x"} if kind == "mappingrule" else {"label_en": "kiosk 2"}))
+        submit(propose([str(item.pk)], title="Held", why="w", by=people["dan"]), by=people["dan"])
+    else:
+        grant("sales", May.PROPOSE)
+    answer = client.post(url, posted)
+    assert answer.status_code == 403 or ("Held" if is_locked else "Sales may change") in said(answer)
+    assert type(item).objects.filter(pk=item.pk).exists()
 
 
 @pytest.mark.parametrize("way", ["delete", "restore", "resolve", "move", "discard"])

@@ -1,6 +1,7 @@
 """Every page of the standard answers, in both languages; a save leaves history; publishing is obeyed."""
 
 import json
+import re
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -12,7 +13,7 @@ from ingestion.watching.rollup import roll_up
 from staff.models import User
 from taxonomy.admin.lines import ConstraintsField, GroupsField
 from taxonomy.current import current
-from taxonomy.definition import definition
+from taxonomy.definition import apply_definition, definition
 from taxonomy.history import record_revision
 from taxonomy.models import Attribute, Category, MappingRule, Proposal, Release, Revision, Source, Tag
 from taxonomy.publish import unreleased
@@ -124,9 +125,32 @@ def test_a_former_state_comes_back_to_the_draft(steward):
     steward.post(url, same | {"label_en": "One"})
     steward.post(url, same | {"label_en": "Two"})
     first = Revision.objects.filter(item=tag.pk).last()
-    steward.post(reverse("admin:taxonomy_tag_restore", args=[tag.pk, first.pk]))
+    steward.post(reverse("admin:taxonomy_tag_restore", args=[tag.pk, first.pk]), {"seen": first.pk})
     tag.refresh_from_db()
     assert before != tag.label_en == "One"
+
+
+def restore_form(client, tag: Tag) -> dict[str, str]:
+    """What the history's button posts."""
+    history = client.get(reverse("admin:taxonomy_tag_history", args=[tag.pk])).content.decode()
+    return {"seen": re.search(r'name="seen" value="(\d+)"', history)[1]}
+
+
+def test_a_former_state_does_not_come_back_over_a_save_that_its_history_did_not_show(steward):
+    tag = Tag.objects.get(code="product_view")
+    for label in ("One", "Two"):
+        record_revision(apply_definition(str(tag.pk), definition(tag) | {"label_en": label}), by=None, action=Revision.Action.CHANGED)
+    first = Revision.objects.filter(item=tag.pk).last()
+    posted = restore_form(steward, tag)
+    olga = User.objects.create_user("olga@example.com", "x", name="Olga")
+    record_revision(apply_definition(str(tag.pk), definition(tag) | {"label_en": "Three"}), by=olga, action=Revision.Action.CHANGED)
+    url = reverse("admin:taxonomy_tag_restore", args=[tag.pk, first.pk])
+    for stale in (posted, {}, {"seen": "9" * 4000}):
+        answer = steward.post(url, stale, follow=True)
+        assert "Olga" in " ".join(map(str, answer.context["messages"])) and answer.context["entries"][0]["revision"].by == olga
+        assert Tag.objects.get(pk=tag.pk).label_en == "Three"
+    steward.post(url, restore_form(steward, tag))
+    assert Tag.objects.get(pk=tag.pk).label_en == "One"
 
 
 def test_an_envelope_is_edited_without_json(steward):
@@ -224,7 +248,7 @@ def test_restoring_what_no_longer_fits_says_why(steward):
     old, name = Revision.objects.filter(item=rule.pk).first(), rule.name
     MappingRule.objects.filter(pk=rule.pk).update(name="renamed")
     MappingRule.objects.create(source=rule.source, name=name, tag=rule.tag, position=50)
-    response = steward.post(reverse("admin:taxonomy_mappingrule_restore", args=[rule.pk, old.pk]), follow=True)
+    response = steward.post(reverse("admin:taxonomy_mappingrule_restore", args=[rule.pk, old.pk]), {"seen": old.pk}, follow=True)
     assert response.status_code == 200
     assert [message.level_tag for message in response.context["messages"]] == ["error"]
     assert MappingRule.objects.get(pk=rule.pk).name == "renamed"
@@ -236,7 +260,7 @@ def test_restoring_what_refers_to_something_deleted_says_why(steward):
     wanted = definition(rule) | {"tag": str(gone.pk)}
     old = Revision.objects.create(item=rule.pk, kind="rule", definition=wanted, action=Revision.Action.CHANGED)
     gone.delete()
-    response = steward.post(reverse("admin:taxonomy_mappingrule_restore", args=[rule.pk, old.pk]), follow=True)
+    response = steward.post(reverse("admin:taxonomy_mappingrule_restore", args=[rule.pk, old.pk]), {"seen": old.pk}, follow=True)
     assert [message.level_tag for message in response.context["messages"]] == ["error"]
     assert MappingRule.objects.get(pk=rule.pk).tag_id == rule.tag_id
 

@@ -1,6 +1,7 @@
 """The checks of the plan: how each is weighed, and what it finds now."""
 
 from collections import defaultdict
+from dataclasses import asdict
 from typing import Any
 
 from django import forms
@@ -16,6 +17,7 @@ from taxonomy.check_words import WORDS, finding_text
 from taxonomy.checks import CHECKS, Finding, Setting
 from taxonomy.definition import draft_items
 from taxonomy.diff import title
+from taxonomy.draft import writing
 from taxonomy.models import CheckSetting
 from taxonomy.request_rights import hidden_in, names_shown
 from taxonomy.standardize import check_plan
@@ -26,6 +28,13 @@ _SHOWN = 50
 
 
 class SettingForm(forms.ModelForm):  # type: ignore[type-arg]
+    # what it stood at on the page, by field: only what differs from that was changed by whoever saves
+    was = forms.JSONField(required=False, widget=forms.HiddenInput)
+
+    def clean_was(self) -> dict[str, Any]:
+        was = self.cleaned_data["was"]
+        return was if isinstance(was, dict) else {}
+
     class Meta:
         model = CheckSetting
         fields = ["severity", "only_new", "words"]
@@ -49,8 +58,11 @@ class CheckSettingAdmin(ModelAdmin):
             if not self.has_change_permission(request):
                 raise PermissionDenied
             if all(form.is_valid() for form in forms_by_check.values()):
-                _save(forms_by_check, weights)
-                messages.success(request, _("Saved. The next release is checked so."))
+                if kept := _save(forms_by_check):
+                    said = _("Somebody else changed this meanwhile, and it stays as they left it: %(checks)s. All else is saved.")
+                    messages.warning(request, said % {"checks": ", ".join(str(WORDS[name][0]) for name in kept)})
+                else:
+                    messages.success(request, _("Saved. The next release is checked so."))
                 return HttpResponseRedirect(reverse("admin:taxonomy_checksetting_changelist"))
         items = draft_items()
         found: dict[str, list[Finding]] = defaultdict(list)
@@ -85,15 +97,24 @@ class CheckSettingAdmin(ModelAdmin):
 
 
 def _form(name: str, weight: Setting, posted: Any) -> SettingForm:
-    row = CheckSetting(pk=name, severity=weight.severity, only_new=weight.only_new, words=list(weight.words))
-    return SettingForm(posted, instance=row, prefix=name)
+    now = _fields(weight)
+    return SettingForm(posted, instance=CheckSetting(pk=name, **now), initial={"was": now}, prefix=name)
 
 
-def _save(chosen: dict[str, SettingForm], weights: dict[str, Setting]) -> None:
-    """Keep what differs from how a check is weighed by itself."""
-    for name, form in chosen.items():
-        row = form.save(commit=False)
-        if Setting(row.severity, row.only_new, tuple(row.words)) != weights[name]:
-            CheckSetting.objects.update_or_create(
-                pk=name, defaults={"severity": row.severity, "only_new": row.only_new, "words": row.words}
-            )
+def _fields(weight: Setting) -> dict[str, Any]:
+    return {**asdict(weight), "words": list(weight.words)}
+
+
+def _save(chosen: dict[str, SettingForm]) -> list[str]:
+    """Write what was changed on the page; the checks of which somebody else changed the same meanwhile, and left it so."""
+    kept = []
+    with writing():
+        for name, weight in settings().items():
+            now, said = _fields(weight), chosen[name].cleaned_data
+            mine = {field: said[field] for field in now if said[field] not in (said["was"].get(field), now[field])}
+            free = {field: value for field, value in mine.items() if now[field] == said["was"].get(field)}
+            if len(free) < len(mine):
+                kept.append(name)
+            if free:
+                CheckSetting.objects.update_or_create(pk=name, defaults=now | free)
+    return kept

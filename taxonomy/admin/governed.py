@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from staff.admin.pages import number_or_none
 from staff.models import in_both_languages
 from taxonomy.admin.beside import DoesNotFit, SavesBeside, refuse_broken
 from taxonomy.admin.lines import DAYS, as_read
@@ -27,6 +28,7 @@ from taxonomy.diff import diff, title
 from taxonomy.draft import ItemLocked, last_saved, remove, writing
 from taxonomy.history import record_revision
 from taxonomy.models import Revision
+from taxonomy.proposals.authors import names_of
 from taxonomy.proposals.propose import open_proposals
 from taxonomy.proposals.review import standing
 from taxonomy.proposals.tell import is_following
@@ -149,8 +151,13 @@ class GovernedAdmin(SavesBeside):
         remove(obj, by=request.user)  # type: ignore[arg-type]
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
-        for item in queryset:
-            remove(item, by=request.user)  # type: ignore[arg-type]
+        """Take rows from the draft: of a whole list, the form names none. Raises ItemLocked or OutsideGrant."""
+        items = list(queryset)
+        ids = [item.pk for item in items]
+        with writing(ids):
+            self.expect_theirs(request, ids)
+            for item in items:
+                remove(item, by=request.user)  # type: ignore[arg-type]
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """The page's rows, each told whether it stands in the current release as it is. A fixed number of queries."""
@@ -201,7 +208,8 @@ class GovernedAdmin(SavesBeside):
         last = None if item else self._last_state(request, object_id)
         if item is None and last is None:
             raise Http404
-        saves = Revision.objects.filter(item=item.pk if item else object_id).select_related("by")
+        pk = item.pk if item else object_id
+        seen, saves = last_saved(pk), Revision.objects.filter(item=pk).select_related("by")
         page = Paginator(saves, SAVES_SHOWN).get_page(request.GET.get("page"))
         names = items_of(newest())
         names = names_shown(names, hidden_in(request, names))
@@ -219,12 +227,16 @@ class GovernedAdmin(SavesBeside):
             "item_id": object_id,
             "entries": entries,
             "page": page,
+            "seen": seen,
             "may_change": self.has_change_permission(request, item) and (item is not None or self.has_add_permission(request)),
         }
         return TemplateResponse(request, "taxonomy/history.html", context)
 
     def restore_view(self, request: HttpRequest, object_id: str, revision_id: int) -> HttpResponse:
-        """Bring the draft back to what it was, an item deleted from it too; releases are not touched."""
+        """Bring the draft back to what it was, an item deleted from it too; releases are not touched.
+
+        Not over a save that the history did not show yet.
+        """
         item = self.get_object(request, object_id)
         if request.method != "POST" or not self.has_change_permission(request, item):
             raise PermissionDenied
@@ -234,8 +246,13 @@ class GovernedAdmin(SavesBeside):
         revision = get_object_or_404(Revision, pk=revision_id, item=object_id)
         when = date_format(timezone.localtime(revision.at), "SHORT_DATETIME_FORMAT")
         why = in_both_languages(gettext_lazy("as of %(when)s")) % {"when": when}
+        seen = number_or_none(request.POST.get("seen", "")) or 0
         try:
             with writing([object_id]):
+                if unseen := list(Revision.objects.filter(item=object_id, pk__gt=seen).select_related("by")):
+                    said = _("%(who)s saved it meanwhile, so nothing was brought back. Look at the history as it stands now.")
+                    messages.error(request, said % {"who": names_of(unseen)})
+                    return HttpResponseRedirect(back)
                 restored = self._write_whole(request, object_id, revision.definition or {})
                 record_revision(restored, by=request.user, action=Revision.Action.RESTORED, why=why, restores=revision)  # type: ignore[arg-type]
         except ItemLocked as error:

@@ -59,6 +59,7 @@ from taxonomy.proposals.review import (
     releasers,
     releases_waiting_for,
     retired_but_sent,
+    seen_of,
     standing_between,
     vote,
     waiting_for,
@@ -275,6 +276,8 @@ class ProposalAdmin(Unalterable, ModelAdmin):
         senders = native_senders(before, after, verdict.by_item, on=on)
         signed = standing_between(proposal, before, after, verdict, senders, written_by) if proposal.is_open else Standing(verdict)
         page = page_of(changes, names, request.GET.get("page"))
+        mine = _to_sign(signed, person) if proposal.is_locked else []
+        typed = request.POST if request.POST.get("act") == "vote" else {}
         forms_to_edit = edit_forms(request, page) if proposal.is_open and not proposal.is_locked else {}
         context = {
             **self.admin_site.each_context(request),
@@ -299,7 +302,10 @@ class ProposalAdmin(Unalterable, ModelAdmin):
             "seats": [{"seat": seat, "reasons": _reasons(seat, names, hidden)} for seat in signed.seats.values()],
             "stuck": stuck_seats(signed.stuck, written_by),
             "may_help": {"member": request.user.has_perms(ADD_MEMBER), "deputy": request.user.has_perm(NAME_DEPUTY)},
-            "my_seats": _to_sign(signed, person) if proposal.is_locked else [],
+            "my_seats": [{"seat": seat, "seen": seen_of(proposal, seat)} for seat in mine],
+            "typed": typed,
+            # of a word that is not asked for any more
+            "left_over": typed.get("comment", "") if typed.get("department") not in {seat.department.pk for seat in mine} else "",
             "affected": shown_effects(verdict, before, after, senders, hidden=hidden),
             "form": form or ProposalForm(instance=proposal),
             "trial_first": company_day() - timedelta(days=6),
@@ -345,6 +351,8 @@ class ProposalAdmin(Unalterable, ModelAdmin):
             if (failed := said_of(error, partial(hidden_in, request))) is None:
                 raise
             messages.error(request, failed)
+            if act is _vote:  # with what was typed
+                return self._page(request, get_object_or_404(self.get_queryset(request), pk=object_id), None)
         else:
             if said:
                 messages.success(request, said)
@@ -431,8 +439,8 @@ def _vote(proposal: Proposal, request: HttpRequest) -> str:
     choice = request.POST.get("choice", "")
     if choice not in Vote.Choice.values:
         raise PermissionDenied
-    comment, department = request.POST.get("comment", ""), request.POST.get("department", "")
-    vote(proposal, by=_person(request), choice=choice, comment=comment, department=department)
+    comment, department, seen = (request.POST.get(name, "") for name in ("comment", "department", "seen"))
+    vote(proposal, by=_person(request), choice=choice, comment=comment, department=department, seen=seen)
     return _("Your department's word is kept.")
 
 

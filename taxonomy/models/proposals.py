@@ -119,6 +119,7 @@ class Vote(models.Model):
     comment = models.TextField(_("comment"), blank=True)
     at = models.DateTimeField(_("when"), default=timezone.now)
     stands = models.BooleanField(default=True)
+    asked = models.JSONField(null=True, help_text="{kind of change: the items} that it was given for; null: not known, it counts for all")
 
     class Meta:
         ordering = ["at", "id"]

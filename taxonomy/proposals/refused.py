@@ -27,6 +27,7 @@ NOT_ALLOWED = {
     "author": gettext_lazy("Nobody signs what they wrote themselves."),
     "department": gettext_lazy("Your department is not asked here, or the proposal is not under review."),
     "not_asked": gettext_lazy("Only a department that would have had to sign this release reviews it."),
+    "seen": gettext_lazy("It changed after you opened it, so your word was not kept. Look at it as it stands now, then say it again."),
     "words": gettext_lazy("Say what shall be changed, so that its authors can."),
     "right": gettext_lazy("You lack the right to do this. An administrator can give it to your role."),
 }

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -31,11 +32,12 @@ from taxonomy.rights import May, On, Rights, expect, rights_of_each
 
 SIGN = "taxonomy.review_proposal"
 _OF_DUTY: set[Reason] = {"breaking", "personal"}
+_GRAVE: tuple[Change, ...] = ("breaking", "personal")
 _WEIGHT: dict[str, int] = {ReviewPolicy.Say.NOTHING: 0, ReviewPolicy.Say.TOLD: 1, ReviewPolicy.Say.MUST: 2}
 
 
 class NotAllowed(Exception):
-    """This person may not do this here. `code` says why: "author", "department", "not_asked", "right" or "words"."""
+    """This person may not do this here. `code` says why: "author", "department", "not_asked", "right", "seen" or "words"."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -64,7 +66,10 @@ class Overtaken(Exception):
 
 @dataclass(slots=True)
 class Seat:
-    """One department's part in a sign-off. `voters` may sign for it: its own people, else those of a deputy."""
+    """One department's part in a sign-off. `voters` may sign for it: its own people, else those of a deputy.
+
+    `outgrown`: an approval that counts no more, as what it was given for has become graver since.
+    """
 
     department: Department
     must: bool
@@ -72,6 +77,19 @@ class Seat:
     voters: list[User]
     vote: Vote | None = None
     deputy: Department | None = None
+    outgrown: Vote | None = None
+
+    @property
+    def asked(self) -> dict[str, list[str]]:
+        """{kind of change: its items}, sorted."""
+        return {change: sorted(items) for change, items in sorted(self.concern.changes.items())}
+
+    def hear(self, vote: Vote | None) -> None:
+        """Take what the department said, unless it approved before something was breaking or of personal data."""
+        if vote and vote.choice == Vote.Choice.APPROVE and vote.asked is not None:
+            if any(self.concern.changes.get(change, set()) - set(vote.asked.get(change, ())) for change in _GRAVE):
+                vote, self.outgrown = None, vote
+        self.vote = vote
 
     @property
     def items(self) -> set[str]:
@@ -179,7 +197,7 @@ def seats(
         for code in _with_duty(STEWARD, departments.values())[:1]:
             found[code] = _seat(departments, voters, code, Concern(changed, {"only": changed["any"]}), must=True)
     for code, seat in found.items():
-        seat.vote = votes.get(code)
+        seat.hear(votes.get(code))
     return dict(sorted(found.items(), key=lambda pair: (not pair[1].must, pair[0])))
 
 
@@ -206,9 +224,19 @@ class Signing:
         return found
 
 
-def vote(proposal: Proposal, *, by: User, choice: str, comment: str = "", department: str | None = None) -> None:
-    """Sign, or ask for changes and say which, for a department (None: every one) this person may speak for. Raises NotAllowed."""
+def seen_of(proposal: Proposal, seat: Seat) -> str:
+    """What a page shows that asks for a seat's word, as a mark: the submission, and what of it is breaking or of personal data."""
+    grave = [seat.asked.get(change) for change in _GRAVE]
+    return sha256(f"{proposal.submitted_at and proposal.submitted_at.isoformat()} {grave}".encode()).hexdigest()
+
+
+def vote(proposal: Proposal, *, by: User, choice: str, comment: str = "", department: str | None = None, seen: str | None = None) -> None:
+    """Sign, or ask for changes and say which, for a department (None: every one) this person may speak for.
+
+    `seen`: the mark of what they looked at, None: the proposal as the caller has it. Raises NotAllowed.
+    """
     with writing():
+        looked_at = proposal.submitted_at
         proposal.refresh_from_db(fields=["state", "submitted_at"])
         if by.pk in author_ids(proposal):
             raise NotAllowed("author")
@@ -218,11 +246,13 @@ def vote(proposal: Proposal, *, by: User, choice: str, comment: str = "", depart
         mine = [seat for seat in signed.may_vote(by) if department in (None, seat.department.pk)]
         if not mine or not proposal.is_locked:
             raise NotAllowed("department")
+        if looked_at != proposal.submitted_at or any(seen not in (None, seen_of(proposal, seat)) for seat in mine):
+            raise NotAllowed("seen")
         if choice == Vote.Choice.CHANGES and not comment.strip():
             raise NotAllowed("words")
         for seat in mine:
             proposal.votes.filter(department=seat.department, stands=True).update(stands=False)
-            Vote.objects.create(proposal=proposal, department=seat.department, by=by, choice=choice, comment=comment)
+            Vote.objects.create(proposal=proposal, department=seat.department, by=by, choice=choice, comment=comment, asked=seat.asked)
         settle(proposal)
         authors = User.objects.filter(pk__in=author_ids(proposal))
         said = gettext_noop("%(who)s approved “%(title)s”.") if choice == Vote.Choice.APPROVE else gettext_noop("%(who)s asks for changes to “%(title)s”.")  # fmt: skip
