@@ -162,7 +162,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     )
     reminder_days = ArrayField(
         models.PositiveSmallIntegerField(choices=WEEKDAYS), default=workdays, blank=True, verbose_name=_("remind me on"),
-        help_text=_("Days on which an e-mail lists what waits for you. None: no e-mail."),
+        help_text=_("Days on which an e-mail and a notice list what waits for you. None: neither."),
     )  # fmt: skip
     reminder_hour = models.PositiveSmallIntegerField(
         _("at this hour"), default=9, validators=[MaxValueValidator(23)], help_text=_("0 to 23, in your time zone.")
