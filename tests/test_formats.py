@@ -218,40 +218,6 @@ def test_rudderstacks_references_all_lead_somewhere(items):
     assert formats <= {None, "date-time", "date", "time", "email", "uuid", "hostname", "ipv4", "ipv6"}
 
 
-# Of the standard's own schema: the keys an object and a property may have, and those that the contract must.
-ODCS_OBJECT = {"name", "logicalType", "businessName", "description", "customProperties", "properties"}
-ODCS_PROPERTY = ODCS_OBJECT | {"logicalTypeOptions", "required", "examples", "classification", "items", "quality"}
-ODCS_OPTIONS = {
-    "string": {"minLength", "maxLength", "pattern", "format"}, "integer": {"minimum", "maximum"}, "number": {"minimum", "maximum"},
-    "array": {"minItems", "maxItems"}, "date": {"minimum", "maximum"}, "timestamp": {"minimum", "maximum"}, "boolean": set(), "object": set(),
-}  # fmt: skip
-
-
-def test_the_data_contract_has_the_structure_of_the_standard(items):
-    contract = yaml.safe_load(FORMATS["odcs"].write(items, "1.4.2").files["tagline.odcs.yaml"])
-    assert (contract["apiVersion"], contract["kind"], contract["version"], contract["status"]) == (
-        "v3.1.0",
-        "DataContract",
-        "1.4.2",
-        "active",
-    )
-    assert contract.keys() == {"version", "apiVersion", "kind", "id", "name", "status", "schema"}
-    assert len(contract["schema"]) == 45
-    waiting = []
-    for one in contract["schema"]:
-        assert one.keys() <= ODCS_OBJECT and one["logicalType"] == "object"
-        waiting += one["properties"]
-    seen = set()
-    while waiting:
-        one = waiting.pop()
-        seen.add(one["logicalType"])
-        assert one.keys() <= ODCS_PROPERTY
-        assert one.get("logicalTypeOptions", {}).keys() <= ODCS_OPTIONS[one["logicalType"]]
-        assert ("items" in one) == (one["logicalType"] == "array")
-        waiting += one.get("properties", []) + ([{"name": "", **one["items"]}] if "items" in one else [])
-    assert seen == set(ODCS_OPTIONS) - {"timestamp"}
-
-
 def test_a_table_can_be_opened_in_a_spreadsheet_and_calculates_nothing(items):
     plan = {item: {**one, "description_en": "=HYPERLINK(1)"} if one["kind"] == "tag" else one for item, one in items.items()}
     body = FORMATS["segment-csv"].write(plan, "1.0.0").files["tracking-plan.csv"]
