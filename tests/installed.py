@@ -35,7 +35,10 @@ def node_with(*packages: str) -> Path:
 
 
 def node_locked(project: Path) -> Path:
-    """A folder whose node_modules has what the package-lock.json of a project lists, with its hashes."""
+    """A folder whose node_modules has what the package-lock.json of a project lists, with its hashes.
+
+    Such a lock names no registry: npm install --package-lock-only --omit-lockfile-registry-resolved.
+    """
     lock = project / "package-lock.json"
     folder = _folder("node", lock.read_text(encoding="utf-8"))
     if not (folder / "done").exists():

@@ -218,6 +218,27 @@ def test_rudderstacks_references_all_lead_somewhere(items):
     assert formats <= {None, "date-time", "date", "time", "email", "uuid", "hostname", "ipv4", "ipv6"}
 
 
+def test_what_rudderstack_refuses_is_told():
+    """Its command refuses names of events of more than 64 characters, and properties more than three levels below a rule's."""
+    fields: dict[str, Any] = {"leaf": {"type": "text"}}
+    for level in (4, 3, 2, 1):
+        fields = {f"level_{level}": {"type": "object", "fields": fields}}
+    code = "a" * 65
+    items = {
+        "1": {"kind": "attribute", "code": "deep", "type": "object", "fields": fields},
+        "2": {"kind": "tag", "code": code, "attributes": [{"attribute": "1", "required": False, "constraints": {}}]},
+    }
+    sent = FORMATS["rudderstack"].write(items, "1.0.0")
+    assert {(one.where, one.what, one.why) for one in sent.left_out} == {
+        (f"tag:{code}", "name", "name.long"), ("attribute:deep.level_1.level_2.level_3", "fields", "field"),
+    }  # fmt: skip
+    (rule,) = yaml.safe_load(sent.files["tracking-plan.yaml"])["spec"]["rules"]
+    levels, inner = 0, rule["properties"][0]
+    while "properties" in inner:
+        levels, inner = levels + 1, inner["properties"][0]
+    assert levels == 3
+
+
 def test_a_table_can_be_opened_in_a_spreadsheet_and_calculates_nothing(items):
     plan = {item: {**one, "description_en": "=HYPERLINK(1)"} if one["kind"] == "tag" else one for item, one in items.items()}
     body = FORMATS["segment-csv"].write(plan, "1.0.0").files["tracking-plan.csv"]

@@ -75,6 +75,8 @@ def test_a_data_contract_is_one_by_the_standards_own_schema():
         assert [(list(fault.path), fault.message) for fault in judge.iter_errors(contract)] == []
     (contract,) = written("odcs", TYPED).values()
     assert (contract["apiVersion"], contract["kind"], contract["version"]) == ("v3.1.0", "DataContract", "2.1.0")
+    options = [one["properties"][0].get("logicalTypeOptions", {}) for one in contract["schema"]]
+    assert {one.get("format") for one in options} == {None, "email", "uri"}
     for part in (contract, contract["schema"][0], contract["schema"][0]["properties"][0]):
         part["tagline"] = 1
         assert not judge.is_valid(contract)
