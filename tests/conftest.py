@@ -71,7 +71,7 @@ OTHERS = frozenset({"chromium", "java", "mosquitto", "node", "npm", "php", "pyth
 # The files that take longest, longest first: begun last, one would leave a worker alone with it at the end.
 LONGEST = (
     "faults", "faults_doors", "permissions", "mqtt", "run", "postgres", "snippet", "browser", "browser_governance", "send", "segment_clients", "announce",
-    "webhooks_out", "formats_hostile", "file_imports", "governance_properties", "lists", "imports", "house",
+    "webhooks_out", "formats_hostile", "formats_tools", "file_imports", "governance_properties", "lists", "imports", "house",
 )  # fmt: skip
 
 

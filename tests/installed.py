@@ -10,27 +10,43 @@ from pathlib import Path
 from conftest import ROOT
 
 HOME = ROOT / ".tagline" / "clients"
+_QUIET = ("--silent", "--no-fund", "--no-audit", "--ignore-scripts")
 
 
 def python_with(*packages: str) -> Path:
     """A Python that has these packages, such as "segment-analytics-python==2.4.0"."""
-    folder = _folder("python", packages)
-    python = folder / "bin" / "python"
-    if not (folder / "done").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        _run(sys.executable, "-m", "venv", "--without-pip", folder)
-        _run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check", *packages)
-        (folder / "done").touch()
-    return python
+    return _python(" ".join(packages), *packages)
+
+
+def python_locked(lock: Path) -> Path:
+    """A Python that has what a requirements file lists, with its hashes, and nothing else."""
+    return _python(lock.read_text(encoding="utf-8"), "--require-hashes", "--no-deps", "--requirement", lock)
 
 
 def node_with(*packages: str) -> Path:
     """A folder whose node_modules has these packages, such as "typescript@5.9.3"."""
-    folder = _folder("node", packages)
+    folder = _folder("node", " ".join(packages))
     if not (folder / "done").exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        _run("npm", "install", "--silent", "--no-fund", "--no-audit", "--ignore-scripts", "--prefix", folder, *packages)
+        _run("npm", "install", *_QUIET, "--prefix", folder, *packages)
+        (folder / "done").touch()
+    return folder
+
+
+def node_locked(project: Path) -> Path:
+    """A folder whose node_modules has what the package-lock.json of a project lists, with its hashes.
+
+    Such a lock names no registry: npm install --package-lock-only --omit-lockfile-registry-resolved.
+    """
+    lock = project / "package-lock.json"
+    folder = _folder("node", lock.read_text(encoding="utf-8"))
+    if not (folder / "done").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for file in (project / "package.json", lock):
+            shutil.copy(file, folder)
+        _run("npm", "ci", *_QUIET, "--prefix", folder)
         (folder / "done").touch()
     return folder
 
@@ -43,8 +59,19 @@ def run(*command: str | Path, cwd: Path | None = None, **environment: str) -> "s
     )  # fmt: skip
 
 
-def _folder(kind: str, packages: tuple[str, ...]) -> Path:
-    return HOME / f"{kind}-{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:12]}"
+def _python(content: str, *install: str | Path) -> Path:
+    folder = _folder("python", content)
+    python = folder / "bin" / "python"
+    if not (folder / "done").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        _run(sys.executable, "-m", "venv", "--without-pip", folder)
+        _run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check", *install)
+        (folder / "done").touch()
+    return python
+
+
+def _folder(kind: str, content: str) -> Path:
+    return HOME / f"{kind}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
 def _run(*command: str | Path) -> None:

@@ -218,38 +218,25 @@ def test_rudderstacks_references_all_lead_somewhere(items):
     assert formats <= {None, "date-time", "date", "time", "email", "uuid", "hostname", "ipv4", "ipv6"}
 
 
-# Of the standard's own schema: the keys an object and a property may have, and those that the contract must.
-ODCS_OBJECT = {"name", "logicalType", "businessName", "description", "customProperties", "properties"}
-ODCS_PROPERTY = ODCS_OBJECT | {"logicalTypeOptions", "required", "examples", "classification", "items", "quality"}
-ODCS_OPTIONS = {
-    "string": {"minLength", "maxLength", "pattern", "format"}, "integer": {"minimum", "maximum"}, "number": {"minimum", "maximum"},
-    "array": {"minItems", "maxItems"}, "date": {"minimum", "maximum"}, "timestamp": {"minimum", "maximum"}, "boolean": set(), "object": set(),
-}  # fmt: skip
-
-
-def test_the_data_contract_has_the_structure_of_the_standard(items):
-    contract = yaml.safe_load(FORMATS["odcs"].write(items, "1.4.2").files["tagline.odcs.yaml"])
-    assert (contract["apiVersion"], contract["kind"], contract["version"], contract["status"]) == (
-        "v3.1.0",
-        "DataContract",
-        "1.4.2",
-        "active",
-    )
-    assert contract.keys() == {"version", "apiVersion", "kind", "id", "name", "status", "schema"}
-    assert len(contract["schema"]) == 45
-    waiting = []
-    for one in contract["schema"]:
-        assert one.keys() <= ODCS_OBJECT and one["logicalType"] == "object"
-        waiting += one["properties"]
-    seen = set()
-    while waiting:
-        one = waiting.pop()
-        seen.add(one["logicalType"])
-        assert one.keys() <= ODCS_PROPERTY
-        assert one.get("logicalTypeOptions", {}).keys() <= ODCS_OPTIONS[one["logicalType"]]
-        assert ("items" in one) == (one["logicalType"] == "array")
-        waiting += one.get("properties", []) + ([{"name": "", **one["items"]}] if "items" in one else [])
-    assert seen == set(ODCS_OPTIONS) - {"timestamp"}
+def test_what_rudderstack_refuses_is_told():
+    """Its command refuses names of events of more than 64 characters, and properties more than three levels below a rule's."""
+    fields: dict[str, Any] = {"leaf": {"type": "text"}}
+    for level in (4, 3, 2, 1):
+        fields = {f"level_{level}": {"type": "object", "fields": fields}}
+    code = "a" * 65
+    items = {
+        "1": {"kind": "attribute", "code": "deep", "type": "object", "fields": fields},
+        "2": {"kind": "tag", "code": code, "attributes": [{"attribute": "1", "required": False, "constraints": {}}]},
+    }
+    sent = FORMATS["rudderstack"].write(items, "1.0.0")
+    assert {(one.where, one.what, one.why) for one in sent.left_out} == {
+        (f"tag:{code}", "name", "name.long"), ("attribute:deep.level_1.level_2.level_3", "fields", "field"),
+    }  # fmt: skip
+    (rule,) = yaml.safe_load(sent.files["tracking-plan.yaml"])["spec"]["rules"]
+    levels, inner = 0, rule["properties"][0]
+    while "properties" in inner:
+        levels, inner = levels + 1, inner["properties"][0]
+    assert levels == 3
 
 
 def test_a_table_can_be_opened_in_a_spreadsheet_and_calculates_nothing(items):

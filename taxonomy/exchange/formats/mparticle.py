@@ -25,7 +25,7 @@ def write(items: Items, version: str) -> Sent:
         describe(schema, uses)
         for own in schema["properties"].values():
             own.pop("title", None)
-        attributes = {"additionalProperties": True, "required": [], **schema}
+        attributes = {"additionalProperties": False, "required": [], **schema}
         data: Schema = {
             "type": "object",
             "additionalProperties": True,

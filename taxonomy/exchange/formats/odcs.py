@@ -33,6 +33,8 @@ _OPTIONS = {
     "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"), "array": ("minItems", "maxItems", "uniqueItems"),
 }  # fmt: skip
 _MOMENTS = {"date": "date", "date-time": "timestamp"}
+# Formats here describe and judge nothing.
+_FORMATS = {SHAPES["email"]["pattern"]: "email", SHAPES["url"]["pattern"]: "uri"}
 _LOGICAL = {"timestamp": "date-time", "date": "date"}
 # Said of where data lies, which a tag does not say; the rest of a contract is told.
 _SILENT = {
@@ -117,7 +119,10 @@ def _from_schema(name: str, schema: Schema, missed: Missed) -> Schema:
     if schema.get("format") in _MOMENTS:
         return {**property_, "logicalType": _MOMENTS[schema["format"]]}
     property_["logicalType"] = kind
-    if options := {key: schema[key] for key in _OPTIONS.get(kind, ()) if key in schema}:
+    options = {key: schema[key] for key in _OPTIONS.get(kind, ()) if key in schema}
+    if options.get("pattern") in _FORMATS:
+        options["format"] = _FORMATS[options["pattern"]]
+    if options:
         property_["logicalTypeOptions"] = options
     if "enum" in schema:
         check = {"type": "library", "metric": "invalidValues", "arguments": {"validValues": list(schema["enum"])}, "mustBe": 0}

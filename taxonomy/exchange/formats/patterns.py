@@ -5,6 +5,10 @@ import re
 from taxonomy.standardize.conditions import compile_pattern
 
 _CLASSES = {"d": "0-9", "w": "0-9A-Za-z_", "s": "\\t\\n\\f\\r "}
+# What ECMA-262 may escape when it reads Unicode, as most engines of JSON Schema ask it to; another sign escaped is an error there.
+_SYNTAX = frozenset("^$\\.*+?()[]{}|/")
+_COUNT = re.compile(r"\{[0-9]+(?:,[0-9]*)?\}")
+_LAST_OF_ONE_UNIT = "\uffff"
 _MAX_CHARACTERS = 1_000
 _OURS = re.compile(r"\^\(\?:(.*)\)\$", re.DOTALL)
 _UNICODE = re.compile(r"(?<!\\)((?:\\\\)*)\\u(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{4}))")
@@ -13,18 +17,24 @@ _UNICODE = re.compile(r"(?<!\\)((?:\\\\)*)\\u(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{
 def to_ecma(pattern: str) -> str | None:
     r"""The same question for every engine of JSON Schema, None for what only RE2 knows.
 
-    \d, \w and \s are written out: RE2 means ASCII by them, Python and others do not.
+    \d, \w and \s are written out: RE2 means ASCII by them, Python and others do not. What is two signs to an engine that does not
+    read Unicode, such as an emoji, can be neither counted there nor in a class.
     """
     written, at, in_class = [], 0, False
     while at < len(pattern):
         sign, rest = pattern[at], pattern[at + 1 :]
         step = 1
+        if sign > _LAST_OF_ONE_UNIT and (in_class or rest.startswith(("*", "+", "?", "{"))):
+            return None
         if sign == "\\":
             escaped = _escape(rest[:1], in_class, rest[1:2])
             if escaped is None:
                 return None
             written.append(escaped)
             step = 2
+            if in_class and rest[:1] in _CLASSES and rest[1:2] == "-" and rest[2:3] != "]":
+                written.append("\\-")
+                step = 3
         elif in_class:
             if sign == "[" and rest[:1] == ":":
                 return None
@@ -37,6 +47,11 @@ def to_ecma(pattern: str) -> str | None:
             written.append(sign)
         elif sign == "(" and rest.startswith("?") and not rest.startswith("?:"):
             return None
+        elif count := _COUNT.match(pattern, at):
+            written.append(count[0])
+            step = len(count[0])
+        elif sign in ("{", "}", "]"):
+            written.append(f"\\{sign}")
         else:
             written.append("[^\\n]" if sign == "." else sign)
         at += step
@@ -50,8 +65,10 @@ def _escape(letter: str, in_class: bool, after: str) -> str | None:
         return None if in_class else f"[^{_CLASSES[letter.lower()]}]"
     if letter in ("b", "B"):
         return None if in_class else f"\\{letter}"
-    if letter in ("t", "n", "r", "f", "v") or (letter and not letter.isalnum()):
+    if letter in ("t", "n", "r", "f", "v") or letter in _SYNTAX or (in_class and letter == "-"):
         return f"\\{letter}"
+    if letter and not letter.isalnum():
+        return letter
     return "\\x" if letter == "x" and after != "{" else None
 
 

@@ -14,8 +14,10 @@ __all__ = ["read", "write"]
 _DIALECT = Dialect("")
 _NAME = re.compile(r"[A-Z_a-z][ \w,.-]{1,63}[\w,.-]", re.ASCII)
 _UNUSABLE = re.compile("[^a-zA-Z0-9_-]")
-# RudderStack's own limit of a property's name.
+# RudderStack's own limits: of a property's name, of an event's, and of the levels of properties below a rule's own.
 _NAME_CHARACTERS = 65
+_EVENT_CHARACTERS = 64
+_LEVELS = 3
 _SNAKE = {camel: snake for snake, camel in CONFIG.items()}
 
 
@@ -31,6 +33,8 @@ def write(items: Items, version: str) -> Sent:
         if tag.get("category") in items:
             event["category"] = f"#category:{items[tag['category']]['code']}"
         events.append(event)
+        if len(tag["code"]) > _EVENT_CHARACTERS:
+            left_out.append(LeftOut(f"tag:{tag['code']}", "name", "name.long"))
         rule = {"type": "event_rule", "id": f"{tag['code']}_rule", "event": f"#event:{tag['code']}", "additional_properties": True}
         rules.append(rule | ({"properties": [catalog.use(use, tag["code"]) for use in uses]} if uses else {}))
     categories = [
@@ -86,13 +90,15 @@ class _Catalog:
             self._left_out.append(LeftOut(f"attribute:{path}", "name", "name.long"))
         return known
 
-    def _refer(self, path: str, name: str, schema: Schema, description: str, *, required: bool) -> Schema:
+    def _refer(self, path: str, name: str, schema: Schema, description: str, *, required: bool, level: int = 0) -> Schema:
         known = self.register(path, name, schema, description)
         inner = schema["items"] if schema["type"] == "array" else schema
         reference: Schema = {"property": f"#property:{known}", "required": required}
-        if inner.get("properties"):
+        if inner.get("properties") and level == _LEVELS:
+            self._left_out.append(LeftOut(f"attribute:{path}", "fields", "field"))
+        elif inner.get("properties"):
             reference["properties"] = [
-                self._refer(f"{path}.{field}", field, part, "", required=field in inner.get("required", []))
+                self._refer(f"{path}.{field}", field, part, "", required=field in inner.get("required", []), level=level + 1)
                 for field, part in inner["properties"].items()
             ]
         return reference

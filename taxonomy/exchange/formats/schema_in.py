@@ -279,8 +279,9 @@ def _definition(kind: str, constraints: Definition, *, of: str | None = None, fi
 
 
 def _shape_of(schema: Schema, patterns: list[Any]) -> str | None:
+    format = schema.get("format")
     return next(
-        (name for name, shape in SHAPES.items() if shape["pattern"] in patterns and schema.get("format") in (None, shape.get("format"))),
+        (name for name, shape in SHAPES.items() if shape["pattern"] in patterns and (format is None or _TYPES.get(str(format)) == name)),
         None,
     )
 
