@@ -573,6 +573,24 @@ def test_mandrill_is_taken_from_its_form(vendor):
     assert answer.json()["accepted"] == 1 and Event.objects.get().tag.code == "email_open"
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("of_request", [True, False])
+def test_a_request_of_ga4_sent_again_counts_once(vendor, of_request):
+    post, at = vendor("ga4"), {"timestamp_micros": "1767225600250000"}
+    names = ("login", "sign_up")
+    events = [{"name": name, "params": {}, **({} if of_request else at)} for name in names]
+    body = json.dumps({"client_id": "c", "user_id": "u", **(at if of_request else {}), "events": events})
+    told = [post(body, content_type="application/json", headers={"Authorization": "Bearer the-secret-of-both"}).json() for _ in range(2)]
+    assert (told[0]["accepted"], told[1]["duplicate"]) == (2, 2), told
+    assert {one.occurred_at for one in Event.objects.all()} == {datetime(2026, 1, 1, 0, 0, 0, 250_000, tzinfo=UTC)}
+
+
+def test_an_event_of_ga4_has_its_own_time_before_that_of_its_request():
+    events = [{"name": "login", "timestamp_micros": 1767225601000000}, {"name": "login"}]
+    found = results("ga4", {"user_id": "u", "timestamp_micros": 1767225600000000, "events": events})
+    assert [result.occurred_at.second for _name, result in found] == [1, 0]
+
+
 @pytest.mark.needs("shared-data")
 @pytest.mark.django_db(transaction=True)
 def test_sensors_is_taken_as_its_sdks_pack_it(vendor):
