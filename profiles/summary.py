@@ -12,17 +12,16 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet
 
+from profiles.bought import bought, separate_sources
 from profiles.models import Customer, Event
 from profiles.timeline import events_of
-from taxonomy.released import by_code, by_codes, named
+from taxonomy.released import by_code, by_codes
 
 _EVENTS = """
     FROM profiles_link AS link JOIN profiles_event AS event ON event.subject_id = link.subject_id
         AND event.occurred_at >= coalesce(link.since, '-infinity') AND event.occurred_at < coalesce(link.until, 'infinity')
     WHERE link.customer_id = %(customer)s AND link.withdrawn_at IS NULL
 """
-# of what was bought: one where it is not said, or not as a number
-QUANTITY = "CASE WHEN jsonb_typeof(attributes->'quantity') = 'number' THEN (attributes->>'quantity')::numeric ELSE 1 END"
 
 
 @dataclass(slots=True)
@@ -73,40 +72,20 @@ def held_of(customer: Customer) -> QuerySet[Event]:
 
 
 def _add_purchases(cursor: Any, customer: Customer, found: Summary) -> None:
-    """Distinct order ids, else events; the line's amount, else price times quantity (1 when unsaid); refunds taken off.
-
-    An order told by several sources counts as the first of them told it, and a like line told again at the same moment once,
-    unless its source says that identical rows are separate.
-    """
-    tags = by_codes("tag", ("purchase", "refund"))
+    """Distinct order ids, else events; each order and refund summed once, refunds taken off."""
+    tags = {code: tag.pk for code, tag in by_codes("tag", ("purchase", "refund")).items()}
+    separate = separate_sources({source for _month, _tag, source in found.by_month})
     cursor.execute(
-        f"""
-        SELECT event.tag_id, event.attributes->>'order_id', event.id, event.occurred_at, event.source_id,
-            event.attributes->>'product_id',
-            coalesce(event.attributes->'amount'->>'currency', event.attributes->'price'->>'currency'),
-            coalesce((event.attributes->'amount'->>'amount')::numeric,
-                (event.attributes->'price'->>'amount')::numeric * {QUANTITY})
-        {_EVENTS} AND standing = 1 AND event.tag_id = ANY(%(tags)s) ORDER BY event.id
-        """,
-        {"customer": customer.pk, "tags": [one.pk for one in tags.values()]},
+        bought(_EVENTS, customer="link.customer_id"),
+        {"customer": customer.pk, "purchase": tags.get("purchase"), "refund": tags.get("refund"), "separate": separate},
     )
-    rows = cursor.fetchall()
-    sources = named("source", (row[4] for row in rows))
     orders: set[Any] = set()
-    told_by: dict[tuple[str, str], UUID] = {}
-    lines: set[Any] = set()
     sums: dict[str, Decimal] = defaultdict(Decimal)
-    for tag_id, order_id, event_id, occurred_at, source_id, product_id, currency, amount in rows:
-        code = "refund" if "refund" in tags and tag_id == tags["refund"].pk else "purchase"
-        separate = sources[source_id].definition.get("separate_rows", False)
-        line = (code, order_id, product_id, occurred_at, amount, currency)
-        is_again = order_id is not None and (
-            told_by.setdefault((code, order_id), source_id) != source_id or (product_id is not None and not separate and line in lines)
-        )
-        lines.add(line)
-        if amount is not None and not is_again:
-            sums[currency or ""] += amount if code == "purchase" else -amount
-        if code == "purchase":
+    for event_id, tag_id, order_id, occurred_at, currency, amount, counts in cursor.fetchall():
+        is_purchase = tag_id == tags.get("purchase")
+        if counts:
+            sums[currency] += amount if is_purchase else -amount
+        if is_purchase:
             orders.add(order_id or event_id)
             found.last_purchase_at = max(occurred_at, found.last_purchase_at or occurred_at)
     found.purchases, found.sums = len(orders), dict(sums)

@@ -302,7 +302,7 @@ def test_a_format_that_is_none_does_not_compile(format: str) -> None:
         compile_time(format, "UTC")
 
 
-@given(st.sampled_from(["", "iso", "epoch_s", "epoch_ms", "%d/%m/%Y %H:%M", "%d %b %Y %z"]), json_like | lookalikes)
+@given(st.sampled_from(["", "iso", "epoch_s", "epoch_ms", "epoch_us", "%d/%m/%Y %H:%M", "%d %b %Y %z"]), json_like | lookalikes)
 def test_reading_a_time_never_raises(format: str, value: Any) -> None:
     moment = compile_time(format, "America/New_York")(value)
     assert isinstance(moment, Fault) or moment.tzinfo is UTC

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from conftest import publish_starter
 from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 
@@ -38,6 +39,12 @@ def event(number: int, **more) -> dict:
         "attributes": {"product_id": f"p{number}"},
         **more,
     }
+
+
+@pytest.fixture
+def starter(departments):
+    publish_starter()
+    refresh()
 
 
 @pytest.fixture
@@ -152,6 +159,47 @@ def test_like_lines_are_separate_where_the_source_says_so(standard):
     publish(notes="t", by=None)
     refresh()
     assert sums() == (1, {"CNY": 20.0})
+
+
+WHOLE = {"product_id": None, "price": None, "quantity": None}
+
+
+def whole(id: str, amount: str, *, hours_ago: int, event="purchase", **attributes) -> dict:
+    at = (NOW - timedelta(hours=hours_ago)).isoformat()
+    return bought(id, attributes={**WHOLE, "amount": amount, **attributes}) | {"event": event, "occurred_at": at}
+
+
+def test_of_an_order_told_whole_the_newest_telling_counts(starter):
+    send(whole("w1", "50.00", hours_ago=9), whole("w3", "45.00", hours_ago=2), whole("w2", "50.00", hours_ago=5))
+    assert Event.objects.filter(standing=1).count() == 3 and sums() == (1, {"CNY": 45.0})
+    send(whole("other", "1.00", hours_ago=2, order_id="o10"))
+    assert sums() == (2, {"CNY": 46.0})
+    send(
+        bought("line", attributes={"order_id": "o11"}),
+        bought("named", attributes={**WHOLE, "order_id": "o11", "amount": "2.00", "product_name": "q"}),
+    )
+    assert sums() == (3, {"CNY": 58.0})
+    send(bought("named too", attributes={**WHOLE, "order_id": "o11", "amount": "3.00", "product_name": "r"}))
+    assert sums() == (3, {"CNY": 61.0})
+
+
+def test_an_order_told_again_is_separate_where_the_source_says_so(starter):
+    Source.objects.filter(code="website").update(separate_rows=True)
+    publish(notes="t", by=None)
+    refresh()
+    send(whole("w1", "50.00", hours_ago=9), whole("w2", "50.00", hours_ago=9))
+    assert sums() == (1, {"CNY": 100.0})
+
+
+def test_partial_refunds_are_separate_and_one_told_again_is_one(starter):
+    send(whole("w", "50.00", hours_ago=9))
+    send(*[whole(f"r{number}", "10.00", hours_ago=8 - number, event="refund", refund_id=f"R{number}") for number in range(2)])
+    assert sums() == (1, {"CNY": 30.0})
+    send(whole("again", "10.00", hours_ago=1, event="refund", refund_id="R1"))
+    assert sums() == (1, {"CNY": 30.0})
+    nameless = whole("n1", "5.00", hours_ago=4, event="refund")
+    send(nameless, nameless | {"id": "n2"}, whole("n3", "5.00", hours_ago=3, event="refund"))
+    assert Event.objects.filter(standing=1).count() == 7 and sums() == (1, {"CNY": 20.0})
 
 
 @pytest.mark.parametrize("query", ["source=nope", "category=nope", "source=%00", "source=nope&category=nope"])

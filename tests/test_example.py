@@ -198,6 +198,7 @@ def test_a_condition_is_met(condition, path):
         {"preset": "segment"},
         {"preset": "custom", "event": "meta.event", "phone": "who.phone", "occurred_at": "meta.at", "message_id": "meta.id", "attributes": "meta.data"},
         {"preset": "custom", "event_constant": "done", "phone": "tel", "occurred_at": "at", "time_format": "%d.%m.%Y %H:%M"},
+        {"preset": "custom", "events": "rows", "event": "name", "phone": "tel", "occurred_at": "at", "time_format": "epoch_us"},
         {"preset": "custom", "events": "order.lines", "event": "$.type", "phone": "$.buyer.phone", "occurred_at": "$.order.at", "message_id": "no", "time_format": "epoch_s"},
         {"preset": "custom", "events": "$.rows", "event": "type", "identifiers": {"email": "mail", "openid": "$.wx"}, "message_id": "join('-', [to_string(no), type])"},
         {"preset": "custom", "event": "事件", "phone": "手机", "region": "国家", "source_version": "版本", "context": "环境"},

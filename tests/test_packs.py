@@ -4,9 +4,11 @@ import base64
 import hmac
 import io
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,8 @@ from django.urls import reverse
 from ingestion.admin.hooks import USED_BY
 from ingestion.doors.signatures import SCHEMES
 from ingestion.models import Hook, WriteKey
-from profiles.models import Event
+from profiles.models import Customer, Event
+from profiles.summary import summary
 from staff.models import User
 from taxonomy import current as releases
 from taxonomy.definition import definition
@@ -113,14 +116,45 @@ def test_what_a_vendor_sends_is_what_it_means(vendor, record, tag, attributes):
     assert {key: result.attributes[key] for key in attributes} == attributes
 
 
-def test_an_amount_in_the_smallest_unit_is_divided_where_there_is_one():
-    def amount(currency):
-        charge = {"id": "ch", "amount": 1099, "currency": currency, "receipt_email": "kim@example.com"}
-        return only("stripe", {"id": "e", "type": "charge.succeeded", "created": 1700000000, "data": {"object": charge}}).attributes[
-            "amount"
-        ]
+def stripe(name: str, *, before: dict | None = None, **object) -> dict:
+    told = {"receipt_email": "kim@example.com", "currency": "usd", **object}
+    return {"id": "evt", "type": name, "created": 1700000000, "data": {"object": told, "previous_attributes": before}}
 
-    assert str(amount("usd")["amount"]) == "10.99" and amount("jpy")["amount"] == 1099
+
+@pytest.mark.parametrize(("currency", "amount"), [("usd", "51.24"), ("jpy", "5124"), ("kwd", "5.124"), ("tnd", "5.124")])
+def test_an_amount_in_the_smallest_unit_is_divided_where_there_is_one(currency, amount):
+    for record in (
+        stripe("charge.succeeded", id="ch", amount=5124, currency=currency),
+        stripe("checkout.session.completed", id="cs", payment_status="paid", mode="payment", amount_total=5124, currency=currency),
+        stripe("charge.refunded", id="ch", amount_refunded=5124, currency=currency),
+    ):
+        assert only("stripe", record).attributes["amount"]["amount"] == Decimal(amount)
+
+
+@pytest.mark.parametrize(
+    ("name", "object", "tag", "order"),
+    [
+        ("checkout.session.completed", {"payment_status": "paid", "payment_intent": "pi"}, "purchase", "pi"),
+        ("checkout.session.completed", {"payment_status": "unpaid", "payment_intent": "pi"}, "checkout_start", "pi"),
+        ("checkout.session.async_payment_succeeded", {"payment_status": "paid", "payment_intent": "pi"}, "purchase", "pi"),
+        ("checkout.session.async_payment_failed", {"payment_status": "unpaid", "payment_intent": "pi"}, "order_cancel", "pi"),
+        ("checkout.session.completed", {"payment_status": "paid", "mode": "subscription", "invoice": "in"}, "checkout_start", "in"),
+        ("charge.succeeded", {"payment_intent": "pi", "invoice": "in"}, "purchase", "pi"),
+    ],
+)
+def test_only_a_payment_at_stripe_is_a_purchase(name, object, tag, order):
+    result = only("stripe", stripe(name, **{"id": "cs", "mode": "payment", "amount": 1000, "amount_total": 1000, **object}))
+    assert (result.verdict, result.tag_code, result.attributes["order_id"]) == ("accepted", tag, order), result.violations
+
+
+def test_each_refund_at_stripe_is_told_with_its_own_amount_and_number():
+    first = stripe("charge.refunded", id="ch", amount_refunded=1000, before={"amount_refunded": 0})
+    second = stripe("charge.refunded", id="ch", amount_refunded=2500, before={"amount_refunded": 1000})
+    embedded = stripe(
+        "charge.refunded", id="ch", amount_refunded=2500, refunds={"data": [{"id": "re_2", "amount": 1500}, {"id": "re_1", "amount": 1000}]}
+    )
+    found = [only("stripe", record).attributes for record in (first, second, embedded)]
+    assert [(one["refund_id"], float(one["amount"]["amount"])) for one in found] == [("ch-1000", 10), ("ch-2500", 15), ("re_2", 15)]
 
 
 def test_a_phone_typed_at_a_checkout_does_not_hold_the_order():
@@ -217,7 +251,7 @@ SENT = {
 EXPECTED: dict[str, dict[str, Any]] = {
     "shopify": {"accepted": {"checkout_start": 1, "order_cancel": 1, "profile_update": 1, "purchase": 1, "register": 1}, "held": {}},
     "woocommerce": {"accepted": {"profile_update": 6, "purchase": 6}, "held": {}},
-    "stripe": {"accepted": {"order_cancel": 2, "profile_update": 2, "purchase": 2, "refund": 1}, "held": {"attribute.missing": 2, "event.unknown": 10}},
+    "stripe": {"accepted": {"checkout_start": 1, "order_cancel": 3, "profile_update": 2, "purchase": 2, "refund": 1}, "held": {"attribute.missing": 1, "event.unknown": 9}},
     "vonage": {"accepted": {"customer_service_call": 2, "feedback_submit": 4, "sms_delivered": 3}, "held": {"event.name_missing": 7, "event.unknown": 8, "record.not_form": 1}},
     "wechat": {"accepted": {"customer_service_chat": 1, "feedback_submit": 1}, "held": {"event.unknown": 42, "time.impossible": 7}},
     "sendgrid": {"accepted": {"email_bounce": 3, "email_click": 1, "email_delivered": 2, "email_open": 1}, "held": {"event.unknown": 2, "phone.missing": 1}},
@@ -459,12 +493,102 @@ def test_shopify_is_taken_from_its_signature_to_the_purchase(vendor):
     assert (event.tag.code, event.message_id, event.attributes["order_id"]) == ("purchase", "w-1", "5")
 
 
+def sums() -> dict[str, float]:
+    found = summary(Customer.objects.get(links__subject__kind="phone"))
+    return {currency: float(total) for currency, total in found.sums.items()}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_order_of_shopify_is_summed_once_and_each_refund_by_its_own(vendor):
+    post = vendor("shopify")
+
+    def tell(topic, number, **body):
+        text = json.dumps({"customer": CUSTOMER, "updated_at": f"2026-01-01T00:00:0{number}Z", **body}).encode()
+        headers = {"X-Shopify-Topic": topic, "X-Shopify-Webhook-Id": f"w-{number}", "X-Shopify-Hmac-Sha256": _signed("sha256", text)}
+        assert post(text, content_type="application/json", headers=headers).json()["accepted"] == 1
+
+    tell("orders/create", 1, **ORDER)
+    tell("orders/paid", 2, **ORDER)
+    assert sums() == {"USD": 59.9}
+    for number, refund in ((3, 71), (4, 72), (5, 72)):
+        tell("refunds/create", number, id=refund, order_id=5, transactions=[{"amount": "10.00", "currency": "USD"}])
+    assert sums() == {"USD": 39.9}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_order_of_woocommerce_is_summed_once_however_often_it_is_saved(vendor):
+    post = vendor("woocommerce")
+
+    def save(status, number, total="59.90"):
+        order = {"id": 5, "status": status, "total": total, "currency": "USD", "date_modified_gmt": f"2026-01-01T00:00:0{number}"}
+        text = json.dumps(order | {"billing": {"phone": "+12025550123", "email": "kim@example.com", "country": "US"}}).encode()
+        headers = {
+            "X-WC-Webhook-Topic": "order.updated",
+            "X-WC-Webhook-Delivery-ID": str(number),
+            "X-WC-Webhook-Signature": _signed("sha256", text),
+        }
+        assert post(text, content_type="application/json", headers=headers).json()["accepted"] == 1
+
+    save("processing", 1)
+    save("completed", 3, total="49.90")
+    save("processing", 2)
+    assert sums() == {"USD": 49.9}
+    save("refunded", 4, total="49.90")
+    save("refunded", 5, total="49.90")
+    assert sums() == {"USD": 0} and Event.objects.filter(standing=1).count() == 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_payment_at_stripe_is_summed_once_whichever_of_its_events_come(vendor):
+    post = vendor("stripe")
+
+    def tell(name, number, before=None, **object):
+        told = {"currency": "usd", "customer": "cus_1", "billing_details": {"phone": "+12025550123"}, **object}
+        at = 1700000000 + number
+        text = json.dumps(
+            {"id": f"evt_{number}", "type": name, "created": at, "data": {"object": told, "previous_attributes": before}}
+        ).encode()
+        signed_at = int(time.time())
+        mac = hmac.new(b"the-secret-of-both", f"{signed_at}.".encode() + text, "sha256").hexdigest()
+        answer = post(text, content_type="application/json", headers={"Stripe-Signature": f"t={signed_at},v1={mac}"})
+        assert answer.json()["accepted"] == 1, answer.json()
+
+    tell("checkout.session.completed", 1, id="cs", payment_intent="pi", mode="payment", payment_status="paid", amount_total=5000)
+    tell("payment_intent.succeeded", 2, id="pi", amount=5000)
+    tell("charge.succeeded", 3, id="ch", payment_intent="pi", amount=5000)
+    assert sums() == {"USD": 50}
+    tell("charge.refunded", 4, {"amount_refunded": 0}, id="ch", payment_intent="pi", amount_refunded=1000)
+    tell("charge.refunded", 5, {"amount_refunded": 1000}, id="ch", payment_intent="pi", amount_refunded=2000)
+    assert sums() == {"USD": 30}
+    tell("checkout.session.completed", 6, id="cs_2", mode="subscription", invoice="in", payment_status="paid", amount_total=900)
+    tell("charge.succeeded", 7, id="ch_2", payment_intent="pi_2", amount=900)
+    assert sums() == {"USD": 39}
+
+
 @pytest.mark.django_db(transaction=True)
 def test_mandrill_is_taken_from_its_form(vendor):
     events = json.dumps([{"event": "open", "_id": "m", "ts": 1700000000, "msg": {"email": "kim@example.com"}}])
     headers = {"X-Mandrill-Signature": _signed("sha1", f"http://testserver/hooks/mandrillmandrill_events{events}".encode())}
     answer = vendor("mandrill")(urlencode({"mandrill_events": events}), content_type="application/x-www-form-urlencoded", headers=headers)
     assert answer.json()["accepted"] == 1 and Event.objects.get().tag.code == "email_open"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("of_request", [True, False])
+def test_a_request_of_ga4_sent_again_counts_once(vendor, of_request):
+    post, at = vendor("ga4"), {"timestamp_micros": "1767225600250000"}
+    names = ("login", "sign_up")
+    events = [{"name": name, "params": {}, **({} if of_request else at)} for name in names]
+    body = json.dumps({"client_id": "c", "user_id": "u", **(at if of_request else {}), "events": events})
+    told = [post(body, content_type="application/json", headers={"Authorization": "Bearer the-secret-of-both"}).json() for _ in range(2)]
+    assert (told[0]["accepted"], told[1]["duplicate"]) == (2, 2), told
+    assert {one.occurred_at for one in Event.objects.all()} == {datetime(2026, 1, 1, 0, 0, 0, 250_000, tzinfo=UTC)}
+
+
+def test_an_event_of_ga4_has_its_own_time_before_that_of_its_request():
+    events = [{"name": "login", "timestamp_micros": 1767225601000000}, {"name": "login"}]
+    found = results("ga4", {"user_id": "u", "timestamp_micros": 1767225600000000, "events": events})
+    assert [result.occurred_at.second for _name, result in found] == [1, 0]
 
 
 @pytest.mark.needs("shared-data")

@@ -263,6 +263,17 @@ def test_the_look_says_what_it_would_touch_and_changes_nothing(steward):
     assert world.shows() == before and one.state == "ready"
 
 
+def test_the_look_sums_what_was_told_again_once_as_the_customer_s_page_does(steward):
+    world = World()
+    line = world.event("a", (1, {}, 1, "purchase"))
+    batch = world.send([line, line | {"id": line["id"] + "-again"}, world.event("b", (2, {}, 1, "purchase"))])
+    one = look_at_batch(batch, by=steward, now=datetime.now(UTC))
+    work_on(one.pk)
+    one.refresh_from_db()
+    assert one.touches["counted"] == 3 and [float(amount) for _currency, amount in one.touches["money"]] == [24.0]
+    assert summary(find_customer(world.phone(1))).sums == {"CNY": 12}
+
+
 def test_events_are_chosen_by_key_tag_and_windows(steward, write_key):
     world, source = World(), Source.objects.get(code="website")
     batch = world.send([view(world, "a", minute=1), view(world, "b", minute=5), world.event("c", (1, {}, 5, "purchase"))])

@@ -505,6 +505,29 @@ def test_twilio_signs_the_hash_of_json_in_the_address():
     assert problem_of("twilio", Sent("POST", (url,), headers, query, BODY + b" "), ["s"], now=NOW) == WRONG
 
 
+# The signature as compute_signature of Twilio's own Python library gives it for the address and no fields, under the token 12345.
+TWILIO_QUERY = "event=login&phone=%2B12025550123&id=SM1&note=a+b"
+TWILIO_SIGNATURE = "5HA27YvsPfT6nOhjd4netX9xlvM="
+
+
+def test_twilio_signs_the_whole_address_of_a_get_and_nothing_else(hook, client):
+    hook("twilio", "12345")
+    headers = {"X-Twilio-Signature": TWILIO_SIGNATURE}
+    assert client.get(f"/hooks/website?{TWILIO_QUERY}", headers=headers).json()["accepted"] == 1
+    assert (Event.objects.get().message_id, Event.objects.get().tag.code) == ("SM1", "login")
+    for changed in (TWILIO_QUERY.replace("SM1", "SM2"), TWILIO_QUERY + "&x=1", ""):
+        assert client.get(f"/hooks/website?{changed}", headers=headers).status_code == 401
+    fields = {"CallSid": "CA1234567890ABCDE", "Digits": "1234", "From": "+14158675309", "To": "+18005551212", "Caller": "+14158675309"}
+    sent = Sent(
+        "POST",
+        ("https://mycompany.com/myapp.php?foo=1&bar=2",),
+        {"X-Twilio-Signature": "RSOYDt4T1cUTdK1PDd93/VVr8B8="},
+        {},
+        urlencode(fields).encode(),
+    )
+    assert problem_of("twilio", sent, ["12345"], now=NOW) == ""
+
+
 # The example of SendGrid's own libraries.
 SENDGRID_KEY = (
     "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g=="

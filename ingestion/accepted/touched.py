@@ -6,12 +6,15 @@ from django.db import connection
 from django.db.models import Max, Min
 
 from ingestion.models import TakeBack
+from profiles.bought import bought, separate_sources
 from profiles.models import Tally
-from profiles.summary import QUANTITY
 from taxonomy.released import by_code
 
 # Counted, held, held ones that were corrected since, and what was merged: what else there is stands aside already.
 STANDINGS = "(1, 2, 4, 6)"
+# Whose an event is.
+_CUSTOMER = """(SELECT min(link.customer_id) FROM profiles_link AS link WHERE link.subject_id = event.subject_id AND link.withdrawn_at IS NULL
+    AND event.occurred_at >= coalesce(link.since, '-infinity') AND event.occurred_at < coalesce(link.until, 'infinity'))"""
 
 
 def selection(take_back: TakeBack) -> tuple[str, dict[str, Any]]:
@@ -85,15 +88,10 @@ def touched(take_back: TakeBack) -> dict[str, Any]:
         found["customers"] = cursor.fetchone()[0]
         cursor.execute(
             f"""
-            SELECT currency, sum(amount)::text FROM (
-                SELECT coalesce(attributes->'amount'->>'currency', attributes->'price'->>'currency', '') AS currency,
-                    CASE WHEN tag_id = %(refund)s THEN -1 ELSE 1 END
-                    * coalesce((attributes->'amount'->>'amount')::numeric,
-                        (attributes->'price'->>'amount')::numeric * {QUANTITY}) AS amount
-                FROM {events} AND standing = 1 AND tag_id IN (%(purchase)s, %(refund)s)
-            ) AS line WHERE amount IS NOT NULL GROUP BY 1 ORDER BY 1
+            SELECT currency, sum(CASE WHEN tag_id = %(refund)s THEN -amount ELSE amount END)::text
+            FROM ({bought(f"FROM {events}", customer=_CUSTOMER)}) AS one WHERE counts GROUP BY 1 ORDER BY 1
             """,
-            values | money,
+            values | money | {"separate": separate_sources([take_back.source_id])},
         )
         found["money"] = [list(row) for row in cursor.fetchall()]
     return found

@@ -176,7 +176,7 @@ def _mailgun(sent: Sent) -> Claim | None:
 def _of_address(header: str) -> Reader:
     """The HMAC-SHA1 of the address called and the form's fields in order of their names. Source: Twilio, Mandrill.
 
-    Of a JSON body Twilio signs the address alone, which holds the body's hash.
+    Of a JSON body Twilio signs the address alone, which holds the body's hash; of a GET too, which holds its fields.
     """
 
     def read(sent: Sent) -> Claim | None:
@@ -187,7 +187,7 @@ def _of_address(header: str) -> Reader:
         if hashed := sent.query.get("bodySHA256", ""):
             if not hmac.compare_digest(hashlib.sha256(sent.body).hexdigest(), hashed.lower()):
                 raise ValueError
-        else:
+        elif sent.method != "GET":
             pairs = sorted(set(parse_qsl(sent.body.decode(), keep_blank_values=True)))
             fields = "".join(name + value for name, value in pairs)
         texts = [(url + fields).encode() for url in sent.urls]

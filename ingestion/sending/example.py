@@ -212,11 +212,14 @@ def _look(path: str, raw: Record) -> Any:
     return find(path[2:], raw) if path.startswith("$.") else find(path, raw["attributes"])
 
 
+_PER_SECOND = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000}
+
+
 def written_time(at: datetime, form: str, timezone: str) -> Any:
     """The time as a source with this format writes it."""
     local = at.astimezone(ZoneInfo(timezone)).replace(microsecond=0)
-    if form in ("epoch_s", "epoch_ms"):
-        return int(local.timestamp()) * (1000 if form == "epoch_ms" else 1)
+    if form in _PER_SECOND:
+        return int(local.timestamp()) * _PER_SECOND[form]
     if form in ("excel", "excel_1904"):
         return to_day_number(local.replace(tzinfo=None), 1904 if form == "excel_1904" else 1900)
     return local.isoformat() if form in ("", "iso") else local.strftime(form)

@@ -50,7 +50,7 @@ from taxonomy.winning import Winning, winning
 # What an envelope can say: (key, label, example)
 _EXAMPLES = {
     "event": "event", "event_constant": "sale", "events": "order.lines", "phone": "customer.mobile", "region": "customer.country",
-    "occurred_at": "created_at", "time_format": "iso, epoch_s, epoch_ms, excel, excel_1904 or %d/%m/%Y %H:%M:%S", "sent_at": "sent_at",
+    "occurred_at": "created_at", "time_format": "iso, epoch_s, epoch_ms, epoch_us, excel, excel_1904 or %d/%m/%Y %H:%M:%S", "sent_at": "sent_at",
     "message_id": "event_id", "source_version": "app.version", "attributes": "data", "context": "context",
 }  # fmt: skip
 ENVELOPE = [(key, label, _EXAMPLES[key]) for key, label in ENVELOPE_LABELS.items()]

@@ -57,6 +57,7 @@ ENVELOPE: dict[str, Promise] = {
 TIME_FORMATS: dict[str, Promise] = {
     "epoch_s": gettext_lazy("in seconds since 1970"),
     "epoch_ms": gettext_lazy("in milliseconds since 1970"),
+    "epoch_us": gettext_lazy("in microseconds since 1970"),
     "excel": gettext_lazy("as a spreadsheet's number of days since 1900"),
     "excel_1904": gettext_lazy("as a spreadsheet's number of days since 1904"),
     "iso": gettext_lazy("such as 2026-03-01T10:00:00+08:00"),

@@ -339,7 +339,9 @@ def custom_reader(source_code: str, envelope: dict[str, Any]) -> ItemReader:
         name = find_name(item) if find_name is not None else outer.get("event")
         phone = find_phone(item) if find_phone is not None else outer.get("phone")
         region = find_region(item) if find_region is not None else outer.get("region")
-        occurred_at = find_occurred_at(item) if find_occurred_at is not None else outer.get("occurred_at")
+        occurred_at = read_time(find_occurred_at(item)) if find_occurred_at is not None else None
+        if occurred_at is None:
+            occurred_at = outer.get("occurred_at")
         message_id = find_id(item) if find_id is not None else outer.get("message_id")
         version = find_version(item) if find_version is not None else outer.get("source_version")
         context = find_context(item) if find_context is not None else outer.get("context")
@@ -399,9 +401,16 @@ def used_names(envelope: dict[str, Any]) -> set[str]:
 
 
 def compile_outer(envelope: dict[str, Any]) -> list[tuple[str, Getter]]:
-    """The fields whose path begins with "$.": looked up once in the whole record, for every event in it."""
+    """The fields whose path begins with "$.": looked up once in the whole record, for every event in it.
+
+    The time too, whatever its path: of many events in a record those that tell none have the record's.
+    """
     if envelope.get("preset") != "custom":
         return []
+    paths = custom_paths(envelope)
+    has_both = "events" in paths
     return [
-        (field, compile_path(path[2:])) for field, path in custom_paths(envelope).items() if path.startswith("$.") and field != "events"
+        (field, compile_path(path.removeprefix("$.")))
+        for field, path in paths.items()
+        if field != "events" and (path.startswith("$.") or (has_both and field == "occurred_at"))
     ]

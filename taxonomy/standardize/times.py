@@ -56,7 +56,7 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def compile_time(format: str, timezone: str) -> TimeReader:
-    """Compile a source's time format: "" (ISO 8601 or epoch digits), "iso", "epoch_s", "epoch_ms", "excel", "excel_1904", or strptime's.
+    """Compile a source's time format: "" (ISO 8601 or epoch digits), "iso", "epoch_s", "epoch_ms", "epoch_us", "excel", "excel_1904", or strptime's.
 
     The reader answers an aware UTC time, or Fault time.missing or time.invalid; it never raises.
     Raises ValueError for a format or zone that is none.
@@ -95,6 +95,8 @@ def _parser(format: str, zone: ZoneInfo) -> Callable[[Any], datetime | None]:
         return lambda value: _since_epoch(_number(value), 1_000_000)
     if format == "epoch_ms":
         return lambda value: _since_epoch(_number(value), 1_000)
+    if format == "epoch_us":
+        return lambda value: _since_epoch(_number(value), 1)
     if format in ("excel", "excel_1904"):
         first = 1904 if format == "excel_1904" else 1900
         return lambda value: None if (days := _number(value)) is None else _in_utc(from_day_number(float(days), first), zone)
