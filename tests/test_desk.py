@@ -293,6 +293,16 @@ def test_all_that_a_source_has_held_is_read_again(client, log_in):
     assert "all that is held" in page.context["about"]
 
 
+def test_all_of_a_source_can_be_read_again_where_what_was_tried_of_each_cause_stays_held(client, log_in, monkeypatch):
+    monkeypatch.setattr("ingestion.admin.desk.TRIED", 2)
+    log_in("marketer")
+    hold(*(purchase(number) for number in range(5)), purchase(9, 1, event="nonsense"))
+    page = client.get(f"{reverse('admin:desk')}?source=website")
+    assert page.context["found"].causes.keys() == {("attribute.wrong_type", "attributes.quantity"), ("event.unknown", "event")}
+    assert page.context["found"].fixed == 0
+    assert b'value="read"' in page.content
+
+
 @pytest.mark.parametrize(("chosen", "takes"), [("", 0), ("newest", 1)])
 def test_a_stopped_replay_goes_on_by_the_release_it_began_with_or_by_the_newest(client, log_in, chosen, takes):
     log_in("marketer")

@@ -3,6 +3,7 @@
 import json
 import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -308,6 +309,29 @@ def test_a_release_that_lets_held_events_in_is_offered(standard):
     assert owner.notices.get().values["count"] == "4"
     replay(source=made.source)
     assert not ReplayOffer.objects.exists()
+
+
+def test_many_newer_events_of_one_cause_hide_no_other_that_a_release_mends(standard, monkeypatch):
+    owner = User.objects.create_user("owner@example.com", department_id="marketing")
+    send(*(purchase(number, event="buy") for number in range(6)))
+    send(*(purchase(number, phone="") for number in range(10, 20)), purchase(30, event="other"))
+    map_name("buy", "purchase")
+    release = Release.objects.latest("id").pk
+    monkeypatch.setattr("ingestion.quarantine.offer.preview", partial(preview, sample=5))
+    assert offer(release) == []
+    made = ReplayOffer.objects.get()
+    assert (made.events, made.tried, made.in_all) == (2, 5, 17), "two of each of the large causes, what there is of the small one"
+    assert owner.notices.get().values["tried"] == "5"
+    Source.objects.filter(code="website").update(replay_held=True)
+    publish(notes="by themselves", by=None)
+    (started,) = offer(Release.objects.latest("id").pk)
+    assert run_replay(started.pk).fixed == 6
+
+
+@pytest.mark.parametrize(("held", "most", "each"), [([], 5, 5), ([3], 5, 5), ([9], 5, 5), ([1, 9, 9], 5, 2), ([9, 1, 1], 20, 20), ([1] * 5, 5, 5)])  # fmt: skip
+def test_what_small_causes_leave_of_a_sample_the_others_get(held, most, each):
+    assert module._of_each(held, most) == each
+    assert sum(min(count, each) for count in held) <= most
 
 
 def test_the_offer_reaches_who_owns_the_source_who_may_replay_and_who_wrote_the_release(standard):

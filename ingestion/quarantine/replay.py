@@ -96,9 +96,12 @@ class Preview:
 
 
 def preview(replay: Replay, *, plan: Plan | None = None, sample: int = SAMPLE) -> Preview:
-    """Try an unsaved replay on its newest events. Stores nothing. `plan`: another than the release's. Raises NoRelease."""
+    """Try an unsaved replay on the newest events of each of its causes. Stores nothing. Raises NoRelease.
+
+    `plan`: another than the release's. `sample`: at most so many events in all.
+    """
     found = Preview(how_many(replay))
-    newest = _selected(replay).order_by("-event_id").values_list("event_id", flat=True).distinct()[:sample]
+    newest = _newest_of_each_cause(replay, sample)
     plan, finds = plan or current().plan, finder(replay.mends)
     for start in range(0, len(newest), AT_ONCE):
         for held in load(newest[start : start + AT_ONCE]):
@@ -246,15 +249,50 @@ def _wait_until_counted(last_event_id: int) -> None:
 
 def _selected(replay: Replay) -> Any:
     """The open reasons of the events a replay is about."""
-    reasons = QuarantineReason.objects.filter(open=True)
+    return _about(replay, QuarantineReason.objects.filter(open=True))
+
+
+def _about(replay: Replay, rows: Any) -> Any:
+    """Of reasons or causes, those a replay is about."""
     if replay.source_id:
-        reasons = reasons.filter(source_id=replay.source_id)
+        rows = rows.filter(source_id=replay.source_id)
     for column in ("code", "path"):
         if value := getattr(replay, column):
-            reasons = reasons.filter(**{column: value})
+            rows = rows.filter(**{column: value})
     if replay.name is not None:
-        reasons = reasons.filter(name=replay.name)
-    return reasons
+        rows = rows.filter(name=replay.name)
+    return rows
+
+
+def _newest_of_each_cause(replay: Replay, most: int) -> list[int]:
+    """Ids of at most so many events, newest first, some of every cause: one of many newer events hides no other.
+
+    Of more causes than that, the ones that hold most. Two queries.
+    """
+    causes = list(_about(replay, Cause.objects.filter(held__gt=0)).order_by("-held", "-id").values_list("id", "held")[:most])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT DISTINCT newest.event_id FROM ingestion_cause AS cause CROSS JOIN LATERAL (
+                SELECT event_id FROM ingestion_quarantinereason AS reason
+                WHERE open AND (reason.source_id, reason.code, reason.path, reason.name) = (cause.source_id, cause.code, cause.path, cause.name)
+                ORDER BY event_id DESC LIMIT %s
+            ) AS newest WHERE cause.id = ANY(%s) ORDER BY newest.event_id DESC LIMIT %s
+            """,
+            [_of_each([held for _, held in causes], most), [cause_id for cause_id, _ in causes], most],
+        )
+        return [event_id for (event_id,) in cursor.fetchall()]
+
+
+def _of_each(held: list[int], most: int) -> int:
+    """How many to take of each, so that they are together at most so many: what small ones leave, the others get."""
+    left = most
+    for taken, count in enumerate(sorted(held)):
+        share = left // (len(held) - taken)
+        if count > share:
+            return share
+        left -= count
+    return most
 
 
 def _left(replay: Replay) -> Iterator[list[int]]:
