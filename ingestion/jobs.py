@@ -14,7 +14,7 @@ from ingestion.imports.uploads import finish_upload, forget_half_sent
 from ingestion.outgoing.alarms import raise_alarms
 from ingestion.outgoing.announce import announce, wanted
 from ingestion.outgoing.dispatches import attempt, forget_old
-from ingestion.quarantine.offer import offer
+from ingestion.quarantine.offer import offer, offer_anew
 from ingestion.quarantine.replay import run_replay
 from ingestion.watching.digest import send_digests
 from ingestion.watching.rollup import roll_up, roll_up_once
@@ -45,7 +45,7 @@ def forget_half_sent_files(timestamp: int) -> None:
 
 @jobs.task(queue="imports", retry=jobs.AGAIN)
 def replay_held(replay_id: str) -> None:
-    run_replay(UUID(replay_id))
+    offer_anew(run_replay(UUID(replay_id)))
 
 
 @jobs.task(queue="imports", retry=jobs.AGAIN)

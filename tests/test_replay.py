@@ -10,6 +10,7 @@ from django.contrib.auth.models import Permission
 from django.db import connection
 from django.urls import reverse
 
+from ingestion.jobs import replay_held
 from ingestion.models import QuarantineReason, ReadingDay, Replay, Replayed, ReplayOffer
 from ingestion.pipeline import Incoming, Receipt, receive
 from ingestion.quarantine import replay as module
@@ -308,6 +309,43 @@ def test_a_release_that_lets_held_events_in_is_offered(standard):
     assert (made.source.code, made.events, made.tried) == ("website", 4, 5)
     assert owner.notices.get().values["count"] == "4"
     replay(source=made.source)
+    assert not ReplayOffer.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "offered"),
+    [
+        ({"code": "event.unknown", "path": "event", "name": "other"}, 4),
+        ({"act": Replay.Act.DISCARD, "why": "x", "code": "event.unknown", "path": "event", "name": "other"}, 4),
+        ({"code": "event.unknown", "path": "event", "name": "goods_paid"}, 3),
+        ({"code": "event.unknown"}, 0),
+        ({}, 0),
+        ({"act": Replay.Act.DISCARD, "why": "x"}, 0),
+    ],
+)
+def test_an_offer_stays_for_what_was_not_read_again(standard, asked, offered):
+    send(purchase(1, event="goods_paid"), *(purchase(number, event="paid") for number in range(5, 8)))
+    send(purchase(9, event="other"))
+    map_name("goods_paid", "purchase")
+    map_name("paid", "purchase")
+    offer(Release.objects.latest("id").pk)
+    source = Source.objects.get(code="website")
+    replay_held(str(ask(Replay(source=source, **asked)).pk))
+    assert [made.events for made in ReplayOffer.objects.all()] == [offered] * bool(offered)
+
+
+def test_an_offer_stays_where_more_arrived_than_was_read_again_or_by_an_older_release(standard):
+    send(purchase(1, event="goods_paid"))
+    map_name("goods_paid", "purchase")
+    offer(Release.objects.latest("id").pk)
+    source = Source.objects.get(code="website")
+    asked = ask(Replay(source=source))
+    send(purchase(2, event="other"))
+    run_replay(asked.pk)
+    assert ReplayOffer.objects.exists()
+    run_replay(ask(Replay(source=source, release=Release.objects.earliest("id"))).pk)
+    assert ReplayOffer.objects.exists()
+    replay_held(str(ask(Replay(source=source)).pk))
     assert not ReplayOffer.objects.exists()
 
 

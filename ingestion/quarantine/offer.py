@@ -12,7 +12,7 @@ from ingestion.quarantine.causes import give_to_owners
 from ingestion.quarantine.replay import Preview, ask, preview
 from staff.models import User
 from staff.notices import tell
-from taxonomy.current import refresh
+from taxonomy.current import current, refresh
 from taxonomy.definition import Items
 from taxonomy.models import Release
 from taxonomy.proposals.authors import author_ids
@@ -50,6 +50,21 @@ def offer(release_id: int) -> list[Replay]:
             ReplayOffer.objects.update_or_create(source_id=source.pk, defaults=values)
             _tell(newest, source, found)
     return replays
+
+
+def offer_anew(replay: Replay) -> None:
+    """After a replay: what is offered of its sources, as it stands now by the newest release. Tries as much as an offer does."""
+    offers = ReplayOffer.objects.filter(source=replay.source_id) if replay.source_id else ReplayOffer.objects.all()
+    if replay.is_of_past or not offers:
+        return
+    refresh()
+    for made in offers:
+        found = preview(Replay(source_id=made.source_id))
+        same = ReplayOffer.objects.filter(pk=made.pk)
+        if found.fixed:
+            same.update(release=current().release_id, events=found.fixed, tried=found.tried, in_all=found.in_all)
+        else:
+            same.delete()
 
 
 def _tell(made: Release, source: Named, found: Preview) -> None:

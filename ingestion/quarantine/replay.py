@@ -228,11 +228,18 @@ def _begin(replay: Replay) -> None:
 def _end(replay: Replay, status: str) -> Replay:
     replay.refresh_from_db()
     replay.status, replay.finished_at = status, timezone.now()
-    if status == Replay.Status.FINISHED and replay.source_id and not replay.is_of_past:
-        ReplayOffer.objects.filter(source=replay.source_id).delete()
+    if status == Replay.Status.FINISHED:
+        _withdraw_offer(replay)
     replay.untouched = max(0, replay.in_all - replay.fixed - replay.held - replay.discarded)
     replay.save(update_fields=["status", "finished_at", "untouched"])
     return replay
+
+
+def _withdraw_offer(replay: Replay) -> None:
+    """Where it read all again that the source has held, by the release that was offered, or a newer one."""
+    of_everything = replay.act == Replay.Act.READ and replay.source_id and not replay.code and replay.name is None
+    if of_everything and not _selected(replay).filter(event_id__gt=replay.last_event_id).exists():
+        ReplayOffer.objects.filter(source=replay.source_id, release__lte=replay.release_id).delete()
 
 
 def _wait_until_counted(last_event_id: int) -> None:
