@@ -313,9 +313,10 @@ def test_a_stopped_replay_goes_on_by_the_release_it_began_with_or_by_the_newest(
     Source.objects.update(region="US")
     publish(notes="t", by=None)
     assert client.get(page).context["releases"] == (both := [began, newest()])
+    Replay.objects.update(stop_asked=True)
     client.post(page, {"act": "go_on", "release": chosen})
     replay.refresh_from_db()
-    assert replay.release == both[takes]
+    assert (replay.release, replay.status, replay.stop_asked) == (both[takes], "waiting", False)
 
 
 def test_the_number_of_queries_does_not_grow_with_the_events(client, log_in, django_assert_max_num_queries):

@@ -15,7 +15,7 @@ from ingestion.models import QuarantineReason, ReadingDay, Replay, Replayed, Rep
 from ingestion.pipeline import Incoming, Receipt, receive
 from ingestion.quarantine import replay as module
 from ingestion.quarantine.offer import offer
-from ingestion.quarantine.replay import ask, preview, run_replay, stop, undo
+from ingestion.quarantine.replay import ask, go_on, preview, run_replay, stop, undo
 from ingestion.watching.rollup import roll_up
 from profiles.models import Customer, Event, FormerReading, Link, Tally, Tie
 from staff.models import User
@@ -176,8 +176,46 @@ def test_stopped_and_gone_on_with_it_does_each_event_once(standard, monkeypatch)
     stopped = run_replay(asked.pk)
     assert (stopped.status, stopped.fixed, stopped.untouched) == ("stopped", 2, 5)
     monkeypatch.setattr(module, "_do", real)
+    assert run_replay(asked.pk).fixed == 2, "a job that is given to another worker does not go on by itself"
+    go_on(stopped)
     done = run_replay(asked.pk)
     assert (done.status, done.fixed, done.untouched, Replayed.objects.count()) == ("finished", 7, 0, 7)
+
+
+def test_stopped_while_it_waits_it_does_nothing_until_it_is_to_go_on(standard):
+    send(purchase(1, event="goods_paid"), purchase(2, event="goods_paid"))
+    map_name("goods_paid", "purchase")
+    asked = ask(Replay())
+    stop(asked)
+    stopped = run_replay(asked.pk)
+    assert (stopped.status, stopped.fixed, stopped.untouched, Replayed.objects.count()) == ("stopped", 0, 2, 0)
+    go_on(stopped)
+    asked.refresh_from_db()
+    assert asked.status == "waiting"
+    stop(asked)
+    assert run_replay(asked.pk).status == "stopped", "the second stop counts as the first"
+    go_on(stopped)
+    assert run_replay(asked.pk).fixed == 2
+
+
+def test_killed_after_a_stop_was_asked_for_it_stops_when_it_is_begun_again(standard, monkeypatch):
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    send(*(purchase(number, event="goods_paid") for number in range(5)))
+    map_name("goods_paid", "purchase")
+    asked = ask(Replay())
+    real = module._do
+
+    def do(replay_id, ids):
+        real(replay_id, ids)
+        stop(asked)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_do", do)
+    with pytest.raises(KeyboardInterrupt):
+        run_replay(asked.pk)
+    monkeypatch.setattr(module, "_do", real)
+    stopped = run_replay(asked.pk)
+    assert (stopped.status, stopped.fixed, stopped.untouched) == ("stopped", 2, 3)
 
 
 def test_killed_midway_and_begun_again_it_ends_as_if_never_interrupted(standard, monkeypatch):

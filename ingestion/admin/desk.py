@@ -41,7 +41,7 @@ from ingestion.quarantine.desk import (
 )
 from ingestion.quarantine.remedy import KINDS as REMEDIES
 from ingestion.quarantine.remedy import NoRemedy, effect, offered, propose_change, suggestions
-from ingestion.quarantine.replay import SAMPLE, Preview, ask, preview, stop, text_seen, undo
+from ingestion.quarantine.replay import SAMPLE, Preview, ask, go_on, preview, stop, text_seen, undo
 from profiles.money import is_money, money
 from profiles.sight import Sight
 from staff.access import log_access
@@ -279,6 +279,7 @@ class ReplayAdmin(Unalterable, OfSource):
             messages.info(request, _("It stops after the events it is at."))
         elif act == "go_on" and _may_go_on(replay):
             take_release(request, replay)
+            go_on(replay)
             (read_past if replay.is_of_past else replay_held).defer(replay_id=str(replay.pk))
         elif act == "undo" and replay.status in (Replay.Status.FINISHED, Replay.Status.STOPPED):
             said = (

@@ -169,6 +169,8 @@ def run(replay_id: UUID, *, left: Callable[[Replay], Iterator[list[int]]], do: C
         replay = Replay.objects.get(pk=replay_id)
         if replay.status in (Replay.Status.FINISHED, Replay.Status.UNDONE):
             return replay
+        if replay.stop_asked:
+            return _end(replay, Replay.Status.STOPPED)
         _begin(replay)
         try:
             _wait_until_counted(replay.last_event_id)
@@ -186,8 +188,14 @@ def run(replay_id: UUID, *, left: Callable[[Replay], Iterator[list[int]]], do: C
 
 
 def stop(replay: Replay) -> None:
-    """Ask it to stop after what it is at. It can go on later."""
+    """Ask it to stop after what it is at, before anything where it waits still. It can go on later."""
     Replay.objects.filter(pk=replay.pk, status__in=(Replay.Status.WAITING, Replay.Status.RUNNING)).update(stop_asked=True)
+
+
+def go_on(replay: Replay) -> None:
+    """Let one go on that stopped, failed or was given up: no stop asked for before counts. Its job is for the caller to start."""
+    gone = (Replay.Status.STOPPED, Replay.Status.FAILED, Replay.Status.RUNNING)
+    Replay.objects.filter(pk=replay.pk, status__in=gone).update(status=Replay.Status.WAITING, stop_asked=False)
 
 
 def undo(replay_id: UUID) -> int:
@@ -221,8 +229,8 @@ def _undo(event_ids: list[int], replay_id: UUID) -> int:
 def _begin(replay: Replay) -> None:
     refresh()  # a release published a moment ago counts
     replay.release_id = replay.release_id or current().release_id
-    replay.status, replay.stop_asked, replay.finished_at, replay.seen = Replay.Status.RUNNING, False, None, 0
-    replay.save(update_fields=["release", "status", "stop_asked", "finished_at", "seen"])
+    replay.status, replay.finished_at, replay.seen = Replay.Status.RUNNING, None, 0
+    replay.save(update_fields=["release", "status", "finished_at", "seen"])  # a stop asked for meanwhile stays
 
 
 def _end(replay: Replay, status: str) -> Replay:
