@@ -303,6 +303,25 @@ def test_all_of_a_source_can_be_read_again_where_what_was_tried_of_each_cause_st
     assert b'value="read"' in page.content
 
 
+def test_a_replay_says_what_holds_now_what_it_left_held(client, log_in, monkeypatch):
+    log_in("marketer")
+    hold(purchase(1, event="purchse"), purchase(2, event="purchse"), purchase(3, 1, event="13912345678"), purchase(4))
+    mends = [{"path": "event", "seen": "purchse", "target": "event", "value": "purchase"}]
+    replay = run_replay(ask(Replay(source=Source.objects.get(code="website"), code="event.unknown", mends=mends)).pk)
+    page = client.get(reverse("admin:ingestion_replay_change", args=[replay.pk]))
+    assert replay.held == 3
+    assert [(cause.code, place, name, events) for cause, place, name, events in page.context["causes"]] == [
+        ("attribute.wrong_type", "attributes.quantity", "purchse", 2), ("event.unknown", "event", "139****5678", 1),
+    ]  # fmt: skip
+    assert page.context["causes"][0][0].get_absolute_url() in page.content.decode()
+    assert b"Counted on" not in page.content
+    monkeypatch.setattr("ingestion.admin.desk.WHY_OF", 1)
+    monkeypatch.setattr("ingestion.quarantine.causes.WHY_OF", 1)
+    page = client.get(reverse("admin:ingestion_replay_change", args=[replay.pk]))
+    assert [(cause.code, events) for cause, _place, _name, events in page.context["causes"]] == [("event.unknown", 1)]
+    assert b"Counted on the newest 1 " in page.content
+
+
 @pytest.mark.parametrize(("chosen", "takes"), [("", 0), ("newest", 1)])
 def test_a_stopped_replay_goes_on_by_the_release_it_began_with_or_by_the_newest(client, log_in, chosen, takes):
     log_in("marketer")

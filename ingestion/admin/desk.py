@@ -24,6 +24,7 @@ from ingestion.alone import is_idle
 from ingestion.discovery.matches import matching_tags
 from ingestion.jobs import read_past, replay_held
 from ingestion.models import Cause, Replay
+from ingestion.quarantine.causes import WHY_OF, why_held
 from ingestion.quarantine.desk import (
     MOST_IN_TABLE,
     MOST_VALUES,
@@ -268,6 +269,7 @@ class ReplayAdmin(Unalterable, OfSource):
             "may_go_on": may and _may_go_on(replay),
             "releases": releases_for(replay),
             "may_undo": may and replay.status in (Replay.Status.FINISHED, Replay.Status.STOPPED) and replay.fixed + replay.discarded,
+            **(_still_held(request, replay) if replay.held and replay.status not in _RUNNING and not replay.is_of_past else {}),
             **_progress(replay),
         }
         return TemplateResponse(request, "ingestion/replay.html", context)
@@ -398,6 +400,14 @@ def _may_do(request: HttpRequest, replay: Replay) -> bool:
 def _may_go_on(replay: Replay) -> bool:
     stuck = replay.status == Replay.Status.RUNNING and is_idle(replay.pk)
     return replay.status in (Replay.Status.STOPPED, Replay.Status.FAILED) or stuck
+
+
+def _still_held(request: HttpRequest, replay: Replay) -> dict[str, Any]:
+    """What holds now what it left held, as this reader may see it."""
+    shown = shown_to(request.user)
+    causes = [(one, shown(one.path), shown(one.name), events) for one, events in why_held(replay)]
+    sampled = WHY_OF if replay.held > WHY_OF else 0
+    return {"causes": causes, "sampled": sampled, "may_open": request.user.has_perm("ingestion.view_quarantinereason")}
 
 
 def _progress(replay: Replay) -> dict[str, Any]:
