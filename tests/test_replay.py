@@ -17,7 +17,7 @@ from ingestion.quarantine import replay as module
 from ingestion.quarantine.offer import offer
 from ingestion.quarantine.replay import ask, go_on, preview, run_replay, stop, undo
 from ingestion.watching.rollup import roll_up
-from profiles.models import Customer, Event, FormerReading, Link, Tally, Tie
+from profiles.models import Customer, Event, FormerReading, Link, Original, Tally, Tie
 from staff.models import User
 from taxonomy.current import current, refresh
 from taxonomy.models import Grant, MappingRule, Proposal, Release, Source, Tag
@@ -137,6 +137,16 @@ def test_a_fix_tells_what_still_holds(standard):
     assert (done.fixed, done.held) == (0, 1)
     assert list(QuarantineReason.objects.filter(open=True).values_list("code", "path")) == [("attribute.wrong_type", "attributes.quantity")]
     assert Replayed.objects.get().outcome == Replayed.Outcome.HELD
+
+
+def test_an_event_that_cannot_be_read_any_more_remembers_the_attempt(standard):
+    send(purchase(1, event="goods_paid"), purchase(2, event="goods_paid"))
+    Original.objects.filter(event__message_id="m1").update(record=b'{"event"')
+    Original.objects.filter(event__message_id="m2").update(item=7)
+    done = replay()
+    assert (done.fixed, done.held, done.untouched) == (0, 2, 0)
+    assert set(Replayed.objects.values_list("outcome", flat=True)) == {Replayed.Outcome.HELD}
+    assert set(Event.objects.values_list("standing", flat=True)) == {Event.Standing.HELD}
 
 
 def test_a_preview_says_what_it_does_and_does_nothing(standard):

@@ -95,3 +95,7 @@ class Replayed(models.Model):
     class Meta:
         default_permissions = ()
         constraints = [models.UniqueConstraint(fields=["replay", "event"], name="replayed_once")]
+
+    @property
+    def is_undone(self) -> bool:
+        return self.replay.status == Replay.Status.UNDONE and self.outcome != self.Outcome.HELD

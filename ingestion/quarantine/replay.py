@@ -433,7 +433,10 @@ def _store(replay: Replay, obeyed: Current, read: list[tuple[Stored, RawEvent | 
         outcomes: dict[int, int] = {}
         anew: list[tuple[Delivery, Entry]] = []
         for held, raw, result in read:
-            if held.event_id not in still or raw is None or result is None:
+            if held.event_id not in still:
+                continue
+            if raw is None or result is None:  # tried, and not to be read
+                outcomes[held.event_id] = Replayed.Outcome.HELD
                 continue
             outcomes[held.event_id] = Replayed.Outcome.FIXED if result.verdict == "accepted" else Replayed.Outcome.HELD
             if result.verdict == "accepted" or _says_else(result, held.report):
