@@ -14,7 +14,7 @@ from ingestion.models import Discovered, QuarantineReason, Replay
 from ingestion.pipeline import Incoming, receive
 from ingestion.quarantine.causes import cause_of
 from ingestion.quarantine.desk import values_seen
-from ingestion.quarantine.replay import ask, finder, run_replay
+from ingestion.quarantine.replay import ask, finder, run_replay, undo
 from profiles.models import Event
 from staff.models import User
 from taxonomy.current import current
@@ -301,6 +301,37 @@ def test_all_of_a_source_can_be_read_again_where_what_was_tried_of_each_cause_st
     assert page.context["found"].causes.keys() == {("attribute.wrong_type", "attributes.quantity"), ("event.unknown", "event")}
     assert page.context["found"].fixed == 0
     assert b'value="read"' in page.content
+
+
+def test_a_large_replay_is_taken_back_in_the_background_and_shows_how_far_it_is(client, log_in, monkeypatch):
+    asked: list[str] = []
+    monkeypatch.setattr("ingestion.admin.desk.AT_ONCE", 2)
+    monkeypatch.setattr("ingestion.admin.desk.queue_undo", asked.append)
+    log_in("marketer")
+    hold(*(purchase(number, 1, event="purchse") for number in range(3)))
+    mends = [{"path": "event", "seen": "purchse", "target": "event", "value": "purchase"}]
+    replay = run_replay(ask(Replay(source=Source.objects.get(code="website"), mends=mends)).pk)
+    page = reverse("admin:ingestion_replay_change", args=[replay.pk])
+    client.post(page, {"act": "undo"})
+    client.post(page, {"act": "undo"})
+    assert (asked, Event.objects.filter(standing=Event.Standing.HELD).count()) == ([replay.pk], 0)
+    Replay.objects.update(seen=1)
+    shown = client.get(page)
+    assert (shown.context["done"], shown.context["percent"], shown.context["may_go_on"], shown.context["may_undo"]) == (
+        False,
+        33,
+        False,
+        False,
+    )
+    assert client.get(reverse("admin:ingestion_replay_progress", args=[replay.pk])).json()["done"] is False
+    Replay.objects.update(finished_at=NOW)
+    assert client.get(page).context["may_go_on"], "its job was given up"
+    client.post(page, {"act": "go_on"})
+    assert asked == [replay.pk] * 2
+    assert run_replay(replay.pk).status == "undoing", "it is not read again meanwhile"
+    assert undo(replay.pk) == 3
+    shown = client.get(page)
+    assert (shown.context["done"], shown.context["percent"], shown.context["replay"].status) == (True, 100, "undone")
 
 
 def test_a_replay_says_what_holds_now_what_it_left_held(client, log_in, monkeypatch):

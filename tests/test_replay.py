@@ -9,13 +9,14 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.urls import reverse
+from procrastinate.contrib.django.models import ProcrastinateJob
 
-from ingestion.jobs import replay_held
+from ingestion.jobs import queue_undo, replay_held, undo_replay
 from ingestion.models import QuarantineReason, ReadingDay, Replay, Replayed, ReplayOffer
 from ingestion.pipeline import Incoming, Receipt, receive
 from ingestion.quarantine import replay as module
 from ingestion.quarantine.offer import offer
-from ingestion.quarantine.replay import ask, go_on, preview, run_replay, stop, undo
+from ingestion.quarantine.replay import ask, ask_undo, go_on, preview, run_replay, stop, undo
 from ingestion.watching.rollup import roll_up
 from profiles.models import Customer, Event, FormerReading, Link, Original, Tally, Tie
 from staff.models import User
@@ -337,6 +338,37 @@ def test_taken_back_everything_is_held_as_it_was(standard, act):
     assert (state(), FormerReading.objects.count(), Tie.objects.count()) == (before, 0, 0)
     assert not Link.objects.filter(subject__kind="device", withdrawn_at=None).exists()
     assert undo(done.pk) == 0
+
+
+def test_taking_back_killed_midway_and_begun_again_ends_as_if_never_interrupted(standard, monkeypatch):
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    send(*(purchase(number, event="purchse", identifiers={"device": "d1"}) for number in range(5)))
+    before = state()
+    done = replay(mends=[{"path": "event", "seen": "purchse", "target": "event", "value": "purchase"}])
+    real, calls = module.queue_near, []
+
+    def queue(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt  # in the middle of a commit
+        return real(*arguments)
+
+    monkeypatch.setattr(module, "queue_near", queue)
+    assert ask_undo(done) and not ask_undo(done)
+    with pytest.raises(KeyboardInterrupt):
+        undo_replay(str(done.pk))
+    done.refresh_from_db()
+    assert (done.status, done.seen, Event.objects.filter(standing=Event.Standing.HELD).count()) == ("undoing", 2, 2)
+    undo_replay(str(done.pk))
+    done.refresh_from_db()
+    assert (done.status, done.seen, state(), FormerReading.objects.count()) == ("undone", 5, before, 0)
+
+
+def test_taking_back_is_queued_once(standard):
+    asked = Replay.objects.create(last_event_id=0, status=Replay.Status.UNDOING)
+    queue_undo(asked.pk)
+    queue_undo(asked.pk)
+    assert ProcrastinateJob.objects.filter(task_name="ingestion.jobs.undo_replay", status="todo").count() == 1
 
 
 def test_a_replay_taken_back_leaves_what_was_taken_back_or_corrected_since(standard):

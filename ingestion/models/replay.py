@@ -23,6 +23,7 @@ class Replay(models.Model):
         STOPPED = "stopped", _("stopped")
         FINISHED = "finished", _("finished")
         FAILED = "failed", _("failed")
+        UNDOING = "undoing", _("being taken back")
         UNDONE = "undone", _("taken back")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -167,7 +167,7 @@ def run(replay_id: UUID, *, left: Callable[[Replay], Iterator[list[int]]], do: C
     """Do stretches of events, `left` to do, on all cores. `do` is one commit, and may be done again."""
     with alone(replay_id):
         replay = Replay.objects.get(pk=replay_id)
-        if replay.status in (Replay.Status.FINISHED, Replay.Status.UNDONE):
+        if replay.status in (Replay.Status.FINISHED, Replay.Status.UNDOING, Replay.Status.UNDONE):
             return replay
         if replay.stop_asked:
             return _end(replay, Replay.Status.STOPPED)
@@ -198,18 +198,29 @@ def go_on(replay: Replay) -> None:
     Replay.objects.filter(pk=replay.pk, status__in=gone).update(status=Replay.Status.WAITING, stop_asked=False)
 
 
+def ask_undo(replay: Replay) -> bool:
+    """Have a replay that ended taken back; `undo` is for the caller to call, or to start as a job. False for any other."""
+    ended = Replay.objects.filter(pk=replay.pk, status__in=(Replay.Status.FINISHED, Replay.Status.STOPPED))
+    return bool(ended.update(status=Replay.Status.UNDOING, seen=0, finished_at=timezone.now()))
+
+
 def undo(replay_id: UUID) -> int:
     """Give the events that a replay read otherwise, or let go of, and that still stand so, their former readings; how many.
 
-    Safe to call again.
+    Safe to call again after any interruption; of two at once the second waits.
     """
     done = 0
     with alone(replay_id):
         replay = Replay.objects.get(pk=replay_id)
+        if replay.status == Replay.Status.UNDONE:
+            return 0
+        Replay.objects.filter(pk=replay_id).update(status=Replay.Status.UNDOING, seen=0)
         outcomes = (Replayed.Outcome.FIXED, Replayed.Outcome.DISCARDED)
         ids = list(replay.replayed.filter(outcome__in=outcomes).order_by("event_id").values_list("event_id", flat=True))
         for start in range(0, len(ids), AT_ONCE):
-            done += again_where_others_write(partial(_undo, ids[start : start + AT_ONCE], replay_id))
+            some = ids[start : start + AT_ONCE]
+            done += again_where_others_write(partial(_undo, some, replay_id))
+            Replay.objects.filter(pk=replay_id).update(seen=F("seen") + len(some))
         tie_anew()
         find_near_duplicates(timezone.now())
         Replay.objects.filter(pk=replay_id).update(status=Replay.Status.UNDONE, finished_at=timezone.now())
