@@ -83,7 +83,7 @@ def _lines(events: Iterable[Told]) -> Iterator[bytes]:
         yield encode_json(
             {
                 "_tagline_id": one.public_id, "source": one.source, "received_at": one.received_at, "message_id": one.message_id,
-                "event": one.name, "reasons": reasons, "attempts": one.attempts.count, "last_attempt_at": last_at, "record": one.record,
+                "event": one.name, "reasons": reasons, "attempts": one.attempts.times, "last_attempt_at": last_at, "record": one.record,
             }
         ) + b"\n"  # fmt: skip
 

@@ -80,7 +80,7 @@ def reasons_like(cause: Cause) -> QuerySet[QuarantineReason]:
 class Attempts(NamedTuple):
     """How often an event was read again, and when that was asked for last."""
 
-    count: int = 0
+    times: int = 0
     last_at: datetime | None = None
 
 
