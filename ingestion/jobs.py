@@ -14,8 +14,8 @@ from ingestion.imports.uploads import finish_upload, forget_half_sent
 from ingestion.outgoing.alarms import raise_alarms
 from ingestion.outgoing.announce import announce, wanted
 from ingestion.outgoing.dispatches import attempt, forget_old
-from ingestion.quarantine.offer import offer
-from ingestion.quarantine.replay import run_replay
+from ingestion.quarantine.offer import offer, offer_anew
+from ingestion.quarantine.replay import run_replay, undo
 from ingestion.watching.digest import send_digests
 from ingestion.watching.rollup import roll_up, roll_up_once
 from ingestion.watching.streams import judge_streams
@@ -45,12 +45,23 @@ def forget_half_sent_files(timestamp: int) -> None:
 
 @jobs.task(queue="imports", retry=jobs.AGAIN)
 def replay_held(replay_id: str) -> None:
-    run_replay(UUID(replay_id))
+    offer_anew(run_replay(UUID(replay_id)))
 
 
 @jobs.task(queue="imports", retry=jobs.AGAIN)
 def read_past(replay_id: str) -> None:
     run_past(UUID(replay_id))
+
+
+@jobs.task(queue="imports", retry=jobs.AGAIN)
+def undo_replay(replay_id: str) -> None:
+    undo(UUID(replay_id))
+
+
+def queue_undo(replay_id: UUID) -> None:
+    """Let taking a replay back begin or go on. Asked again before it has begun, it is asked once."""
+    with suppress(AlreadyEnqueued):
+        undo_replay.configure(queueing_lock=f"undo {replay_id}").defer(replay_id=str(replay_id))
 
 
 @jobs.task(queue="imports", retry=jobs.AGAIN)

@@ -14,7 +14,7 @@ from ingestion.models import Discovered, QuarantineReason, Replay
 from ingestion.pipeline import Incoming, receive
 from ingestion.quarantine.causes import cause_of
 from ingestion.quarantine.desk import values_seen
-from ingestion.quarantine.replay import ask, finder, run_replay
+from ingestion.quarantine.replay import ask, finder, run_replay, undo
 from profiles.models import Event
 from staff.models import User
 from taxonomy.current import current
@@ -293,6 +293,66 @@ def test_all_that_a_source_has_held_is_read_again(client, log_in):
     assert "all that is held" in page.context["about"]
 
 
+def test_all_of_a_source_can_be_read_again_where_what_was_tried_of_each_cause_stays_held(client, log_in, monkeypatch):
+    monkeypatch.setattr("ingestion.admin.desk.TRIED", 2)
+    log_in("marketer")
+    hold(*(purchase(number) for number in range(5)), purchase(9, 1, event="nonsense"))
+    page = client.get(f"{reverse('admin:desk')}?source=website")
+    assert page.context["found"].causes.keys() == {("attribute.wrong_type", "attributes.quantity"), ("event.unknown", "event")}
+    assert page.context["found"].fixed == 0
+    assert b'value="read"' in page.content
+
+
+def test_a_large_replay_is_taken_back_in_the_background_and_shows_how_far_it_is(client, log_in, monkeypatch):
+    asked: list[str] = []
+    monkeypatch.setattr("ingestion.admin.desk.AT_ONCE", 2)
+    monkeypatch.setattr("ingestion.admin.desk.queue_undo", asked.append)
+    log_in("marketer")
+    hold(*(purchase(number, 1, event="purchse") for number in range(3)))
+    mends = [{"path": "event", "seen": "purchse", "target": "event", "value": "purchase"}]
+    replay = run_replay(ask(Replay(source=Source.objects.get(code="website"), mends=mends)).pk)
+    page = reverse("admin:ingestion_replay_change", args=[replay.pk])
+    client.post(page, {"act": "undo"})
+    client.post(page, {"act": "undo"})
+    assert (asked, Event.objects.filter(standing=Event.Standing.HELD).count()) == ([replay.pk], 0)
+    Replay.objects.update(seen=1)
+    shown = client.get(page)
+    assert (shown.context["done"], shown.context["percent"], shown.context["may_go_on"], shown.context["may_undo"]) == (
+        False,
+        33,
+        False,
+        False,
+    )
+    assert client.get(reverse("admin:ingestion_replay_progress", args=[replay.pk])).json()["done"] is False
+    Replay.objects.update(finished_at=NOW)
+    assert client.get(page).context["may_go_on"], "its job was given up"
+    client.post(page, {"act": "go_on"})
+    assert asked == [replay.pk] * 2
+    assert run_replay(replay.pk).status == "undoing", "it is not read again meanwhile"
+    assert undo(replay.pk) == 3
+    shown = client.get(page)
+    assert (shown.context["done"], shown.context["percent"], shown.context["replay"].status) == (True, 100, "undone")
+
+
+def test_a_replay_says_what_holds_now_what_it_left_held(client, log_in, monkeypatch):
+    log_in("marketer")
+    hold(purchase(1, event="purchse"), purchase(2, event="purchse"), purchase(3, 1, event="13912345678"), purchase(4))
+    mends = [{"path": "event", "seen": "purchse", "target": "event", "value": "purchase"}]
+    replay = run_replay(ask(Replay(source=Source.objects.get(code="website"), code="event.unknown", mends=mends)).pk)
+    page = client.get(reverse("admin:ingestion_replay_change", args=[replay.pk]))
+    assert replay.held == 3
+    assert [(cause.code, place, name, events) for cause, place, name, events in page.context["causes"]] == [
+        ("attribute.wrong_type", "attributes.quantity", "purchse", 2), ("event.unknown", "event", "139****5678", 1),
+    ]  # fmt: skip
+    assert page.context["causes"][0][0].get_absolute_url() in page.content.decode()
+    assert b"Counted on" not in page.content
+    monkeypatch.setattr("ingestion.admin.desk.WHY_OF", 1)
+    monkeypatch.setattr("ingestion.quarantine.causes.WHY_OF", 1)
+    page = client.get(reverse("admin:ingestion_replay_change", args=[replay.pk]))
+    assert [(cause.code, events) for cause, _place, _name, events in page.context["causes"]] == [("event.unknown", 1)]
+    assert b"Counted on the newest 1 " in page.content
+
+
 @pytest.mark.parametrize(("chosen", "takes"), [("", 0), ("newest", 1)])
 def test_a_stopped_replay_goes_on_by_the_release_it_began_with_or_by_the_newest(client, log_in, chosen, takes):
     log_in("marketer")
@@ -303,9 +363,10 @@ def test_a_stopped_replay_goes_on_by_the_release_it_began_with_or_by_the_newest(
     Source.objects.update(region="US")
     publish(notes="t", by=None)
     assert client.get(page).context["releases"] == (both := [began, newest()])
+    Replay.objects.update(stop_asked=True)
     client.post(page, {"act": "go_on", "release": chosen})
     replay.refresh_from_db()
-    assert replay.release == both[takes]
+    assert (replay.release, replay.status, replay.stop_asked) == (both[takes], "waiting", False)
 
 
 def test_the_number_of_queries_does_not_grow_with_the_events(client, log_in, django_assert_max_num_queries):

@@ -9,13 +9,13 @@ from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 from django.utils import timezone
 
-from ingestion.models import QuarantineReason, Subscriber, WriteKey
+from ingestion.models import QuarantineReason, Replay, Replayed, Subscriber, WriteKey
 from ingestion.quarantine.causes import add_up, cause_of
 from ingestion.quarantine.held import held_causes, held_groups
 from profiles.models import Batch, Event, Original
 from staff.models import AccessLog, User
 from taxonomy.current import refresh
-from taxonomy.models import Grant, Source
+from taxonomy.models import Grant, Release, Source
 from taxonomy.publish import publish
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("departments")]
@@ -370,6 +370,30 @@ def test_what_is_held_is_taken_home_with_all_reasons_masked_as_on_the_page(clien
     assert "test_shop" not in written
     assert ",=HYPERLINK" not in written
     assert AccessLog.objects.filter(action="export").count() == 2
+
+
+def test_every_attempt_to_let_an_event_in_is_told_newest_first_and_counted_in_the_file(client, log_in_as, shop, hold):
+    person = log_in_as("marketer")
+    held, other = hold(shop, ("event.unknown", "event")), hold(shop, ("event.unknown", "event"))
+    publish(notes="t", by=None)
+    release, now = Release.objects.get(), timezone.now()
+    told = [("finished", 2, 3), ("undone", 1, 2), ("finished", 2, 1)]
+    replays = [
+        Replay.objects.create(source=shop, last_event_id=held.pk, status=status, release=release, started_by=person, created_at=now - timedelta(days=days))
+        for status, _outcome, days in told
+    ]  # fmt: skip
+    for replay, (_status, outcome, _days) in zip(replays, told, strict=True):
+        Replayed.objects.create(replay=replay, event=held, outcome=outcome)
+    page = event_page(client, held)
+    assert [(one.replay, one.outcome, one.is_undone) for one in page.context["attempts"]] == [
+        (replays[2], 2, False), (replays[1], 1, True), (replays[0], 2, False),
+    ]  # fmt: skip
+    text = page.content.decode()
+    assert "fixed, taken back" in text and reverse("admin:ingestion_replay_change", args=[replays[0].pk]) in text
+    assert f"release {release.version} · {person}" in text
+    assert "Attempts" not in event_page(client, other).content.decode()
+    rows = [json.loads(line) for line in client.get(reverse("admin:quarantine_export")).getvalue().splitlines()]
+    assert [(row["attempts"], row["last_attempt_at"]) for row in rows] == [(3, replays[2].created_at.isoformat()), (0, None)]
 
 
 def reveal(client, event=None, cause=None, **posted):

@@ -3,19 +3,22 @@
 import json
 import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.urls import reverse
+from procrastinate.contrib.django.models import ProcrastinateJob
 
+from ingestion.jobs import queue_undo, replay_held, undo_replay
 from ingestion.models import QuarantineReason, ReadingDay, Replay, Replayed, ReplayOffer
 from ingestion.pipeline import Incoming, Receipt, receive
 from ingestion.quarantine import replay as module
 from ingestion.quarantine.offer import offer
-from ingestion.quarantine.replay import ask, preview, run_replay, stop, undo
+from ingestion.quarantine.replay import ask, ask_undo, go_on, preview, run_replay, stop, undo
 from ingestion.watching.rollup import roll_up
-from profiles.models import Customer, Event, FormerReading, Link, Tally, Tie
+from profiles.models import Customer, Event, FormerReading, Link, Original, Tally, Tie
 from staff.models import User
 from taxonomy.current import current, refresh
 from taxonomy.models import Grant, MappingRule, Proposal, Release, Source, Tag
@@ -137,6 +140,16 @@ def test_a_fix_tells_what_still_holds(standard):
     assert Replayed.objects.get().outcome == Replayed.Outcome.HELD
 
 
+def test_an_event_that_cannot_be_read_any_more_remembers_the_attempt(standard):
+    send(purchase(1, event="goods_paid"), purchase(2, event="goods_paid"))
+    Original.objects.filter(event__message_id="m1").update(record=b'{"event"')
+    Original.objects.filter(event__message_id="m2").update(item=7)
+    done = replay()
+    assert (done.fixed, done.held, done.untouched) == (0, 2, 0)
+    assert set(Replayed.objects.values_list("outcome", flat=True)) == {Replayed.Outcome.HELD}
+    assert set(Event.objects.values_list("standing", flat=True)) == {Event.Standing.HELD}
+
+
 def test_a_preview_says_what_it_does_and_does_nothing(standard):
     send(*(purchase(number, attributes={"quantity": "two"} if number % 2 else {"quantity": "x"}) for number in range(6)))
     before = state()
@@ -174,8 +187,46 @@ def test_stopped_and_gone_on_with_it_does_each_event_once(standard, monkeypatch)
     stopped = run_replay(asked.pk)
     assert (stopped.status, stopped.fixed, stopped.untouched) == ("stopped", 2, 5)
     monkeypatch.setattr(module, "_do", real)
+    assert run_replay(asked.pk).fixed == 2, "a job that is given to another worker does not go on by itself"
+    go_on(stopped)
     done = run_replay(asked.pk)
     assert (done.status, done.fixed, done.untouched, Replayed.objects.count()) == ("finished", 7, 0, 7)
+
+
+def test_stopped_while_it_waits_it_does_nothing_until_it_is_to_go_on(standard):
+    send(purchase(1, event="goods_paid"), purchase(2, event="goods_paid"))
+    map_name("goods_paid", "purchase")
+    asked = ask(Replay())
+    stop(asked)
+    stopped = run_replay(asked.pk)
+    assert (stopped.status, stopped.fixed, stopped.untouched, Replayed.objects.count()) == ("stopped", 0, 2, 0)
+    go_on(stopped)
+    asked.refresh_from_db()
+    assert asked.status == "waiting"
+    stop(asked)
+    assert run_replay(asked.pk).status == "stopped", "the second stop counts as the first"
+    go_on(stopped)
+    assert run_replay(asked.pk).fixed == 2
+
+
+def test_killed_after_a_stop_was_asked_for_it_stops_when_it_is_begun_again(standard, monkeypatch):
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    send(*(purchase(number, event="goods_paid") for number in range(5)))
+    map_name("goods_paid", "purchase")
+    asked = ask(Replay())
+    real = module._do
+
+    def do(replay_id, ids):
+        real(replay_id, ids)
+        stop(asked)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_do", do)
+    with pytest.raises(KeyboardInterrupt):
+        run_replay(asked.pk)
+    monkeypatch.setattr(module, "_do", real)
+    stopped = run_replay(asked.pk)
+    assert (stopped.status, stopped.fixed, stopped.untouched) == ("stopped", 2, 3)
 
 
 def test_killed_midway_and_begun_again_it_ends_as_if_never_interrupted(standard, monkeypatch):
@@ -289,6 +340,37 @@ def test_taken_back_everything_is_held_as_it_was(standard, act):
     assert undo(done.pk) == 0
 
 
+def test_taking_back_killed_midway_and_begun_again_ends_as_if_never_interrupted(standard, monkeypatch):
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    send(*(purchase(number, event="purchse", identifiers={"device": "d1"}) for number in range(5)))
+    before = state()
+    done = replay(mends=[{"path": "event", "seen": "purchse", "target": "event", "value": "purchase"}])
+    real, calls = module.queue_near, []
+
+    def queue(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt  # in the middle of a commit
+        return real(*arguments)
+
+    monkeypatch.setattr(module, "queue_near", queue)
+    assert ask_undo(done) and not ask_undo(done)
+    with pytest.raises(KeyboardInterrupt):
+        undo_replay(str(done.pk))
+    done.refresh_from_db()
+    assert (done.status, done.seen, Event.objects.filter(standing=Event.Standing.HELD).count()) == ("undoing", 2, 2)
+    undo_replay(str(done.pk))
+    done.refresh_from_db()
+    assert (done.status, done.seen, state(), FormerReading.objects.count()) == ("undone", 5, before, 0)
+
+
+def test_taking_back_is_queued_once(standard):
+    asked = Replay.objects.create(last_event_id=0, status=Replay.Status.UNDOING)
+    queue_undo(asked.pk)
+    queue_undo(asked.pk)
+    assert ProcrastinateJob.objects.filter(task_name="ingestion.jobs.undo_replay", status="todo").count() == 1
+
+
 def test_a_replay_taken_back_leaves_what_was_taken_back_or_corrected_since(standard):
     send(purchase(1, event="purchse"), purchase(2, event="purchse"))
     done = replay(mends=[{"path": "event", "seen": "purchse", "target": "event", "value": "purchase"}])
@@ -308,6 +390,66 @@ def test_a_release_that_lets_held_events_in_is_offered(standard):
     assert owner.notices.get().values["count"] == "4"
     replay(source=made.source)
     assert not ReplayOffer.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "offered"),
+    [
+        ({"code": "event.unknown", "path": "event", "name": "other"}, 4),
+        ({"act": Replay.Act.DISCARD, "why": "x", "code": "event.unknown", "path": "event", "name": "other"}, 4),
+        ({"code": "event.unknown", "path": "event", "name": "goods_paid"}, 3),
+        ({"code": "event.unknown"}, 0),
+        ({}, 0),
+        ({"act": Replay.Act.DISCARD, "why": "x"}, 0),
+    ],
+)
+def test_an_offer_stays_for_what_was_not_read_again(standard, asked, offered):
+    send(purchase(1, event="goods_paid"), *(purchase(number, event="paid") for number in range(5, 8)))
+    send(purchase(9, event="other"))
+    map_name("goods_paid", "purchase")
+    map_name("paid", "purchase")
+    offer(Release.objects.latest("id").pk)
+    source = Source.objects.get(code="website")
+    replay_held(str(ask(Replay(source=source, **asked)).pk))
+    assert [made.events for made in ReplayOffer.objects.all()] == [offered] * bool(offered)
+
+
+def test_an_offer_stays_where_more_arrived_than_was_read_again_or_by_an_older_release(standard):
+    send(purchase(1, event="goods_paid"))
+    map_name("goods_paid", "purchase")
+    offer(Release.objects.latest("id").pk)
+    source = Source.objects.get(code="website")
+    asked = ask(Replay(source=source))
+    send(purchase(2, event="other"))
+    run_replay(asked.pk)
+    assert ReplayOffer.objects.exists()
+    run_replay(ask(Replay(source=source, release=Release.objects.earliest("id"))).pk)
+    assert ReplayOffer.objects.exists()
+    replay_held(str(ask(Replay(source=source)).pk))
+    assert not ReplayOffer.objects.exists()
+
+
+def test_many_newer_events_of_one_cause_hide_no_other_that_a_release_mends(standard, monkeypatch):
+    owner = User.objects.create_user("owner@example.com", department_id="marketing")
+    send(*(purchase(number, event="buy") for number in range(6)))
+    send(*(purchase(number, phone="") for number in range(10, 20)), purchase(30, event="other"))
+    map_name("buy", "purchase")
+    release = Release.objects.latest("id").pk
+    monkeypatch.setattr("ingestion.quarantine.offer.preview", partial(preview, sample=5))
+    assert offer(release) == []
+    made = ReplayOffer.objects.get()
+    assert (made.events, made.tried, made.in_all) == (2, 5, 17), "two of each of the large causes, what there is of the small one"
+    assert owner.notices.get().values["tried"] == "5"
+    Source.objects.filter(code="website").update(replay_held=True)
+    publish(notes="by themselves", by=None)
+    (started,) = offer(Release.objects.latest("id").pk)
+    assert run_replay(started.pk).fixed == 6
+
+
+@pytest.mark.parametrize(("held", "most", "each"), [([], 5, 5), ([3], 5, 5), ([9], 5, 5), ([1, 9, 9], 5, 2), ([9, 1, 1], 20, 20), ([1] * 5, 5, 5)])  # fmt: skip
+def test_what_small_causes_leave_of_a_sample_the_others_get(held, most, each):
+    assert module._of_each(held, most) == each
+    assert sum(min(count, each) for count in held) <= most
 
 
 def test_the_offer_reaches_who_owns_the_source_who_may_replay_and_who_wrote_the_release(standard):

@@ -1,7 +1,7 @@
 """The desk: what is held for one cause, what would let it in, and the replays that did."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, cast
 from uuid import UUID
@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.decorators import display
@@ -22,8 +23,9 @@ from ingestion.admin.resuming import releases_for, take_release
 from ingestion.admin.reveal import may_ask, of_cause, sight_in
 from ingestion.alone import is_idle
 from ingestion.discovery.matches import matching_tags
-from ingestion.jobs import read_past, replay_held
+from ingestion.jobs import queue_undo, read_past, replay_held
 from ingestion.models import Cause, Replay
+from ingestion.quarantine.causes import WHY_OF, why_held
 from ingestion.quarantine.desk import (
     MOST_IN_TABLE,
     MOST_VALUES,
@@ -41,7 +43,7 @@ from ingestion.quarantine.desk import (
 )
 from ingestion.quarantine.remedy import KINDS as REMEDIES
 from ingestion.quarantine.remedy import NoRemedy, effect, offered, propose_change, suggestions
-from ingestion.quarantine.replay import SAMPLE, Preview, ask, preview, stop, text_seen, undo
+from ingestion.quarantine.replay import AT_ONCE, SAMPLE, Preview, ask, ask_undo, go_on, preview, stop, text_seen, undo
 from profiles.money import is_money, money
 from profiles.sight import Sight
 from staff.access import log_access
@@ -66,6 +68,9 @@ PROPOSES = (
     "taxonomy.add_mappingrule", "taxonomy.change_mappingrule",
 )  # fmt: skip
 _RUNNING = (Replay.Status.WAITING, Replay.Status.RUNNING)
+_AT_WORK = (*_RUNNING, Replay.Status.UNDOING)
+# A job that waits its turn is no job that was given up.
+_MAY_GO_ON_AFTER = timedelta(minutes=1)
 _TITLES: dict[str, Any] = {
     Replay.Act.READ: gettext_lazy("Reading held events again"),
     Replay.Act.DISCARD: gettext_lazy("Discarding events"),
@@ -93,7 +98,7 @@ class ReplayAdmin(Unalterable, OfSource):
 
     @display(
         description=gettext_lazy("status"),
-        label={"waiting": "info", "running": "info", "finished": "success", "failed": "danger", "stopped": "warning"},
+        label={"waiting": "info", "running": "info", "undoing": "info", "finished": "success", "failed": "danger", "stopped": "warning"},
     )
     def shown_status(self, replay: Replay) -> tuple[str, str]:
         return replay.status, replay.get_status_display()
@@ -266,8 +271,9 @@ class ReplayAdmin(Unalterable, OfSource):
             "about": about(replay, shown_to(request.user)),
             "may_stop": may and replay.status in _RUNNING,
             "may_go_on": may and _may_go_on(replay),
-            "releases": releases_for(replay),
+            "releases": [] if replay.status == Replay.Status.UNDOING else releases_for(replay),
             "may_undo": may and replay.status in (Replay.Status.FINISHED, Replay.Status.STOPPED) and replay.fixed + replay.discarded,
+            **(_still_held(request, replay) if replay.held and replay.status not in _AT_WORK and not replay.is_of_past else {}),
             **_progress(replay),
         }
         return TemplateResponse(request, "ingestion/replay.html", context)
@@ -277,10 +283,16 @@ class ReplayAdmin(Unalterable, OfSource):
         if act == "stop":
             stop(replay)
             messages.info(request, _("It stops after the events it is at."))
+        elif act == "go_on" and replay.status == Replay.Status.UNDOING:
+            queue_undo(replay.pk)
         elif act == "go_on" and _may_go_on(replay):
             take_release(request, replay)
+            go_on(replay)
             (read_past if replay.is_of_past else replay_held).defer(replay_id=str(replay.pk))
-        elif act == "undo" and replay.status in (Replay.Status.FINISHED, Replay.Status.STOPPED):
+        elif act == "undo" and ask_undo(replay):
+            if replay.fixed + replay.discarded > AT_ONCE:
+                queue_undo(replay.pk)
+                return
             said = (
                 _("%(count)d events are read as they were.") if replay.is_of_past else _("%(count)d events are held again, as they were.")
             )
@@ -395,17 +407,29 @@ def _may_do(request: HttpRequest, replay: Replay) -> bool:
 
 
 def _may_go_on(replay: Replay) -> bool:
+    if replay.status == Replay.Status.UNDOING:
+        return replay.finished_at is not None and replay.finished_at < timezone.now() - _MAY_GO_ON_AFTER and is_idle(replay.pk)
     stuck = replay.status == Replay.Status.RUNNING and is_idle(replay.pk)
     return replay.status in (Replay.Status.STOPPED, Replay.Status.FAILED) or stuck
 
 
+def _still_held(request: HttpRequest, replay: Replay) -> dict[str, Any]:
+    """What holds now what it left held, as this reader may see it."""
+    shown = shown_to(request.user)
+    causes = [(one, shown(one.path), shown(one.name), events) for one, events in why_held(replay)]
+    sampled = WHY_OF if replay.held > WHY_OF else 0
+    return {"causes": causes, "sampled": sampled, "may_open": request.user.has_perm("ingestion.view_quarantinereason")}
+
+
 def _progress(replay: Replay) -> dict[str, Any]:
     done = replay.seen if replay.is_of_past else replay.fixed + replay.held + replay.discarded
-    over = replay.status not in _RUNNING
+    in_all, over = replay.in_all, replay.status not in _AT_WORK
+    if replay.status == Replay.Status.UNDOING:
+        done, in_all = replay.seen, replay.fixed + replay.discarded
     return {
         "replay": replay,
         "done": over,
-        "percent": 100 if replay.status == Replay.Status.FINISHED else min(99, 100 * done // max(replay.in_all, 1)),
+        "percent": 100 if replay.status in (Replay.Status.FINISHED, Replay.Status.UNDONE) else min(99, 100 * done // max(in_all, 1)),
         "ended": replay.status == Replay.Status.FINISHED,
     }
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Exists, Min, OuterRef, Sum
+from django.db.models import Count, Exists, Min, OuterRef, QuerySet, Sum
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -21,7 +21,7 @@ from unfold.admin import ModelAdmin
 
 from ingestion.admin.digests import digest_page, scorecard_page
 from ingestion.admin.reveal import may_ask, of_cause, of_event, reveal_cause, reveal_event, sight_in
-from ingestion.models import Cause, Discovered, QuarantineReason, ReplayOffer
+from ingestion.models import Cause, Discovered, QuarantineReason, Replayed, ReplayOffer
 from ingestion.quarantine.causes import TREND_DAYS, add_up, assign, cause_of, open_causes_of, trends, waiting, who_see_to_causes
 from ingestion.quarantine.export import FORMS, told
 from ingestion.quarantine.held import ORDERS, Group, held_causes, held_events, held_groups, reasons_like, told_with
@@ -41,6 +41,7 @@ from taxonomy.violations import expected_text, explain, is_blocking, title_for
 
 PAGE = 50
 _ASSIGNMENTS = 10
+_ATTEMPTS = 20
 
 
 @admin.register(QuarantineReason)
@@ -121,7 +122,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
         events = held_events(source=request.GET.get("source", ""), code=request.GET.get("code", ""), sources=sources)
         log_access(request.user, AccessLog.Action.EXPORT, reason="held events")
         sight = Sight.of(request.user)
-        answer = StreamingHttpResponse(form.write(told(event, sight) for event in events))
+        answer = StreamingHttpResponse(form.write(told(event, attempts, sight) for event, attempts in events))
         answer["Content-Type"] = form.content_type
         answer["Content-Disposition"] = f'attachment; filename="{form.file_name}"'
         return answer
@@ -220,6 +221,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
             "reasons": _reasons(event, sight),
             "original": shown_original(original, event, sight) if original else None,
             "back": _cause_of(event),
+            "attempts": _attempts(event),
             "is_held": event.standing == Event.Standing.HELD,
         }
         return self._render(request, "ingestion/quarantine_event.html", context)
@@ -238,6 +240,12 @@ def _cause_of(event: Event) -> Cause | None:
     """The first cause of an event."""
     reason = QuarantineReason.objects.filter(event_id=event.pk).order_by("-leads", "id").first()
     return cause_of(reason) if reason else None
+
+
+def _attempts(event: Event) -> QuerySet[Replayed]:
+    """The newest replays that told of an event."""
+    told = Replayed.objects.filter(event_id=event.pk).select_related("replay__started_by", "replay__release")
+    return told.defer("replay__mends", "replay__release__snapshot").order_by("-replay__created_at", "-id")[:_ATTEMPTS]
 
 
 def _line(reason: QuarantineReason, sight: Sight) -> dict[str, Any]:

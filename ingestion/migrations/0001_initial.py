@@ -501,7 +501,7 @@ class Migration(migrations.Migration):
                 ('last_event_id', models.BigIntegerField(help_text='What arrives after it was asked for is not its business')),
                 ('mends', models.JSONField(default=list, help_text='[{"path", "seen" or "any", "target", "value", "key"}]: what to give where a violation saw what, with a key of one event alone')),
                 ('why', models.TextField(blank=True, verbose_name='why')),
-                ('status', models.CharField(choices=[('waiting', 'waiting'), ('running', 'running'), ('stopped', 'stopped'), ('finished', 'finished'), ('failed', 'failed'), ('undone', 'taken back')], default='waiting', max_length=10, verbose_name='status')),
+                ('status', models.CharField(choices=[('waiting', 'waiting'), ('running', 'running'), ('stopped', 'stopped'), ('finished', 'finished'), ('failed', 'failed'), ('undoing', 'being taken back'), ('undone', 'taken back')], default='waiting', max_length=10, verbose_name='status')),
                 ('stop_asked', models.BooleanField(default=False)),
                 ('seen', models.BigIntegerField(default=0, help_text='Since it last began: how far it is')),
                 ('in_all', models.BigIntegerField(default=0, verbose_name='events')),

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from staff.models import Department
 from taxonomy.models import Source
+from taxonomy.violations import title_for
 
 
 class Cause(models.Model):
@@ -42,6 +43,10 @@ class Cause(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("admin:quarantine_cause", args=[self.pk])
+
+    @property
+    def title(self) -> str:
+        return title_for(self.code)
 
 
 class CauseDay(models.Model):

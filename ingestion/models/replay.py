@@ -23,6 +23,7 @@ class Replay(models.Model):
         STOPPED = "stopped", _("stopped")
         FINISHED = "finished", _("finished")
         FAILED = "failed", _("failed")
+        UNDOING = "undoing", _("being taken back")
         UNDONE = "undone", _("taken back")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -95,3 +96,7 @@ class Replayed(models.Model):
     class Meta:
         default_permissions = ()
         constraints = [models.UniqueConstraint(fields=["replay", "event"], name="replayed_once")]
+
+    @property
+    def is_undone(self) -> bool:
+        return self.replay.status == Replay.Status.UNDONE and self.outcome != self.Outcome.HELD

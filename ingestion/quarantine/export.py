@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from ingestion.doors.files import BOM, FileFormat, write_row
+from ingestion.quarantine.held import Attempts
 from profiles.models import Event
 from profiles.original import shown_original
 from profiles.sight import Sight
@@ -42,6 +43,7 @@ class Told:
     release: int
     reasons: list[Reason]
     record: str | dict[str, str]
+    attempts: Attempts
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Form:
     file_name: str
 
 
-def told(event: Event, sight: Sight) -> Told:
+def told(event: Event, attempts: Attempts, sight: Sight) -> Told:
     original = shown_original(event.original, event, sight)
     held = [one for one in (event.report or {}).get("violations", []) if is_blocking(one)]
     return Told(
@@ -64,6 +66,7 @@ def told(event: Event, sight: Sight) -> Told:
         event.release_id or 0,
         [_reason(sight.violation(one, event.source_id)) for one in held],
         dict(original.cells) if original.cells else original.text,
+        attempts,
     )
 
 
@@ -75,11 +78,12 @@ def _reason(violation: dict[str, Any]) -> Reason:
 
 def _lines(events: Iterable[Told]) -> Iterator[bytes]:
     for one in events:
+        last_at = one.attempts.last_at.isoformat() if one.attempts.last_at else None
         reasons = [{"code": why.code, "path": why.path, "seen": why.seen, "expected": why.expected} for why in one.reasons]
         yield encode_json(
             {
                 "_tagline_id": one.public_id, "source": one.source, "received_at": one.received_at, "message_id": one.message_id,
-                "event": one.name, "reasons": reasons, "record": one.record,
+                "event": one.name, "reasons": reasons, "attempts": one.attempts.times, "last_attempt_at": last_at, "record": one.record,
             }
         ) + b"\n"  # fmt: skip
 

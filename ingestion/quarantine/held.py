@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Count, Max, Model, Q, QuerySet
 
-from ingestion.models import Cause, QuarantineReason
+from ingestion.models import Cause, QuarantineReason, Replayed
 from profiles.models import Event
 from taxonomy.models import Source
 from taxonomy.released import Named, by_code, named
@@ -75,7 +77,14 @@ def reasons_like(cause: Cause) -> QuerySet[QuarantineReason]:
     return QuarantineReason.objects.filter(open=True, source_id=cause.source_id, code=cause.code, path=cause.path, name=cause.name)
 
 
-def held_events(*, source: str = "", code: str = "", sources: QuerySet[Source] | None = None) -> Iterator[Event]:
+class Attempts(NamedTuple):
+    """How often an event was read again, and when that was asked for last."""
+
+    times: int = 0
+    last_at: datetime | None = None
+
+
+def held_events(*, source: str = "", code: str = "", sources: QuerySet[Source] | None = None) -> Iterator[tuple[Event, Attempts]]:
     """The events that are held, oldest first, with batch and original; a thousand at a time."""
     reasons = open_reasons(source=source, code=code, sources=sources)
     after = 0
@@ -83,5 +92,12 @@ def held_events(*, source: str = "", code: str = "", sources: QuerySet[Source] |
         ids = list(reasons.filter(event_id__gt=after).order_by("event_id").values_list("event_id", flat=True).distinct()[:_AT_ONCE])
         if not ids:
             return
-        yield from Event.objects.filter(pk__in=ids).select_related("batch", "original__holder").order_by("pk")
+        attempts = _attempts(ids)
+        for event in Event.objects.filter(pk__in=ids).select_related("batch", "original__holder").order_by("pk"):
+            yield event, attempts.get(event.pk, Attempts())
         after = ids[-1]
+
+
+def _attempts(event_ids: list[int]) -> dict[int, Attempts]:
+    counted = Replayed.objects.filter(event_id__in=event_ids).values("event_id").annotate(Count("id"), Max("replay__created_at"))
+    return {event_id: Attempts(*told) for event_id, *told in counted.values_list("event_id", "id__count", "replay__created_at__max")}

@@ -9,10 +9,10 @@ from django.utils.translation import gettext_noop
 
 from ingestion.models import Cause, QuarantineReason, Replay, ReplayOffer
 from ingestion.quarantine.causes import give_to_owners
-from ingestion.quarantine.replay import ask, preview
+from ingestion.quarantine.replay import Preview, ask, preview
 from staff.models import User
 from staff.notices import tell
-from taxonomy.current import refresh
+from taxonomy.current import current, refresh
 from taxonomy.definition import Items
 from taxonomy.models import Release
 from taxonomy.proposals.authors import author_ids
@@ -48,11 +48,26 @@ def offer(release_id: int) -> list[Replay]:
         else:
             values = {"release": newest, "events": found.fixed, "tried": found.tried, "in_all": found.in_all}
             ReplayOffer.objects.update_or_create(source_id=source.pk, defaults=values)
-            _tell(newest, source, found.fixed)
+            _tell(newest, source, found)
     return replays
 
 
-def _tell(made: Release, source: Named, events: int) -> None:
+def offer_anew(replay: Replay) -> None:
+    """After a replay: what is offered of its sources, as it stands now by the newest release. Tries as much as an offer does."""
+    offers = ReplayOffer.objects.filter(source=replay.source_id) if replay.source_id else ReplayOffer.objects.all()
+    if replay.is_of_past or not offers:
+        return
+    refresh()
+    for made in offers:
+        found = preview(Replay(source_id=made.source_id))
+        same = ReplayOffer.objects.filter(pk=made.pk)
+        if found.fixed:
+            same.update(release=current().release_id, events=found.fixed, tried=found.tried, in_all=found.in_all)
+        else:
+            same.delete()
+
+
+def _tell(made: Release, source: Named, found: Preview) -> None:
     """Those who own the source, may replay, or wrote the release; who may not see held events is led to the release."""
     people = {
         person.pk: person
@@ -67,8 +82,13 @@ def _tell(made: Release, source: Named, events: int) -> None:
     may_look = [person for person in readers if person.has_perm("ingestion.view_quarantinereason")]
     others = [person for person in readers if person not in may_look]
     said = gettext_noop("Release %(version)s would let %(count)s held events of %(source)s in.")
+    if found.tried < found.in_all:
+        said = gettext_noop(
+            "Release %(version)s would let %(count)s of %(tried)s held events of %(source)s in on which it was tried; %(all)s are held."
+        )
+    figures = {"count": str(found.fixed), "tried": str(found.tried), "all": str(found.in_all)}
     for some, link in ((may_look, f"{reverse('admin:desk')}?source={source.code}"), (others, release_link(made))):
-        tell(some, said, link=link, version=made.version, count=str(events), source=source.labels)
+        tell(some, said, link=link, version=made.version, source=source.labels, **figures)
 
 
 def _readers(people: Iterable[User], source: str, plan: Items) -> list[User]:

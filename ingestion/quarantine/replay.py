@@ -96,9 +96,12 @@ class Preview:
 
 
 def preview(replay: Replay, *, plan: Plan | None = None, sample: int = SAMPLE) -> Preview:
-    """Try an unsaved replay on its newest events. Stores nothing. `plan`: another than the release's. Raises NoRelease."""
+    """Try an unsaved replay on the newest events of each of its causes. Stores nothing. Raises NoRelease.
+
+    `plan`: another than the release's. `sample`: at most so many events in all.
+    """
     found = Preview(how_many(replay))
-    newest = _selected(replay).order_by("-event_id").values_list("event_id", flat=True).distinct()[:sample]
+    newest = _newest_of_each_cause(replay, sample)
     plan, finds = plan or current().plan, finder(replay.mends)
     for start in range(0, len(newest), AT_ONCE):
         for held in load(newest[start : start + AT_ONCE]):
@@ -164,8 +167,10 @@ def run(replay_id: UUID, *, left: Callable[[Replay], Iterator[list[int]]], do: C
     """Do stretches of events, `left` to do, on all cores. `do` is one commit, and may be done again."""
     with alone(replay_id):
         replay = Replay.objects.get(pk=replay_id)
-        if replay.status in (Replay.Status.FINISHED, Replay.Status.UNDONE):
+        if replay.status in (Replay.Status.FINISHED, Replay.Status.UNDOING, Replay.Status.UNDONE):
             return replay
+        if replay.stop_asked:
+            return _end(replay, Replay.Status.STOPPED)
         _begin(replay)
         try:
             _wait_until_counted(replay.last_event_id)
@@ -183,22 +188,39 @@ def run(replay_id: UUID, *, left: Callable[[Replay], Iterator[list[int]]], do: C
 
 
 def stop(replay: Replay) -> None:
-    """Ask it to stop after what it is at. It can go on later."""
+    """Ask it to stop after what it is at, before anything where it waits still. It can go on later."""
     Replay.objects.filter(pk=replay.pk, status__in=(Replay.Status.WAITING, Replay.Status.RUNNING)).update(stop_asked=True)
+
+
+def go_on(replay: Replay) -> None:
+    """Let one go on that stopped, failed or was given up: no stop asked for before counts. Its job is for the caller to start."""
+    gone = (Replay.Status.STOPPED, Replay.Status.FAILED, Replay.Status.RUNNING)
+    Replay.objects.filter(pk=replay.pk, status__in=gone).update(status=Replay.Status.WAITING, stop_asked=False)
+
+
+def ask_undo(replay: Replay) -> bool:
+    """Have a replay that ended taken back; `undo` is for the caller to call, or to start as a job. False for any other."""
+    ended = Replay.objects.filter(pk=replay.pk, status__in=(Replay.Status.FINISHED, Replay.Status.STOPPED))
+    return bool(ended.update(status=Replay.Status.UNDOING, seen=0, finished_at=timezone.now()))
 
 
 def undo(replay_id: UUID) -> int:
     """Give the events that a replay read otherwise, or let go of, and that still stand so, their former readings; how many.
 
-    Safe to call again.
+    Safe to call again after any interruption; of two at once the second waits.
     """
     done = 0
     with alone(replay_id):
         replay = Replay.objects.get(pk=replay_id)
+        if replay.status == Replay.Status.UNDONE:
+            return 0
+        Replay.objects.filter(pk=replay_id).update(status=Replay.Status.UNDOING, seen=0)
         outcomes = (Replayed.Outcome.FIXED, Replayed.Outcome.DISCARDED)
         ids = list(replay.replayed.filter(outcome__in=outcomes).order_by("event_id").values_list("event_id", flat=True))
         for start in range(0, len(ids), AT_ONCE):
-            done += again_where_others_write(partial(_undo, ids[start : start + AT_ONCE], replay_id))
+            some = ids[start : start + AT_ONCE]
+            done += again_where_others_write(partial(_undo, some, replay_id))
+            Replay.objects.filter(pk=replay_id).update(seen=F("seen") + len(some))
         tie_anew()
         find_near_duplicates(timezone.now())
         Replay.objects.filter(pk=replay_id).update(status=Replay.Status.UNDONE, finished_at=timezone.now())
@@ -218,18 +240,25 @@ def _undo(event_ids: list[int], replay_id: UUID) -> int:
 def _begin(replay: Replay) -> None:
     refresh()  # a release published a moment ago counts
     replay.release_id = replay.release_id or current().release_id
-    replay.status, replay.stop_asked, replay.finished_at, replay.seen = Replay.Status.RUNNING, False, None, 0
-    replay.save(update_fields=["release", "status", "stop_asked", "finished_at", "seen"])
+    replay.status, replay.finished_at, replay.seen = Replay.Status.RUNNING, None, 0
+    replay.save(update_fields=["release", "status", "finished_at", "seen"])  # a stop asked for meanwhile stays
 
 
 def _end(replay: Replay, status: str) -> Replay:
     replay.refresh_from_db()
     replay.status, replay.finished_at = status, timezone.now()
-    if status == Replay.Status.FINISHED and replay.source_id and not replay.is_of_past:
-        ReplayOffer.objects.filter(source=replay.source_id).delete()
+    if status == Replay.Status.FINISHED:
+        _withdraw_offer(replay)
     replay.untouched = max(0, replay.in_all - replay.fixed - replay.held - replay.discarded)
     replay.save(update_fields=["status", "finished_at", "untouched"])
     return replay
+
+
+def _withdraw_offer(replay: Replay) -> None:
+    """Where it read all again that the source has held, by the release that was offered, or a newer one."""
+    of_everything = replay.act == Replay.Act.READ and replay.source_id and not replay.code and replay.name is None
+    if of_everything and not _selected(replay).filter(event_id__gt=replay.last_event_id).exists():
+        ReplayOffer.objects.filter(source=replay.source_id, release__lte=replay.release_id).delete()
 
 
 def _wait_until_counted(last_event_id: int) -> None:
@@ -246,15 +275,50 @@ def _wait_until_counted(last_event_id: int) -> None:
 
 def _selected(replay: Replay) -> Any:
     """The open reasons of the events a replay is about."""
-    reasons = QuarantineReason.objects.filter(open=True)
+    return _about(replay, QuarantineReason.objects.filter(open=True))
+
+
+def _about(replay: Replay, rows: Any) -> Any:
+    """Of reasons or causes, those a replay is about."""
     if replay.source_id:
-        reasons = reasons.filter(source_id=replay.source_id)
+        rows = rows.filter(source_id=replay.source_id)
     for column in ("code", "path"):
         if value := getattr(replay, column):
-            reasons = reasons.filter(**{column: value})
+            rows = rows.filter(**{column: value})
     if replay.name is not None:
-        reasons = reasons.filter(name=replay.name)
-    return reasons
+        rows = rows.filter(name=replay.name)
+    return rows
+
+
+def _newest_of_each_cause(replay: Replay, most: int) -> list[int]:
+    """Ids of at most so many events, newest first, some of every cause: one of many newer events hides no other.
+
+    Of more causes than that, the ones that hold most. Two queries.
+    """
+    causes = list(_about(replay, Cause.objects.filter(held__gt=0)).order_by("-held", "-id").values_list("id", "held")[:most])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT DISTINCT newest.event_id FROM ingestion_cause AS cause CROSS JOIN LATERAL (
+                SELECT event_id FROM ingestion_quarantinereason AS reason
+                WHERE open AND (reason.source_id, reason.code, reason.path, reason.name) = (cause.source_id, cause.code, cause.path, cause.name)
+                ORDER BY event_id DESC LIMIT %s
+            ) AS newest WHERE cause.id = ANY(%s) ORDER BY newest.event_id DESC LIMIT %s
+            """,
+            [_of_each([held for _, held in causes], most), [cause_id for cause_id, _ in causes], most],
+        )
+        return [event_id for (event_id,) in cursor.fetchall()]
+
+
+def _of_each(held: list[int], most: int) -> int:
+    """How many to take of each, so that they are together at most so many: what small ones leave, the others get."""
+    left = most
+    for taken, count in enumerate(sorted(held)):
+        share = left // (len(held) - taken)
+        if count > share:
+            return share
+        left -= count
+    return most
 
 
 def _left(replay: Replay) -> Iterator[list[int]]:
@@ -380,7 +444,10 @@ def _store(replay: Replay, obeyed: Current, read: list[tuple[Stored, RawEvent | 
         outcomes: dict[int, int] = {}
         anew: list[tuple[Delivery, Entry]] = []
         for held, raw, result in read:
-            if held.event_id not in still or raw is None or result is None:
+            if held.event_id not in still:
+                continue
+            if raw is None or result is None:  # tried, and not to be read
+                outcomes[held.event_id] = Replayed.Outcome.HELD
                 continue
             outcomes[held.event_id] = Replayed.Outcome.FIXED if result.verdict == "accepted" else Replayed.Outcome.HELD
             if result.verdict == "accepted" or _says_else(result, held.report):
