@@ -13,8 +13,9 @@ from profiles.models import Event
 from taxonomy.standardize import RawEvent, Refusal, Result, Subject
 from taxonomy.violations import is_blocking
 
-COUNTED, HELD, TAKEN_BACK, CORRECTED = (
+COUNTED, HELD, TAKEN_BACK, CORRECTED, DISCARDED = (
     int(Event.Standing.COUNTED), int(Event.Standing.HELD), int(Event.Standing.TAKEN_BACK), int(Event.Standing.CORRECTED),
+    int(Event.Standing.DISCARDED),
 )  # fmt: skip
 
 

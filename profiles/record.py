@@ -13,7 +13,7 @@ from django.db.backends.utils import CursorWrapper
 from psycopg.errors import DeadlockDetected, UniqueViolation
 
 from profiles.copying import copy_events, copy_originals
-from profiles.entries import HELD, Delivery, Entry, Pair, Stored, as_stored
+from profiles.entries import DISCARDED, HELD, Delivery, Entry, Pair, Stored, as_stored
 from profiles.stored import close, mends, same_content, says_otherwise, set_aside, stored_of, supersedes
 from profiles.subjects import known, subject_ids
 from profiles.tallies import write_batches
@@ -151,12 +151,12 @@ def _keys_of(pairs: Iterable[Pair]) -> set[bytes]:
 
 
 def _unmended(entry: Entry, delivery: Delivery, stored: dict[bytes, Stored]) -> Stored | None:
-    """The held event that a row says it mends, where the row is as it was: one without an id or a time has another key each time."""
+    """The event, held or let go of, that a row says it mends, where the row is as it was: one without an id or a time has another key each time."""
     assert entry.result is not None
     if not entry.closes or entry.result.verdict == "accepted":
         return None
     named = (stored[key] for key in entry.closes if key in stored)
-    mine = (one for one in named if one.standing == HELD and str(one.source_id) == delivery.source_id)
+    mine = (one for one in named if one.standing in (HELD, DISCARDED) and str(one.source_id) == delivery.source_id)
     return next((one for one in mine if not says_otherwise(entry, one, delivery)), None)
 
 

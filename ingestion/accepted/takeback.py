@@ -17,21 +17,23 @@ from ingestion.accepted.near import find_near_duplicates, queue_near
 from ingestion.accepted.touched import STANDINGS, selection, touched
 from ingestion.models import ImportRun, TakeBack, WriteKey
 from ingestion.quarantine.reasons import open_reasons_again
-from profiles.models import Batch, Event
+from profiles.entries import CORRECTED, COUNTED, DISCARDED, HELD, TAKEN_BACK
+from profiles.models import Batch
 from profiles.stored import freed_key
 from profiles.untied import queue_untied, tie_anew
 from staff.models import User
 from taxonomy.models import Source, Tag
 
-COUNTED, HELD, TAKEN_BACK, CORRECTED = (
-    int(Event.Standing.COUNTED), int(Event.Standing.HELD), int(Event.Standing.TAKEN_BACK), int(Event.Standing.CORRECTED),
-)  # fmt: skip
 # A commit of a few tenths of a second: nobody who sends meanwhile waits longer for one of its rows.
 EVENTS_AT_ONCE = 5_000
 _LOCK = 7_201_017
 # A look that nobody decided on is forgotten after this.
 _LOOKS_KEPT = timedelta(days=7)
 State = TakeBack.State
+# Of an event that is neither taken back nor corrected (any more), and does not count.
+_STANDS = """
+    CASE WHEN EXISTS (SELECT FROM ingestion_replay AS act WHERE act.id = event.read_by AND act.act = 'discard') THEN 5 ELSE 2 END
+"""
 
 
 class CannotTakeBack(Exception):
@@ -173,8 +175,9 @@ def _put_stretch(take_back_id: int) -> bool:
             return False
         # A held event has no attributes, an accepted one always some, if only {}.
         cursor.execute(
-            """
-            UPDATE profiles_event SET take_back_id = NULL, standing = CASE WHEN attributes IS NULL THEN 2 ELSE 1 END WHERE id = ANY(%s)
+            f"""
+            UPDATE profiles_event AS event SET take_back_id = NULL, standing = CASE WHEN attributes IS NULL THEN {_STANDS} ELSE 1 END
+            WHERE id = ANY(%s)
             """,
             [ids],
         )
@@ -209,7 +212,7 @@ def _count(cursor: CursorWrapper, take_back: TakeBack, ids: list[int], *, sign: 
     return int(counted), int(held)
 
 
-_CHAIN = """
+_CHAIN = f"""
     WITH RECURSIVE earlier (id) AS (
         SELECT id FROM profiles_event WHERE corrected_by_id = ANY(%(ids)s)
         UNION SELECT id FROM profiles_event WHERE id = ANY(%(ids)s) AND corrected_by_id IS NOT NULL
@@ -219,19 +222,20 @@ _CHAIN = """
         UNION SELECT event.corrected_by_id FROM chain JOIN profiles_event AS event ON event.id = chain.id
         WHERE event.corrected_by_id IS NOT NULL
     )
-    SELECT id, key, standing, corrected_by_id FROM profiles_event WHERE id IN (SELECT id FROM chain) ORDER BY id FOR UPDATE
+    SELECT id, key, standing, corrected_by_id, {_STANDS} FROM profiles_event AS event WHERE id IN (SELECT id FROM chain)
+    ORDER BY id FOR UPDATE
 """
 
 
 def _settle_corrections(cursor: CursorWrapper, ids: list[int]) -> None:
-    """A held event stands corrected while one of the events that corrected it, one after the other, is not taken back."""
+    """An event held, or let go of, stands corrected while one of the events that corrected it, one after the other, is not taken back."""
     cursor.execute(_CHAIN, {"ids": ids})
     chain = {row[0]: _Link(*row) for row in cursor.fetchall()}
     if not chain:
         return
     for one in chain.values():
-        if one.corrected_by is not None and one.standing in (HELD, CORRECTED):
-            one.becomes = CORRECTED if any(chain[later].standing != TAKEN_BACK for later in _later(one, chain)) else HELD
+        if one.corrected_by is not None and one.standing in (HELD, DISCARDED, CORRECTED):
+            one.becomes = CORRECTED if any(chain[later].standing != TAKEN_BACK for later in _later(one, chain)) else one.alone
     changed = [one for one in chain.values() if one.becomes != one.standing]
     cursor.execute(
         "UPDATE profiles_event AS event SET standing = wanted.standing FROM unnest(%s::bigint[], %s::int[]) AS wanted (id, standing)"
@@ -248,11 +252,11 @@ def _settle_corrections(cursor: CursorWrapper, ids: list[int]) -> None:
 
 
 class _Link:
-    """An event of a chain of corrections."""
+    """An event of a chain of corrections. `alone`: how it stands where nothing corrects it."""
 
-    def __init__(self, event_id: int, key: bytes, standing: int, corrected_by: int | None) -> None:
+    def __init__(self, event_id: int, key: bytes, standing: int, corrected_by: int | None, alone: int) -> None:
         self.id, self.key, self.standing, self.corrected_by = event_id, bytes(key), standing, corrected_by
-        self.becomes = standing
+        self.becomes, self.alone = standing, alone
 
 
 def _later(one: _Link, chain: dict[int, _Link]) -> Iterator[int]:
@@ -267,7 +271,9 @@ def _give_keys_back(cursor: CursorWrapper, chain: dict[int, _Link]) -> None:
     changing = [
         (stands, aside)
         for stands, aside in pairs
-        if stands.becomes in (COUNTED, HELD) and aside.becomes in (TAKEN_BACK, CORRECTED) and stands.key == freed_key(aside.key, stands.id)
+        if stands.becomes in (COUNTED, HELD, DISCARDED)
+        and aside.becomes in (TAKEN_BACK, CORRECTED)
+        and stands.key == freed_key(aside.key, stands.id)
     ]
     # first those that give a key: no two rows may have one key
     for keys in (

@@ -10,8 +10,8 @@ from profiles.models import Tally
 from profiles.summary import QUANTITY
 from taxonomy.released import by_code
 
-# Counted, held, held ones that were corrected since, and what was merged: what else there is stands aside already.
-STANDINGS = "(1, 2, 4, 6)"
+# All but what is taken back already: what was corrected, discarded or merged would come back by another act, or keep its key.
+STANDINGS = "(1, 2, 4, 5, 6)"
 
 
 def selection(take_back: TakeBack) -> tuple[str, dict[str, Any]]:
