@@ -5,7 +5,7 @@ with it: the held event it had closed is held again, under its own key, until th
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from ingestion.accepted.near import find_near_duplicates, queue_near
 from ingestion.accepted.touched import STANDINGS, selection, touched
-from ingestion.models import ImportRun, TakeBack, WriteKey
+from ingestion.alone import alone_or_not
+from ingestion.models import ImportChunk, ImportRun, TakeBack, WriteKey
 from ingestion.quarantine.reasons import open_reasons_again
 from profiles.entries import CORRECTED, COUNTED, DISCARDED, HELD, TAKEN_BACK
 from profiles.models import Batch
@@ -37,7 +38,7 @@ _STANDS = """
 
 
 class CannotTakeBack(Exception):
-    """`code`: running (the import still runs), dry_run (nothing was stored), state (not now), reason (none given)."""
+    """`code`: running (the import still runs), moved (it has gone on since it was looked at), state (not now), reason (none given)."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -79,14 +80,23 @@ def _looking(wanted: TakeBack, now: datetime) -> TakeBack:
 
 
 def decide(take_back: TakeBack, *, reason: str, by: User, now: datetime) -> None:
-    """Have it taken back; the job does it. Raises CannotTakeBack."""
+    """Have it taken back; the job does it. Raises CannotTakeBack; where the import has gone on, the job looks at it again."""
     if not reason.strip():
         raise CannotTakeBack("reason")
-    changed = TakeBack.objects.filter(pk=take_back.pk, state=State.READY).update(
-        state=State.TAKING, reason=reason.strip(), decided_by=by, decided_at=now, done_until=0
-    )
-    if not changed:
-        raise CannotTakeBack("state")
+    ready = TakeBack.objects.filter(pk=take_back.pk, state=State.READY)
+    # An import goes on behind the same lock, and not where it is being taken back.
+    with alone_or_not(take_back.batch_id) if take_back.batch_id else nullcontext(True) as stands_still:
+        if not stands_still:
+            raise CannotTakeBack("running")
+        if take_back.touches.get("blocks", 0) != _blocks(take_back) and ready.update(state=State.LOOKING, looked_at=now):
+            raise CannotTakeBack("moved")
+        if not ready.update(state=State.TAKING, reason=reason.strip(), decided_by=by, decided_at=now, done_until=0):
+            raise CannotTakeBack("state")
+
+
+def _blocks(take_back: TakeBack) -> int:
+    """How much of the import it is about is stored."""
+    return ImportChunk.objects.filter(run_id=take_back.batch_id).count() if take_back.batch_id else 0
 
 
 def put_back(take_back: TakeBack, *, reason: str, by: User, now: datetime) -> None:
@@ -105,7 +115,8 @@ def work_on(take_back_id: int) -> None:
     with _only_one(take_back_id):
         take_back = TakeBack.objects.get(pk=take_back_id)
         if take_back.state == State.LOOKING:
-            take_back.touches, take_back.state = touched(take_back), State.READY
+            blocks = _blocks(take_back)  # before the look: what is stored during it makes it void
+            take_back.touches, take_back.state = touched(take_back) | {"blocks": blocks}, State.READY
             take_back.save(update_fields=["touches", "state"])
         elif take_back.state == State.TAKING:
             while _take_stretch(take_back_id):
