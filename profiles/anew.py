@@ -10,13 +10,11 @@ from uuid import UUID
 from django.db.backends.utils import CursorWrapper
 
 from profiles.copying import copy_events
-from profiles.entries import CORRECTED, DISCARDED, HELD, TAKEN_BACK, Delivery, Entry
-from profiles.models import Event
+from profiles.entries import CORRECTED, DISCARDED, HELD, MERGED, TAKEN_BACK, Delivery, Entry
 from profiles.subjects import subject_ids
 from profiles.ties import Ties
 from taxonomy.standardize import Subject
 
-MERGED = int(Event.Standing.MERGED)
 _READING = "standing, occurred_at, subject_id, tag_id, attributes, extra, identifiers, refinements, report, rule_id, release_id"
 _COLUMNS = _READING.split(", ")
 # What a reading says of an event; the others say how it came to be.

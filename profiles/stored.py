@@ -142,11 +142,11 @@ def mends(pair: Pair, held: Pair) -> bool:
     entry, former = pair[1], held[1]
     if same_content(pair, held):
         assert entry.raw is not None and former.raw is not None
-        return _is_accepted(entry) and content_hash(entry.raw) != content_hash(former.raw)
+        return is_accepted(entry) and content_hash(entry.raw) != content_hash(former.raw)
     return True
 
 
-def _is_accepted(entry: Entry) -> bool:
+def is_accepted(entry: Entry) -> bool:
     return entry.result is not None and entry.result.verdict == "accepted"
 
 
@@ -168,8 +168,8 @@ def supersedes(entry: Entry, stands: Stored, delivery: Delivery) -> bool:
     if stands.standing == TAKEN_BACK:
         return True
     if stands.standing == DISCARDED:
-        return _is_accepted(entry) and says_otherwise(entry, stands, delivery, exactly=True)
-    return stands.standing == HELD and says_otherwise(entry, stands, delivery, exactly=_is_accepted(entry))
+        return is_accepted(entry) and says_otherwise(entry, stands, delivery, exactly=True)
+    return stands.standing == HELD and says_otherwise(entry, stands, delivery, exactly=is_accepted(entry))
 
 
 def says_otherwise(entry: Entry, stands: Stored, delivery: Delivery, *, exactly: bool = False) -> bool:

@@ -334,6 +334,26 @@ def test_of_a_row_with_several_events_sent_again_each_closes_only_its_own(till, 
 
 
 @database
+@pytest.mark.parametrize("is_separate", [True, False])
+def test_what_a_row_told_of_beside_what_is_mended_counts_once_without_an_id_too(till, load, is_separate):
+    Source.objects.filter(pk=till.pk).update(separate_rows=is_separate, namespace="rows")
+    publish(notes="rows", by=None)
+    without_id = tuple(column for column in SHARED if column.target != "id")
+    kept(till, Matching(without_id, (RowEvent(name="login"), RowEvent(name="purchase", columns=BOUGHT))))
+    run = load(rows(2, 数量={0: "two"}))
+    assert (outcome(run).counts["accepted"], outcome(run).counts["quarantined"]) == (3, 1)
+    for quantity, accepted, held in (("two", 0, 0), ("three", 0, 1), ("2", 1, 0)):
+        header, *back = rows_back(run)
+        back[0][HEADER.index("数量")] = quantity
+        for dry_run in (True, False):
+            again = load(back, header, dry_run=dry_run)
+            assert [outcome(again).counts[name] for name in ("accepted", "quarantined")] == [accepted, held]
+        run = again
+    assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == 4
+    assert not Event.objects.filter(standing=Event.Standing.HELD).exists()
+
+
+@database
 def test_two_events_of_one_name_in_a_row_are_two_also_sent_again(till, load):
     kept(till, replace_events(PURCHASE, *PURCHASE.events, RowEvent(name="login"), RowEvent(name="login", only_if="券")))
     assert outcome(load(rows(1, 券={0: "C1"}))).counts["accepted"] == 3
