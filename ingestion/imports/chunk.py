@@ -1,5 +1,6 @@
 """One block of a file: read, brought to the standard and stored with its ImportChunk, in one commit."""
 
+import errno
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Collection
@@ -9,12 +10,13 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from ingestion.doors.files import Block, FileFormat, Record, as_sent, decode_object, records
 from ingestion.models import ImportChunk, ImportRun
 from ingestion.pipeline import Incoming, in_commit, receive
+from ingestion.room import is_no_room
 from profiles.entries import COUNTED, HELD, MERGED, Delivery, Entry, as_stored, counts
 from profiles.models import Event
 from profiles.newcomers import known_among
@@ -65,6 +67,10 @@ def store_block(run_id: UUID, block: Block) -> None:
     except IntegrityError:
         if not ImportChunk.objects.filter(run=run, index=block.index).exists():
             raise
+    except OperationalError as error:
+        if is_no_room(error):  # whose cause stays behind in this process
+            raise OSError(errno.ENOSPC, str(error)) from error
+        raise
 
 
 def _mended(cursor: CursorWrapper, closed: list[int], run_id: UUID) -> int:
