@@ -34,7 +34,8 @@ _PUBLIC_ID = re.compile("[0-9a-fA-F]{32}")
 class Incoming:
     """One record as a door cut it. `decoded`: None lets the pipeline decode it as its door's; a Refusal is refused as it stands.
 
-    `closes` are the public ids of held events this record mends, parted by spaces; `row` its number in a file.
+    `closes` are the public ids of held events this record mends, and of those it told of beside them, parted by spaces; `row` its
+    number in a file.
     """
 
     original: bytes

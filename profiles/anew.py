@@ -10,15 +10,11 @@ from uuid import UUID
 from django.db.backends.utils import CursorWrapper
 
 from profiles.copying import copy_events
-from profiles.entries import Delivery, Entry
-from profiles.models import Event
+from profiles.entries import CORRECTED, DISCARDED, HELD, MERGED, TAKEN_BACK, Delivery, Entry
 from profiles.subjects import subject_ids
 from profiles.ties import Ties
 from taxonomy.standardize import Subject
 
-COUNTED, HELD, DISCARDED, MERGED = (
-    int(Event.Standing.COUNTED), int(Event.Standing.HELD), int(Event.Standing.DISCARDED), int(Event.Standing.MERGED),
-)  # fmt: skip
 _READING = "standing, occurred_at, subject_id, tag_id, attributes, extra, identifiers, refinements, report, rule_id, release_id"
 _COLUMNS = _READING.split(", ")
 # What a reading says of an event; the others say how it came to be.
@@ -116,18 +112,24 @@ def keep_former(cursor: CursorWrapper, event_ids: Collection[int], act: UUID) ->
 
 
 def give_back(cursor: CursorWrapper, event_ids: Collection[int], act: UUID) -> list[int]:
-    """Give events the readings they had before the act; the ids of those that still had the act's."""
-    given = ", ".join(f"{column} = former.{column}" for column in _COLUMNS)
+    """Give events the readings they had before the act; the ids of those that still had the act's, and stand by it again.
+
+    What was taken back or corrected since stands as it did, over the reading it had: put back, it is what it was before the act.
+    """
+    # what else changes how they stand is waited for, and seen
+    cursor.execute("SELECT FROM profiles_event WHERE id = ANY(%s) ORDER BY id FOR UPDATE", [sorted(event_ids)])
+    given = ", ".join(f"{column} = former.{column}" for column in _COLUMNS if column != "standing")
     cursor.execute(
         f"""
         WITH former AS (
             DELETE FROM profiles_formerreading AS former USING profiles_event AS event
             WHERE former.replaced_by = %s AND former.event_id = ANY(%s) AND event.id = former.event_id AND event.read_by = %s
-                AND event.standing = ANY(%s)
             RETURNING former.*
         )
-        UPDATE profiles_event AS event SET read_by = former.read_by, {given} FROM former WHERE event.id = former.event_id RETURNING event.id
+        UPDATE profiles_event AS event
+        SET read_by = former.read_by, {given}, standing = CASE WHEN event.standing = ANY(%s) THEN event.standing ELSE former.standing END
+        FROM former WHERE event.id = former.event_id RETURNING event.id, event.standing
         """,
-        [act, sorted(event_ids), act, [COUNTED, DISCARDED, MERGED]],
+        [act, sorted(event_ids), act, [TAKEN_BACK, CORRECTED]],
     )
-    return sorted(event_id for (event_id,) in cursor.fetchall())
+    return sorted(event_id for event_id, standing in cursor.fetchall() if standing not in (TAKEN_BACK, CORRECTED))

@@ -13,8 +13,9 @@ from profiles.models import Event
 from taxonomy.standardize import RawEvent, Refusal, Result, Subject
 from taxonomy.violations import is_blocking
 
-COUNTED, HELD, TAKEN_BACK, CORRECTED = (
+COUNTED, HELD, TAKEN_BACK, CORRECTED, DISCARDED, MERGED = (
     int(Event.Standing.COUNTED), int(Event.Standing.HELD), int(Event.Standing.TAKEN_BACK), int(Event.Standing.CORRECTED),
+    int(Event.Standing.DISCARDED), int(Event.Standing.MERGED),
 )  # fmt: skip
 
 
@@ -23,7 +24,7 @@ class Entry:
     """One raw event with its reading, or a refusal; after `record`, what became of it.
 
     `others` are the identifiers it came with besides its subject. `closes` are the keys of held events that this one
-    corrects. `first` is the stored event a duplicate was answered with, `differs` whether that says something else.
+    corrects, and of those that its row told of beside them. `first` is the stored event a duplicate was answered with, `differs` whether that says something else.
     """
 
     original: bytes

@@ -13,8 +13,8 @@ from django.db.backends.utils import CursorWrapper
 from psycopg.errors import DeadlockDetected, UniqueViolation
 
 from profiles.copying import copy_events, copy_originals
-from profiles.entries import HELD, Delivery, Entry, Pair, Stored, as_stored
-from profiles.stored import close, mends, same_content, says_otherwise, set_aside, stored_of, supersedes
+from profiles.entries import COUNTED, DISCARDED, HELD, MERGED, Delivery, Entry, Pair, Stored, as_stored
+from profiles.stored import close, is_accepted, mends, same_content, says_otherwise, set_aside, stored_of, supersedes
 from profiles.subjects import known, subject_ids
 from profiles.tallies import write_batches
 from profiles.ties import Ties
@@ -62,8 +62,8 @@ def find_duplicates(deliveries: list[Delivery]) -> None:
                 entry.first, entry.differs = as_stored(earlier[1]), not same_content((delivery, entry), earlier)
             elif earlier is None and before is not None and not supersedes(entry, before, delivery):
                 entry.first, entry.differs = before, says_otherwise(entry, before, delivery)
-            elif earlier is None and before is None and (unmended := _unmended(entry, delivery, stored)):
-                entry.first = unmended
+            elif earlier is None and before is None and (named := _named(entry, delivery, stored)):
+                entry.first, entry.differs = named, says_otherwise(entry, named, delivery)
             else:
                 seen[entry.key] = delivery, entry
 
@@ -126,9 +126,11 @@ def _store_wave(
         delivery, entry = firsts[key]
         stands = before.get(key)
         if stands is None:
-            entry.first = _unmended(entry, delivery, before)
+            entry.first = _named(entry, delivery, before)
             if entry.first is None:
                 new[key] = delivery, entry
+            else:
+                entry.differs = says_otherwise(entry, entry.first, delivery)
         elif supersedes(entry, stands, delivery):
             superseded.append((stands, entry))
             new[key] = delivery, entry
@@ -146,18 +148,23 @@ def _store_wave(
 
 
 def _keys_of(pairs: Iterable[Pair]) -> set[bytes]:
-    """Their keys, and those of the held events that they say they mend."""
+    """Their keys, and those of the events that their rows name."""
     return {key for _, entry in pairs for key in (entry.key, *entry.closes)}
 
 
-def _unmended(entry: Entry, delivery: Delivery, stored: dict[bytes, Stored]) -> Stored | None:
-    """The held event that a row says it mends, where the row is as it was: one without an id or a time has another key each time."""
-    assert entry.result is not None
-    if not entry.closes or entry.result.verdict == "accepted":
-        return None
+def _named(entry: Entry, delivery: Delivery, stored: dict[bytes, Stored]) -> Stored | None:
+    """The stored event that an entry is, of those that its row names: without an id or a time it has another key each time.
+
+    One that counts, of the same place in the row; or one held, or let go of, that the row says it mends and says as it was.
+    """
+    assert entry.raw is not None
     named = (stored[key] for key in entry.closes if key in stored)
-    mine = (one for one in named if one.standing == HELD and str(one.source_id) == delivery.source_id)
-    return next((one for one in mine if not says_otherwise(entry, one, delivery)), None)
+    mine = [one for one in named if str(one.source_id) == delivery.source_id]
+    item = entry.raw.item
+    counts = (one for one in mine if one.standing in (COUNTED, MERGED) and one.sent is not None and one.sent.item == item)
+    if (found := next(counts, None)) is not None or is_accepted(entry):
+        return found
+    return next((one for one in mine if one.standing in (HELD, DISCARDED) and not says_otherwise(entry, one, delivery)), None)
 
 
 def _answer_repeats(repeats: list[Pair], firsts: dict[bytes, Pair]) -> list[Pair]:

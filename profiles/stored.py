@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.backends.utils import CursorWrapper
 
 from profiles.copying import hex_array
-from profiles.entries import CORRECTED, HELD, TAKEN_BACK, Delivery, Entry, Pair, Sent, Stored
+from profiles.entries import CORRECTED, DISCARDED, HELD, TAKEN_BACK, Delivery, Entry, Pair, Sent, Stored
 from taxonomy.standardize import content_hash, decode_json
 
 
@@ -60,7 +60,7 @@ def _read_with(cursor: CursorWrapper, batch_ids: set[UUID]) -> dict[UUID, tuple[
 
 
 def set_aside(cursor: CursorWrapper, superseded: list[tuple[Stored, Entry]]) -> None:
-    """Free the keys of events that give way. A held one is thereby corrected; what was taken back stays so, and for good.
+    """Free the keys of events that give way. One held or let go of is thereby corrected; what was taken back stays so, and for good.
 
     One that stands otherwise by now keeps its key: storing it again is then a unique violation, and the whole is done again.
     """
@@ -71,13 +71,13 @@ def set_aside(cursor: CursorWrapper, superseded: list[tuple[Stored, Entry]]) -> 
     cursor.execute(
         """
         UPDATE profiles_event AS event
-        SET key = freed.key, take_back_id = NULL, standing = CASE WHEN was = %(held)s THEN %(corrected)s ELSE was END,
-            corrected_by_id = CASE WHEN was = %(held)s THEN freed.by ELSE corrected_by_id END
+        SET key = freed.key, take_back_id = NULL, standing = CASE WHEN was = ANY(%(mended)s) THEN %(corrected)s ELSE was END,
+            corrected_by_id = CASE WHEN was = ANY(%(mended)s) THEN freed.by ELSE corrected_by_id END
         FROM unnest(%(ids)s::bigint[], %(keys)s::bytea[], %(by)s::bigint[], %(was)s::int[]) AS freed (id, key, by, was)
         WHERE event.id = freed.id AND event.standing = was
         """,
         {
-            "held": HELD, "corrected": CORRECTED,
+            "mended": [HELD, DISCARDED], "corrected": CORRECTED,
             "ids": [stands.event_id for stands, _ in superseded],
             "keys": [freed_key(stands.key, stands.event_id) for stands, _ in superseded],
             "by": [entry.event_id for _, entry in superseded],
@@ -106,7 +106,7 @@ def freed_key(key: bytes, event_id: int) -> bytes:
 
 
 def close(cursor: CursorWrapper, pairs: Iterable[Pair]) -> list[int]:
-    """Close the held events that mended rows name, of the same source; their ids. A row that came before in order closes too.
+    """Close the events held, or let go of, that mended rows name, of the same source; their ids. A row that came before in order closes too.
 
     Of a row that tells of several events each closes only what was held of its own place in the row.
     """
@@ -123,11 +123,11 @@ def close(cursor: CursorWrapper, pairs: Iterable[Pair]) -> list[int]:
         """
         UPDATE profiles_event AS event SET standing = %s, corrected_by_id = closing.by
         FROM unnest(%s::bytea[], %s::uuid[], %s::bigint[], %s::int[]) AS closing (key, source_id, by, item)
-        WHERE event.key = closing.key AND event.source_id = closing.source_id AND standing = %s AND NOT EXISTS (
+        WHERE event.key = closing.key AND event.source_id = closing.source_id AND standing = ANY(%s) AND NOT EXISTS (
             SELECT FROM profiles_original AS original WHERE original.event_id = event.id AND original.item <> closing.item
         ) RETURNING event.id
         """,
-        [CORRECTED, *[list(column) for column in zip(*closing, strict=True)], HELD],
+        [CORRECTED, *[list(column) for column in zip(*closing, strict=True)], [HELD, DISCARDED]],
     )
     return [event_id for (event_id,) in cursor.fetchall()]
 
@@ -142,11 +142,11 @@ def mends(pair: Pair, held: Pair) -> bool:
     entry, former = pair[1], held[1]
     if same_content(pair, held):
         assert entry.raw is not None and former.raw is not None
-        return _is_accepted(entry) and content_hash(entry.raw) != content_hash(former.raw)
+        return is_accepted(entry) and content_hash(entry.raw) != content_hash(former.raw)
     return True
 
 
-def _is_accepted(entry: Entry) -> bool:
+def is_accepted(entry: Entry) -> bool:
     return entry.result is not None and entry.result.verdict == "accepted"
 
 
@@ -161,10 +161,15 @@ def _content(entry: Entry) -> bytes:
 
 
 def supersedes(entry: Entry, stands: Stored, delivery: Delivery) -> bool:
-    """Whether an entry takes the place of what is stored under its key: taken back, or held and now said otherwise."""
+    """Whether an entry takes the place of what is stored under its key: taken back, or held and now said otherwise.
+
+    What was let go of gives way only to what is accepted: it would come back with each sending again.
+    """
     if stands.standing == TAKEN_BACK:
         return True
-    return stands.standing == HELD and says_otherwise(entry, stands, delivery, exactly=_is_accepted(entry))
+    if stands.standing == DISCARDED:
+        return is_accepted(entry) and says_otherwise(entry, stands, delivery, exactly=True)
+    return stands.standing == HELD and says_otherwise(entry, stands, delivery, exactly=is_accepted(entry))
 
 
 def says_otherwise(entry: Entry, stands: Stored, delivery: Delivery, *, exactly: bool = False) -> bool:

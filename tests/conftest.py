@@ -50,6 +50,7 @@ PARTS = {
     "fonts": lambda: (
         shutil.which("fc-list") and subprocess.run(["fc-list", ":lang=zh-cn", "file"], capture_output=True, check=False).stdout
     ),
+    "full-device": lambda: Path("/dev/full").exists(),
     "curl": lambda: shutil.which("curl"),
     "gettext": lambda: shutil.which("xgettext") and shutil.which("msgmerge"),
     "java": lambda: shutil.which("javac"),

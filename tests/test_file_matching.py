@@ -101,6 +101,14 @@ def test_a_row_tells_of_several_events_each_with_its_own_id():
     assert [one["event"] for one in read(both)] == ["purchase"]
 
 
+def test_further_events_of_one_name_have_ids_of_their_own_and_the_first_has_the_one_it_always_had():
+    second = RowEvent(name="coupon_redeem", only_if="行号", columns=(Column("行号", "attribute.coupon_id"),))
+    both = replace_events(PURCHASE, *PURCHASE.events, COUPON, second, RowEvent(name="purchase"))
+    ids = ["R1-0", "R1-0:coupon_redeem", "R1-0:coupon_redeem:2", "R1-0:purchase"]
+    assert [one["id"] for one in read(both, 券="C1")] == ids
+    assert [one["id"] for one in read(both)] == ["R1-0", "R1-0:coupon_redeem", "R1-0:purchase"]
+
+
 @pytest.mark.parametrize(("cell", "is_told"), [("1", True), (" Yes ", True), ("0", False), ("", False), ("10", False)], ids=str)
 def test_a_further_event_is_told_only_where_a_column_says_so(cell, is_told):
     flagged = RowEvent(name="email_click", only_if="券", says=("1", "yes"))
@@ -323,6 +331,36 @@ def test_of_a_row_with_several_events_sent_again_each_closes_only_its_own(till, 
     mended = outcome(load(back[1:], back[0]))
     assert (mended.counts["accepted"], mended.counts["duplicate"]) == (1, 1)
     assert not Event.objects.filter(standing=Event.Standing.HELD).exists()
+
+
+@database
+@pytest.mark.parametrize("is_separate", [True, False])
+def test_what_a_row_told_of_beside_what_is_mended_counts_once_without_an_id_too(till, load, is_separate):
+    Source.objects.filter(pk=till.pk).update(separate_rows=is_separate, namespace="rows")
+    publish(notes="rows", by=None)
+    without_id = tuple(column for column in SHARED if column.target != "id")
+    kept(till, Matching(without_id, (RowEvent(name="login"), RowEvent(name="purchase", columns=BOUGHT))))
+    run = load(rows(2, 数量={0: "two"}))
+    assert (outcome(run).counts["accepted"], outcome(run).counts["quarantined"]) == (3, 1)
+    for quantity, accepted, held in (("two", 0, 0), ("three", 0, 1), ("2", 1, 0)):
+        header, *back = rows_back(run)
+        back[0][HEADER.index("数量")] = quantity
+        for dry_run in (True, False):
+            again = load(back, header, dry_run=dry_run)
+            assert [outcome(again).counts[name] for name in ("accepted", "quarantined")] == [accepted, held]
+        run = again
+    assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == 4
+    assert not Event.objects.filter(standing=Event.Standing.HELD).exists()
+
+
+@database
+def test_two_events_of_one_name_in_a_row_are_two_also_sent_again(till, load):
+    kept(till, replace_events(PURCHASE, *PURCHASE.events, RowEvent(name="login"), RowEvent(name="login", only_if="券")))
+    assert outcome(load(rows(1, 券={0: "C1"}))).counts["accepted"] == 3
+    assert outcome(load(rows(2, 券={0: "C1"}))).counts["duplicate"] == 3
+    assert sorted(Event.objects.filter(tag__code="login").values_list("message_id", flat=True)) == [
+        "R1-0:login", "R1-0:login:2", "R1-1:login",
+    ]  # fmt: skip
 
 
 @database

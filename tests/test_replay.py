@@ -18,11 +18,12 @@ from ingestion.quarantine import replay as module
 from ingestion.quarantine.offer import offer
 from ingestion.quarantine.replay import ask, ask_undo, go_on, preview, run_replay, stop, undo
 from ingestion.watching.rollup import roll_up
-from profiles.models import Customer, Event, FormerReading, Link, Original, Tally, Tie
+from profiles.models import Batch, Customer, Event, FormerReading, Link, Original, Tally, Tie
 from staff.models import User
 from taxonomy.current import current, refresh
 from taxonomy.models import Grant, MappingRule, Proposal, Release, Source, Tag
 from taxonomy.publish import publish
+from tests.test_take_back import put_again, taken_back
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -377,6 +378,40 @@ def test_a_replay_taken_back_leaves_what_was_taken_back_or_corrected_since(stand
     Event.objects.filter(message_id="m1").update(standing=Event.Standing.TAKEN_BACK)
     assert undo(done.pk) == 1
     assert sorted(Event.objects.values_list("standing", flat=True)) == [Event.Standing.HELD, Event.Standing.TAKEN_BACK]
+
+
+@pytest.mark.parametrize("act", [Replay.Act.READ, Replay.Act.DISCARD])
+@pytest.mark.parametrize("put", [True, False])
+def test_of_what_is_taken_back_an_undone_replay_leaves_nothing(standard, act, put):
+    """Put back it is held, as if never read again; until then it stands in no quarantine, and nothing lets it in."""
+    steward = User.objects.create_user("steward@example.com")
+    mends = [{"path": "event", "seen": "purchse", "target": "event", "value": "purchase"}]
+    batch = Batch.objects.get(pk=send(*(purchase(number, event="purchse", identifiers={"device": "d1"}) for number in range(2))).batch_id)
+    before = state()
+    done = replay(act=act, why="wrong", mends=mends)
+    taken = taken_back(batch, steward)
+    assert taken.taken == 2
+    undo(done.pk)
+    assert Replay.objects.get().status == Replay.Status.UNDONE
+    assert {event.standing for event in Event.objects.all()} == {Event.Standing.TAKEN_BACK}
+    assert not QuarantineReason.objects.filter(open=True).exists()
+    assert replay(mends=mends).fixed == 0
+    if put:
+        put_again(taken, steward)
+        assert (taken.taken_over, state(), Tie.objects.count()) == (0, before, 0)
+        assert replay(mends=mends).fixed == 2
+
+
+def test_what_was_let_go_of_stays_so_when_it_is_taken_back_and_put_back(standard):
+    steward = User.objects.create_user("steward@example.com")
+    batch = Batch.objects.get(pk=send(purchase(1), purchase(2, event="purchse")).batch_id)
+    replay(act=Replay.Act.DISCARD, why="wrong")
+    before = state()
+    taken = taken_back(batch, steward)
+    assert (taken.counted, taken.held) == (1, 1)
+    assert {event.standing for event in Event.objects.all()} == {Event.Standing.TAKEN_BACK}
+    put_again(taken, steward)
+    assert state() == before
 
 
 def test_a_release_that_lets_held_events_in_is_offered(standard):

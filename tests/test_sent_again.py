@@ -8,12 +8,15 @@ import pytest
 
 from ingestion.imports.failed import failed_rows
 from ingestion.imports.run import Outcome, outcome, run_import, take_file
-from ingestion.models import ImportRun, QuarantineReason
+from ingestion.models import ImportRun, QuarantineReason, Replay
 from ingestion.pipeline import Incoming, receive
-from profiles.models import Event
+from ingestion.quarantine.replay import ask, run_replay, undo
+from profiles.models import Batch, Event
+from staff.models import User
 from taxonomy.current import current, refresh
 from taxonomy.models import Source
 from taxonomy.publish import publish
+from tests.test_take_back import put_again, taken_back
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -192,3 +195,60 @@ def test_two_events_of_one_record_with_one_id_are_told_apart(source):
         [Incoming(json.dumps({"lines": lines}).encode())], source_code="website", door="api", received_at=NOW, current=current()
     )
     assert [entry.status for entry in receipt.entries] == ["quarantined", "accepted"]
+
+
+@pytest.fixture
+def steward(db):
+    return User.objects.create_user("steward@example.com", "x")
+
+
+DISCARDED, CORRECTED, TAKEN_BACK = Event.Standing.DISCARDED, Event.Standing.CORRECTED, Event.Standing.TAKEN_BACK
+
+
+def let_go() -> Replay:
+    """Discard all that is held."""
+    return run_replay(ask(Replay(act=Replay.Act.DISCARD, why="a test")).pk)
+
+
+def standings() -> list[int]:
+    return list(Event.objects.order_by("id").values_list("standing", flat=True))
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("message_id", ["m1", ""])
+def test_a_row_that_was_let_go_of_comes_in_corrected_and_only_so(load, dry_run, message_id):
+    line = UNKNOWN.replace("m1", message_id)
+    run, _ = load(HEADER, line)
+    returned = b"".join(failed_rows(run))
+    let_go()
+    for sent in ((HEADER, line), (returned,), (returned.replace(b",bad,", b",worse,"),) if message_id else (returned,)):
+        assert verdicts(load(*sent, dry_run=dry_run)[1]) == (0, 1, 0)
+    assert standings() == [DISCARDED]
+    assert verdicts(load(returned.replace(b",bad,", b",purchase,"), dry_run=dry_run)[1]) == (1, 0, 0)
+    assert standings() == ([DISCARDED] if dry_run else [CORRECTED, COUNTED])
+
+
+def test_a_till_that_corrects_what_was_let_go_of_is_heard_and_its_correction_can_be_taken_back(load, steward):
+    load(HEADER, UNKNOWN)
+    undone = let_go()
+    run, found = load(HEADER, ROW)
+    assert (verdicts(found), standings()) == ((1, 0, 0), [CORRECTED, COUNTED])
+    act = taken_back(Batch.objects.get(pk=run.pk), steward)
+    assert standings() == [DISCARDED, TAKEN_BACK]
+    assert verdicts(load(HEADER, UNKNOWN)[1]) == (0, 1, 0)
+    put_again(act, steward)
+    assert standings() == [CORRECTED, COUNTED]
+    assert undo(undone.pk) == 0
+    assert standings() == [CORRECTED, COUNTED]
+    taken_back(Batch.objects.get(pk=run.pk), steward)
+    assert standings() == [HELD, TAKEN_BACK]
+
+
+@pytest.mark.parametrize("sent", [UNKNOWN, ROW])
+def test_of_an_import_taken_back_what_was_let_go_of_comes_in_again_too(load, steward, sent):
+    run, _ = load(HEADER, ROW.replace("m1", "m0"), UNKNOWN)
+    let_go()
+    taken_back(Batch.objects.get(pk=run.pk), steward)
+    assert standings() == [TAKEN_BACK] * 2
+    assert load(HEADER, ROW.replace("m1", "m0"), sent)[1].counts["duplicate"] == 0
+    assert standings() == [TAKEN_BACK] * 2 + [COUNTED, COUNTED if sent == ROW else HELD]

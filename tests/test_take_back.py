@@ -2,16 +2,22 @@
 
 import itertools
 import json
+import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
+from django.db import connection
 from django.db.models import Q
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingestion.accepted import takeback
 from ingestion.accepted.takeback import CannotTakeBack, decide, look_at, look_at_batch, put_back, work_on
-from ingestion.models import QuarantineReason, TakeBack, Withdrawal
+from ingestion.alone import alone
+from ingestion.doors.files import blocks
+from ingestion.imports import run
+from ingestion.models import ImportRun, QuarantineReason, TakeBack, Withdrawal
 from ingestion.pipeline import Incoming, receive
 from profiles.link import settle
 from profiles.lookup import find_customer
@@ -394,3 +400,78 @@ def test_a_tie_is_written_again_after_it_was_taken_back(steward, minute):
         world.send([world.event("right", (*pair, minute, "product_view"))])
     assert sent.shows() == never.shows()
     assert [at for _weaker, _stronger, at in sent.shows()["ties"]] == [NOW - timedelta(days=1) + timedelta(minutes=minute)]
+
+
+@pytest.fixture
+def broken_off(steward, tmp_path, settings, monkeypatch):
+    """An import of ten events, one in a block, that broke off after three."""
+    settings.UPLOAD_DIR = tmp_path / "uploads"
+    monkeypatch.setattr(run, "blocks", partial(blocks, block_bytes=10))
+    world, path = World(), tmp_path / "a.ndjson"
+    path.write_text("".join(json.dumps(view(world, str(at))) + "\n" for at in range(10)))
+    begun = run.take_file(path, source=Source.objects.get(code="website"), file_name=path.name)
+    real, stored = run.store_block, itertools.count()
+
+    def breaking(run_id, block):
+        if next(stored) == 3:
+            raise MemoryError
+        real(run_id, block)
+
+    with monkeypatch.context() as breaks:
+        breaks.setattr(run, "store_block", breaking)
+        with pytest.raises(MemoryError):
+            run.run_import(begun.pk)
+    assert Event.objects.count() == 3
+    return begun
+
+
+def looked_at(begun: ImportRun, by: User) -> TakeBack:
+    one = look_at_batch(Batch.objects.get(pk=begun.pk), by=by, now=datetime.now(UTC))
+    work_on(one.pk)
+    one.refresh_from_db()
+    return one
+
+
+def cannot(act: TakeBack, by: User) -> str:
+    with pytest.raises(CannotTakeBack) as error:
+        decide(act, reason="why", by=by, now=datetime.now(UTC))
+    act.refresh_from_db()
+    return error.value.code
+
+
+def test_an_import_that_went_on_after_the_look_is_looked_at_again_and_taken_back_whole(broken_off, steward):
+    act = looked_at(broken_off, steward)
+    assert act.touches["counted"] == 3
+    run.run_import(broken_off.pk)
+    assert (cannot(act, steward), act.state) == ("moved", "looking")
+    assert (cannot(act, steward), act.state) == ("state", "looking")
+    work_on(act.pk)
+    act.refresh_from_db()
+    assert act.touches["counted"] == 10
+    decide(act, reason="why", by=steward, now=datetime.now(UTC))
+    work_on(act.pk)
+    assert set(Event.objects.values_list("standing", flat=True)) == {Event.Standing.TAKEN_BACK}
+
+
+def test_an_import_is_taken_back_only_while_it_stands_still_and_goes_on_no_more(broken_off, steward):
+    act = looked_at(broken_off, steward)
+    begun, ended = threading.Event(), threading.Event()
+
+    def go_on() -> None:
+        with alone(broken_off.pk):
+            begun.set()
+            ended.wait(60)
+        connection.close()
+
+    going = threading.Thread(target=go_on)
+    going.start()
+    begun.wait(60)
+    try:
+        assert (cannot(act, steward), act.state) == ("running", "ready")
+    finally:
+        ended.set()
+        going.join()
+    decide(act, reason="why", by=steward, now=datetime.now(UTC))
+    run.run_import(broken_off.pk)
+    work_on(act.pk)
+    assert list(Event.objects.values_list("standing", flat=True)) == [Event.Standing.TAKEN_BACK] * 3

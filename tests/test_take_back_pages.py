@@ -208,3 +208,20 @@ def test_of_sources_that_somebody_may_not_read_nothing_is_taken_or_shown(client,
     asked = client.post(reverse("admin:ingestion_takeback_add"), {"source": source.pk, "received_since": "2020-01-01T00:00"})
     assert "source" in asked.context["form"].errors
     assert standings() == [1, 2]
+
+
+def test_who_decides_about_an_import_that_went_on_since_is_told_and_it_is_looked_at_again(client, log_in_as, batch, monkeypatch):
+    log_in_as("data_steward")
+    looked_again = []
+    monkeypatch.setattr("ingestion.admin.takeback.work_on_take_back.defer", lambda **said: looked_again.append(said))
+    of_batch(client, batch)
+    one = worked_on()
+    looked_again.clear()
+    run = ImportRun.objects.create(id=batch, source_id=one.source_id, path="", file_name="a.csv", status=ImportRun.Status.FINISHED)
+    run.chunks.create(index=0, rows=1, first_row=1)
+    page = client.post(one.get_absolute_url(), {"act": "take", "reason": "why"}, follow=True)
+    assert [str(said) for said in page.context["messages"]] == [
+        "The import has gone on since you looked. What taking it back touches is looked at again; decide then."
+    ]
+    assert looked_again == [{"take_back_id": one.pk}]
+    assert worked_on().state == "ready" and standings() == [1, 2]

@@ -29,8 +29,8 @@ from ingestion.quarantine.replay import (
     read_stored,
     run,
 )
-from profiles.anew import COUNTED, MERGED, Difference, differing, hold_still, stage, take_staged
-from profiles.entries import Delivery, Entry
+from profiles.anew import Difference, differing, hold_still, stage, take_staged
+from profiles.entries import COUNTED, MERGED, Delivery, Entry
 from profiles.models import Event
 from profiles.record import again_where_others_write
 from profiles.subjects import known

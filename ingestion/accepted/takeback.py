@@ -5,7 +5,7 @@ with it: the held event it had closed is held again, under its own key, until th
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -15,27 +15,30 @@ from django.utils import timezone
 
 from ingestion.accepted.near import find_near_duplicates, queue_near
 from ingestion.accepted.touched import STANDINGS, selection, touched
-from ingestion.models import ImportRun, TakeBack, WriteKey
+from ingestion.alone import alone_or_not
+from ingestion.models import ImportChunk, ImportRun, TakeBack, WriteKey
 from ingestion.quarantine.reasons import open_reasons_again
-from profiles.models import Batch, Event
+from profiles.entries import CORRECTED, COUNTED, DISCARDED, HELD, TAKEN_BACK
+from profiles.models import Batch
 from profiles.stored import freed_key
 from profiles.untied import queue_untied, tie_anew
 from staff.models import User
 from taxonomy.models import Source, Tag
 
-COUNTED, HELD, TAKEN_BACK, CORRECTED = (
-    int(Event.Standing.COUNTED), int(Event.Standing.HELD), int(Event.Standing.TAKEN_BACK), int(Event.Standing.CORRECTED),
-)  # fmt: skip
 # A commit of a few tenths of a second: nobody who sends meanwhile waits longer for one of its rows.
 EVENTS_AT_ONCE = 5_000
 _LOCK = 7_201_017
 # A look that nobody decided on is forgotten after this.
 _LOOKS_KEPT = timedelta(days=7)
 State = TakeBack.State
+# Of an event that is neither taken back nor corrected (any more), and does not count.
+_STANDS = """
+    CASE WHEN EXISTS (SELECT FROM ingestion_replay AS act WHERE act.id = event.read_by AND act.act = 'discard') THEN 5 ELSE 2 END
+"""
 
 
 class CannotTakeBack(Exception):
-    """`code`: running (the import still runs), dry_run (nothing was stored), state (not now), reason (none given)."""
+    """`code`: running (the import still runs), moved (it has gone on since it was looked at), state (not now), reason (none given)."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -77,14 +80,23 @@ def _looking(wanted: TakeBack, now: datetime) -> TakeBack:
 
 
 def decide(take_back: TakeBack, *, reason: str, by: User, now: datetime) -> None:
-    """Have it taken back; the job does it. Raises CannotTakeBack."""
+    """Have it taken back; the job does it. Raises CannotTakeBack; where the import has gone on, the job looks at it again."""
     if not reason.strip():
         raise CannotTakeBack("reason")
-    changed = TakeBack.objects.filter(pk=take_back.pk, state=State.READY).update(
-        state=State.TAKING, reason=reason.strip(), decided_by=by, decided_at=now, done_until=0
-    )
-    if not changed:
-        raise CannotTakeBack("state")
+    ready = TakeBack.objects.filter(pk=take_back.pk, state=State.READY)
+    # An import goes on behind the same lock, and not where it is being taken back.
+    with alone_or_not(take_back.batch_id) if take_back.batch_id else nullcontext(True) as stands_still:
+        if not stands_still:
+            raise CannotTakeBack("running")
+        if take_back.touches.get("blocks", 0) != _blocks(take_back) and ready.update(state=State.LOOKING, looked_at=now):
+            raise CannotTakeBack("moved")
+        if not ready.update(state=State.TAKING, reason=reason.strip(), decided_by=by, decided_at=now, done_until=0):
+            raise CannotTakeBack("state")
+
+
+def _blocks(take_back: TakeBack) -> int:
+    """How much of the import it is about is stored."""
+    return ImportChunk.objects.filter(run_id=take_back.batch_id).count() if take_back.batch_id else 0
 
 
 def put_back(take_back: TakeBack, *, reason: str, by: User, now: datetime) -> None:
@@ -103,7 +115,8 @@ def work_on(take_back_id: int) -> None:
     with _only_one(take_back_id):
         take_back = TakeBack.objects.get(pk=take_back_id)
         if take_back.state == State.LOOKING:
-            take_back.touches, take_back.state = touched(take_back), State.READY
+            blocks = _blocks(take_back)  # before the look: what is stored during it makes it void
+            take_back.touches, take_back.state = touched(take_back) | {"blocks": blocks}, State.READY
             take_back.save(update_fields=["touches", "state"])
         elif take_back.state == State.TAKING:
             while _take_stretch(take_back_id):
@@ -173,8 +186,9 @@ def _put_stretch(take_back_id: int) -> bool:
             return False
         # A held event has no attributes, an accepted one always some, if only {}.
         cursor.execute(
-            """
-            UPDATE profiles_event SET take_back_id = NULL, standing = CASE WHEN attributes IS NULL THEN 2 ELSE 1 END WHERE id = ANY(%s)
+            f"""
+            UPDATE profiles_event AS event SET take_back_id = NULL, standing = CASE WHEN attributes IS NULL THEN {_STANDS} ELSE 1 END
+            WHERE id = ANY(%s)
             """,
             [ids],
         )
@@ -209,7 +223,7 @@ def _count(cursor: CursorWrapper, take_back: TakeBack, ids: list[int], *, sign: 
     return int(counted), int(held)
 
 
-_CHAIN = """
+_CHAIN = f"""
     WITH RECURSIVE earlier (id) AS (
         SELECT id FROM profiles_event WHERE corrected_by_id = ANY(%(ids)s)
         UNION SELECT id FROM profiles_event WHERE id = ANY(%(ids)s) AND corrected_by_id IS NOT NULL
@@ -219,19 +233,20 @@ _CHAIN = """
         UNION SELECT event.corrected_by_id FROM chain JOIN profiles_event AS event ON event.id = chain.id
         WHERE event.corrected_by_id IS NOT NULL
     )
-    SELECT id, key, standing, corrected_by_id FROM profiles_event WHERE id IN (SELECT id FROM chain) ORDER BY id FOR UPDATE
+    SELECT id, key, standing, corrected_by_id, {_STANDS} FROM profiles_event AS event WHERE id IN (SELECT id FROM chain)
+    ORDER BY id FOR UPDATE
 """
 
 
 def _settle_corrections(cursor: CursorWrapper, ids: list[int]) -> None:
-    """A held event stands corrected while one of the events that corrected it, one after the other, is not taken back."""
+    """An event held, or let go of, stands corrected while one of the events that corrected it, one after the other, is not taken back."""
     cursor.execute(_CHAIN, {"ids": ids})
     chain = {row[0]: _Link(*row) for row in cursor.fetchall()}
     if not chain:
         return
     for one in chain.values():
-        if one.corrected_by is not None and one.standing in (HELD, CORRECTED):
-            one.becomes = CORRECTED if any(chain[later].standing != TAKEN_BACK for later in _later(one, chain)) else HELD
+        if one.corrected_by is not None and one.standing in (HELD, DISCARDED, CORRECTED):
+            one.becomes = CORRECTED if any(chain[later].standing != TAKEN_BACK for later in _later(one, chain)) else one.alone
     changed = [one for one in chain.values() if one.becomes != one.standing]
     cursor.execute(
         "UPDATE profiles_event AS event SET standing = wanted.standing FROM unnest(%s::bigint[], %s::int[]) AS wanted (id, standing)"
@@ -248,11 +263,11 @@ def _settle_corrections(cursor: CursorWrapper, ids: list[int]) -> None:
 
 
 class _Link:
-    """An event of a chain of corrections."""
+    """An event of a chain of corrections. `alone`: how it stands where nothing corrects it."""
 
-    def __init__(self, event_id: int, key: bytes, standing: int, corrected_by: int | None) -> None:
+    def __init__(self, event_id: int, key: bytes, standing: int, corrected_by: int | None, alone: int) -> None:
         self.id, self.key, self.standing, self.corrected_by = event_id, bytes(key), standing, corrected_by
-        self.becomes = standing
+        self.becomes, self.alone = standing, alone
 
 
 def _later(one: _Link, chain: dict[int, _Link]) -> Iterator[int]:
@@ -267,7 +282,9 @@ def _give_keys_back(cursor: CursorWrapper, chain: dict[int, _Link]) -> None:
     changing = [
         (stands, aside)
         for stands, aside in pairs
-        if stands.becomes in (COUNTED, HELD) and aside.becomes in (TAKEN_BACK, CORRECTED) and stands.key == freed_key(aside.key, stands.id)
+        if stands.becomes in (COUNTED, HELD, DISCARDED)
+        and aside.becomes in (TAKEN_BACK, CORRECTED)
+        and stands.key == freed_key(aside.key, stands.id)
     ]
     # first those that give a key: no two rows may have one key
     for keys in (

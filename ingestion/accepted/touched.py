@@ -10,8 +10,8 @@ from profiles.bought import bought, separate_sources
 from profiles.models import Tally
 from taxonomy.released import by_code
 
-# Counted, held, held ones that were corrected since, and what was merged: what else there is stands aside already.
-STANDINGS = "(1, 2, 4, 6)"
+# All but what is taken back already: what was corrected, discarded or merged would come back by another act, or keep its key.
+STANDINGS = "(1, 2, 4, 5, 6)"
 # Whose an event is.
 _CUSTOMER = """(SELECT min(link.customer_id) FROM profiles_link AS link WHERE link.subject_id = event.subject_id AND link.withdrawn_at IS NULL
     AND event.occurred_at >= coalesce(link.since, '-infinity') AND event.occurred_at < coalesce(link.until, 'infinity'))"""

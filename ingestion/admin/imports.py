@@ -45,6 +45,7 @@ from ingestion.imports.sample import sample_of
 from ingestion.imports.words import column_in, file_problem
 from ingestion.jobs import queue_import
 from ingestion.models import ImportRun, TakeBack
+from ingestion.room import is_no_room
 from staff.access import log_access
 from staff.admin.pages import Unalterable, id_or_404
 from staff.masking import may_see_personal
@@ -161,6 +162,10 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
                 run = _take(form.cleaned_data, request)
             except UnreadableFile as error:
                 form.add_error("file", file_problem(error.code, error.values))
+            except OSError as error:
+                if not is_no_room(error):
+                    raise
+                form.add_error("file", file_problem("import.no_room", {}))
             else:
                 if run.status == ImportRun.Status.WAITING:
                     queue_import(run.pk)  # whose start was lost

@@ -36,6 +36,7 @@ State = TakeBack.State
 _MAY_GO_ON_AFTER = timedelta(minutes=1)
 _CANNOT = {
     "running": _("The import is still running. Wait until it has ended, or failed; then take it back."),
+    "moved": _("The import has gone on since you looked. What taking it back touches is looked at again; decide then."),
     "state": _("This has been decided already. Look at the page again."),
     "reason": _("Say why: it stays with it."),
 }
@@ -199,6 +200,8 @@ class TakeBackAdmin(Unalterable, OfSource):
                     raise CannotTakeBack("state")
         except CannotTakeBack as error:
             messages.error(request, _CANNOT[error.code])
+            if error.code == "moved":
+                work_on_take_back.defer(take_back_id=one.pk)
         else:
             work_on_take_back.defer(take_back_id=one.pk)
 

@@ -1,19 +1,23 @@
 """One block of a file: read, brought to the standard and stored with its ImportChunk, in one commit."""
 
+import errno
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Collection
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from ingestion.doors.files import Block, FileFormat, Record, as_sent, decode_object, records
 from ingestion.models import ImportChunk, ImportRun
 from ingestion.pipeline import Incoming, in_commit, receive
-from profiles.entries import HELD, Delivery, Entry, as_stored, counts
+from ingestion.room import is_no_room
+from profiles.entries import COUNTED, HELD, MERGED, Delivery, Entry, as_stored, counts
 from profiles.models import Event
 from profiles.newcomers import known_among
 from profiles.record import record
@@ -23,7 +27,7 @@ from taxonomy.standardize import Violation, content_hash, encode_json
 
 # Per row; what is wrong with a row beyond this is told when these are mended.
 _MOST_REASONS = 5
-UNMENDED = "unmended"
+UNMENDED, BESIDE = "unmended", "beside"
 # Of each outcome, in each block of a try.
 _EXAMPLES = 2
 
@@ -63,6 +67,10 @@ def store_block(run_id: UUID, block: Block) -> None:
     except IntegrityError:
         if not ImportChunk.objects.filter(run=run, index=block.index).exists():
             raise
+    except OperationalError as error:
+        if is_no_room(error):  # whose cause stays behind in this process
+            raise OSError(errno.ENOSPC, str(error)) from error
+        raise
 
 
 def _mended(cursor: CursorWrapper, closed: list[int], run_id: UUID) -> int:
@@ -178,16 +186,39 @@ def _chunk(run: ImportRun, block: Block, entries: list[Entry], skipped: int) -> 
 
 
 def _failed_rows(entries: list[Entry]) -> list[list[Any]]:
-    """[row, id of the held event or null, reasons] in the file's order; a fourth, UNMENDED, of rows that mend nothing of what they name."""
+    """[row, id of the held event or null, reasons] in the file's order.
+
+    A fourth: UNMENDED, of rows that mend nothing of what they name; BESIDE, of what such a row tells of too and counts already.
+    """
     found: list[list[Any]] = []
-    for entry in entries:
-        said = [msgspec.to_builtins(one) for one in reasons(entry)] if entry.status != "accepted" else []
-        if entry.status in ("quarantined", "refused"):
-            found.append([entry.row, entry.key.hex() if entry.result else None, said])
-        elif is_unmended(entry):
-            assert entry.first is not None
-            found.append([entry.row, entry.first.key.hex(), said, UNMENDED])
+    for row, events in groupby(entries, key=attrgetter("row")):
+        of_row = list(events)
+        if failed := [one for entry in of_row if (one := _failure(entry))]:
+            found += failed
+            found += [[row, key.hex(), [], BESIDE] for entry in of_row if (key := _counted_key(entry))]
     return found
+
+
+def _failure(entry: Entry) -> list[Any] | None:
+    if entry.status in ("quarantined", "refused"):
+        return [entry.row, entry.key.hex() if entry.result else None, _told(entry)]
+    if is_unmended(entry):
+        assert entry.first is not None
+        return [entry.row, entry.first.key.hex(), _told(entry), UNMENDED]
+    return None
+
+
+def _told(entry: Entry) -> list[Any]:
+    return [msgspec.to_builtins(one) for one in reasons(entry)]
+
+
+def _counted_key(entry: Entry) -> bytes | None:
+    """The key of an event that counts, where its row does not tell it by an id: sent back in another file it has another key."""
+    if entry.raw is None or entry.raw.message_id is not None:
+        return None
+    if entry.first is not None:
+        return entry.first.key if entry.first.standing in (COUNTED, MERGED) else None
+    return entry.key if entry.status == "accepted" else None
 
 
 def is_unmended(entry: Entry) -> bool:

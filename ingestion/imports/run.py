@@ -27,6 +27,7 @@ from ingestion.imports.chunk import store_block
 from ingestion.imports.matchings import ENVELOPE, keep, matched
 from ingestion.models import FileMatching, ImportChunk, ImportRun, TakeBack
 from ingestion.pool import in_processes
+from ingestion.room import is_no_room
 from profiles.link import settle
 from profiles.models import Event
 from staff.models import User
@@ -38,6 +39,7 @@ from taxonomy.standardize import Violation
 _SMALL_BYTES = 4 * 1024 * 1024
 COUNTS = ("accepted", "changed", "duplicate", "quarantined", "refused")
 # A run as it really stands: a worker that was killed leaves "running" behind.
+_GOES_ON = frozenset({"import.stopped", "import.no_room"})
 STANDINGS = {**dict(ImportRun.Status.choices), "stopped": _("stopped")}
 
 
@@ -107,7 +109,11 @@ def take_file(
             status=status,
         )
         run.path = str(_kept(run.id))
-        shutil.copyfile(path, run.path)
+        try:
+            shutil.copyfile(path, run.path)
+        except OSError:
+            Path(run.path).unlink(missing_ok=True)  # half a copy keeps a full disk full
+            raise
         os.chmod(run.path, 0o600)
         run.save(force_insert=True)
         return run
@@ -245,8 +251,8 @@ def run_import(run_id: UUID, *, on_progress: Callable[[ImportRun], None] | None 
             _do_blocks(run, on_progress)
         except UnreadableFile as error:
             _end(run, ImportRun.Status.FAILED, error.code)
-        except Exception:
-            _end(run, ImportRun.Status.FAILED, "import.stopped")
+        except Exception as error:
+            _end(run, ImportRun.Status.FAILED, "import.no_room" if is_no_room(error) else "import.stopped")
             raise
         else:
             settle()  # what a killed process left
@@ -257,7 +263,7 @@ def run_import(run_id: UUID, *, on_progress: Callable[[ImportRun], None] | None 
 
 def standing_of(run: ImportRun) -> str:
     """One of STANDINGS. Stopped: what was stored is kept, and it can go on; failed: the file could not be read, or nothing could be stored."""
-    if run.error == "import.stopped" or (run.status == ImportRun.Status.RUNNING and is_idle(run.pk)):
+    if run.error in _GOES_ON or (run.status == ImportRun.Status.RUNNING and is_idle(run.pk)):
         return "stopped"
     return run.status
 

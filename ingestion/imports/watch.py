@@ -5,7 +5,6 @@ name, so whoever finds the file there after a kill goes on with that import, and
 same name is another. The same content again is not imported again: its report tells of the first time.
 """
 
-import errno
 import fnmatch
 import json
 import os
@@ -28,6 +27,7 @@ from ingestion.imports.failed import failed_rows
 from ingestion.imports.report import failed_words, has_failed, problem, report, report_text
 from ingestion.imports.run import former_import, run_import, sha256_of, take_file
 from ingestion.models import ImportRun
+from ingestion.room import is_no_room
 from taxonomy.models import Source
 from taxonomy.released import by_code
 
@@ -41,7 +41,6 @@ _WAITS_FOR = frozenset({"release.none", "source.unreleased"})
 # So often an import may break before its file is taken for one that breaks every import.
 _ATTEMPTS = 5
 _ATTEMPTS_FILE = ".attempts"
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +184,7 @@ def _work_on(path: Path, claim: UUID, inbox: Inbox) -> Result:
     except (DatabaseError, InterfaceError):
         raise
     except OSError as error:
-        if error.errno in _NO_ROOM:
+        if is_no_room(error):
             return Result(inbox.source.code, path.name, "", _("the disk is full; it waits until there is room"))
         return _broken(path, claim, inbox, error)
     except Exception as error:
@@ -270,7 +269,7 @@ def _finish(path: Path, claim: UUID, inbox: Inbox, place: str, told: dict[str, A
         _write(folder / f"{target.name}.report.txt", iter([(text + "\n").encode()]))
         _write(folder / f"{target.name}.report.json", iter([json.dumps(told, ensure_ascii=False, indent=2).encode() + b"\n"]))
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if not is_no_room(error):
             raise
         return Result(inbox.source.code, path.name, "", _("the disk is full; it waits until there is room"))
     shutil.rmtree(path.parent)
@@ -287,7 +286,7 @@ def _place(path: Path, folder: Path, claim: UUID) -> Path:
             if os.path.samestat(target.lstat(), path.lstat()):
                 return target
         except OSError as error:
-            if error.errno in _NO_ROOM:
+            if is_no_room(error):
                 raise
             break  # a file system without links, or somebody else's file
         else:

@@ -48,6 +48,9 @@ FILE_PROBLEMS: dict[str, Promise | str] = {
         "An import of this file has begun and has not ended. Open it under Imports: let it end, or press “Go on”. If it read the file wrongly, take it back then."
     ),
     "import.stopped": _("The import stopped before its end. What was stored is kept; press “Go on”, or run the command again."),
+    "import.no_room": _(
+        "The disk is full. Make room, then press “Go on”, or begin the import again: what was stored is kept, and nothing is stored twice."
+    ),
     "release.none": _("No standard has been published yet. Publish one, then start the import again."),
     "source.unreleased": _("The source is not in the published standard, not yet or no longer. Publish it, then start the import again."),
 }

@@ -27,7 +27,7 @@ from ingestion.doors.files.formats import (
 from ingestion.doors.files.parquet import parquet_lines
 from ingestion.doors.files.rows import Row, cut_lines, cut_rows, read_row, read_rows, start_of_rows
 from ingestion.doors.files.sheets import sheet_blocks
-from ingestion.doors.files.unpack import DAMAGED, opened, whole
+from ingestion.doors.files.unpack import DAMAGED, damaged, opened, whole
 from taxonomy.standardize import Refusal, decode_json, encode_json
 
 # Of a JSON list, where what is left may stand after its end.
@@ -41,7 +41,7 @@ def blocks(path: Path, file_format: FileFormat, *, block_bytes: int = BLOCK_BYTE
         try:
             yield from _blocks(path, replace(file_format, member=member), numbering, block_bytes)
         except DAMAGED as error:
-            raise UnreadableFile("file.damaged", row=numbering.row, detail=type(error).__name__) from error
+            raise damaged(error, row=numbering.row) from error
 
 
 def _blocks(path: Path, file_format: FileFormat, numbering: Numbering, block_bytes: int) -> Iterator[Block]:

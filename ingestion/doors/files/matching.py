@@ -67,7 +67,10 @@ class RowEvent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Matching(msgspec.Struct, frozen=True, cache_hash=True):
-    """`columns` are what all events of a row share. The first event keeps the row's id, the others add their name to it."""
+    """`columns` are what all events of a row share.
+
+    The first event keeps the row's id, the others add their name to it, and one of a name that the row has had its place too.
+    """
 
     columns: tuple[Column, ...]
     events: tuple[RowEvent, ...]
@@ -120,7 +123,7 @@ def compile_matching(matching: Matching) -> Callable[[Cells], list[dict[str, Any
         identifiers = {kind: value for kind, find in kinds if (value := find(cells)) is not None}
         parts = [value for find in ids if (value := find(cells)) is not None]
         message_id = "-".join(map(text_of, parts)) if parts and len(parts) == len(ids) else None
-        records = []
+        records: list[dict[str, Any]] = []
         for number, event in enumerate(events):
             if not event.is_told(cells):
                 continue
@@ -128,7 +131,11 @@ def compile_matching(matching: Matching) -> Callable[[Cells], list[dict[str, Any
             attributes = {name: value for name, find in event.attributes if (value := find(cells)) is not None}
             if not (said or identifiers or attributes or parts or at is not None):
                 continue
-            own_id = f"{message_id}:{name}" if number and message_id is not None else message_id
+            own_id = message_id
+            if number and message_id is not None:
+                own_id = f"{message_id}:{name}"
+                if any(one["id"] == own_id for one in records):
+                    own_id = f"{own_id}:{number}"
             records.append({**said, "id": own_id, "event": name, "occurred_at": at, "identifiers": identifiers, "attributes": attributes})
         return records
 

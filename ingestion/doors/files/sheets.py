@@ -18,7 +18,7 @@ from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format, is_timedelt
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, from_excel
 
 from ingestion.doors.files.formats import RECORD_BYTES, Block, FileFormat, Numbering, UnreadableFile
-from ingestion.doors.files.unpack import DAMAGED, refuse_bomb
+from ingestion.doors.files.unpack import DAMAGED, damaged, refuse_bomb
 from taxonomy.standardize import encode_json
 
 # What is not rows (texts, styles) is held in memory while the sheet is read.
@@ -101,7 +101,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, zipfile.ZipFile]]:
                 raise UnreadableFile("file.workbook_too_large")
             yield stored, packed
     except _BROKEN as error:
-        raise UnreadableFile("file.damaged", detail=type(error).__name__) from error
+        raise damaged(error) from error
 
 
 def _read_book(packed: zipfile.ZipFile) -> _Book:

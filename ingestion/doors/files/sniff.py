@@ -17,7 +17,7 @@ from ingestion.doors.files.formats import HEAD_BYTES, FileFormat, UnreadableFile
 from ingestion.doors.files.parquet import parquet_lines
 from ingestion.doors.files.rows import cut_rows, read_rows
 from ingestion.doors.files.sheets import sheet_names, sheet_rows
-from ingestion.doors.files.unpack import DAMAGED, data_files, opened, packing, table_kind, whole
+from ingestion.doors.files.unpack import DAMAGED, damaged, data_files, opened, packing, table_kind, whole
 from taxonomy.standardize import decode_json, storable
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -80,7 +80,7 @@ def _sniff_one(path: Path, compression: str, member: str, said: Choices) -> File
             found = FileFormat(kind, compression, member=member, by_line=kind == "xlsx")
             return _sniff_sheet(unpacked, found, said) if kind == "xlsx" else _sniff_table(unpacked, found)
     except DAMAGED as error:
-        raise UnreadableFile("file.damaged", detail=type(error).__name__) from error
+        raise damaged(error) from error
 
 
 def _sniff_sheet(path: Path, found: FileFormat, said: Choices) -> FileFormat:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, cast
 import zstandard
 
 from ingestion.doors.files.formats import UnreadableFile
+from ingestion.room import is_no_room
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -91,6 +92,13 @@ def opened(path: Path, compression: str = "", member: str = "") -> Iterator[tupl
             yield stored, _bounded(stream, stored) if compression else stream
 
 
+def damaged(error: BaseException, **values: int) -> UnreadableFile:
+    """What a file is refused by that cannot be unpacked. Raises the error itself where the disk is full: the file is good."""
+    if is_no_room(error):
+        raise error
+    return UnreadableFile("file.damaged", **values, detail=type(error).__name__)
+
+
 def refuse_bomb(unpacked: int, packed: int) -> None:
     """Raises UnreadableFile for a size that only an attack has."""
     if unpacked > BOMB_BYTES and unpacked > BOMB_RATIO * packed:
@@ -102,7 +110,7 @@ def _names(path: Path) -> list[str]:
         with zipfile.ZipFile(path) as packed:
             return packed.namelist()
     except DAMAGED as error:
-        raise UnreadableFile("file.damaged", detail=type(error).__name__) from error
+        raise damaged(error) from error
 
 
 @contextmanager

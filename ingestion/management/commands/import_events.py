@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -18,6 +19,7 @@ from ingestion.imports.report import failed_words, has_failed, imported_before_w
 from ingestion.imports.run import imported_before, run_import, take_file
 from ingestion.imports.words import file_problem
 from ingestion.models import ImportRun
+from ingestion.room import is_no_room
 from taxonomy.models import Source
 from taxonomy.released import by_code
 
@@ -107,6 +109,10 @@ Exit codes:
             run = run_import(run.pk, on_progress=None if json else self._progress)
         except UnreadableFile as error:
             raise CommandError(file_problem(error.code, error.values)) from error
+        except (OSError, DatabaseError) as error:
+            if not is_no_room(error):
+                raise
+            raise CommandError(file_problem("import.no_room", {})) from error
         self._report(run, failed, as_json=json)
 
     def _progress(self, run: ImportRun) -> None:
