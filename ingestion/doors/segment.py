@@ -7,8 +7,8 @@ is; they keep and send again what is answered 401, 429 or 5xx.
 import base64
 import binascii
 import logging
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 from django.db import DatabaseError, InterfaceError
@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ingestion import keys
-from ingestion.doors.deliver import deliver, refuse_used_up, sender_of, unpack_gzip
+from ingestion.doors.deliver import deliver, read_body, refuse_used_up, sender_of, unpack_gzip
 from ingestion.doors.errors import ApiError, unavailable
 from ingestion.doors.files import BOM, GZIP_MAGIC
 from ingestion.models import WriteKey
@@ -41,14 +41,7 @@ _split = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _split_list = msgspec.json.Decoder(list[msgspec.Raw])
 _text = msgspec.json.Decoder(str)
 _log = logging.getLogger(__name__)
-
-
-class Asked(NamedTuple):
-    """What the door needs of a request. `length`: the Content-Length, 0 where none is said."""
-
-    authorization: str
-    length: int
-    read: Callable[[int], bytes]
+Environ = Mapping[str, Any]
 
 
 class Answer(NamedTuple):
@@ -69,14 +62,13 @@ def calls(request: HttpRequest, call: str) -> HttpResponse:
         )
     if request.method != "POST":
         return _respond(_failure(ApiError(405, "method_not_allowed", _("Send messages with POST."))))
-    length = int(request.META.get("CONTENT_LENGTH") or 0)
-    return _respond(answer(Asked(request.headers.get("Authorization", ""), length, request.read), call))
+    return _respond(answer(request.META, call))
 
 
-def answer(asked: Asked, call: str) -> Answer:
+def answer(environ: Environ, call: str) -> Answer:
     """Take the messages of a POST to one of CALLS in."""
     try:
-        return _success(_received(asked, CALLS[call]))
+        return _success(_received(environ, CALLS[call]))
     except ApiError as error:
         return _failure(error)
     except (DatabaseError, InterfaceError) as error:
@@ -122,15 +114,15 @@ def settings(request: HttpRequest, key: str) -> HttpResponse:
     return _respond(_answer(200, told))
 
 
-def _received(asked: Asked, call: str) -> Receipt | None:
+def _received(environ: Environ, call: str) -> Receipt | None:
     """None: the batch is empty."""
     received_at = timezone.now()
-    secret, sender = _basic_key(asked.authorization), None
+    secret, sender = _basic_key(environ.get("HTTP_AUTHORIZATION", "")), None
     try:
         if secret:
             sender = sender_of(secret)
             refuse_used_up(sender)
-        body = _body(asked)
+        body = _body(environ)
         fields = _fields(body)
         named = _body_key(fields)
         if sender is None:
@@ -163,11 +155,9 @@ def _basic_key(authorization: str) -> str:
         return ""
 
 
-def _body(asked: Asked) -> bytes:
+def _body(environ: Environ) -> bytes:
     """The body, unpacked where its bytes are gzip, whatever the headers say of either."""
-    if asked.length > REQUEST_BYTES:
-        raise _too_large()
-    body = asked.read(REQUEST_BYTES + 1)
+    body = read_body(environ, REQUEST_BYTES, _too_large)
     if body.startswith(GZIP_MAGIC):
         body = unpack_gzip(body, REQUEST_BYTES)
     if len(body) > REQUEST_BYTES:
