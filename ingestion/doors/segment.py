@@ -7,8 +7,8 @@ is; they keep and send again what is answered 401, 429 or 5xx.
 import base64
 import binascii
 import logging
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 from django.db import DatabaseError, InterfaceError
@@ -77,16 +77,29 @@ def answer(environ: Environ, call: str) -> Answer:
 
 
 def settings(request: HttpRequest, key: str) -> HttpResponse:
-    """GET /v1/projects/<key>/settings: what the browser's and the phones' clients ask before they send."""
+    """GET /v1/projects/<key>/settings: what Segment's clients of browsers and phones ask before they send."""
+    return _told(request, key, lambda _sender: _settings(request, key))
+
+
+def source_config(request: HttpRequest) -> HttpResponse:
+    """GET /sourceConfig: what RudderStack's clients of browsers and phones ask before they send, of their "control plane"."""
+    key = _basic_key(request.headers.get("Authorization", "")) or request.GET.get("writeKey", "").strip()
+    return _told(request, key, lambda sender: _source_config(sender, key))
+
+
+def _told(request: HttpRequest, key: str, content: Callable[[keys.Sender], dict[str, Any]]) -> HttpResponse:
     if request.method == "OPTIONS":
         return _preflight(request)
     try:
-        sender_of(key)
+        return _respond(_answer(200, content(sender_of(key) if key else _nobody())))
     except ApiError as error:
         return _respond(_failure(error))
     except (DatabaseError, InterfaceError):
         return _respond(_failure(unavailable()))
-    told = {
+
+
+def _settings(request: HttpRequest, key: str) -> dict[str, Any]:
+    return {
         "integrations": {
             "Segment.io": {
                 "apiKey": key,
@@ -111,7 +124,23 @@ def settings(request: HttpRequest, key: str) -> HttpResponse:
         "legacyVideoPluginsEnabled": False,
         "remotePlugins": [],
     }
-    return _respond(_answer(200, told))
+
+
+def _source_config(sender: keys.Sender, key: str) -> dict[str, Any]:
+    """Each of these some client does not do without. Source: the parsers of rudder-sdk-android, -ios, -js, -kotlin and -swift."""
+    return {
+        "source": {
+            "id": sender.source_id,
+            "name": sender.source_id,
+            "writeKey": key,
+            "enabled": True,
+            "workspaceId": "tagline",
+            "updatedAt": timezone.now().isoformat(),
+            # Counts and errors of the client itself, which it would send to RudderStack.
+            "config": {"statsCollection": {"errors": {"enabled": False}, "metrics": {"enabled": False}}},
+            "destinations": [],
+        }
+    }
 
 
 def _received(environ: Environ, call: str) -> Receipt | None:
@@ -126,13 +155,7 @@ def _received(environ: Environ, call: str) -> Receipt | None:
         fields = _fields(body)
         named = _body_key(fields)
         if sender is None:
-            if not named:
-                raise ApiError(
-                    401,
-                    "key.missing",
-                    _("No write key came with the request. Send it as the user of Basic auth, or as writeKey in the body."),
-                )
-            sender = sender_of(named)
+            sender = sender_of(named) if named else _nobody()
         for one in {secret, named}:
             if one.startswith((WriteKey.PREFIX, WriteKey.TEST_PREFIX)) and one.encode() in body:
                 body = body.replace(one.encode(), one[:10].encode())
@@ -142,6 +165,12 @@ def _received(environ: Environ, call: str) -> Receipt | None:
     except ApiError as error:
         keys.count_failure(error.code, sender.source_id if sender else None)
         raise
+
+
+def _nobody() -> NoReturn:
+    raise ApiError(
+        401, "key.missing", _("No write key came with the request. Send it as the user of Basic auth, or as writeKey in the body.")
+    )
 
 
 def _basic_key(authorization: str) -> str:
