@@ -1,4 +1,4 @@
-from ingestion.models.arrived import AttributeDay, Discovered, Ignored, ReadingDay, Sighting, Stopped, Stream, ViolationDay
+from ingestion.models.arrived import AttributeDay, Discovered, Ignored, ReadingDay, Sighting, Stopped, StoredHour, Stream, ViolationDay
 from ingestion.models.causes import Assignment, Cause, CauseDay, CauseMove
 from ingestion.models.digests import Digest
 from ingestion.models.hooks import Hook, HookSecret
@@ -46,6 +46,7 @@ __all__ = [
     "Sighting",
     "SpecLink",
     "Stopped",
+    "StoredHour",
     "Stream",
     "Subscriber",
     "TakeBack",
