@@ -354,6 +354,7 @@ def test_a_vendors_webhook_is_filled_in_and_its_secret_not_shown_again(starter, 
         "kept_headers": "",
         "packed_in": "",
         "answer": "counts",
+        "per_second": "0",
         "header": "",
     }
     add = reverse("admin:ingestion_hook_add")
@@ -368,7 +369,7 @@ def test_a_vendors_webhook_is_filled_in_and_its_secret_not_shown_again(starter, 
 @pytest.mark.django_db
 def test_a_secret_made_here_is_shown_once_and_can_be_exchanged(starter, admin_client):
     source = Source.objects.get(code="website")
-    sent = {"source": str(source.pk), "scheme": "standard", "secret": "", "answer": "counts"}
+    sent = {"source": str(source.pk), "scheme": "standard", "secret": "", "answer": "counts", "per_second": "0"}
     shown = admin_client.post(reverse("admin:ingestion_hook_add"), sent)
     (secret,) = (hook := Hook.objects.get()).working_secrets(RECEIVED_AT)
     assert secret.startswith("whsec_") and secret in shown.content.decode() and "no-store" in shown["Cache-Control"]
@@ -392,15 +393,18 @@ def test_a_webhook_is_of_the_standard_unless_chosen_otherwise_and_its_address_is
     for pack in packs().values():
         assert all(pack.hook["scheme"] in USED_BY[name] for name in pack.hook if name in USED_BY), pack.name
     for scheme in ("standard", "plain"):
-        shown = admin_client.post(add, {"source": str(source.pk), "scheme": scheme, "secret": "", "answer": "counts"}).content.decode()
+        sent = {"source": str(source.pk), "scheme": scheme, "secret": "", "answer": "counts", "per_second": "5"}
+        shown = admin_client.post(add, sent).content.decode()
         assert '<code id="secret-address">http://testserver/hooks/website</code>' in shown and 'data-copy="#secret-address"' in shown
         assert ("Authorization: Bearer" in shown) == (scheme == "plain")
     assert admin_client.get(reverse("admin:ingestion_hook_changelist")).content.decode().count("http://testserver/hooks/website<") == 2
     (standard,) = Hook.objects.filter(scheme="standard")
+    assert standard.per_second == 5
     Hook.objects.filter(pk=standard.pk).update(scheme="stripe", packed_in="data")
     page = admin_client.get(reverse("admin:ingestion_hook_change", args=[standard.pk])).content.decode()
     assert "http://testserver/hooks/website" in page
     assert [name for name in ("header", "kept_headers", "packed_in") if f'name="{name}"' in page] == ["packed_in"]
+    assert 'name="per_second"' in page
 
 
 WECHAT = {"secret": "token", "aes_key": "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG", "app_id": "wx2c2769f8efd9abc2"}
@@ -408,7 +412,7 @@ WECHAT = {"secret": "token", "aes_key": "abcdefghijklmnopqrstuvwxyz0123456789ABC
 
 @pytest.mark.django_db
 def test_what_wechat_encrypts_with_is_asked_for_whole(starter, admin_client):
-    sent = {"source": str(Source.objects.get(code="website").pk), "scheme": "wechat_aes", "answer": "success"}
+    sent = {"source": str(Source.objects.get(code="website").pk), "scheme": "wechat_aes", "answer": "success", "per_second": "0"}
     add = reverse("admin:ingestion_hook_add")
     for gone in WECHAT:
         answer = admin_client.post(add, sent | WECHAT | {gone: ""})
@@ -425,7 +429,7 @@ def test_what_wechat_encrypts_with_is_asked_for_whole(starter, admin_client):
 @pytest.mark.django_db
 def test_sendgrids_verification_key_must_be_one(starter, admin_client):
     key = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g=="
-    sent = {"source": str(Source.objects.get(code="website").pk), "scheme": "sendgrid", "answer": "counts"}
+    sent = {"source": str(Source.objects.get(code="website").pk), "scheme": "sendgrid", "answer": "counts", "per_second": "0"}
     add = reverse("admin:ingestion_hook_add")
     for wrong in ("", "a-token-of-my-own-making", key[:-8]):
         assert "secret" in admin_client.post(add, sent | {"secret": wrong}).context["adminform"].form.errors

@@ -76,14 +76,17 @@ def sender_of(secret: str) -> keys.Sender:
 
 
 def refuse_used_up(sender: keys.Sender) -> None:
-    """Before anything of the body is read. Raises ApiError 429 when the key's second is used up."""
+    """Before a key's body is read, or what a webhook proved is cut. Raises ApiError 429 when its second is used up."""
     if keys.allowance.is_used_up(sender):
         raise too_fast()
 
 
 def too_fast() -> ApiError:
     return ApiError(
-        429, keys.RATE_LIMITED, _("The key sends more events a second than it may. Wait, then send again."), retry_after_seconds=1
+        429,
+        keys.RATE_LIMITED,
+        _("The key or webhook sends more events a second than it may. Wait, then send again."),
+        retry_after_seconds=1,
     )
 
 
@@ -124,7 +127,7 @@ def with_member(record: bytes, member: bytes) -> bytes:
 
 
 def deliver(incoming: list[Incoming], sender: keys.Sender, *, door: str, received_at: datetime, dry_run: bool = False) -> Receipt:
-    """Hand records to the pipeline as the released source's, within the key's allowance. Raises ApiError 403, 429 or 503."""
+    """Hand records to the pipeline as the released source's, within the sender's allowance. Raises ApiError 403, 429 or 503."""
     if not keys.allowance.take(sender, len(incoming)):
         raise too_fast()
     try:
