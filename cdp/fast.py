@@ -18,7 +18,7 @@ from django.utils import translation
 from ingestion import keys
 from ingestion.doors.deliver import too_fast
 from ingestion.doors.errors import error_response
-from ingestion.doors.segment import CALLS, Answer, Asked, answer
+from ingestion.doors.segment import CALLS, Answer, answer
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -62,13 +62,11 @@ def _refused(environ: Environ) -> Answer | None:
 
 def _answered(environ: Environ, call: str) -> Answer:
     try:
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        asked = Asked(environ.get("HTTP_AUTHORIZATION", ""), length, _reader(environ["wsgi.input"], length))
         language = _language(environ)
         if language == translation.get_language():  # to set it costs as much as reading the body
-            return answer(asked, call)
+            return answer(environ, call)
         with translation.override(language):
-            return answer(asked, call)
+            return answer(environ, call)
     except Exception as error:
         # Where it happened, without what it says: that may repeat what was sent.
         _log.error("%s in the Segment door\n%s", type(error).__name__, "".join(format_tb(error.__traceback__)))
@@ -82,14 +80,6 @@ def _language(environ: Environ) -> str:
     if "HTTP_ACCEPT_LANGUAGE" not in environ:
         return settings.LANGUAGE_CODE
     return translation.get_language_from_request(SimpleNamespace(META=environ, COOKIES={}))  # type: ignore[arg-type]
-
-
-def _reader(stream: Any, length: int) -> Callable[[int], bytes]:
-    def read(most: int) -> bytes:
-        found: bytes = stream.read(min(most, length))
-        return found
-
-    return read
 
 
 def _is_secure_enough(environ: Environ) -> bool:

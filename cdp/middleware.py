@@ -9,7 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
-API = ("/api/v1/", "/v1/", "/hooks/", "/cloudevents", "/js/")
+API = ("/api/v1/", "/v1/", "/hooks/", "/cloudevents", "/js/", "/sourceConfig")
 logger = logging.getLogger(__name__)
 
 

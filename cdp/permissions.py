@@ -267,6 +267,8 @@ LINES: tuple[Line, ...] = (
     line("API", "read receipts of the own source's events", NOBODY, "GET receipt", key=True),
     line("API", "send as Segment's clients do: the key is in the request, whoever sends it", ANYONE,
          "POST segment", "GET segment_settings", "POST segment_settings", key=True),
+    line("API", "ask as RudderStack's clients do before they send", NOBODY,
+         "GET segment_source_config", "POST segment_source_config", key=True),
     line("API", "take the browser snippet, for pages of any site", ANYONE, "GET snippet", "GET snippet_newest", key=True),
     line("API", "send files of the own source and read what became of them", NOBODY,
          "POST imports", "GET import", "GET import_failed_rows", "GET import_findings", key=True),

@@ -27,6 +27,13 @@ class Sender:
     source_id: str
     test: bool
     per_second: int
+    hook_id: int | None = None
+
+    @property
+    def lease(self) -> tuple[str, int] | None:
+        """What its allowance is taken from, "key" or "hook", and its id; None: it has no limit."""
+        of, number = ("key", self.key_id) if self.hook_id is None else ("hook", self.hook_id)
+        return (of, number) if self.per_second and number is not None else None
 
 
 _senders: dict[bytes, tuple[float, Sender | None]] = {}
@@ -73,7 +80,7 @@ def _note_use(key: WriteKey, now: datetime) -> None:
 
 @dataclass(slots=True)
 class _Share:
-    """What this process may still send of one second of a key. `used_up`: no more of it is to be had."""
+    """What this process may still send of one second of a key or webhook. `used_up`: no more of it is to be had."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     second: int = 0
@@ -82,20 +89,21 @@ class _Share:
 
 
 class Allowance:
-    """A key's events per second, shared by all processes: each takes a tenth of a second's worth at a time from one row.
+    """Events per second of a key or webhook, shared by all processes: each takes a tenth of a second's worth at a time from one row.
 
-    Once a second is used up, no process asks for more of it: what a flood is refused costs no query. Keys do not wait for each other.
+    Once a second is used up, no process asks for more of it: what a flood is refused costs no query. None waits for another's.
     """
 
     def __init__(self) -> None:
-        self._shares: dict[int, _Share] = {}
+        self._shares: dict[tuple[str, int], _Share] = {}
 
     def take(self, one: Sender, events: int) -> bool:
         """Whether so many events may be sent in this second."""
-        if not one.per_second or one.key_id is None:
+        lease = one.lease
+        if lease is None:
             return True
         needed = min(events, one.per_second)  # a larger request takes a whole second's worth; it could never be sent otherwise
-        share = self._shares.setdefault(one.key_id, _Share())
+        share = self._shares.setdefault(lease, _Share())
         with share.lock:
             # Not before the lock: who waited for it would ask for a second that is over.
             second = int(time.time())
@@ -103,7 +111,7 @@ class Allowance:
                 share.second, share.left, share.used_up = second, 0, False
             if share.left < needed and not share.used_up:
                 wanted = max(needed, one.per_second // 10)
-                granted = _lease(one, second, wanted)
+                granted = _take_of(lease, second, wanted, one.per_second)
                 share.left, share.used_up = share.left + granted, granted < wanted
             if share.left < needed:
                 return False
@@ -112,17 +120,19 @@ class Allowance:
 
     def is_used_up(self, one: Sender) -> bool:
         """Whether even one event more is known to be too many in this second. No query."""
-        share = self._shares.get(one.key_id) if one.key_id is not None and one.per_second else None
+        lease = one.lease
+        share = self._shares.get(lease) if lease is not None else None
         return share is not None and share.used_up and share.left == 0 and share.second == int(time.time())
 
 
-def _lease(one: Sender, second: int, share: int) -> int:
+def _take_of(lease: tuple[str, int], second: int, share: int, limit: int) -> int:
     """Take up to `share` of what is left of this second: the events granted. Nothing of a second before one that was asked for."""
+    of, number = lease
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            INSERT INTO ingestion_keylease AS lease (key_id, second, taken) VALUES (%(key)s, %(second)s, least(%(share)s, %(limit)s))
-            ON CONFLICT (key_id) DO UPDATE SET
+            f"""
+            INSERT INTO ingestion_{of}lease AS lease ({of}_id, second, taken) VALUES (%(id)s, %(second)s, least(%(share)s, %(limit)s))
+            ON CONFLICT ({of}_id) DO UPDATE SET
                 second = excluded.second,
                 taken = CASE WHEN lease.second = excluded.second THEN least(lease.taken + %(share)s, %(limit)s)
                              ELSE excluded.taken END,
@@ -130,7 +140,7 @@ def _lease(one: Sender, second: int, share: int) -> int:
             WHERE lease.second <= excluded.second
             RETURNING taken - before
             """,
-            {"key": one.key_id, "second": second, "share": share, "limit": one.per_second},
+            {"id": number, "second": second, "share": share, "limit": limit},
         )
         found = cursor.fetchone()
         return int(found[0]) if found else 0

@@ -42,7 +42,7 @@ WORDS: dict[str, tuple[Text, Text, Text, Text]] = {
     "upload.too_large": (_("Part too large"), _("A part of a file is larger than 64 MB (413)."), _("At most 64 MB."), _("Send the file in smaller parts.")),
     "upload.version": (_("Other version of tus"), _("The client speaks another version of tus (412)."), "Tus-Resumable: 1.0.0", _("Use a client that speaks this version.")),
     "upload.no_room": (_("No room"), _("The disk has no room for the file, or too many uploads of the source are not finished (507)."), "", _("Finish what was begun, or try again later; tell an administrator when it stays.")),
-    "rate_limited": (_("Too fast"), _("The key sends more events a second than it may (429)."), _("No more than the key's limit."), _("Wait as long as Retry-After says, then send again.")),
+    "rate_limited": (_("Too fast"), _("The key or webhook sends more events a second than it may (429)."), _("No more than its limit."), _("Wait as long as Retry-After says, then send again.")),
     "no_release": (_("No standard yet"), _("No standard has been published (503)."), _("A release."), _("Publish the standard, then send again.")),
     "source.unreleased": (_("Source not released"), _("The key's source is not in the published standard (503)."), _("A source that is released."), _("Publish the source, then send again.")),
     "source.ended": (_("Source ended"), _("The key's source stood in the standard once and was taken out of it (403)."), _("A source that is released."), _("Stop sending; or restore the source from its history, release it, then send again.")),

@@ -28,6 +28,7 @@ urlpatterns = [
     path("hooks/<str:source>", hooks.hook, name="hook"),
     path("hooks/<str:source>/<str:token>", hooks.hook, name="hook_with_token"),
     re_path(r"^v1/projects/(?P<key>[^/]+)/settings/?$", segment.settings, name="segment_settings"),
+    re_path(r"^sourceConfig/?$", segment.source_config, name="segment_source_config"),
     re_path(r"^v1/(?P<call>.*?)/?$", segment.calls, name="segment"),
     path("js/tagline.js", snippet, name="snippet_newest"),
     path("js/v1/tagline.js", snippet, {"version": "v1"}, name="snippet"),

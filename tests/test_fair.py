@@ -8,8 +8,9 @@ import pytest
 
 from cdp.fast import answer_calls_early
 from ingestion import keys
-from ingestion.models import FailedRequest
+from ingestion.models import FailedRequest, Hook
 from profiles.models import Event
+from taxonomy.models import Source
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SECOND = 3_000_000
@@ -73,9 +74,18 @@ def test_a_second_that_is_over_gives_nothing_and_begins_no_other_anew(limited, c
     assert not late.take(one, 1) and not on_time.take(one, 1)
 
 
-def test_keys_without_a_limit_and_webhooks_are_never_used_up(write_key, clock):
+def test_a_webhook_and_a_key_of_one_number_take_nothing_of_each_other(limited, clock):
+    key, hook = limited[1], Hook.objects.create(pk=limited[1].key_id, source=Source.objects.get(code="website"), per_second=2)
+    sender = keys.Sender(None, key.source_id, test=False, per_second=2, hook_id=hook.pk)
+    allowance = keys.Allowance()
+    assert allowance.take(sender, 2) and not allowance.take(sender, 1)
+    assert allowance.is_used_up(sender) and not keys.Allowance().take(sender, 1), "over all processes"
+    assert allowance.take(key, 2) and not allowance.take(key, 1)
+
+
+def test_keys_and_webhooks_without_a_limit_are_never_used_up(write_key, clock):
     free = keys.sender(write_key[0])
-    hook = keys.Sender(None, "x", test=False, per_second=5)
+    hook = keys.Sender(None, "x", test=False, per_second=0, hook_id=1)
     for one in (free, hook):
         assert all(keys.allowance.take(one, 1_000) for _ in range(5)) and not keys.allowance.is_used_up(one)
 

@@ -2,19 +2,22 @@
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
+from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from ingestion.admin.health import duration_text
-from ingestion.models import Hook, ReadingDay, WriteKey
+from ingestion.models import Hook, ReadingDay, StoredHour, WriteKey
 from ingestion.pipeline import Incoming, receive
 from ingestion.watching.intake import intake
 from ingestion.watching.rollup import roll_up
-from profiles.models import Tally
+from profiles.models import Event, FormerReading, Tally
 from staff.models import Department, User
 from taxonomy.current import current
 from taxonomy.models import Category, Grant, Source
@@ -58,6 +61,7 @@ def test_received_is_the_sum_of_the_four_and_reconciles_before_and_after_it_was_
         total = came.total
         assert (total.received, total.accepted, total.duplicate, total.quarantined, total.refused) == (5, 2, 1, 1, 1)
         assert (total.stored_accepted, total.stored_held, came.astray) == (2, 1, [])
+        assert ((hour := came.hours[-1]).stored_accepted, hour.stored_held, came.hours_astray) == (2, 1, [])
         roll_up(NOW)
     assert (len(came.days), came.days[-1].at, came.days[-1].received) == (14, today(), 5)
 
@@ -66,7 +70,8 @@ def test_half_of_it_counted_and_half_not_reconciles_too(website):
     of_all_kinds()
     roll_up(NOW)
     of_all_kinds(name="b")
-    assert found(website).astray == [] and found(website).total.stored_accepted == 4
+    came = found(website)
+    assert came.astray == came.hours_astray == [] and came.total.stored_accepted == came.hours[-1].stored_accepted == 4
 
 
 @pytest.mark.parametrize("lost", ["stored", "answered"])
@@ -75,9 +80,43 @@ def test_what_is_lost_shows(website, lost):
     roll_up(NOW)
     if lost == "stored":
         ReadingDay.objects.filter(accepted=False).delete()
+        StoredHour.objects.update(held=0)
     else:
         Tally.objects.update(accepted=0)
-    assert [one.at for one in found(website).astray] == [today()]
+    came = found(website)
+    assert [one.at for one in came.astray] == [today()] and [one.at for one in came.hours_astray] == [NOW.replace(minute=0)]
+
+
+def test_what_went_from_one_hour_to_another_shows_though_the_day_adds_up(website):
+    of_all_kinds()
+    of_all_kinds(at=NOW - timedelta(hours=1), name="b")
+    roll_up(NOW)
+    StoredHour.objects.filter(hour=NOW.replace(minute=0)).update(accepted=0)
+    StoredHour.objects.filter(hour=NOW.replace(minute=0) - timedelta(hours=1)).update(accepted=4)
+    came = found(website)
+    assert came.astray == [] and [one.stored_accepted for one in came.hours_astray] == [4, 0]
+
+
+def test_what_was_mended_later_is_stored_as_it_came_and_hours_long_past_are_forgotten(website):
+    of_all_kinds()
+    roll_up(NOW)
+    Event.objects.filter(attributes__isnull=True).update(attributes={}, standing=Event.Standing.COUNTED)
+    assert found(website).hours_astray == [] and StoredHour.objects.count() == 1
+    roll_up(NOW + timedelta(days=3))
+    assert not StoredHour.objects.exists()
+
+
+def test_what_came_before_hours_were_kept_is_counted_anew_by_its_first_verdict(website):
+    of_all_kinds()
+    roll_up(NOW)
+    held = Event.objects.get(attributes__isnull=True)
+    FormerReading.objects.create(event=held, replaced_by=uuid4(), standing=Event.Standing.HELD)
+    Event.objects.filter(pk=held.pk).update(attributes={}, standing=Event.Standing.COUNTED)
+    StoredHour.objects.all().delete()
+    assert found(website).hours_astray
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("ingestion.migrations.0003_stored_hour")._COUNT, [settings.TIME_ZONE])
+    assert found(website).hours_astray == []
 
 
 def test_a_day_is_the_company_s_and_an_hour_too(website):
@@ -85,7 +124,7 @@ def test_a_day_is_the_company_s_and_an_hour_too(website):
     of_all_kinds(at=midnight - timedelta(seconds=1), name="before")
     of_all_kinds(at=midnight, name="after")
     came = found(website)
-    assert [one.received for one in came.days[-2:]] == [5, 5] and came.astray == []
+    assert [one.received for one in came.days[-2:]] == [5, 5] and came.astray == came.hours_astray == []
     hours = {one.at.astimezone(UTC): one.received for one in came.hours}
     assert (len(hours), hours[midnight - timedelta(hours=1)], hours[midnight]) == (24, 5, 5)
     assert sum(hours.values()) == 10 and max(hours) == NOW.replace(minute=0)
@@ -148,9 +187,10 @@ def test_the_page_shows_it_with_the_check_the_causes_and_the_keys(steward, websi
     text = page(steward, website).content.decode()
     for shown in ("reconciles", "live shop", key.hint, "Shopify, main", "never", "nonsense", "/desk/?cause="):
         assert shown in text, shown
-    assert "does not reconcile" not in text
+    assert "does not reconcile" not in text and "In each of these hours as many" in text
     Tally.objects.update(quarantined=7)
-    assert "does not reconcile" in page(steward, website).content.decode()
+    text = page(steward, website).content.decode()
+    assert text.count("does not reconcile") == 2 and "In these hours the answers" in text and "In each of these hours" not in text
 
 
 def test_an_empty_source_has_a_page_that_says_so(steward, website):

@@ -1,25 +1,33 @@
 """Vendors' packs: whole as a plan, and what they make of what vendors really send."""
 
 import base64
+import hashlib
 import hmac
 import io
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
+from itertools import batched
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 import zstandard
 from conftest import SHARED, publish_starter
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.urls import reverse
 
 from ingestion.admin.hooks import USED_BY
+from ingestion.doors.deliver import REQUEST_BYTES
+from ingestion.doors.segment import CALLS, MESSAGE_BYTES
 from ingestion.doors.signatures import SCHEMES
 from ingestion.models import Hook, WriteKey
 from profiles.models import Customer, Event
@@ -32,7 +40,7 @@ from taxonomy.packs import packs, row_of
 from taxonomy.packs.load import add_rules, load_pack
 from taxonomy.packs.page import page
 from taxonomy.publish import publish, unreleased
-from taxonomy.standardize import Refusal, check_plan, compile_plan, decode_body, encode_json, read, standardize
+from taxonomy.standardize import Refusal, check_plan, compile_plan, decode_body, encode_json, message_key_of, read, standardize
 from taxonomy.starter import starter_items
 
 RECEIVED_AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -380,6 +388,7 @@ def test_a_vendors_webhook_is_filled_in_and_its_secret_not_shown_again(starter, 
         "kept_headers": "",
         "packed_in": "",
         "answer": "counts",
+        "per_second": "0",
         "header": "",
     }
     add = reverse("admin:ingestion_hook_add")
@@ -394,7 +403,7 @@ def test_a_vendors_webhook_is_filled_in_and_its_secret_not_shown_again(starter, 
 @pytest.mark.django_db
 def test_a_secret_made_here_is_shown_once_and_can_be_exchanged(starter, admin_client):
     source = Source.objects.get(code="website")
-    sent = {"source": str(source.pk), "scheme": "standard", "secret": "", "answer": "counts"}
+    sent = {"source": str(source.pk), "scheme": "standard", "secret": "", "answer": "counts", "per_second": "0"}
     shown = admin_client.post(reverse("admin:ingestion_hook_add"), sent)
     (secret,) = (hook := Hook.objects.get()).working_secrets(RECEIVED_AT)
     assert secret.startswith("whsec_") and secret in shown.content.decode() and "no-store" in shown["Cache-Control"]
@@ -418,15 +427,18 @@ def test_a_webhook_is_of_the_standard_unless_chosen_otherwise_and_its_address_is
     for pack in packs().values():
         assert all(pack.hook["scheme"] in USED_BY[name] for name in pack.hook if name in USED_BY), pack.name
     for scheme in ("standard", "plain"):
-        shown = admin_client.post(add, {"source": str(source.pk), "scheme": scheme, "secret": "", "answer": "counts"}).content.decode()
+        sent = {"source": str(source.pk), "scheme": scheme, "secret": "", "answer": "counts", "per_second": "5"}
+        shown = admin_client.post(add, sent).content.decode()
         assert '<code id="secret-address">http://testserver/hooks/website</code>' in shown and 'data-copy="#secret-address"' in shown
         assert ("Authorization: Bearer" in shown) == (scheme == "plain")
     assert admin_client.get(reverse("admin:ingestion_hook_changelist")).content.decode().count("http://testserver/hooks/website<") == 2
     (standard,) = Hook.objects.filter(scheme="standard")
+    assert standard.per_second == 5
     Hook.objects.filter(pk=standard.pk).update(scheme="stripe", packed_in="data")
     page = admin_client.get(reverse("admin:ingestion_hook_change", args=[standard.pk])).content.decode()
     assert "http://testserver/hooks/website" in page
     assert [name for name in ("header", "kept_headers", "packed_in") if f'name="{name}"' in page] == ["packed_in"]
+    assert 'name="per_second"' in page
 
 
 WECHAT = {"secret": "token", "aes_key": "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG", "app_id": "wx2c2769f8efd9abc2"}
@@ -434,7 +446,7 @@ WECHAT = {"secret": "token", "aes_key": "abcdefghijklmnopqrstuvwxyz0123456789ABC
 
 @pytest.mark.django_db
 def test_what_wechat_encrypts_with_is_asked_for_whole(starter, admin_client):
-    sent = {"source": str(Source.objects.get(code="website").pk), "scheme": "wechat_aes", "answer": "success"}
+    sent = {"source": str(Source.objects.get(code="website").pk), "scheme": "wechat_aes", "answer": "success", "per_second": "0"}
     add = reverse("admin:ingestion_hook_add")
     for gone in WECHAT:
         answer = admin_client.post(add, sent | WECHAT | {gone: ""})
@@ -451,7 +463,7 @@ def test_what_wechat_encrypts_with_is_asked_for_whole(starter, admin_client):
 @pytest.mark.django_db
 def test_sendgrids_verification_key_must_be_one(starter, admin_client):
     key = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g=="
-    sent = {"source": str(Source.objects.get(code="website").pk), "scheme": "sendgrid", "answer": "counts"}
+    sent = {"source": str(Source.objects.get(code="website").pk), "scheme": "sendgrid", "answer": "counts", "per_second": "0"}
     add = reverse("admin:ingestion_hook_add")
     for wrong in ("", "a-token-of-my-own-making", key[:-8]):
         assert "secret" in admin_client.post(add, sent | {"secret": wrong}).context["adminform"].form.errors
@@ -600,3 +612,123 @@ def test_sensors_is_taken_as_its_sdks_pack_it(vendor):
         headers = {"Authorization": "Bearer the-secret-of-both"}
         answer = post(body, content_type="application/x-www-form-urlencoded", headers=headers).json()
         assert (answer["received"], answer["refused"]) == (events, 0), packed
+
+
+# ── whole: all that vendors really send, through the doors
+
+
+def _signature(scheme: str, body: bytes, key: ec.EllipticCurvePrivateKey) -> tuple[dict[str, str], dict[str, str]]:
+    """(headers, query) of a body as the vendor's scheme proves it; the token where the scheme is plain."""
+    at = int(RECEIVED_AT.timestamp())
+    if scheme in ("shopify", "woocommerce"):
+        return {"X-Shopify-Hmac-Sha256" if scheme == "shopify" else "X-WC-Webhook-Signature": _signed("sha256", body)}, {}
+    if scheme == "stripe":
+        mac = hmac.digest(b"the-secret-of-both", f"{at}.".encode() + body, "sha256").hex()
+        return {"Stripe-Signature": f"t={at},v1={mac}"}, {}
+    if scheme == "mandrill":
+        fields = "".join(name + value for name, value in parse_qsl(body.decode()))
+        return {"X-Mandrill-Signature": _signed("sha1", f"http://testserver/hooks/mandrill{fields}".encode())}, {}
+    if scheme == "sendgrid":
+        signature = base64.b64encode(key.sign(f"{at}".encode() + body, ec.ECDSA(hashes.SHA256()))).decode()
+        return {f"X-Twilio-Email-Event-Webhook-{part}": told for part, told in (("Signature", signature), ("Timestamp", str(at)))}, {}
+    if scheme == "wechat":
+        signature = hashlib.sha1("".join(sorted(["the-secret-of-both", str(at), "n"])).encode()).hexdigest()
+        return {}, {"signature": signature, "timestamp": str(at), "nonce": "n"}
+    return ({} if scheme == "mailgun" else {"Authorization": "Bearer the-secret-of-both"}), {}
+
+
+def _requests(sent: str) -> Iterator[tuple[str, str, dict[str, str], bytes]]:
+    """(method, path, what its headers tell, body) of each request in which a vendor sends what it sends, not proved yet."""
+    vendor, records = sent.partition(" ")[0], SENT[sent]()
+    here = f"/hooks/{vendor}"
+    if sent == "segment_ecommerce":
+        for message in records:
+            call = message.get("type")
+            yield "POST", f"/v1/{call if call in CALLS else 'batch'}", {}, encode_json(message if call in CALLS else {"batch": [message]})
+    elif vendor == "segment_ecommerce":
+        for messages in batched(records, 100):
+            yield "POST", "/v1/batch", {}, encode_json({"batch": list(messages)})
+    elif vendor == "vonage":
+        for path in sorted((SHARED / "b08-vonage-sms-voice").rglob("*.txt")):
+            head, _gap, body = path.read_text().replace("\r\n", "\n").partition("\n\n")
+            (method, target, _version), *lines = (line.split(" " if not at else ": ") for at, line in enumerate(head.split("\n")))
+            # The length is of the body before names were taken out of it.
+            headers = {name: value for name, value in lines if name not in ("Host", "Content-Length")}
+            yield method, f"{here}?{target.partition('?')[2]}", headers, body.encode()
+    elif vendor == "mandrill":
+        yield "POST", here, {}, urlencode({"mandrill_events": encode_json(list(records))}).encode()
+    elif vendor == "sendgrid":
+        yield "POST", here, {}, encode_json(list(records))
+    else:
+        for record in records:
+            headers = record.get("_request", {}) if isinstance(record, dict) else {}
+            if vendor == "mailgun":
+                at, token = str(int(RECEIVED_AT.timestamp())), "token"
+                mac = hmac.digest(b"the-secret-of-both", (at + token).encode(), "sha256").hex()
+                record = record | {"signature": {"timestamp": at, "token": token, "signature": mac}}
+            body = record if isinstance(record, bytes) else encode_json({name: record[name] for name in record if name != "_request"})
+            yield "POST", here, headers, body
+
+
+def _first_accepted(sent: str) -> Counter[str]:
+    """The tags of what is accepted of all that a vendor sends, once for each id: some of the samples are sent under one.
+
+    One sample is larger than a message may be at Segment's door.
+    """
+    source, found = PLAN.sources[sent.partition(" ")[0]], dict[bytes, str]()
+    most = MESSAGE_BYTES if sent.startswith("segment") else REQUEST_BYTES
+    for number, record in enumerate(SENT[sent]()):
+        original = record if isinstance(record, bytes) else encode_json(record)
+        for raw in read(decode_body(original), source, PLAN, received_at=RECEIVED_AT, original=original) if len(original) <= most else ():
+            if not isinstance(raw, Refusal) and (result := standardize(raw, PLAN)).verdict == "accepted":
+                found.setdefault(message_key_of(raw, source, nonce=b"%d" % number).key, result.tag_code)
+    return Counter(found.values())
+
+
+@pytest.fixture
+def all_packs(departments):
+    """The starter standard with every vendor's pack in one release, and ways in: {as in SENT: (source, a write key)}, SendGrid's private key."""
+    publish_starter()
+    by, key = User.objects.create_superuser("steward@example.com", "x"), ec.generate_private_key(ec.SECP256R1())
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    ways = {}
+    for sent in SENT:
+        pack, code = packs()[sent.partition(" ")[0]], re.sub(r"\W+", "_", sent).strip("_")
+        source, _missing = load_pack(pack, code=code, owner="marketing", currency=pack.source.get("currency") or "USD", by=by)
+        if pack.hook:
+            secret = base64.b64encode(public).decode() if pack.hook["scheme"] == "sendgrid" else "the-secret-of-both"
+            Hook.objects.create(source=source, **pack.hook).add_secret(secret)
+        write_key = WriteKey(source=source)
+        ways[sent] = source, write_key.set_secret()
+        write_key.save()
+    items = [one for source, _write_key in ways.values() for one in (source, *source.rules.all())]
+    publish({str(one.pk): definition(one) for one in items}, notes="t", by=None)
+    releases.forget()
+    return ways, key
+
+
+@pytest.mark.needs("shared-data")
+@pytest.mark.django_db(transaction=True)
+def test_what_vendors_really_send_is_taken_at_the_doors_and_stored_as_the_table_says(all_packs, client, monkeypatch):
+    monkeypatch.setattr("django.utils.timezone.now", lambda: RECEIVED_AT)
+    ways, private_key = all_packs
+    for sent, expected in EXPECTED.items():
+        vendor, counts, (source, write_key) = sent.partition(" ")[0], Counter[str](), ways[sent]
+        basic = {"Authorization": "Basic " + base64.b64encode(f"{write_key}:".encode()).decode()}
+        for method, path, headers, body in _requests(sent):
+            proof, query = _signature(packs()[vendor].hook["scheme"], body, private_key) if packs()[vendor].hook else (basic, {})
+            if query:
+                path += "?" + urlencode(query)
+            content_type = headers.get("Content-Type", "application/json")
+            answer = client.generic(method, path, body, content_type=content_type, headers={**headers, **proof})
+            assert answer.status_code == 200, (sent, path, answer.content)
+            if answer.content != b"success":
+                counts.update({name: value for name, value in answer.json().items() if name in ("received", "duplicate", "refused")})
+        stored = Event.objects.filter(source=source)
+        tags = Counter(stored.filter(standing=Event.Standing.COUNTED).values_list("tag__code", flat=True))
+        assert tags == _first_accepted(sent) and tags <= Counter(expected["accepted"]), sent
+        if vendor != "wechat":  # which is answered "success", whatever came of it
+            assert stored.count() == counts["received"] - counts["duplicate"] - counts["refused"], sent
+            told = sum(expected["accepted"].values()) + sum(expected["held"].values())
+            # One recorded request of Vonage's says nothing: it is a GET with a body and no query.
+            assert counts["received"] == told - (vendor == "vonage"), sent

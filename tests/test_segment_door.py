@@ -285,6 +285,32 @@ def test_the_settings_send_the_clients_here(client, write_key):
     assert client.get("/v1/projects/tlw_wrong/settings").status_code == 401
 
 
+def test_rudderstacks_clients_find_their_source_enabled_here(client, write_key):
+    secret, key = write_key
+    asked = [
+        client.get("/sourceConfig?p=android&v=1.25.0", headers=basic(secret)),
+        client.get(f"/sourceConfig/?p=npm&writeKey={secret}", headers={"Origin": "https://shop.example.com"}),
+    ]
+    for response in asked:
+        assert response.status_code == 200 and response.headers["Access-Control-Allow-Origin"] == "*"
+        source = response.json()["source"]
+        # What rudder-sdk-swift and -kotlin do not decode without; the others ask for less.
+        assert all(isinstance(source[name], str) for name in ("id", "name", "writeKey", "workspaceId", "updatedAt"))
+        assert (source["id"], source["writeKey"], source["enabled"]) == (str(key.source_id), secret, True)
+        assert source["destinations"] == []
+        assert {name: source["config"]["statsCollection"][name]["enabled"] for name in ("errors", "metrics")} == {
+            "errors": False,
+            "metrics": False,
+        }
+    before = client.options(
+        "/sourceConfig/", headers={"Origin": "https://shop.example.com", "Access-Control-Request-Headers": "authorization"}
+    )
+    assert before.status_code == 204 and "authorization" in before.headers["Access-Control-Allow-Headers"].lower()
+    for response, code in ((client.get("/sourceConfig"), "key.missing"), (client.get("/sourceConfig/?writeKey=tlw_wrong"), "key.unknown")):
+        assert (response.status_code, response.json()["code"]) == (401, code)
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
 def test_a_plan_is_tried_on_what_came_this_way(post):
     from datetime import timedelta
 

@@ -115,6 +115,11 @@ class TestPage:
         assert "/receipts/example-" in receipt_on(page, "api") and "/receipts/MESSAGE_ID" in receipt_on(page, "segment")
         assert receipt_on(page_of(client, code="file"), "file") is None
 
+    def test_rudderstacks_clients_are_told_their_control_plane(self, client, engineer):
+        page = page_of(client, code="kotlin")
+        assert "controlPlaneUrl" in page and "<code>http://testserver</code>" in page
+        assert "controlPlaneUrl" not in page_of(client)
+
     def test_segments_own_names_are_offered_where_its_clients_are(self, client, engineer):
         source = Source.objects.get(code="website")
         link = f"{reverse('admin:taxonomy_source_from_pack')}?pack=segment_ecommerce&source={source.pk}"

@@ -17,6 +17,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.utils import timezone
 
+from ingestion import keys
 from ingestion.doors.files import FileFormat
 from ingestion.doors.signatures import MISSING, SCHEMES, STALE, WRONG, Sent, opened, problem_of, public_key
 from ingestion.models import FailedRequest, Hook, HookSecret
@@ -167,6 +168,23 @@ def test_a_token_may_come_in_a_header_or_in_the_address(hook, post, more, path, 
     HookSecret.objects.all().delete()
     Hook.objects.get().add_secret(TOKEN.replace("0", "1"))
     assert post(LOGIN, path=f"/hooks/website{path}", headers=headers).json()["error"]["code"] == "hook.wrong_signature"
+
+
+def test_what_comes_too_fast_is_429_until_the_next_second(hook, post, monkeypatch):
+    monkeypatch.setattr("ingestion.keys.time.time", lambda: 3_000_000.0)
+    hook("plain", TOKEN, per_second=2)
+    send = lambda *ids: post([{**LOGIN, "id": one} for one in ids], headers={"Authorization": TOKEN})  # noqa: E731
+    assert [send("a").status_code, send("b").status_code] == [200, 200]
+    for _ in range(2):
+        answer = send("c")
+        assert (answer.status_code, answer.json()["error"]["code"], answer.headers["Retry-After"]) == (429, "rate_limited", "1")
+    assert post(LOGIN, headers={"Authorization": "wrong"}).status_code == 401, "who proves nothing is told nothing of it"
+    keys.refused.write()
+    assert failures("rate_limited") == 2
+    monkeypatch.setattr("ingestion.keys.time.time", lambda: 3_000_001.0)
+    assert send("c", "d", "e").status_code == 200 and send("f").status_code == 429
+    Hook.objects.update(per_second=0)
+    assert send("f").status_code == 200
 
 
 def test_no_token_is_logged(hook, post, caplog):

@@ -102,7 +102,7 @@ class HookForm(forms.ModelForm):
 
     class Meta:
         model = Hook
-        fields = ["source", "name", "scheme", "header", "kept_headers", "packed_in", "answer"]
+        fields = ["source", "name", "scheme", "header", "kept_headers", "packed_in", "answer", "per_second"]
 
     def clean(self):
         cleaned = super().clean() or {}
@@ -168,7 +168,7 @@ class HookAdmin(MadeOnce, OfSource, OneButton):
     }
 
     def get_fields(self, request, obj=None):
-        read = ["header", "kept_headers", "packed_in", "answer"]
+        read = ["header", "kept_headers", "packed_in", "answer", "per_second"]
         if obj is None:
             return ["source", "name", "scheme", "secret", "aes_key", "app_id", *read]
         read = [name for name in read if obj.scheme in USED_BY.get(name, SCHEMES) or getattr(obj, name)]

@@ -1,7 +1,9 @@
 """What doors share: whose key it is, gzip within a limit, cutting a list into records, and the way into the pipeline."""
 
 import zlib
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -26,15 +28,33 @@ _MOST_MEMBERS = 10_000
 
 def body_of(request: HttpRequest) -> bytes:
     """The exact bytes of the body, as sent. Raises ApiError 411 or 413."""
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if request.headers.get("Transfer-Encoding") or not length.isdecimal():
-        raise ApiError(411, "request.length", _("Send the body whole, with the header Content-Length."))
-    if int(length) > REQUEST_BYTES:
+    return read_body(request.META, REQUEST_BYTES, too_large)
+
+
+def read_body(environ: Mapping[str, Any], limit: int, too_large: Callable[[], ApiError]) -> bytes:
+    """A body of `limit` bytes at the most, with its length said or in pieces. Raises `too_large`, and ApiError 411."""
+    length = length_of(environ)
+    if length is not None and length > limit:
         raise too_large()
-    body = request.read(REQUEST_BYTES + 1)
-    if len(body) > REQUEST_BYTES:
+    body: bytes = environ["wsgi.input"].read(limit + 1 if length is None else length)
+    if len(body) > limit:
         raise too_large()
     return body
+
+
+def length_of(environ: Mapping[str, Any]) -> int | None:
+    """The bytes of a body; None: it comes in pieces, as Segment's clients for Java and Kotlin send it, and is read to its end.
+
+    Raises ApiError 411 where the server does not say that its reading ends with the body.
+    """
+    said = environ.get("CONTENT_LENGTH") or ""
+    if said.isdecimal() and "HTTP_TRANSFER_ENCODING" not in environ:
+        return int(said)
+    if environ.get("wsgi.input_terminated"):
+        return None
+    if said or "HTTP_TRANSFER_ENCODING" in environ:
+        raise ApiError(411, "request.length", _("Send the body whole, with the header Content-Length."))
+    return 0
 
 
 def too_large() -> ApiError:
@@ -56,14 +76,17 @@ def sender_of(secret: str) -> keys.Sender:
 
 
 def refuse_used_up(sender: keys.Sender) -> None:
-    """Before anything of the body is read. Raises ApiError 429 when the key's second is used up."""
+    """Before a key's body is read, or what a webhook proved is cut. Raises ApiError 429 when its second is used up."""
     if keys.allowance.is_used_up(sender):
         raise too_fast()
 
 
 def too_fast() -> ApiError:
     return ApiError(
-        429, keys.RATE_LIMITED, _("The key sends more events a second than it may. Wait, then send again."), retry_after_seconds=1
+        429,
+        keys.RATE_LIMITED,
+        _("The key or webhook sends more events a second than it may. Wait, then send again."),
+        retry_after_seconds=1,
     )
 
 
@@ -104,7 +127,7 @@ def with_member(record: bytes, member: bytes) -> bytes:
 
 
 def deliver(incoming: list[Incoming], sender: keys.Sender, *, door: str, received_at: datetime, dry_run: bool = False) -> Receipt:
-    """Hand records to the pipeline as the released source's, within the key's allowance. Raises ApiError 403, 429 or 503."""
+    """Hand records to the pipeline as the released source's, within the sender's allowance. Raises ApiError 403, 429 or 503."""
     if not keys.allowance.take(sender, len(incoming)):
         raise too_fast()
     try:

@@ -19,7 +19,18 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ingestion import keys
-from ingestion.doors.deliver import REQUEST_BYTES, REQUEST_EVENTS, body_of, cut_list, deliver, too_large, too_many, unpack_gzip, with_member
+from ingestion.doors.deliver import (
+    REQUEST_BYTES,
+    REQUEST_EVENTS,
+    body_of,
+    cut_list,
+    deliver,
+    refuse_used_up,
+    too_large,
+    too_many,
+    unpack_gzip,
+    with_member,
+)
 from ingestion.doors.errors import ApiError, error_response, unavailable
 from ingestion.doors.files import BOM, GZIP_MAGIC
 from ingestion.doors.signatures import MISSING, STALE, Sent, opened, problem_of
@@ -71,9 +82,10 @@ def _received(request: HttpRequest, source_code: str, token: str) -> HttpRespons
         if "echostr" in request.GET and request.method == "GET":
             echo = body if one.scheme == "wechat_aes" else request.GET["echostr"]
             return HttpResponse(echo, content_type="text/plain; charset=utf-8")
+        sender = keys.Sender(None, str(one.source_id), test=False, per_second=one.per_second, hook_id=one.pk)
+        refuse_used_up(sender)
         incoming = [Incoming(record) for record in records(one, body, request)]
         _note_use(one, received_at)
-        sender = keys.Sender(None, str(one.source_id), test=False, per_second=0)
         receipt = deliver(incoming, sender, door="hook", received_at=received_at) if incoming else None
         return _answer(one, receipt)
     except ApiError as error:

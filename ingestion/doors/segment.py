@@ -7,8 +7,8 @@ is; they keep and send again what is answered 401, 429 or 5xx.
 import base64
 import binascii
 import logging
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 from django.db import DatabaseError, InterfaceError
@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ingestion import keys
-from ingestion.doors.deliver import deliver, refuse_used_up, sender_of, unpack_gzip
+from ingestion.doors.deliver import deliver, read_body, refuse_used_up, sender_of, unpack_gzip
 from ingestion.doors.errors import ApiError, unavailable
 from ingestion.doors.files import BOM, GZIP_MAGIC
 from ingestion.models import WriteKey
@@ -41,14 +41,7 @@ _split = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _split_list = msgspec.json.Decoder(list[msgspec.Raw])
 _text = msgspec.json.Decoder(str)
 _log = logging.getLogger(__name__)
-
-
-class Asked(NamedTuple):
-    """What the door needs of a request. `length`: the Content-Length, 0 where none is said."""
-
-    authorization: str
-    length: int
-    read: Callable[[int], bytes]
+Environ = Mapping[str, Any]
 
 
 class Answer(NamedTuple):
@@ -69,14 +62,13 @@ def calls(request: HttpRequest, call: str) -> HttpResponse:
         )
     if request.method != "POST":
         return _respond(_failure(ApiError(405, "method_not_allowed", _("Send messages with POST."))))
-    length = int(request.META.get("CONTENT_LENGTH") or 0)
-    return _respond(answer(Asked(request.headers.get("Authorization", ""), length, request.read), call))
+    return _respond(answer(request.META, call))
 
 
-def answer(asked: Asked, call: str) -> Answer:
+def answer(environ: Environ, call: str) -> Answer:
     """Take the messages of a POST to one of CALLS in."""
     try:
-        return _success(_received(asked, CALLS[call]))
+        return _success(_received(environ, CALLS[call]))
     except ApiError as error:
         return _failure(error)
     except (DatabaseError, InterfaceError) as error:
@@ -85,16 +77,29 @@ def answer(asked: Asked, call: str) -> Answer:
 
 
 def settings(request: HttpRequest, key: str) -> HttpResponse:
-    """GET /v1/projects/<key>/settings: what the browser's and the phones' clients ask before they send."""
+    """GET /v1/projects/<key>/settings: what Segment's clients of browsers and phones ask before they send."""
+    return _told(request, key, lambda _sender: _settings(request, key))
+
+
+def source_config(request: HttpRequest) -> HttpResponse:
+    """GET /sourceConfig: what RudderStack's clients of browsers and phones ask before they send, of their "control plane"."""
+    key = _basic_key(request.headers.get("Authorization", "")) or request.GET.get("writeKey", "").strip()
+    return _told(request, key, lambda sender: _source_config(sender, key))
+
+
+def _told(request: HttpRequest, key: str, content: Callable[[keys.Sender], dict[str, Any]]) -> HttpResponse:
     if request.method == "OPTIONS":
         return _preflight(request)
     try:
-        sender_of(key)
+        return _respond(_answer(200, content(sender_of(key) if key else _nobody())))
     except ApiError as error:
         return _respond(_failure(error))
     except (DatabaseError, InterfaceError):
         return _respond(_failure(unavailable()))
-    told = {
+
+
+def _settings(request: HttpRequest, key: str) -> dict[str, Any]:
+    return {
         "integrations": {
             "Segment.io": {
                 "apiKey": key,
@@ -119,28 +124,38 @@ def settings(request: HttpRequest, key: str) -> HttpResponse:
         "legacyVideoPluginsEnabled": False,
         "remotePlugins": [],
     }
-    return _respond(_answer(200, told))
 
 
-def _received(asked: Asked, call: str) -> Receipt | None:
+def _source_config(sender: keys.Sender, key: str) -> dict[str, Any]:
+    """Each of these some client does not do without. Source: the parsers of rudder-sdk-android, -ios, -js, -kotlin and -swift."""
+    return {
+        "source": {
+            "id": sender.source_id,
+            "name": sender.source_id,
+            "writeKey": key,
+            "enabled": True,
+            "workspaceId": "tagline",
+            "updatedAt": timezone.now().isoformat(),
+            # Counts and errors of the client itself, which it would send to RudderStack.
+            "config": {"statsCollection": {"errors": {"enabled": False}, "metrics": {"enabled": False}}},
+            "destinations": [],
+        }
+    }
+
+
+def _received(environ: Environ, call: str) -> Receipt | None:
     """None: the batch is empty."""
     received_at = timezone.now()
-    secret, sender = _basic_key(asked.authorization), None
+    secret, sender = _basic_key(environ.get("HTTP_AUTHORIZATION", "")), None
     try:
         if secret:
             sender = sender_of(secret)
             refuse_used_up(sender)
-        body = _body(asked)
+        body = _body(environ)
         fields = _fields(body)
         named = _body_key(fields)
         if sender is None:
-            if not named:
-                raise ApiError(
-                    401,
-                    "key.missing",
-                    _("No write key came with the request. Send it as the user of Basic auth, or as writeKey in the body."),
-                )
-            sender = sender_of(named)
+            sender = sender_of(named) if named else _nobody()
         for one in {secret, named}:
             if one.startswith((WriteKey.PREFIX, WriteKey.TEST_PREFIX)) and one.encode() in body:
                 body = body.replace(one.encode(), one[:10].encode())
@@ -150,6 +165,12 @@ def _received(asked: Asked, call: str) -> Receipt | None:
     except ApiError as error:
         keys.count_failure(error.code, sender.source_id if sender else None)
         raise
+
+
+def _nobody() -> NoReturn:
+    raise ApiError(
+        401, "key.missing", _("No write key came with the request. Send it as the user of Basic auth, or as writeKey in the body.")
+    )
 
 
 def _basic_key(authorization: str) -> str:
@@ -163,11 +184,9 @@ def _basic_key(authorization: str) -> str:
         return ""
 
 
-def _body(asked: Asked) -> bytes:
+def _body(environ: Environ) -> bytes:
     """The body, unpacked where its bytes are gzip, whatever the headers say of either."""
-    if asked.length > REQUEST_BYTES:
-        raise _too_large()
-    body = asked.read(REQUEST_BYTES + 1)
+    body = read_body(environ, REQUEST_BYTES, _too_large)
     if body.startswith(GZIP_MAGIC):
         body = unpack_gzip(body, REQUEST_BYTES)
     if len(body) > REQUEST_BYTES:

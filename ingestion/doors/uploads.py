@@ -4,6 +4,7 @@ A write key may stand in a web page, so nothing here lists what a source has sen
 part of the right to see it.
 """
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from rest_framework.views import APIView
 from ingestion import keys
 from ingestion.answers import ErrorSchema
 from ingestion.doors.api import authenticated
-from ingestion.doors.deliver import body_of
+from ingestion.doors.deliver import body_of, length_of
 from ingestion.doors.errors import ApiError
 from ingestion.doors.files import ENCODINGS, MEASURES, MOST_SIGNS, QUOTES, FileFormat, is_delimiter
 from ingestion.imports.check_file import finding
@@ -254,25 +255,52 @@ def _ended(request: Request, upload_id: UUID) -> ImportRun:
 
 
 def _take_part(request: Request, upload: Upload) -> Upload:
-    length, offset = request.META.get("CONTENT_LENGTH") or "0", request.headers.get("Upload-Offset", "")
+    offset = request.headers.get("Upload-Offset", "")
     if request.headers.get("Tus-Resumable", TUS) != TUS:
         raise ApiError(412, "upload.version", _("Only version 1.0.0 of tus is spoken here."))
     if request.content_type.partition(";")[0].strip().lower() != PART_TYPE:
         raise ApiError(415, "upload.media_type", _("Send the part with the header Content-Type: application/offset+octet-stream."))
-    if request.headers.get("Transfer-Encoding") or not length.isdecimal():
-        raise ApiError(411, "request.length", _("Send the body whole, with the header Content-Length."))
-    if int(length) > PART_BYTES:
-        raise ApiError(413, "upload.too_large", _("A part may have 64 MB. Send the rest in another one."))
+    length = length_of(request.META)
+    if length is not None and length > PART_BYTES:
+        raise _too_large()
     if not (offset.isascii() and offset.isdecimal()):
         raise ApiError(400, "upload.no_offset", _("Say where the part begins, with the header Upload-Offset."))
+    read = request.META["wsgi.input"].read
+    if length is None:
+        length = max(0, min(PART_BYTES, upload.size_bytes - int(offset)))
+        read = _reader_of_pieces(read, length)
     try:
-        return receive_part(upload.pk, int(offset), request._request.read, int(length), when_whole=_begin)
+        return receive_part(upload.pk, int(offset), read, length, when_whole=_begin)
     except Busy as error:
         raise ApiError(423, "upload.busy", _("Another part of the file is just being received. Ask by HEAD in a moment, then go on."), retry_after_seconds=2) from error  # fmt: skip
     except WrongOffset as error:
-        raise ApiError(409, "upload.offset", _("The part does not begin where the upload stands, or goes beyond its size. Ask by HEAD for Upload-Offset and go on there.")) from error  # fmt: skip
+        raise _wrong_offset() from error
     except OSError as error:
         raise ApiError(507, "upload.no_room", _("The disk is full. What came is kept; try again later, from the offset that HEAD tells.")) from error  # fmt: skip
+
+
+def _reader_of_pieces(stream: Callable[[int], bytes], length: int) -> Callable[[int], bytes]:
+    """Read a part whose length is not said, a byte ahead: where it goes on beyond `length`, its end is not kept. Raises ApiError 409 or 413."""
+    ahead, left = b"", length
+
+    def read(most: int) -> bytes:
+        nonlocal ahead, left
+        found = ahead + stream(most + 1 - len(ahead))
+        found, ahead = found[:most], found[most:]
+        left -= len(found)
+        if ahead and not left:
+            raise _too_large() if length == PART_BYTES else _wrong_offset()
+        return found
+
+    return read
+
+
+def _too_large() -> ApiError:
+    return ApiError(413, "upload.too_large", _("A part may have 64 MB. Send the rest in another one."))
+
+
+def _wrong_offset() -> ApiError:
+    return ApiError(409, "upload.offset", _("The part does not begin where the upload stands, or goes beyond its size. Ask by HEAD for Upload-Offset and go on there."))  # fmt: skip
 
 
 def _begin(upload_id: UUID) -> None:

@@ -1,7 +1,7 @@
-from ingestion.models.arrived import AttributeDay, Discovered, Ignored, ReadingDay, Sighting, Stopped, Stream, ViolationDay
+from ingestion.models.arrived import AttributeDay, Discovered, Ignored, ReadingDay, Sighting, Stopped, StoredHour, Stream, ViolationDay
 from ingestion.models.causes import Assignment, Cause, CauseDay, CauseMove
 from ingestion.models.digests import Digest
-from ingestion.models.hooks import Hook, HookSecret
+from ingestion.models.hooks import Hook, HookLease, HookSecret
 from ingestion.models.imports import ImportChunk, ImportRun, TrialKey
 from ingestion.models.keys import FailedRequest, KeyLease, WriteKey
 from ingestion.models.leaks import Leak
@@ -29,6 +29,7 @@ __all__ = [
     "FailedRequest",
     "FileMatching",
     "Hook",
+    "HookLease",
     "HookSecret",
     "Ignored",
     "ImportChunk",
@@ -46,6 +47,7 @@ __all__ = [
     "Sighting",
     "SpecLink",
     "Stopped",
+    "StoredHour",
     "Stream",
     "Subscriber",
     "TakeBack",

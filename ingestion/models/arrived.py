@@ -45,6 +45,19 @@ class ReadingDay(Daily):
         ]
 
 
+class StoredHour(models.Model):
+    """Events stored, by first verdict and the clock's hour in the company's zone: what answers are held against. Kept two days."""
+
+    source = models.ForeignKey(Source, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    hour = models.DateTimeField()
+    accepted = models.BigIntegerField(default=0)
+    held = models.BigIntegerField(default=0)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["source", "hour"], name="stored_hour_once")]
+
+
 class ViolationDay(Daily):
     """Violations by kind. A path that the sender can choose freely is left out, lest the table grow at its will."""
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ingestion.doors.signatures import SCHEMES
+from ingestion.models.keys import Lease
 from ingestion.outgoing.sealing import seal, unseal
 from ingestion.outgoing.signing import secret_text
 from staff.models import User
@@ -42,6 +43,9 @@ class Hook(models.Model):
         help_text=_("Fields whose text is the events as JSON, with commas between, such as mandrill_events. Base64 and gzip are unpacked too."),
     )  # fmt: skip
     answer = models.CharField(_("is answered"), max_length=8, choices=Answer, default=Answer.COUNTS)
+    per_second = models.PositiveIntegerField(
+        _("events a second"), default=0, help_text=_("The most it may send, over all processes. 0: no limit.")
+    )
     active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, editable=False, related_name="+")
@@ -78,6 +82,10 @@ class Hook(models.Model):
             return secret_text(secrets.token_bytes(24))
         # WeChat takes letters and digits, 32 at the most.
         return secrets.token_hex(16)
+
+
+class HookLease(Lease):
+    hook = models.OneToOneField(Hook, models.CASCADE, primary_key=True, related_name="+")
 
 
 def hint_of(text: str) -> str:

@@ -62,13 +62,17 @@ class FailedRequest(models.Model):
         constraints = [models.UniqueConstraint(fields=["source", "cause", "hour"], name="failed_request_once", nulls_distinct=False)]
 
 
-class KeyLease(models.Model):
-    """How much of a second's allowance of a key the processes have taken. Worthless a second later."""
+class Lease(models.Model):
+    """How much of a second's allowance the processes have taken. Worthless a second later."""
 
-    key = models.OneToOneField(WriteKey, models.CASCADE, primary_key=True, related_name="+")
     second = models.BigIntegerField()
     taken = models.IntegerField()
     before = models.IntegerField(default=0, db_default=0)
 
     class Meta:
+        abstract = True
         default_permissions = ()
+
+
+class KeyLease(Lease):
+    key = models.OneToOneField(WriteKey, models.CASCADE, primary_key=True, related_name="+")

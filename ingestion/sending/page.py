@@ -126,13 +126,15 @@ def _shown(request: HttpRequest, known: Standard, source: SourcePlan, hidden: se
     chosen = next((tag for tag in open_tags.values() if tag.code == request.GET.get("tag")), None) or next(iter([*own, *others]), None)
     if chosen is None:
         return {"released": True}
-    blocks = _blocks(chosen, source, known, hidden, language, request.build_absolute_uri("/").rstrip("/"))
+    address = request.build_absolute_uri("/").rstrip("/")
+    blocks = _blocks(chosen, source, known, hidden, language, address)
     return {
         "released": True,
         "own": [_choice(tag, chosen) for tag in own],
         "others": [_choice(tag, chosen) for tag in others],
         "tag": chosen,
         "tabs": [(name, told, urlencode({"tag": chosen.code, "code": name})) for name, told in LANGUAGES.items()],
+        "address": address,
         "blocks": blocks,
         "problem": "" if blocks else _problem(chosen, source, known, language),
     }

@@ -1,4 +1,4 @@
-"""What came of one source: counts by hour and day from the tallies, set against what is stored; how late, how read, by which keys."""
+"""What came of one source: counts by hour and day from the tallies, both set against what is stored; how late, how read, by which keys."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -9,10 +9,9 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import connection
 from django.db.models import Q, Sum
-from django.db.models.functions import TruncHour
 
 from ingestion.models import Hook, ReadingDay, WriteKey
-from profiles.models import Event, Tally
+from profiles.models import Event
 from taxonomy.released import Named
 
 HOURS = 24
@@ -75,6 +74,10 @@ class Intake:
         return [one for one in self.days if not one.reconciles]
 
     @property
+    def hours_astray(self) -> list[Counts]:
+        return [one for one in self.hours if not one.reconciles]
+
+    @property
     def mapped_percent(self) -> float | None:
         read = self.mapped + self.native
         return 100 * self.mapped / read if read else None
@@ -129,19 +132,33 @@ def _by_day(source: UUID, since: date, until: date) -> list[Counts]:
 
 
 def _by_hour(source: UUID, now: datetime) -> list[Counts]:
-    """The last 24 hours by the clock's hour, the present one last."""
+    """The last 24 hours by the clock's hour, the present one last. One statement, as by day."""
     zone = ZoneInfo(settings.TIME_ZONE)
     begun = now.astimezone(zone).replace(minute=0, second=0, microsecond=0).astimezone(UTC)
     hours = [begun - timedelta(hours=before) for before in reversed(range(HOURS))]
-    sums: dict[str, Any] = {f"sum_{name}": Sum(name) for name in COUNTS}
-    rows: Any = (
-        Tally.objects.filter(source=source, received_at__gte=hours[0])
-        .annotate(hour=TruncHour("received_at", tzinfo=zone))
-        .values("hour")
-        .annotate(**sums)
-    )
-    found = {row["hour"]: [row[f"sum_{name}"] for name in COUNTS] for row in rows}
-    return [Counts(hour.astimezone(zone), *found.get(hour, ())) for hour in hours]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH tallied AS (
+                SELECT date_trunc('hour', received_at, %(zone)s) AS hour, sum(accepted) AS accepted, sum(duplicate) AS duplicate,
+                    sum(quarantined) AS quarantined, sum(refused) AS refused
+                FROM profiles_tally WHERE source_id = %(source)s AND received_at >= %(first)s GROUP BY 1
+            ), stored AS (
+                SELECT hour, sum(accepted) AS accepted, sum(held) AS held FROM (
+                    SELECT hour, accepted, held FROM ingestion_storedhour WHERE source_id = %(source)s AND hour >= %(first)s
+                    UNION ALL
+                    SELECT date_trunc('hour', event.received_at, %(zone)s), (event.attributes IS NOT NULL)::int, (event.attributes IS NULL)::int
+                    FROM profiles_arrival AS run JOIN profiles_event AS event ON event.id BETWEEN run.first_id AND run.last_id
+                    WHERE event.source_id = %(source)s AND event.received_at >= %(first)s
+                ) AS counted GROUP BY hour
+            )
+            SELECT hour, coalesce(tallied.accepted, 0)::bigint, coalesce(duplicate, 0)::bigint, coalesce(quarantined, 0)::bigint,
+                coalesce(refused, 0)::bigint, coalesce(stored.accepted, 0)::bigint, coalesce(held, 0)::bigint
+            FROM unnest(%(hours)s::timestamptz[]) AS every (hour) LEFT JOIN tallied USING (hour) LEFT JOIN stored USING (hour) ORDER BY hour
+            """,
+            {"source": source, "first": hours[0], "hours": hours, "zone": settings.TIME_ZONE},
+        )
+        return [Counts(hour.astimezone(zone), *counts) for hour, *counts in cursor.fetchall()]
 
 
 def _lateness(source: UUID) -> Lateness | None:

@@ -14,6 +14,7 @@ from django.db.backends.utils import CursorWrapper
 
 from ingestion.accepted.near import find_near_duplicates, queue_near
 from ingestion.discovery.discover import EVENTS, MOST_VIOLATIONS, VIOLATIONS, discover, fold, forget_rare
+from ingestion.models import StoredHour
 from ingestion.outgoing.announce import queue_accepted
 from ingestion.quarantine.causes import add_up
 from ingestion.watching.leaks import look_for_leaks
@@ -31,6 +32,7 @@ MOST_VERSIONS = 100
 OTHER_VERSIONS = "…"
 _VERSION_CHARACTERS = 40
 _VERSIONS_REMEMBERED = timedelta(days=30)
+_HOURS_KEPT = timedelta(days=2)
 # Paths that the sender is free to choose; Discovered keeps those that matter, with a limit.
 _FREE_PATHS = ("record.repeated_key", "envelope.unknown_field", "identifier.unknown_kind", "attribute.unplanned")
 
@@ -44,6 +46,7 @@ def roll_up(now: datetime) -> int:
         if _alone():
             fold(now)
             forget_rare(now)
+            StoredHour.objects.filter(hour__lt=now - _HOURS_KEPT).delete()
     find_near_duplicates(now)
     add_up(now)
     return stretches
@@ -61,7 +64,7 @@ def roll_up_once(now: datetime) -> bool:
             "firsts": firsts, "lasts": lasts, "zone": settings.TIME_ZONE, "held": list(HELD), "free": list(_FREE_PATHS),
             "versions": _versions(cursor, firsts, lasts), "other": OTHER_VERSIONS,
         }  # fmt: skip
-        for statement in (_READINGS, _VIOLATIONS, _ATTRIBUTES):
+        for statement in (_READINGS, _HOURS, _VIOLATIONS, _ATTRIBUTES):
             cursor.execute(statement, values)
         discover(cursor, firsts, lasts)
         look_for_leaks(cursor, firsts, lasts, now)
@@ -135,6 +138,13 @@ _READINGS = f"""
     {EVENTS} GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7
     ON CONFLICT ON CONSTRAINT reading_day_once DO UPDATE SET count = there.count + excluded.count, hours = there.hours | excluded.hours,
         last_at = greatest(there.last_at, excluded.last_at)
+"""
+
+_HOURS = f"""
+    INSERT INTO ingestion_storedhour AS there (source_id, hour, accepted, held)
+    SELECT event.source_id, date_trunc('hour', event.received_at, %(zone)s) AS hour, count(event.attributes), count(*) - count(event.attributes)
+    {EVENTS} GROUP BY 1, 2 ORDER BY 1, 2
+    ON CONFLICT ON CONSTRAINT stored_hour_once DO UPDATE SET accepted = there.accepted + excluded.accepted, held = there.held + excluded.held
 """
 
 # A violation that holds, on an event that was accepted, was only watched.
