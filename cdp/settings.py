@@ -220,7 +220,9 @@ TAGLINE_WATCHED = "ingestion.watching.use.watched"
 TAGLINE_STOPPED = "ingestion.watching.stopped.news_for"
 TAGLINE_BELONGINGS = ["taxonomy.leave.belongings", "ingestion.watching.leave.belongings"]
 TAGLINE_HINDRANCES = ["taxonomy.leave.hindrances"]
-TAGLINE_AFTER_RELEASE = ["ingestion.outgoing.dispatches.announce_release", "ingestion.quarantine.offer.offer_after_release"]
+TAGLINE_AFTER_RELEASE = [
+    "ingestion.outgoing.dispatches.announce_release", "ingestion.quarantine.offer.offer_after_release", "taxonomy.jobs.settle_after_release",
+]  # fmt: skip
 
 # Webhooks go out to the internet only, unless this machine's own network is where the subscribers are.
 WEBHOOKS_TO_PRIVATE_ADDRESSES = environment.flag("WEBHOOKS_TO_PRIVATE_ADDRESSES", default=False)

@@ -1,6 +1,7 @@
 """What a caller reads of a delivery: per event in order, in the reader's language."""
 
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from django.utils.translation import gettext_lazy as _
@@ -140,7 +141,7 @@ def answer(receipt: Receipt, *, dry_run: bool = False) -> dict[str, Any]:
         "received": receipt.received,
         **receipt.counts,
         "dry_run": dry_run,
-        "results": [_result(index, entry, codes) for index, entry in enumerate(receipt.entries)],
+        "results": [_result(index, entry, codes, receipt.source_id) for index, entry in enumerate(receipt.entries)],
     }
 
 
@@ -150,7 +151,7 @@ def _tag_codes(receipt: Receipt) -> dict[Any, str]:
     return {pk: one.code for pk, one in found.items()}
 
 
-def _result(index: int, entry: Entry, codes: dict[Any, str]) -> dict[str, Any]:
+def _result(index: int, entry: Entry, codes: dict[Any, str], source_id: UUID) -> dict[str, Any]:
     shown: dict[str, Any] = {"index": index, "id": entry.raw.message_id if entry.raw else None, "status": entry.status}
     if entry.refusal is not None:
         refused = Violation(entry.refusal.code, entry.refusal.path, values=entry.refusal.values)
@@ -164,11 +165,11 @@ def _result(index: int, entry: Entry, codes: dict[Any, str]) -> dict[str, Any]:
     if entry.first is not None:
         first = entry.first
         changes, found, refinements = first.report.get("changes", []), first.report.get("violations", []), first.refinements
-        if entry.differs and first.source_id is not None:
+        if entry.differs:
             # Who says something else under an id need not be who sent the first: a web page's key is everybody's, and ids can be guessed.
             sight = Sight(unmasked=False)
-            changes = [sight.change(one, first.source_id) for one in changes]
-            found = [sight.violation(one, first.source_id) for one in found]
+            changes = [sight.change(one, source_id) for one in changes]
+            found = [sight.violation(one, source_id) for one in found]
             refinements = []
         violations = [violation(msgspec.convert(one, Violation)) for one in found]
         violations += [violation(_reused(entry))] if entry.differs else []

@@ -49,6 +49,7 @@ class Receipt:
     """What became of a delivery: an entry per event, in order, and the counts of their first verdicts."""
 
     batch_id: UUID
+    source_id: UUID
     version: str
     entries: list[Entry]
     counts: dict[str, int]
@@ -87,7 +88,7 @@ def receive(
         find_duplicates([delivery])
     elif (store or store_alone)(delivery):
         settle_soon()
-    return Receipt(delivery.batch_id, current.version, delivery.entries, counts(delivery.entries))
+    return Receipt(delivery.batch_id, UUID(delivery.source_id), current.version, delivery.entries, counts(delivery.entries))
 
 
 def evaluate(

@@ -149,6 +149,8 @@ def test_who_says_something_else_under_an_id_is_told_nothing_personal_of_the_fir
     assert (told["verdict"], told["tag"], told["refinements"]) == ("accepted", "purchase", [])
     codes = [one["code"] for one in told["violations"]]
     assert "attribute.unplanned" in codes and "message_id.reused" in codes and "12345678" not in json.dumps(told)
+    together = post({"events": [mine | {"id": "both"}, {"id": "both", "event": "x"}]}, url=url).json()["results"]  # as in one commit
+    assert "13812345678" in json.dumps(together[0]) and "12345678" not in json.dumps(together[1])
 
 
 def test_of_an_event_without_an_id_it_is_told_that_the_id_was_derived(post):

@@ -197,9 +197,12 @@ def test_partial_refunds_are_separate_and_one_told_again_is_one(starter):
     assert sums() == (1, {"CNY": 30.0})
     send(whole("again", "10.00", hours_ago=1, event="refund", refund_id="R1"))
     assert sums() == (1, {"CNY": 30.0})
+    line = {"event": "refund", "refund_id": "R7", "product_id": "p"}
+    send(whole("l1", "4.00", hours_ago=3, **line), whole("l2", "6.00", hours_ago=2, **line))
+    assert sums() == (1, {"CNY": 24.0}), "of one product in one refund the newest counts"
     nameless = whole("n1", "5.00", hours_ago=4, event="refund")
     send(nameless, nameless | {"id": "n2"}, whole("n3", "5.00", hours_ago=3, event="refund"))
-    assert Event.objects.filter(standing=1).count() == 7 and sums() == (1, {"CNY": 20.0})
+    assert Event.objects.filter(standing=1).count() == 9 and sums() == (1, {"CNY": 14.0})
 
 
 @pytest.mark.parametrize("query", ["source=nope", "category=nope", "source=%00", "source=nope&category=nope"])

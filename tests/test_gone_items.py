@@ -241,6 +241,23 @@ def test_a_proposal_of_a_deleted_rule_is_for_those_only_who_may_read_its_source(
     assert other.get(proposal.get_absolute_url()).context["deleted"] and other.get(UNRELEASED).context["deleted"]
 
 
+def test_a_deleted_rule_stays_closed_where_its_released_source_goes_too(steward):
+    source = Source.objects.create(code="secret", owner_id="service", label_en="Secret", label_zh_hans="秘密")
+    record_revision(source, by=None, action=Revision.Action.CREATED)
+    publish(None, notes="for tests", by=None)
+    Grant.objects.create(sources_of_id="service", department_id="service", may="read")
+    rule = MappingRule.objects.create(source=source, name="wrapped", tag=Tag.objects.get(code="login"), position=90)
+    proposal = propose([str(rule.pk), str(a_tag().pk)], title="New", why="w", by=someone())
+    history = delete(steward, rule)
+    delete(steward, source)
+    add_items(proposal, [str(source.pk)], by=someone())
+    mia = log_in(steward, "mia@example.com", "marketer", "marketing")
+    assert not mia.get(proposal.get_absolute_url()).context["deleted"]
+    assert mia.get(history).status_code in (302, 404)
+    publish(None, notes="for tests", by=None)
+    assert mia.get(history).status_code in (302, 404)
+
+
 @pytest.mark.parametrize(
     "make", [a_tag, a_rule, lambda: Source.objects.exclude(pk__in=TagMode.objects.values("source")).first()], ids=["tag", "rule", "source"]
 )

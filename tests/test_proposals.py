@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 from ingestion.models import ReadingDay
 from ingestion.pipeline import Incoming, receive
@@ -49,6 +50,7 @@ from taxonomy.proposals.review import (
     release_proposal,
     releases_waiting_for,
     review_release,
+    settle_approved,
     standing,
     vote,
     waiting_for,
@@ -165,6 +167,26 @@ def test_an_approval_of_what_was_harmless_counts_no_more_once_a_release_makes_it
     vote(proposal, by=people["dora"], choice=APPROVE)
     assert "approved it on" not in client.get(proposal.get_absolute_url()).content.decode()
     assert release_proposal(proposal, by=people["dan"]).signed
+
+
+def test_what_a_release_makes_breaking_waits_for_its_signer_at_once(people, tightened):
+    attribute, proposal = tightened
+    vote(proposal, by=people["dora"], choice=APPROVE)
+    before = ProcrastinateJob.objects.filter(task_name="taxonomy.jobs.look_at_approved").count()
+    use(attribute)
+    assert ProcrastinateJob.objects.filter(task_name="taxonomy.jobs.look_at_approved").count() == before + 1
+    settle_approved()
+    proposal.refresh_from_db()
+    assert proposal.state == Proposal.State.IN_REVIEW and proposal in waiting_for(people["dora"])
+    assert Notice.objects.filter(user=people["dora"], text__contains="needs one more").exists()
+
+
+def test_what_counted_no_more_is_no_signature_of_an_emergency_release(people, tightened):
+    attribute, proposal = tightened
+    vote(proposal, by=people["dora"], choice=APPROVE)
+    use(attribute)
+    made = emergency_release(proposal, by=User.objects.create_superuser("root@example.com", "x"), reason="now")
+    assert not Proposal.objects.get(release=made).signatures.exists()
 
 
 def test_an_approval_stands_when_there_is_less_to_sign_and_where_what_it_was_for_is_not_known(people, tightened):

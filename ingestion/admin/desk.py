@@ -9,6 +9,7 @@ from uuid import UUID
 import phonenumbers
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -286,9 +287,10 @@ class ReplayAdmin(Unalterable, OfSource):
         elif act == "go_on" and replay.status == Replay.Status.UNDOING:
             queue_undo(replay.pk)
         elif act == "go_on" and _may_go_on(replay):
-            take_release(request, replay)
-            go_on(replay)
-            (read_past if replay.is_of_past else replay_held).defer(replay_id=str(replay.pk))
+            with transaction.atomic():  # without its job it would wait for ever
+                take_release(request, replay)
+                go_on(replay)
+                (read_past if replay.is_of_past else replay_held).defer(replay_id=str(replay.pk))
         elif act == "undo" and ask_undo(replay):
             if replay.fixed + replay.discarded > AT_ONCE:
                 queue_undo(replay.pk)

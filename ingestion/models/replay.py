@@ -96,6 +96,7 @@ class Replayed(models.Model):
     class Meta:
         default_permissions = ()
         constraints = [models.UniqueConstraint(fields=["replay", "event"], name="replayed_once")]
+        indexes = [models.Index(fields=["replay", "event"], condition=models.Q(outcome=2), name="replayed_held")]
 
     @property
     def is_undone(self) -> bool:

@@ -12,6 +12,7 @@ from unfold.admin import ModelAdmin
 
 from taxonomy.definition import Definition, draft_items
 from taxonomy.draft import ItemLocked, locks
+from taxonomy.history import with_places
 from taxonomy.models import Proposal, Revision
 from taxonomy.publish import items_of, newest
 from taxonomy.request_rights import rights_in, said_outside
@@ -82,7 +83,8 @@ class GuardedAdmin(ModelAdmin):
         last = Revision.objects.filter(item=object_id, kind=self.model.kind).first()  # type: ignore[attr-defined]
         if last is None or not last.definition:
             return None
-        plan = items_of(newest()) | draft_items() | {str(last.item): last.definition}
+        there = items_of(newest()) | draft_items()
+        plan = there | with_places({str(last.item): last.definition}, there)
         return last.definition if On(rights_in(request), plan).may(May.READ, str(last.item)) else None
 
 

@@ -260,7 +260,7 @@ class ProposalAdmin(Unalterable, ModelAdmin):
         rows = {str(one.item): one for one in proposal.items.all()}
         deleted = [one for item, one in rows.items() if item not in before and item not in after]
         last = with_places(last_states(str(one.item) for one in deleted), before, after)
-        hidden = hidden_in(request, *([] if before is released else [released]), before, after | last)
+        hidden = hidden_in(request, *([] if before is released else [released]), before, after, before | after | last)
         names = names_shown(before | after | last, hidden)
         changes = [
             ItemChange(item, before.get(item), after.get(item)) for item in rows if item not in hidden and (item in before or item in after)

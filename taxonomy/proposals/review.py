@@ -279,6 +279,15 @@ def settle(proposal: Proposal, *, fallen: Collection[str] = ()) -> None:
         tell(people, gettext_noop("“%(title)s” by %(who)s has lost an approval or needs one more; it waits for your department."), link=proposal.get_absolute_url(), title=proposal.title, who=str(proposal.author))  # fmt: skip
 
 
+def settle_approved() -> None:
+    """After a release: what that made to need another word waits for it at once, not until somebody wants to release it."""
+    for proposal in Proposal.objects.filter(state=Proposal.State.APPROVED):
+        with writing():
+            proposal.refresh_from_db(fields=["state", "submitted_at"])
+            if proposal.state == Proposal.State.APPROVED:
+                settle(proposal)
+
+
 def void_votes(proposal: Proposal, *, by: User) -> list[str]:
     """What somebody said, who is an author now, stands no longer; the departments whose approval has fallen with it."""
     said = proposal.votes.filter(by=by, stands=True)
@@ -309,8 +318,8 @@ def release_proposal(proposal: Proposal, *, by: User) -> Release:
         if proposal.state != Proposal.State.APPROVED:
             raise NotReady
         _expect_for_all(proposal, by, May.RELEASE)
-        if standing(proposal).is_signed:
-            return _release(proposal, by=by, emergency_reason="")
+        if (signed := standing(proposal)).is_signed:
+            return _release(proposal, signed, by=by, emergency_reason="")
         settle(proposal)
     raise NotReady
 
@@ -329,8 +338,9 @@ def emergency_release(proposal: Proposal, *, by: User, reason: str) -> Release:
         _expect_for_all(proposal, by, May.EMERGENCY)
         if not proposal.is_locked:
             _freeze(proposal)
-        asked = [seat for seat in standing(proposal).seats.values() if seat.must]
-        made = _release(proposal, by=by, emergency_reason=reason.strip())
+        signed = standing(proposal)
+        asked = [seat for seat in signed.seats.values() if seat.must]
+        made = _release(proposal, signed, by=by, emergency_reason=reason.strip())
         people = {person.pk: person for seat in asked for person in seat.voters if person.pk != by.pk}
         tell(people.values(), gettext_noop("%(who)s released %(version)s without your department's word. Look at it, and mark it as reviewed."), link=release_link(made), who=str(by), version=made.version)  # fmt: skip
         return made
@@ -492,7 +502,7 @@ def _is_received(one: Definition | None) -> bool:
     return one is not None and one["kind"] == "tag" and one.get("status") != "draft"
 
 
-def _release(proposal: Proposal, *, by: User, emergency_reason: str) -> Release:
+def _release(proposal: Proposal, signed: Standing, *, by: User, emergency_reason: str) -> Release:
     released = items_of(newest())
     rows = list(proposal.items.all())
     if overtaken := [str(row.item) for row in rows if released.get(str(row.item)) != row.before]:
@@ -503,6 +513,8 @@ def _release(proposal: Proposal, *, by: User, emergency_reason: str) -> Release:
         wanted,
         notes=f"{proposal.title}\n\n{proposal.why}", by=by, emergency_reason=emergency_reason, signed=not emergency_reason,
     )  # fmt: skip
+    # What counted no more when it was released is no signature of it.
+    proposal.votes.filter(pk__in=[seat.outgrown.pk for seat in signed.seats.values() if seat.outgrown]).update(stands=False)
     proposal.state, proposal.release = Proposal.State.RELEASED, made
     proposal.save(update_fields=["state", "release"])
     proposal.items.update(is_open=False)
