@@ -13,6 +13,7 @@ from jsonschema import Draft4Validator, FormatChecker
 
 from ingestion.pipeline import Incoming, receive
 from ingestion.quarantine.export import FORMS, Reason, Told
+from ingestion.quarantine.held import Attempts
 from staff.models import User
 from taxonomy.current import current
 
@@ -67,6 +68,6 @@ def test_held_events_are_valid_failed_events_with_all_their_reasons(client, stan
 @pytest.mark.needs("shared-data")
 def test_what_is_longer_than_snowplow_allows_is_cut():
     reasons = [Reason("event.unknown", "event", "n" * 300, "e" * 300, "s" * 300), Reason("phone.invalid", "p" * 300, "", "", "says")]
-    one = Told("00" * 16, "website", "segment_browser_plugin", NOW.isoformat(), "", "n" * 300, 0, reasons, {"phone": "1"})
+    one = Told("00" * 16, "website", "segment_browser_plugin", NOW.isoformat(), "", "n" * 300, 0, reasons, {"phone": "1"}, Attempts())
     (row,) = checked(list(FORMS["snowplow"].write([one])))
     assert row[0] == "adapter_failures"
