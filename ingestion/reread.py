@@ -11,6 +11,7 @@ _WITHOUT_COLUMNS = frozenset({"tagline", "segment", "cloudevents"})
 # Doors whose protocol fixes the envelope, whatever the source's own is.
 _PRESETS = {"segment": "segment", "cloudevents": "cloudevents"}
 _OURS = "tagline"
+_UNTOLD = Refusal("record.empty")
 
 
 def decode(original: bytes, *, door: str, file_format: FileFormat | None = None) -> Any:
@@ -31,6 +32,21 @@ def read_as(
     file_format: FileFormat | None = None,
 ) -> list[RawEvent | Refusal]:
     """Find the events in one decoded record that came through `door`. `file_format`: of the file that it is a row of."""
+    found = _in_places(decoded, source, plan, door=door, received_at=received_at, original=original, file_format=file_format)
+    return [one for one in found if one is not _UNTOLD] or [_UNTOLD]
+
+
+def _in_places(
+    decoded: Any,
+    source: SourcePlan,
+    plan: Plan,
+    *,
+    door: str,
+    received_at: datetime,
+    original: bytes,
+    file_format: FileFormat | None,
+) -> list[RawEvent | Refusal]:
+    """As `read_as`, each at its `item`: where a row does not tell of one of its matching's events stands that."""
     if file_format and file_format.matching and isinstance(decoded, dict):
         return _read_matched(decoded, file_format.matching, source, plan, received_at=received_at, original=original)
     preset = _PRESETS.get(door, "")
@@ -49,20 +65,23 @@ def read_as(
 def _read_matched(
     cells: dict[str, Any], matching: Matching, source: SourcePlan, plan: Plan, *, received_at: datetime, original: bytes
 ) -> list[RawEvent | Refusal]:
-    """The events of a row whose columns are matched: records of our own JSON, whatever the source's envelope is."""
+    """The events of a row whose columns are matched, in their places: records of our own JSON, whatever the source's envelope is."""
     events: list[RawEvent | Refusal] = []
-    for record in compile_matching(matching)(cells):
-        events += read(record, source, plan, received_at=received_at, original=original, preset=_OURS)
-    for position, event in enumerate(events):
+    for place, record in enumerate(compile_matching(matching)(cells)):
+        if record is None:
+            events.append(_UNTOLD)
+            continue
+        (event,) = read(record, source, plan, received_at=received_at, original=original, preset=_OURS)
         if isinstance(event, RawEvent):
             event.preset = _OURS
-            event.item = position if len(matching.events) > 1 else None
-    return events or [Refusal("record.empty")]
+            event.item = place if len(matching.events) > 1 else None
+        events.append(event)
+    return events
 
 
 def reread(
     original: bytes, source: SourcePlan, plan: Plan, *, door: str, received_at: datetime, file_format: FileFormat | None = None
 ) -> list[RawEvent | Refusal]:
-    """Read a stored record again."""
+    """Read a stored record again: an event stands at its `item`."""
     decoded = decode(original, door=door, file_format=file_format)
-    return read_as(decoded, source, plan, door=door, received_at=received_at, original=original, file_format=file_format)
+    return _in_places(decoded, source, plan, door=door, received_at=received_at, original=original, file_format=file_format)

@@ -58,7 +58,8 @@ def as_csv(lines: list[list[str]], header: list[str] = HEADER) -> bytes:
 
 
 def read(matching: Matching, **cells: str) -> list[dict]:
-    return compile_matching(matching)(dict(zip(HEADER, rows(1)[0], strict=True)) | cells)
+    found = compile_matching(matching)(dict(zip(HEADER, rows(1)[0], strict=True)) | cells)
+    return [one for one in found if one is not None]
 
 
 def test_a_row_becomes_a_record_of_our_own_json():
@@ -89,7 +90,7 @@ def test_blanks_around_a_cell_are_no_part_of_it():
 
 
 def test_a_row_of_nothing_that_is_read_tells_of_no_event():
-    assert compile_matching(PURCHASE)(dict.fromkeys(HEADER, " ")) == []
+    assert compile_matching(PURCHASE)(dict.fromkeys(HEADER, " ")) == [None]
 
 
 COUPON = RowEvent(name="coupon_redeem", only_if="券", columns=(Column("券", "attribute.coupon_id"),))
@@ -101,12 +102,12 @@ def test_a_row_tells_of_several_events_each_with_its_own_id():
     assert [one["event"] for one in read(both)] == ["purchase"]
 
 
-def test_further_events_of_one_name_have_ids_of_their_own_and_the_first_has_the_one_it_always_had():
+def test_further_events_of_one_name_have_ids_of_their_own():
     second = RowEvent(name="coupon_redeem", only_if="行号", columns=(Column("行号", "attribute.coupon_id"),))
     both = replace_events(PURCHASE, *PURCHASE.events, COUPON, second, RowEvent(name="purchase"))
     ids = ["R1-0", "R1-0:coupon_redeem", "R1-0:coupon_redeem:2", "R1-0:purchase"]
     assert [one["id"] for one in read(both, 券="C1")] == ids
-    assert [one["id"] for one in read(both)] == ["R1-0", "R1-0:coupon_redeem", "R1-0:purchase"]
+    assert [one["id"] for one in read(both)] == ["R1-0", "R1-0:coupon_redeem:2", "R1-0:purchase"], "whichever others are told"
 
 
 @pytest.mark.parametrize(("cell", "is_told"), [("1", True), (" Yes ", True), ("0", False), ("", False), ("10", False)], ids=str)
@@ -351,6 +352,22 @@ def test_what_a_row_told_of_beside_what_is_mended_counts_once_without_an_id_too(
         run = again
     assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == 4
     assert not Event.objects.filter(standing=Event.Standing.HELD).exists()
+
+
+@database
+@pytest.mark.parametrize(("before", "after"), [("C1", ""), ("", "C1")], ids=["an event is told no more", "an event is told too"])
+@pytest.mark.parametrize("with_id", [True, False], ids=["by id", "without an id"])
+def test_a_mended_row_may_tell_of_other_events_than_before(till, load, before, after, with_id):
+    """Each event keeps its place and its id, whichever others its row tells of."""
+    shared = tuple(column for column in SHARED if with_id or column.target != "id")
+    kept(till, Matching(shared, (RowEvent(name="login", only_if="券"), RowEvent(name="product_view", columns=BOUGHT[:1]), RowEvent(name="purchase", columns=BOUGHT))))  # fmt: skip
+    run = load(rows(1, 数量={0: "two"}, 券={0: before}))
+    header, back = rows_back(run)
+    back[HEADER.index("数量")], back[HEADER.index("券")] = "2", after
+    load([back], header)
+    assert not Event.objects.filter(standing=Event.Standing.HELD).exists()
+    counted = Event.objects.filter(standing=Event.Standing.COUNTED)
+    assert sorted(counted.values_list("tag__code", flat=True)) == ["login", "product_view", "purchase"]
 
 
 @database

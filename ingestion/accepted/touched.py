@@ -48,7 +48,7 @@ def selection(take_back: TakeBack) -> tuple[str, dict[str, Any]]:
 def touched(take_back: TakeBack) -> dict[str, Any]:
     """What it would take back: three questions over the events meant.
 
-    {"counted", "held", "corrected", "customers": numbers; "tags": [[tag's uuid or null, counted, held]], most first;
+    {"counted", "held" (or discarded), "corrected", "customers": numbers; "tags": [[tag's uuid or null, counted, held]], most first;
     "money": [[currency, purchases less refunds, as text]]; "first_at", "last_at": when they occurred; "first_id", "last_id"}
     """
     meant, values = selection(take_back)
@@ -58,7 +58,7 @@ def touched(take_back: TakeBack) -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT tag_id::text, count(*) FILTER (WHERE standing = 1), count(*) FILTER (WHERE standing = 2),
+            SELECT tag_id::text, count(*) FILTER (WHERE standing = 1), count(*) FILTER (WHERE standing IN (2, 5)),
                 count(*) FILTER (WHERE standing = 4), min(occurred_at), max(occurred_at), min(id), max(id)
             FROM {events} AND standing IN {STANDINGS} GROUP BY 1 ORDER BY 2 DESC, 3 DESC, 1
             """,

@@ -11,7 +11,7 @@ _COUNT = """
             SELECT former.attributes IS NOT NULL FROM profiles_formerreading AS former WHERE former.event_id = event.id ORDER BY former.id LIMIT 1
         ), event.attributes IS NOT NULL) AS accepted
         FROM profiles_event AS event WHERE event.received_at >= now() - interval '2 days'
-            AND NOT EXISTS (SELECT FROM profiles_arrival AS run WHERE event.id BETWEEN run.first_id AND run.last_id)
+            AND NOT event.id <@ (SELECT coalesce(range_agg(int8range(first_id, last_id, '[]')), '{}') FROM profiles_arrival)
     ) AS counted GROUP BY 1, 2
 """
 

@@ -108,38 +108,46 @@ def _in_order(columns: tuple[Column, ...]) -> tuple[Column, ...]:
 
 
 @lru_cache(maxsize=256)
-def compile_matching(matching: Matching) -> Callable[[Cells], list[dict[str, Any]]]:
-    """The reader of a row: its records, none where it tells of no event. Raises ValueError for a time format that is none."""
+def compile_matching(matching: Matching) -> Callable[[Cells], list[dict[str, Any] | None]]:
+    """The reader of a row: a record for each event of the matching, None for one that it does not tell of.
+
+    Raises ValueError for a time format that is none.
+    """
     shared = [(column.target, _finder(column)) for column in matching.columns if column.target in ("phone", "region", "source_version")]
     kinds = [
         (column.target.removeprefix(IDENTIFIER), _finder(column)) for column in matching.columns if column.target.startswith(IDENTIFIER)
     ]
     ids = [_finder(column) for column in matching.columns if column.target == "id"]
     find_time = _time_finder(matching.columns)
-    events = [_compile_event(one, find_time) for one in matching.events]
+    events = [(_compile_event(one, find_time), _id_ends(matching.events, number)) for number, one in enumerate(matching.events)]
 
-    def read(cells: Cells) -> list[dict[str, Any]]:
+    def read(cells: Cells) -> list[dict[str, Any] | None]:
         said = {field: value for field, find in shared if (value := find(cells)) is not None}
         identifiers = {kind: value for kind, find in kinds if (value := find(cells)) is not None}
         parts = [value for find in ids if (value := find(cells)) is not None]
         message_id = "-".join(map(text_of, parts)) if parts and len(parts) == len(ids) else None
-        records: list[dict[str, Any]] = []
-        for number, event in enumerate(events):
-            if not event.is_told(cells):
-                continue
+
+        def record(event: _Event, id_ends: str) -> dict[str, Any] | None:
             name, at = event.find_name(cells), event.find_time(cells)
             attributes = {name: value for name, find in event.attributes if (value := find(cells)) is not None}
             if not (said or identifiers or attributes or parts or at is not None):
-                continue
-            own_id = message_id
-            if number and message_id is not None:
-                own_id = f"{message_id}:{name}"
-                if any(one["id"] == own_id for one in records):
-                    own_id = f"{own_id}:{number}"
-            records.append({**said, "id": own_id, "event": name, "occurred_at": at, "identifiers": identifiers, "attributes": attributes})
-        return records
+                return None
+            own_id = message_id and message_id + id_ends.format(name=name)
+            return {**said, "id": own_id, "event": name, "occurred_at": at, "identifiers": identifiers, "attributes": attributes}
+
+        return [record(event, id_ends) if event.is_told(cells) else None for event, id_ends in events]
 
     return read
+
+
+def _id_ends(events: tuple[RowEvent, ...], number: int) -> str:
+    """What a row's id is followed by for one of its events: the same whichever others the row tells of.
+
+    Nothing for the first, else its name; its place too where one before it, the first apart, has or may have that name.
+    """
+    one = events[number]
+    has_namesake = any(one.column or other.column or other.name == one.name for other in events[1:number])
+    return "" if number == 0 else f":{{name}}:{number}" if has_namesake else ":{name}"
 
 
 class _Event(msgspec.Struct, frozen=True):
