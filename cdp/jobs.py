@@ -9,6 +9,8 @@ import logging
 import signal
 
 import psycopg
+from asgiref.sync import sync_to_async
+from django.db import connections
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import ConnectorException, UniqueViolation
@@ -59,6 +61,9 @@ async def _work_until_told() -> None:
         if error is not None and not isinstance(error, ConnectorException | psycopg.Error):
             raise error
         logger.warning("the worker lost its database and begins anew: %s", type(error).__name__ if error else "connection lost")
+        # Periodic jobs are deferred by Django's connection of asgiref's one thread, which nobody else would close: broken, it would
+        # end each worker that begins at once.
+        await sync_to_async(connections.close_all)()
         await asyncio.wait({stop}, timeout=BEGIN_ANEW_AFTER_SECONDS)
 
 

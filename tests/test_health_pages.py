@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from asgiref.sync import sync_to_async
 from conftest import empty_the_queue, wait_until
 from django.db import connection
 from django.utils import timezone
@@ -81,6 +82,25 @@ def test_a_periodic_job_that_waits_again_keeps_no_other_killed_job_from_going_on
     killed_at(queue, upload)
     following = remind_reviewers.defer(timestamp=1)
     assert jobs_after_retrying(queue) == [(upload, "todo"), (following, "todo")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_begins_anew_without_the_connection_that_defers_periodic_jobs(monkeypatch):
+    """Of asgiref's one thread, it would stay broken and end each worker at once: what waits then goes by twos, a second apart."""
+    open_at_the_beginning = []
+
+    async def work():
+        open_at_the_beginning.append(await sync_to_async(lambda: connection.connection is not None)())
+        await sync_to_async(connection.ensure_connection)()
+        if len(open_at_the_beginning) == 2:
+            await sync_to_async(connection.close)()
+            raise RuntimeError("enough")
+
+    monkeypatch.setattr(jobs, "_work", work)
+    monkeypatch.setattr(jobs, "BEGIN_ANEW_AFTER_SECONDS", 0)
+    with pytest.raises(RuntimeError, match="enough"):
+        asyncio.run(jobs._work_until_told())
+    assert open_at_the_beginning == [False, False]
 
 
 def test_a_worker_goes_on_after_it_lost_its_connections(queue, worker):
