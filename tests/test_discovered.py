@@ -456,6 +456,17 @@ def test_the_page_says_when_a_source_s_names_are_no_longer_kept_one_by_one(clien
 
 
 @db
+def test_an_attribute_for_which_there_is_no_room_is_counted_with_the_rest_though_another_tag_has_one_of_its_name(standard, monkeypatch):
+    """It ended the follow-up with an error, again and again: nothing was counted any more."""
+    monkeypatch.setitem(discover.MOST, "attribute", 1)
+    send(*({"id": f"l{number}", "event": "login", "attributes": {"colour": "red"}} for number in range(2)))
+    send({"id": "v", "event": "product_view", "attributes": {"product_id": "p", "colour": "blue"}})
+    count()
+    kept, rest = Discovered.objects.get(kind="attribute"), Discovered.objects.get(kind="rest")
+    assert (kept.tag.code, kept.count, kept.examples, rest.count) == ("login", 2, ["red"], 1)
+
+
+@db
 def test_readers_see_and_only_editors_act(client_of):
     client, row = client_of("product_manager"), unknown()
     other = unplanned()

@@ -102,7 +102,9 @@ def _look_at_values(cursor: CursorWrapper, runs: dict[str, Any], found: dict[Key
     }
     cursor.execute(_SEEN_VALUES, runs | columns)
     for source, tag, name, json_type, text, count in cursor.fetchall():
-        sighting = found[Discovered.Kind.ATTRIBUTE, source, tag, name]
+        sighting = found.get((Discovered.Kind.ATTRIBUTE, source, tag, name))
+        if sighting is None:  # the name is wanted of another tag or source, and of this one there was no room for it
+            continue
         kind = kind_of(_value(json_type, text))
         sighting.kinds[kind] = sighting.kinds.get(kind, 0) + count
         if len(sighting.examples) < Discovered.EXAMPLES and kind != "empty":
