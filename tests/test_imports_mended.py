@@ -225,3 +225,12 @@ def test_a_job_that_fails_marks_its_run_is_tried_again_and_the_page_can_go_on(so
     client.post(url)
     work()
     assert outcome(run).counts["accepted"] == 3
+
+
+def test_the_failed_rows_before_the_damage_of_a_file_come_back(source_with, load):
+    """The import came no further either, so what stands behind is no matter of theirs."""
+    source = source_with(OWN)
+    run, found = load(source, json.dumps([{"id": "a", "event": "no such thing", "phone": "+8613800138000"}]) + "]]")
+    assert (run.status, run.error, found.counts["quarantined"]) == ("failed", "file.after_list", 1)
+    [back] = json.loads(b"".join(failed_rows(run)))
+    assert back["id"] == "a" and back["_reason"]

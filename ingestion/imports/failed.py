@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import chain, groupby
 from pathlib import Path
@@ -16,8 +16,10 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from ingestion.doors.files import (
     RESERVED,
     UNREAD,
+    Block,
     FileFormat,
     Record,
+    UnreadableFile,
     blocks,
     cells_under,
     decode_object,
@@ -56,7 +58,7 @@ def failed_rows(run: ImportRun) -> Iterator[bytes]:
 def _failed(run: ImportRun, file_format: FileFormat) -> Iterator[_Failed]:
     failed = groupby(_failures(run), key=lambda failure: failure[0])
     row, failures = next(failed, (0, iter(())))
-    for block in blocks(Path(run.path), file_format):
+    for block in _readable(run, file_format):
         if not row:
             return
         for record in records(block, file_format):
@@ -69,6 +71,12 @@ def _failed(run: ImportRun, file_format: FileFormat) -> Iterator[_Failed]:
                 )
                 yield _Failed(record, " ".join(event_id for _row, event_id, _found in events if event_id), reason)
                 row, failures = next(failed, (0, iter(())))
+
+
+def _readable(run: ImportRun, file_format: FileFormat) -> Iterator[Block]:
+    """The blocks before a place where the file is damaged: the import came no further either."""
+    with suppress(UnreadableFile):
+        yield from blocks(Path(run.path), file_format)
 
 
 def _as_csv(failed: Iterator[_Failed], file_format: FileFormat) -> Iterator[bytes]:
