@@ -225,3 +225,15 @@ def test_who_decides_about_an_import_that_went_on_since_is_told_and_it_is_looked
     ]
     assert looked_again == [{"take_back_id": one.pk}]
     assert worked_on().state == "ready" and standings() == [1, 2]
+
+
+def test_a_look_tells_money_as_the_readers_language_writes_it(client, log_in_as, standard):
+    log_in_as("data_steward")
+    bought = {"id": "p", "event": "purchase", "phone": "+8613800138000"}
+    bought["attributes"] = {"order_id": "o", "product_id": "p", "price": {"amount": "7493", "currency": "CNY"}, "quantity": 1}
+    made = receive(
+        [Incoming(json.dumps(bought).encode())], source_code="website", door="api", received_at=timezone.now(), current=current()
+    )
+    of_batch(client, made.batch_id)
+    page = client.get(worked_on().get_absolute_url())
+    assert page.context["touches"]["money"] == [("CNY", "CN¥7,493.00")] and "CN¥7,493.00" in page.content.decode()

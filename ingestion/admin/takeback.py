@@ -22,6 +22,7 @@ from ingestion.accepted.takeback import CannotTakeBack, decide, is_idle, look_at
 from ingestion.jobs import work_on_take_back
 from ingestion.models import TakeBack, WriteKey
 from profiles.models import Batch
+from profiles.money import money
 from staff.admin.pages import Unalterable
 from staff.models import User
 from taxonomy.admin.live import LiveChoiceField, LiveFilter, OfSource
@@ -239,6 +240,7 @@ def _shown(request: HttpRequest, one: TakeBack) -> dict[str, Any]:
         "touches": touches and {
             **touches,
             "events": touches["counted"] + touches["held"],
+            "money": [(currency, money(amount, currency)) for currency, amount in touches["money"]],
             "first_at": _moment(touches["first_at"]),
             "last_at": _moment(touches["last_at"]),
         },
