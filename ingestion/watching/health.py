@@ -159,11 +159,14 @@ def releases_to_choose(item: UUID) -> list[Release]:
 def _health(of: Q, part: str, kind: str, today: date, days: int, release: Release | None, shown: Shown | None) -> Health:
     """`of`: what is looked at, as a filter of the daily counts; `part`: the column by which it is parted."""
     since = today - timedelta(days=days - 1)
-    streams = list(Stream.objects.filter(of & (shown.counted | Q(source=None) if shown else Q())))
+    streams = list(Stream.objects.filter(of & (shown.counted | Q(source=None) if shown else Q())).order_by(part))
     of &= shown.counted if shown else Q()
     near = Q(day__gte=since, day__lte=today) & of
     rows = list(
-        ReadingDay.objects.filter(near).values("day", part, "release_id", "source_version", "accepted").annotate(events=Sum("count"))
+        ReadingDay.objects.filter(near)
+        .values("day", part, "release_id", "source_version", "accepted")
+        .annotate(events=Sum("count"))
+        .order_by("day", part, "release_id", "source_version", "accepted")  # So that what is equally frequent has its place.
     )
     names = named(kind, {row[part] for row in rows} | {getattr(one, part) for one in streams})
     found = Health(
