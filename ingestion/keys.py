@@ -16,6 +16,7 @@ from ingestion.models import FailedRequest, WriteKey
 
 _SECONDS_KEPT = 1.0
 _MOST_KEPT = 10_000
+_MORE_AFTER_SECONDS = 0.1
 _log = logging.getLogger(__name__)
 
 
@@ -80,67 +81,72 @@ def _note_use(key: WriteKey, now: datetime) -> None:
 
 @dataclass(slots=True)
 class _Share:
-    """What this process may still send of one second of a key or webhook. `used_up`: no more of it is to be had."""
+    """What this process took of a key's or webhook's allowance and did not send yet; when more may be had, in seconds since 1970."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    second: int = 0
     left: int = 0
-    used_up: bool = False
+    more_at: float = 0.0
 
 
 class Allowance:
     """Events per second of a key or webhook, shared by all processes: each takes a tenth of a second's worth at a time from one row.
 
-    Once a second is used up, no process asks for more of it: what a flood is refused costs no query. None waits for another's.
+    Up to a second's worth is saved up while nothing is sent; then it comes back evenly, so that a flood is let in event by
+    event and not in a burst at the top of each second, for which all others would wait. While none is left no process asks for
+    more of it than ten times a second: what a flood is refused costs no query. None waits for another's.
     """
 
     def __init__(self) -> None:
         self._shares: dict[tuple[str, int], _Share] = {}
 
     def take(self, one: Sender, events: int) -> bool:
-        """Whether so many events may be sent in this second."""
+        """Whether so many events may be sent now."""
         lease = one.lease
         if lease is None:
             return True
         needed = min(events, one.per_second)  # a larger request takes a whole second's worth; it could never be sent otherwise
         share = self._shares.setdefault(lease, _Share())
         with share.lock:
-            # Not before the lock: who waited for it would ask for a second that is over.
-            second = int(time.time())
-            if share.second != second:
-                share.second, share.left, share.used_up = second, 0, False
-            if share.left < needed and not share.used_up:
-                wanted = max(needed, one.per_second // 10)
-                granted = _take_of(lease, second, wanted, one.per_second)
-                share.left, share.used_up = share.left + granted, granted < wanted
+            # Not before the lock: who waited for it would ask for a moment that is over.
+            now = time.time()
+            if share.left < needed and now >= share.more_at:
+                least = needed - share.left
+                wanted = max(least, one.per_second // 10)
+                granted = _take_of(lease, now, least, wanted, one.per_second)
+                share.left += granted
+                if granted < wanted:
+                    share.more_at = now + _MORE_AFTER_SECONDS
             if share.left < needed:
                 return False
             share.left -= needed
             return True
 
     def is_used_up(self, one: Sender) -> bool:
-        """Whether even one event more is known to be too many in this second. No query."""
+        """Whether even one event more is known to be too many now. No query."""
         lease = one.lease
         share = self._shares.get(lease) if lease is not None else None
-        return share is not None and share.used_up and share.left == 0 and share.second == int(time.time())
+        return share is not None and share.left == 0 and time.time() < share.more_at
 
 
-def _take_of(lease: tuple[str, int], second: int, share: int, limit: int) -> int:
-    """Take up to `share` of what is left of this second: the events granted. Nothing of a second before one that was asked for."""
+# What is left, of which the last digits of a moment may take a little.
+_LEFT = "floor((%(now)s + 1 - greatest(lease.spent_until, %(now)s)) * %(limit)s + 0.05)::bigint"
+
+
+def _take_of(lease: tuple[str, int], now: float, least: int, wanted: int, limit: int) -> int:
+    """Take up to `wanted` of what is left, nothing if that is less than `least`: the events granted."""
     of, number = lease
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            INSERT INTO ingestion_{of}lease AS lease ({of}_id, second, taken) VALUES (%(id)s, %(second)s, least(%(share)s, %(limit)s))
+            INSERT INTO ingestion_{of}lease AS lease ({of}_id, spent_until, granted)
+            VALUES (%(id)s, %(now)s + %(wanted)s::float8 / %(limit)s, %(wanted)s)
             ON CONFLICT ({of}_id) DO UPDATE SET
-                second = excluded.second,
-                taken = CASE WHEN lease.second = excluded.second THEN least(lease.taken + %(share)s, %(limit)s)
-                             ELSE excluded.taken END,
-                before = CASE WHEN lease.second = excluded.second THEN lease.taken ELSE 0 END
-            WHERE lease.second <= excluded.second
-            RETURNING taken - before
+                spent_until = greatest(lease.spent_until, %(now)s) + least(%(wanted)s, {_LEFT})::float8 / %(limit)s,
+                granted = least(%(wanted)s, {_LEFT})
+            WHERE {_LEFT} >= %(least)s
+            RETURNING granted
             """,
-            {"id": number, "second": second, "share": share, "limit": limit},
+            {"id": number, "now": now, "least": least, "wanted": wanted, "limit": limit},
         )
         found = cursor.fetchone()
         return int(found[0]) if found else 0

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ SECOND = 3_000_000
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The second it is, to be set."""
+    """The moment it is, in seconds, to be set."""
     now = [SECOND]
     monkeypatch.setattr("ingestion.keys.time.time", lambda: float(now[0]))
     return now
@@ -63,7 +64,41 @@ def test_another_process_is_told_by_its_first_question(limited, clock):
     assert [keys.Allowance().take(one, 1) for _ in range(3)] == [True, True, False]
 
 
-def test_a_second_that_is_over_gives_nothing_and_begins_no_other_anew(limited, clock):
+def test_what_was_sent_comes_back_evenly_and_no_more_than_a_second_is_saved_up(limited, clock):
+    one, processes = limited[1], [keys.Allowance(), keys.Allowance()]
+    sent = lambda: sum(process.take(one, 1) for _ in range(9) for process in processes)  # noqa: E731
+    clock[0] += 60
+    assert sent() == 2
+    found = []
+    for _ in range(20):
+        clock[0] += 0.25
+        found.append(sent())
+    assert found == [0, 1] * 10
+
+
+def test_a_flood_is_let_in_evenly_over_the_second(limited, clock):
+    one, processes = replace(limited[1], per_second=100), [keys.Allowance(), keys.Allowance()]
+    tenths = []
+    for _ in range(30):
+        let_in = 0
+        for _ in range(10):
+            clock[0] += 0.01
+            let_in += sum(process.take(one, 1) for process in processes for _ in range(20))
+        tenths.append(let_in)
+    assert 190 <= sum(tenths[10:]) <= 210 and max(tenths[10:]) <= 20
+
+
+def test_a_large_request_is_not_starved_by_what_each_process_keeps(limited, clock):
+    one, processes = limited[1], [keys.Allowance(), keys.Allowance()]
+    assert processes[0].take(one, 2)
+    taken = 0
+    for _ in range(40):
+        clock[0] += 0.25
+        taken += sum(process.take(one, 2) for process in processes)
+    assert taken == 10
+
+
+def test_a_process_whose_clock_is_late_is_given_nothing_twice(limited, clock):
     """Two processes, of which one was late, sent twice what they might."""
     one = limited[1]
     on_time, late = keys.Allowance(), keys.Allowance()

@@ -63,11 +63,13 @@ class FailedRequest(models.Model):
 
 
 class Lease(models.Model):
-    """How much of a second's allowance the processes have taken. Worthless a second later."""
+    """What all processes have taken of an allowance: it has come back at `spent_until`, in seconds since 1970.
 
-    second = models.BigIntegerField()
-    taken = models.IntegerField()
-    before = models.IntegerField(default=0, db_default=0)
+    That is at most a second ahead. `granted`: to who asked last.
+    """
+
+    spent_until = models.FloatField()
+    granted = models.IntegerField()
 
     class Meta:
         abstract = True

@@ -1,0 +1,18 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('ingestion', '0005_replayed_held'),
+    ]
+
+    operations = [
+        operation
+        for model in ('keylease', 'hooklease')
+        for operation in (
+            *(migrations.RemoveField(model, name) for name in ('second', 'taken', 'before')),
+            migrations.AddField(model, 'spent_until', models.FloatField(default=0), preserve_default=False),
+            migrations.AddField(model, 'granted', models.IntegerField(default=0), preserve_default=False),
+        )
+    ]
