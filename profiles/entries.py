@@ -103,8 +103,9 @@ def counts(entries: Iterable[Entry]) -> dict[str, int]:
     """First verdicts: accepted, changed (of the accepted), duplicate, quarantined, refused."""
     found = {"accepted": 0, "changed": 0, "duplicate": 0, "quarantined": 0, "refused": 0}
     for entry in entries:
-        found[entry.status] += 1
-        if entry.first is None and entry.result is not None and entry.result.verdict == "accepted" and entry.result.changes:
+        status = entry.status
+        found[status] += 1
+        if status == "accepted" and entry.result.changes:  # type: ignore[union-attr]
             found["changed"] += 1
     return found
 

@@ -76,6 +76,34 @@ def test_events(case):
     assert result.verdict == ("quarantined" if any(one.blocking for one in result.violations) else "accepted")
 
 
+def test_what_was_read_before_changes_no_reading():
+    """What texts became is remembered, each with what it depended on."""
+    priced = [
+        {"event": "purchase", "id": "m", "phone": "13800138000", "occurred_at": "2026-02-01", "attributes": {"order_id": "1", "price": price, "quantity": "2", **more}}
+        for price in ("5", "x", "5.0", " 5", "5" * 40)
+        for more in ({}, {"currency": "USD"}, {"currency": "x"}, {"price_note": "5"})
+    ]  # fmt: skip
+    cases = [(encode_json(record_of(case)), case["source"]) for case in EVENTS] + [(encode_json(one), "website") for one in priced]
+    raws = [raw for original, source in cases for raw in read_all(original, source) if isinstance(raw, RawEvent)]
+    fresh = [standardize(raw, compile_plan(small_plan_items())) for raw in raws]
+    plan = compile_plan(small_plan_items())
+    for order in (raws, raws[::-1], raws):
+        assert [standardize(raw, plan) for raw in order] == (fresh if order is raws else fresh[::-1])
+
+
+def test_no_more_texts_are_remembered_than_said():
+    plan = compile_plan(small_plan_items())
+    records = [
+        {"event": "purchase", "phone": "13800138000", "attributes": {"order_id": "1", "price": str(n), "quantity": "1"}}
+        for n in range(5_000)
+    ]
+    for one in records:
+        (raw,) = read_all(encode_json(one), "website")
+        assert standardize(raw, plan).attributes["price"] == {"amount": int(one["attributes"]["price"]), "currency": "CNY"}
+    remembered = [quick.casts for meaning in plan.sources["website"].meanings("purchase") for quick in meaning.reading.steps if quick.casts]
+    assert remembered and all(len(one) <= 4_096 for one in remembered)
+
+
 @pytest.mark.parametrize("case", [one for one in EVENTS if one["want"]["verdict"] == "accepted"], ids=lambda case: case["case"])
 def test_standardizing_a_standard_event_changes_nothing(case):
     (raw,) = read_all(encode_json(record_of(case)), case["source"])

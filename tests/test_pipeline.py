@@ -132,6 +132,43 @@ def test_hostile_text_is_stored_or_held_never_lost(standard, text):
         assert bytes(Original.objects.get().record) == body.encode()
 
 
+ODD = ['a"b', "{c,d}", "\\", "NULL", "", "茶😀", "a\tb\nc\r", "null", "\\N", "\x7f", "x" * 1_200]
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_what_is_stored_is_read_back_as_it_was_made(standard, text):
+    """Through every column that COPY writes."""
+    said = purchase(
+        id=text[:150] or "m",
+        event="purchase",
+        occurred_at="1990-01-01T00:00:00.000001Z",
+        source_version=text,
+        identifiers={"user_id": f"u{text}"},
+    )
+    said["attributes"] |= {"category": text, "odd": text}
+    (made,) = send(said, {"event": text, "phone": "1"}).entries[:1]
+    event, held = Event.objects.order_by("id")
+    assert (event.message_id, event.source_version, event.name) == (said["id"], text[:1_000] or None, "purchase")
+    assert (event.attributes["category"], event.extra) == (text, {"odd": text} if text else None)
+    assert (event.refinements or []) == made.result.refinements == ([f"purchase_category_{text}"] if 0 < len(text) < 200 else [])
+    assert (event.identifiers or {}) == made.result.identifiers
+    assert (event.occurred_at, event.received_at) == (datetime(1990, 1, 1, 0, 0, 0, 1, UTC), NOW)
+    assert (str(event.tag_id), event.rule_id, event.release_id) == (made.result.tag, None, current().release_id)
+    assert (str(event.source_id), event.subject.value, event.standing) == (
+        current().plan.sources["website"].uuid,
+        "+8613800138000",
+        1,
+    )
+    assert (held.name, held.attributes, held.standing) == (text[:1_000] or None, None, 2)
+    assert [one["code"] for one in held.report["violations"]]
+
+
+def test_half_a_surrogate_pair_and_nul_are_shown_by_their_escapes(standard):
+    body = json.dumps(purchase(event="n\\u0000\\ud800")).replace("\\\\u", "\\u")
+    assert receive([Incoming(body.encode())], source_code="website", door="api", received_at=NOW, current=current()).counts["quarantined"]
+    assert Event.objects.get().name
+
+
 def test_a_name_that_no_text_may_hold_is_kept_in_the_report_without_it(standard):
     body = json.dumps(purchase(odd=1)).replace('"odd"', '"o\\u0000d\\ud800d"')
     receipt = receive([Incoming(body.encode())], source_code="website", door="api", received_at=NOW, current=current())

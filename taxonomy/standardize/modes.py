@@ -11,6 +11,8 @@ from datetime import date, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from taxonomy.standardize.codes import HELD
 from taxonomy.standardize.structs import Violation
 
@@ -36,14 +38,15 @@ class Modes:
         today = received_at.astimezone(ZoneInfo(timezone)).date()
         mode = self._mode_of(source)
         softened = {}
-        for one in violations:
+        for at, one in enumerate(violations):
             if one.code not in SOFT_CODES or not one.path.startswith("attributes"):
                 continue
             code = attribute_of(one.path)
             if self._is_watched(code, today):
-                one.mode = "watch"
+                one = msgspec.structs.replace(one, mode="watch")
             elif mode != "quarantine":
-                one.mode = mode
+                one = msgspec.structs.replace(one, mode=mode)
+            violations[at] = one
             if one.mode and code:
                 softened[code] = one.mode
         return softened

@@ -75,6 +75,7 @@ class QuickStep(NamedTuple):
     """What the common case needs of a step: a value under `key`, or found by `find`, that is only cast.
 
     Of a step with transforms neither finds anything, which sends it the longer way. `optional`: absent, there is no more to do.
+    `casts`: what short texts became, of a type that changes them: {text: (defaults, standard value, what is told of it)}.
     """
 
     code: str
@@ -84,6 +85,7 @@ class QuickStep(NamedTuple):
     renamed: Change | None
     fallback: bool
     optional: bool
+    casts: dict[str, tuple[Defaults, Any, Change | None]] | None
     step: Step
 
 
@@ -432,7 +434,7 @@ def _step(slot: Slot, row: dict[str, Any] | None, *, native: bool) -> QuickStep:
     else:
         find = None if key else step.find
     optional = transform is None and not step.fallback and not slot.required
-    return QuickStep(slot.code, key, find, slot.cast, step.renamed, step.fallback, optional, step)
+    return QuickStep(slot.code, key, find, slot.cast, step.renamed, step.fallback, optional, {} if step.small else None, step)
 
 
 _LONG_TYPES = frozenset({"text", "url", "list", "object"})

@@ -8,7 +8,7 @@ import msgspec
 from taxonomy.standardize.codes import HELD
 
 
-class Violation(msgspec.Struct, gc=False, omit_defaults=True):
+class Violation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """How an event departs from the plan. Blocking, or only a note, as CODES[code] and the plan's `mode` say.
 
     `path` is where, such as "attributes.price"; `seen` is a scalar or a text of at most 200 characters;
