@@ -128,7 +128,7 @@ def imported_before(run: ImportRun) -> ImportRun | None:
 def former_import(source: Source, fingerprint: str, *, but: ImportRun | None = None) -> ImportRun | None:
     """The same of a content that is known by its SHA-256."""
     finished = _imports_of(source, fingerprint, but=but).filter(status=ImportRun.Status.FINISHED)
-    return finished.order_by("-created_at").first()
+    return finished.order_by("-created_at", "-id").first()
 
 
 def _imports_of(source: Source, fingerprint: str, *, but: ImportRun | None) -> QuerySet[ImportRun]:
