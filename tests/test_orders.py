@@ -4,22 +4,29 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from django.apps import apps
+from django.db.models import Model, UniqueConstraint
 
 from ingestion.discovery.discovered import lines
 from ingestion.imports.run import outcome
-from ingestion.models import Discovered, ImportChunk, ImportRun, Leak, Stream
+from ingestion.models import Discovered, Dispatch, FailedRequest, ImportChunk, ImportRun, Leak, ReplayOffer, Stream, Subscriber
+from ingestion.outgoing.alarms import raise_alarms
 from ingestion.pipeline import Incoming, receive
 from ingestion.quarantine.replay import Preview
 from ingestion.ranked import most_first
 from ingestion.watching.health import overview
+from ingestion.watching.latest import failed_lately
 from ingestion.watching.rollup import roll_up
 from profiles.charts import stacked_bars
+from profiles.models import Customer
 from profiles.recent import names_seen
+from profiles.summary import summary
 from taxonomy.current import current
-from taxonomy.models import Source, Tag
+from taxonomy.models import Release, Source, Tag
 from taxonomy.released import released
 
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
+PRICES = [{"amount": "9", "currency": currency} for currency in ("USD", "CNY", "JPY", "EUR")]
 db = pytest.mark.django_db
 
 
@@ -98,6 +105,56 @@ def test_leaks_found_at_once_are_told_in_one_order(standard):
     phones = [dict.fromkeys(names, f"1391234567{number}") for number in (9, 8, 7)]
     arrive(*({"event": "product_view", "attributes": {"product_id": "p", **one}} for one in phones))
     assert list(Leak.objects.order_by("id").values_list("attribute", "example")) == [(name, "139****5677") for name in sorted(names)]
+
+
+@db
+def test_causes_over_the_limit_at_once_are_told_in_the_order_they_came(standard):
+    Subscriber.objects.create(
+        name="ops", url="https://ops.example.com/hook", events=["quarantine.exceeded"], held_events=1, held_minutes=60
+    )
+    names = ["d", "b", "c", "a"]
+    for name in names:
+        arrive({"event": f"unknown_{name}", "id": name})
+    assert raise_alarms(NOW) == len(names)
+    told = [json.loads(body)["data"]["name"] for body in Dispatch.objects.order_by("created_at").values_list("body", flat=True)]
+    assert told == [f"unknown_{name}" for name in names]
+
+
+@db
+def test_requests_that_failed_alike_stand_by_their_sources(standard):
+    sources = list(Source.objects.order_by("-id")[:4])
+    for source in sources:
+        FailedRequest.objects.create(source=source, cause="x", hour=NOW, count=1)
+    assert [one.source.pk for one in failed_lately(None, NOW) if one.source] == sorted(source.pk for source in sources)
+
+
+@db
+def test_offers_stand_by_their_sources(standard):
+    sources = list(Source.objects.order_by("-code"))
+    for source in sources:
+        ReplayOffer.objects.create(source=source, release=Release.objects.get(), events=1, tried=1, in_all=1)
+    assert [one.source.code for one in ReplayOffer.objects.all()] == sorted(source.code for source in sources)
+
+
+def test_no_two_rows_stand_equal_in_the_order_of_their_model():
+    ours = [one for one in apps.get_models() if one.__module__.partition(".")[0] in ("ingestion", "profiles", "taxonomy", "staff")]
+    assert [one.__name__ for one in ours if one._meta.ordering and not tells_apart(one)] == []
+
+
+def tells_apart(model: type[Model]) -> bool:
+    meta, names = model._meta, {name.lstrip("-").partition("__")[0] for name in model._meta.ordering}
+    once = [{meta.pk.name}, *({field.name} for field in meta.fields if field.unique)]
+    for one in meta.constraints:
+        if isinstance(one, UniqueConstraint) and one.condition is None:
+            once.append({*one.fields, *(field.name for lower in one.expressions for field in lower.get_source_expressions())})
+    return any(fields <= names for fields in once)
+
+
+@db
+def test_sums_stand_by_their_currencies(standard):
+    orders = [{"order_id": f"o{number}", "product_id": "p", "quantity": 1, "price": price} for number, price in enumerate(PRICES)]
+    arrive(*({"event": "purchase", "attributes": one} for one in orders))
+    assert list(summary(Customer.objects.get()).sums) == ["CNY", "EUR", "JPY", "USD"]
 
 
 @db

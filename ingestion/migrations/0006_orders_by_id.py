@@ -15,6 +15,10 @@ class Migration(migrations.Migration):
             options={'default_permissions': (), 'ordering': ['-until', '-id']},
         ),
         migrations.AlterModelOptions(
+            name='failedrequest',
+            options={'default_permissions': ('view',), 'ordering': ['-hour', '-id'], 'verbose_name': 'failed request', 'verbose_name_plural': 'failed requests'},
+        ),
+        migrations.AlterModelOptions(
             name='importrun',
             options={'ordering': ['-created_at', '-id'], 'verbose_name': 'import', 'verbose_name_plural': 'imports'},
         ),

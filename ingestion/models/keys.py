@@ -55,7 +55,7 @@ class FailedRequest(models.Model):
     count = models.BigIntegerField(_("count"), default=0)
 
     class Meta:
-        ordering = ["-hour"]
+        ordering = ["-hour", "-id"]
         verbose_name = _("failed request")
         verbose_name_plural = _("failed requests")
         default_permissions = ("view",)
