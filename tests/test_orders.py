@@ -7,6 +7,7 @@ import pytest
 from django.apps import apps
 from django.db.models import Model, UniqueConstraint
 
+from ingestion.discovery.carried import events_held, events_sent
 from ingestion.discovery.discovered import lines
 from ingestion.imports.run import outcome
 from ingestion.models import Discovered, Dispatch, FailedRequest, ImportChunk, ImportRun, Leak, ReplayOffer, Stream, Subscriber
@@ -97,6 +98,15 @@ def test_of_values_that_arrive_alike_often_the_same_are_shown(standard):
     values = ["tea", "rice", "milk", "salt", "plum", "mint"]
     arrive(*({"event": "product_view", "attributes": {"product_id": "p", "note": value}} for value in values))
     assert Discovered.objects.get(name="note").examples == sorted(values)[: Discovered.EXAMPLES]
+
+
+@db
+def test_what_is_read_again_comes_newest_first(standard):
+    for number, name in enumerate("abcaa"):
+        arrive({"event": f"unknown_{name}", "id": f"m{number}"})
+    source = str(Source.objects.get(code="website").pk)
+    assert [event.message_id for _source, event in events_sent([source])] == ["m4", "m2", "m1", "m3", "m0"]
+    assert [event.message_id for event in events_held(Discovered.objects.get(name="unknown_a"))] == ["m4", "m3", "m0"]
 
 
 @db
