@@ -80,7 +80,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         causes = held_causes(sources=sources_in(request) if rights_in(request).limited else None)
         context |= {"causes": held_groups(causes, limit=5, shown=shown_to(user)), "causes_waiting": waiting(request)}
     if user.has_perm("ingestion.view_importrun"):
-        context["imports"] = of_sources_in(ImportRun.objects.all(), request).order_by("-created_at")[:3]
+        context["imports"] = of_sources_in(ImportRun.objects.all(), request).order_by("-created_at", "-id")[:3]
     return context
 
 

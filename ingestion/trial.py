@@ -102,7 +102,7 @@ def try_plan(
         tallies.aggregate(sum=Sum("accepted"))["sum"] or 0,
         tried[Event.Standing.HELD],
         held.count(),
-        sorted(found.values(), key=lambda one: (OUTCOMES.index(one.outcome), -one.count)),
+        sorted(found.values(), key=lambda one: (OUTCOMES.index(one.outcome), -one.count, one.source, one.before, one.after)),
         tags,
     )
 
@@ -135,6 +135,7 @@ def _sample(
                 SELECT * FROM profiles_event WHERE {" AND ".join(["standing = %s", *(condition for condition, _value in chosen)])} ORDER BY id DESC LIMIT %s
             ) AS e
             JOIN profiles_original o ON o.event_id = e.id LEFT JOIN profiles_original h ON h.event_id = o.holder_id LEFT JOIN profiles_batch b ON b.id = e.batch_id
+            ORDER BY e.id DESC
             """,
             [standing, *(value for _condition, value in chosen), sample],
         )

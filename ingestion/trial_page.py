@@ -14,6 +14,7 @@ from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
+from ingestion.ranked import most_first
 from ingestion.trial import OUTCOMES, Difference, Trial, try_plan
 from staff.masking import shown_to
 from taxonomy.definition import Items
@@ -133,7 +134,7 @@ def _groups(done: Trial, shown: Callable[[str], str]) -> list[dict[str, Any]]:
                     "before": one.before,
                     "after": one.after,
                     "count": one.count,
-                    "reasons": [(shown(_reason(reason)), count) for reason, count in one.reasons.most_common(3)],
+                    "reasons": [(shown(_reason(reason)), count) for reason, count in most_first(one.reasons)[:3]],
                     "examples": one.examples,
                 }
                 for one in done.differences

@@ -45,7 +45,7 @@ def stacked_bars(labels: list[str], values: dict[str, list[int]], *, other: Any,
 
     `as_given`: the first at the bottom, so that charts side by side have one color for one thing.
     """
-    ordered = list(values.items()) if as_given else sorted(values.items(), key=lambda item: -sum(item[1]))
+    ordered = list(values.items()) if as_given else sorted(values.items(), key=lambda item: (-sum(item[1]), str(item[0])))
     if len(ordered) > MOST_SERIES:
         rest = [sum(column) for column in zip(*(numbers for _, numbers in ordered[MOST_SERIES - 1 :]), strict=True)]
         ordered = [*ordered[: MOST_SERIES - 1], (str(other), rest)]

@@ -88,7 +88,7 @@ def _add_purchases(cursor: Any, customer: Customer, found: Summary) -> None:
         if is_purchase:
             orders.add(order_id or event_id)
             found.last_purchase_at = max(occurred_at, found.last_purchase_at or occurred_at)
-    found.purchases, found.sums = len(orders), dict(sums)
+    found.purchases, found.sums = len(orders), dict(sorted(sums.items()))
 
 
 def _add_traits(cursor: Any, customer: Customer, found: Summary) -> None:

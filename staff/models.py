@@ -287,7 +287,7 @@ class ReadToken(models.Model):
     last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
 
     class Meta:
-        ordering = ["-created_at"]
+        ordering = ["-created_at", "-id"]
         verbose_name = _("read token")
         verbose_name_plural = _("read tokens")
 

@@ -24,7 +24,7 @@ from taxonomy.models import Attribute, CheckSetting, Grant, Proposal, Release, R
 from taxonomy.proposals.authors import author_ids
 from taxonomy.proposals.propose import join, propose, pull_back, submit
 from taxonomy.proposals.review import emergency_release, release_proposal, review_release, standing, vote, waiting_for
-from taxonomy.publish import publish
+from taxonomy.publish import company_day, publish
 
 pytestmark = pytest.mark.django_db
 
@@ -591,7 +591,7 @@ def test_an_attributes_form_names_no_tag_and_no_source_that_its_reader_may_not_r
     opened.uses.get_or_create(attribute=shared, defaults={"position": 90})
     for tag in (purchase, opened):
         ViolationDay.objects.create(
-            day=timezone.localdate(),
+            day=company_day(),
             tag=tag,
             source=till,
             effect="watched",

@@ -22,7 +22,7 @@ from taxonomy.current import current, forget, refresh
 from taxonomy.definition import apply_definition, definition
 from taxonomy.models import Grant, Source, Tag
 from taxonomy.proposals.remind import remind
-from taxonomy.publish import publish
+from taxonomy.publish import company_day, publish
 from taxonomy.released import released
 
 # A Monday, twelve thirty.
@@ -234,7 +234,7 @@ def test_at_the_first_release_nothing_is_set_beside_what_was_not_there(client_of
 @db
 def test_the_page_of_an_attribute_says_what_would_have_been_held_for_its_sake(client, standard):
     tag, till = Tag.objects.get(code="purchase"), Source.objects.get(code="till")
-    day = {"day": timezone.localdate(), "tag": tag, "source": till, "effect": "watched", "code": "attribute.missing"}
+    day = {"day": company_day(), "tag": tag, "source": till, "effect": "watched", "code": "attribute.missing"}
     for path, count in (("attributes.price", 7), ("attributes.price_list", 9)):
         ViolationDay.objects.create(**day, path=path, count=count)
     client.force_login(User.objects.create_superuser("a@example.com", "x"))

@@ -34,7 +34,7 @@ from taxonomy.definition import apply_definition, definition
 from taxonomy.exchange.formats import FORMATS
 from taxonomy.models import Attribute, Category, Grant, MappingRule, Release, Source, Tag
 from taxonomy.proposals.propose import propose
-from taxonomy.publish import newest, publish
+from taxonomy.publish import company_day, newest, publish
 
 pytestmark = pytest.mark.django_db
 NAMED = {"label_en": "Zzsecret", "label_zh_hans": "Zzsecret"}
@@ -106,7 +106,7 @@ def _arrives(website: Source, source: Source, open_tag: Tag, tag: Tag) -> None:
         (source, "name", None, "whatIsIt"), (website, "attribute", tag, "colour"), (source, "attribute", open_tag, "size"), (source, "rest", None, ""),
     ]:  # fmt: skip
         Discovered.objects.create(source=one, kind=kind, tag=of, name=name, written_at=now, **seen)
-    today = timezone.localdate()
+    today = company_day()
     for one, of in [(website, open_tag), (website, tag), (source, open_tag)]:
         ReadingDay.objects.create(day=today, source=one, tag=of, accepted=True, count=7, last_at=now, source_version=f"v {one.code}")
         ViolationDay.objects.create(day=today, source=one, tag=of, code="attribute.missing", path=f"{of.code}", effect="noted", count=1)

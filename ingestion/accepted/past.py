@@ -157,6 +157,6 @@ def _mends_of(event_ids: list[int]) -> dict[int, Finds]:
     """How staff put these events right, by the last replay that let each in. Two queries."""
     fixed = Replayed.objects.filter(event_id__in=event_ids, outcome=Replayed.Outcome.FIXED, replay__act=Replay.Act.READ)
     fixed = fixed.exclude(replay__status=Replay.Status.UNDONE).exclude(replay__mends=[])
-    by = dict(fixed.order_by("replay__created_at").values_list("event_id", "replay_id"))
+    by = dict(fixed.order_by("replay__created_at", "id").values_list("event_id", "replay_id"))
     finds = {replay.pk: finder(replay.mends) for replay in Replay.objects.filter(pk__in=set(by.values()))}
     return {event_id: finds[replay_id] for event_id, replay_id in by.items()}

@@ -33,6 +33,7 @@ from ingestion.discovery.seen_words import STATES as STATE_WORDS
 from ingestion.discovery.values import suggest_type
 from ingestion.models import Cause, Discovered
 from ingestion.quarantine.causes import add_up
+from ingestion.ranked import most_first
 from staff.admin.pages import ReadOnly
 from staff.masking import STARS, mask_in_text, may_see_personal
 from taxonomy.definition import Items, draft_items
@@ -173,7 +174,7 @@ def _shown(request: HttpRequest, line: Line) -> dict[str, Any]:
     """What a page says of a line; a name may itself be a phone number."""
     row = line.row
     looked_at = sum(row.kinds.values())
-    kinds = sorted(row.kinds.items(), key=lambda pair: -pair[1])
+    kinds = most_first(row.kinds)
     return {
         "row": row,
         "name": row.name if may_see_personal(request.user) else mask_in_text(row.name),

@@ -234,7 +234,7 @@ class FileMatchingAdmin(ReadOnly, ModelAdmin):
             "versions": versions,
             "is_in_force": versions[0] == found,
             "may_use": may_use,
-            "imports": of_sources_in(found.imports.order_by("-created_at"), request)[:10],
+            "imports": of_sources_in(found.imports.order_by("-created_at", "-id"), request)[:10],
         }
         return TemplateResponse(request, "ingestion/matching.html", context)
 

@@ -19,6 +19,7 @@ from ingestion.admin.takeback import RIGHT as TAKE_BACK
 from ingestion.admin.takeback import Moment
 from ingestion.jobs import read_past
 from ingestion.models import Replay
+from ingestion.ranked import most_first
 from staff.masking import shown_to
 from staff.models import User
 from taxonomy.admin.live import LiveChoiceField
@@ -103,7 +104,7 @@ def _readable(request: HttpRequest, found: Preview) -> dict[str, Any]:
     return {
         "tags": [(tags[before], tags[after], count) for (before, after), count in found.tags.most_common(_MOST)],
         "what": [(WHAT[column], count) for column, count in found.what.most_common()],
-        "reasons": [(title_for(code), shown_to(request.user)(path), count) for (code, path), count in found.causes.most_common(_MOST)],
+        "reasons": [(title_for(code), shown_to(request.user)(path), count) for (code, path), count in most_first(found.causes)[:_MOST]],
         "examples": [(key, [WHAT[column] for column in one.what]) for key, one in found.examples],
     }
 

@@ -74,7 +74,7 @@ def events_sent(sources: Collection[str]) -> list[tuple[str, RawEvent]]:
                 SELECT *, row_number() OVER (PARTITION BY source_id, name ORDER BY id DESC) AS nth
                 FROM (SELECT * FROM profiles_event ORDER BY id DESC LIMIT {_LOOKED_AT}) AS newest
                 WHERE standing <> 3 AND name IS NOT NULL AND source_id = ANY(%s::uuid[])
-            ) AS event {_JOINED} WHERE nth <= {_OF_EACH_NAME} ORDER BY nth LIMIT {_AT_MOST}
+            ) AS event {_JOINED} WHERE nth <= {_OF_EACH_NAME} ORDER BY nth, event.id DESC LIMIT {_AT_MOST}
             """,
             [sorted(sources)],
         )
@@ -107,9 +107,9 @@ def events_held(row: Discovered) -> list[RawEvent]:
             f"""
             SELECT {_RECORD}
             FROM (
-                SELECT event_id FROM ingestion_quarantinereason
+                SELECT id, event_id FROM ingestion_quarantinereason
                 WHERE open AND source_id = %s AND code = 'event.unknown' AND path = 'event' AND name = %s ORDER BY id DESC LIMIT %s
-            ) AS reason JOIN profiles_event AS event ON event.id = reason.event_id {_JOINED}
+            ) AS reason JOIN profiles_event AS event ON event.id = reason.event_id {_JOINED} ORDER BY reason.id DESC
             """,
             [row.source_id, row.name, SAMPLE],
         )

@@ -58,7 +58,7 @@ _NAMES = f"""
     )
     SELECT CASE WHEN kept THEN kind ELSE 'rest' END, source_id, CASE WHEN kept THEN tag_id END, CASE WHEN kept THEN name ELSE '' END,
         sum(count), min(first_at), max(last_at)
-    FROM (SELECT *, is_known OR has_room AS kept FROM ranked) AS judged GROUP BY 1, 2, 3, 4
+    FROM (SELECT *, is_known OR has_room AS kept FROM ranked) AS judged GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """
 # What stands aside in an event is taken apart once, and filtered by one hashed list before anything is joined:
 # in one join, the planner compared each of 900 names with each of 500 wanted ones, for every event.
@@ -70,9 +70,10 @@ _SEEN_VALUES = f"""
     )
     SELECT source_id, tag_id, name, json_type, text, count FROM (
         SELECT source_id, tag_id, name, jsonb_typeof(value) AS json_type, left(value #>> '{{}}', 200) AS text, count(*) AS count,
-            row_number() OVER (PARTITION BY source_id, tag_id, name ORDER BY count(*) DESC) AS rank
+            row_number() OVER (PARTITION BY source_id, tag_id, name
+                ORDER BY count(*) DESC, jsonb_typeof(value), left(value #>> '{{}}', 200)) AS rank
         FROM sent GROUP BY 1, 2, 3, 4, 5
-    ) AS grouped WHERE rank <= {_VALUES}
+    ) AS grouped WHERE rank <= {_VALUES} ORDER BY source_id, tag_id, name, rank
 """
 
 
@@ -126,15 +127,15 @@ def masked_example(kind: str, text: str) -> str:
 
 def fold(now: datetime) -> None:
     """Add the sightings to their names' rows: of new names at once, of others when the row is an hour old."""
-    due = list(Sighting.objects.raw(_DUE, [now - WRITTEN_EVERY]))
+    due = sorted(Sighting.objects.raw(_DUE, [now - WRITTEN_EVERY]), key=lambda one: one.pk)
     if not due:
         return
     rows = {_key(row): row for row in Discovered.objects.filter(source__in={one.source_id for one in due})}
-    for one in sorted(due, key=lambda one: one.pk):
+    for one in due:
         row = rows.setdefault(_key(one), _first_row(one))
         row.add(one)
         row.written_at = now
-    touched = [rows[key] for key in {_key(one) for one in due}]
+    touched = [rows[key] for key in dict.fromkeys(map(_key, due))]
     Discovered.objects.bulk_create(row for row in touched if row.pk is None)
     Discovered.objects.bulk_update(
         [row for row in touched if row.pk is not None], ["count", "first_at", "last_at", "kinds", "examples", "written_at"]

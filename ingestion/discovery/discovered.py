@@ -42,7 +42,11 @@ def lines(
     for line in judged:
         counts[line.state] += 1
     chosen = [line for line in judged if line.state == state]
-    return sorted(chosen, key=lambda line: (-line.row.count, line.row.name)), counts
+    return sorted(chosen, key=lambda line: _weight(line.row)), counts
+
+
+def _weight(row: Discovered) -> tuple[Any, ...]:
+    return -row.count, row.name, row.kind, str(row.source_id), str(row.tag_id)
 
 
 def up_to_now(row: Discovered) -> Discovered:

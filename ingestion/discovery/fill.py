@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
 
+from ingestion.ranked import most_first
 from staff.masking import mask_in_text
 from taxonomy.definition import Items
 from taxonomy.diff import title
@@ -78,7 +79,7 @@ def filling(name: str, tag: str, *, source: str, items: Items, events: list[RawE
         [code for code, use in _uses(tag, items).items() if use.get("required") and code not in filled],
         sum(one.verdict == "accepted" for one in results),
         len(events),
-        reasons.most_common(),
+        most_first(reasons),
     )
 
 

@@ -11,6 +11,7 @@ from ingestion.doors.files import Choices, FileFormat, Matching, UnreadableFile,
 from ingestion.imports.chunk import incoming_of, notes_of, reasons, trial_key
 from ingestion.imports.matchings import matched
 from ingestion.pipeline import evaluate
+from ingestion.ranked import most_first
 from profiles.entries import Entry, as_stored, counts
 from taxonomy.current import Current
 from taxonomy.expected import expected_text
@@ -144,8 +145,8 @@ def as_json(checked: Checked) -> dict[str, Any]:
         "release": checked.release,
         "received": checked.received,
         **{name: checked.counts[name] for name in ("accepted", "changed", "duplicate", "quarantined", "refused")},
-        "causes": dict(checked.causes.most_common()),
-        "notes": dict(checked.notes.most_common()),
+        "causes": dict(most_first(checked.causes)),
+        "notes": dict(most_first(checked.notes)),
         "findings": [one._asdict() for one in checked.findings],
         "more_findings": checked.more,
         "is_cut": checked.is_cut,

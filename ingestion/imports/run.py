@@ -27,6 +27,7 @@ from ingestion.imports.chunk import store_block
 from ingestion.imports.matchings import ENVELOPE, keep, matched
 from ingestion.models import FileMatching, ImportChunk, ImportRun, TakeBack
 from ingestion.pool import in_processes
+from ingestion.ranked import most_first
 from ingestion.room import is_no_room
 from profiles.link import settle
 from profiles.models import Event
@@ -127,7 +128,7 @@ def imported_before(run: ImportRun) -> ImportRun | None:
 def former_import(source: Source, fingerprint: str, *, but: ImportRun | None = None) -> ImportRun | None:
     """The same of a content that is known by its SHA-256."""
     finished = _imports_of(source, fingerprint, but=but).filter(status=ImportRun.Status.FINISHED)
-    return finished.order_by("-created_at").first()
+    return finished.order_by("-created_at", "-id").first()
 
 
 def _imports_of(source: Source, fingerprint: str, *, but: ImportRun | None) -> QuerySet[ImportRun]:
@@ -292,8 +293,8 @@ def outcomes(runs: Collection[ImportRun]) -> dict[UUID, Outcome]:
         run: Outcome(
             sum(counts[run].values()) - counts[run]["changed"],
             dict(counts[run]),
-            causes[run].most_common(),
-            notes[run].most_common(),
+            most_first(causes[run]),
+            most_first(notes[run]),
             *others[run],
         )
         for run in counts
@@ -307,7 +308,7 @@ def by_place(run: ImportRun) -> list[tuple[str, Violation, int]]:
             """
             SELECT why->>'code', why->>'path', coalesce(why->'values'->>'from', ''), count(DISTINCT failed->0) AS rows
             FROM ingestion_importchunk, jsonb_array_elements(failed_rows) AS failed, jsonb_array_elements(failed->2) AS why
-            WHERE run_id = %s AND why->>'path' <> '' AND failed->>3 IS NULL GROUP BY 1, 2, 3 ORDER BY rows DESC, 2
+            WHERE run_id = %s AND why->>'path' <> '' AND failed->>3 IS NULL GROUP BY 1, 2, 3 ORDER BY rows DESC, 2, 1, 3
             """,
             [run.pk],
         )

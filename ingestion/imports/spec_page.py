@@ -27,6 +27,7 @@ from ingestion.imports.spec import Spec, spec_of
 from ingestion.imports.spec_files import example_csv, example_ndjson, template_csv, template_xlsx
 from ingestion.imports.words import file_problem
 from ingestion.models import ReadingDay, SpecLink
+from ingestion.ranked import most_first
 from staff.models import User
 from taxonomy.current import current
 from taxonomy.dictionary.standard import Standard, standard
@@ -192,6 +193,6 @@ def _checked(request: HttpRequest, source: str) -> _Check:
         except UnreadableFile as error:
             check.problem = file_problem(error.code, error.values)
         else:
-            check.causes = [(code, title_for(code), count) for code, count in check.found.causes.most_common()]
-            check.notes = [(code, title_for(code), count) for code, count in check.found.notes.most_common()]
+            check.causes = [(code, title_for(code), count) for code, count in most_first(check.found.causes)]
+            check.notes = [(code, title_for(code), count) for code, count in most_first(check.found.notes)]
     return check

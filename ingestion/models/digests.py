@@ -12,7 +12,7 @@ class Digest(models.Model):
     news = models.PositiveIntegerField(help_text="Causes that were new, growing or fixed; of none nobody was written to")
 
     class Meta:
-        ordering = ["-until"]
+        ordering = ["-until", "-id"]
         default_permissions = ()
         indexes = [models.Index(fields=["user", "-until"])]
 

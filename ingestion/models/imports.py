@@ -40,7 +40,7 @@ class ImportRun(models.Model):
     finished_at = models.DateTimeField(_("finished"), null=True)
 
     class Meta:
-        ordering = ["-created_at"]
+        ordering = ["-created_at", "-id"]
         verbose_name = _("import")
         verbose_name_plural = _("imports")
 

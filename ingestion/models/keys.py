@@ -31,7 +31,7 @@ class WriteKey(models.Model):
     last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
 
     class Meta:
-        ordering = ["source", "-created_at"]
+        ordering = ["source", "-created_at", "-id"]
         verbose_name = _("write key")
         verbose_name_plural = _("write keys")
 
@@ -55,7 +55,7 @@ class FailedRequest(models.Model):
     count = models.BigIntegerField(_("count"), default=0)
 
     class Meta:
-        ordering = ["-hour"]
+        ordering = ["-hour", "-id"]
         verbose_name = _("failed request")
         verbose_name_plural = _("failed requests")
         default_permissions = ("view",)

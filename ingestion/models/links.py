@@ -26,7 +26,7 @@ class SpecLink(models.Model):
     revoked_at = models.DateTimeField(_("revoked"), null=True)
 
     class Meta:
-        ordering = ["-created_at"]
+        ordering = ["-created_at", "-id"]
         default_permissions = ("add", "change")
         verbose_name = _("link for a partner")
         verbose_name_plural = _("links for partners")

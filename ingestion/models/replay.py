@@ -57,7 +57,7 @@ class Replay(models.Model):
     finished_at = models.DateTimeField(_("finished"), null=True)
 
     class Meta:
-        ordering = ["-created_at"]
+        ordering = ["-created_at", "-id"]
         verbose_name = _("replay")
         verbose_name_plural = _("replays")
         default_permissions = ("view", "add")
@@ -77,6 +77,7 @@ class ReplayOffer(models.Model):
     in_all = models.BigIntegerField()
 
     class Meta:
+        ordering = ["source"]
         default_permissions = ()
 
 

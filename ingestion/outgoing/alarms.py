@@ -74,7 +74,7 @@ def _raise_for(subscriber: Subscriber, held: dict[Cause, _Held], sources: dict[U
     }
     stand: dict[Cause, int] = {(one.source_id, one.code, one.path, one.name): one.pk for one in subscriber.alarms.all()}
     Alarm.objects.filter(pk__in=[pk for cause, pk in stand.items() if cause not in over]).delete()
-    new = sorted((cause for cause in over if cause not in stand), key=lambda cause: -over[cause].number)[:MOST_AT_ONCE]
+    new = sorted(over.keys() - stand.keys(), key=lambda cause: (-over[cause].number, over[cause].cause_id))[:MOST_AT_ONCE]
     for cause in new:
         source_id, code, path, name = cause
         Alarm.objects.create(subscriber=subscriber, source_id=source_id, code=code, path=path, name=name, raised_at=now)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from ingestion.models import QuarantineReason, Replay
 from ingestion.quarantine.remedy import meanings
 from ingestion.quarantine.replay import Preview, preview, text_seen
+from ingestion.ranked import most_first
 from profiles.models import Event
 from staff.models import in_reader_language
 from taxonomy.exchange.book import open_book
@@ -116,7 +117,7 @@ def try_with_others(replay: Replay, values: Iterable[Value], posted: Any, *, sam
     while True:
         found, more = preview(replay, sample=sample), list[dict[str, Any]]()
         given = {(one["target"], one["value"]) for one in replay.mends}
-        for (code, path, seen), events in found.values.most_common():
+        for (code, path, seen), events in most_first(found.values):
             is_own = path == replay.path and (code == replay.code or seen in own)
             if is_own or not can_be_given(path) or (path, seen) in given or (path == "phone" and not _names_one(code, seen)):
                 continue

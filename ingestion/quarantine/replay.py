@@ -28,6 +28,7 @@ from ingestion.pipeline import others_of
 from ingestion.pool import in_processes
 from ingestion.quarantine.causes import add_up
 from ingestion.quarantine.reasons import close_reasons, open_reasons_again, replace_reasons
+from ingestion.ranked import most_first
 from ingestion.reread import reread
 from ingestion.watching.rollup import roll_up
 from profiles.anew import HELD, discard, give_back, hold_still, read_anew
@@ -92,7 +93,7 @@ class Preview:
 
     @property
     def reasons(self) -> list[tuple[str, str, int]]:
-        return [(code, path, count) for (code, path), count in self.causes.most_common()]
+        return [(code, path, count) for (code, path), count in most_first(self.causes)]
 
 
 def preview(replay: Replay, *, plan: Plan | None = None, sample: int = SAMPLE) -> Preview:

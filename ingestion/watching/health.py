@@ -302,6 +302,10 @@ class Overview:
         return rank, -self.stream.last_at.timestamp()
 
 
+def _by_code(parts: Iterable[Named | None]) -> list[Named]:
+    return sorted(filter(None, parts), key=lambda part: (part.code, part.pk))
+
+
 def overview(kind: str, items: Iterable[Named], parts_of: Iterable[Named]) -> list[Overview]:
     """Every one of these tags that may be sent, or of these sources, those to look at first. One query.
 
@@ -312,9 +316,9 @@ def overview(kind: str, items: Iterable[Named], parts_of: Iterable[Named]) -> li
     streams = list(Stream.objects.all())
     names = {one.pk: one for one in parts_of}
     whole = {getattr(one, f"{kind}_id"): one for one in streams if getattr(one, f"{other}_id") is None}
-    parts: dict[UUID, list[Any]] = defaultdict(list)
+    parts: dict[UUID, list[Named | None]] = defaultdict(list)
     for one in streams:
         if one.state == Stream.State.STOPPED and one.source_id and one.tag_id:
             parts[getattr(one, f"{kind}_id")].append(names.get(getattr(one, f"{other}_id")))
-    found = [Overview(item, whole.get(item.pk), [part for part in parts[item.pk] if part]) for item in items]
+    found = [Overview(item, whole.get(item.pk), _by_code(parts[item.pk])) for item in items]
     return sorted(found, key=lambda one: one.weight)

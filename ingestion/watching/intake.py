@@ -95,7 +95,7 @@ def intake(source: Named, today: date, days: int, now: datetime) -> Intake:
         lateness=_lateness(source.pk),
         mapped=read["mapped"] or 0,
         native=read["native"] or 0,
-        keys=list(WriteKey.objects.filter(source=source.pk).order_by("-last_used_at", "-created_at")),
+        keys=list(WriteKey.objects.filter(source=source.pk).order_by("-last_used_at", "-created_at", "-id")),
         hooks=list(Hook.objects.filter(source=source.pk).select_related("source")),
     )
 

@@ -166,7 +166,7 @@ class Failed:
 
 def failed_lately(sources: Of, now: datetime) -> list[Failed]:
     """Of the last two hours, the newest first, with those of nobody's. One query."""
-    found = FailedRequest.objects.filter(hour__gte=now - _FAILED_HOURS).order_by("-hour", "cause")
+    found = FailedRequest.objects.filter(hour__gte=now - _FAILED_HOURS).order_by("-hour", "cause", "source_id")
     if sources is not None:
         found = found.filter(Q(source__in=sources) | Q(source=None))
     rows = list(found[:20])

@@ -62,10 +62,11 @@ _VALUES = f"""
         FROM looked_at CROSS JOIN LATERAL jsonb_each(extra) AS each WHERE extra IS NOT NULL
     ), grouped AS (
         SELECT source_id, tag_id, planned, name, value, count(*) AS count, min(received_at) AS first_at, max(received_at) AS last_at,
-            row_number() OVER (PARTITION BY source_id, tag_id, planned, name ORDER BY count(*) DESC) AS rank
+            row_number() OVER (PARTITION BY source_id, tag_id, planned, name ORDER BY count(*) DESC, value) AS rank
         FROM sent WHERE value ~ %(digits)s AND lower(name) <> ALL(%(personal)s::text[]) GROUP BY 1, 2, 3, 4, 5
     )
     SELECT source_id, tag_id, planned, name, value, count, first_at, last_at FROM grouped WHERE rank <= {VALUES_LOOKED_AT}
+    ORDER BY source_id, tag_id, planned, name, rank
 """
 
 Key = tuple[UUID, UUID | None, str, str]

@@ -25,7 +25,7 @@ def belongings(person: User, *, hold: bool = False) -> list[Belonging]:
     runs = list(
         ImportRun.objects.filter(Q(started_by=person) | Q(pk__in=taken_over(person, "imports"))).exclude(status=ImportRun.Status.FINISHED)
     )
-    causes = list(Cause.objects.filter(person=person, held__gt=0).select_related("department"))
+    causes = list(Cause.objects.filter(person=person, held__gt=0).select_related("department").order_by("id"))
     sources = named("source", (cause.source_id for cause in causes))
     return [
         Belonging("causes", _("causes in quarantine that wait for them"),

@@ -114,7 +114,7 @@ def _versions(cursor: CursorWrapper, firsts: list[int], lasts: list[int]) -> lis
     kept: dict[str, set[str]] = {}
     for source, version in cursor.fetchall():
         kept.setdefault(source, set()).add(version)
-    for source, version, _count, _first_at in sorted(seen, key=lambda row: -row[2]):
+    for source, version, _count, _first_at in sorted(seen, key=lambda row: (-row[2], row[0], row[1])):
         known = kept.setdefault(source, set())
         if len(known) < MOST_VERSIONS:
             known.add(version)

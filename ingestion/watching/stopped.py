@@ -30,7 +30,7 @@ _TEXTS = {
 def tell_of_stopped(streams: Iterable[Stream], now: datetime) -> None:
     """Write down what has newly stopped and what is back, and tell the owners. One query while nothing changes."""
     judged: dict[Pair, Stream] = {(one.source_id, one.tag_id): one for one in streams}
-    open_rows: dict[Pair, Stopped] = {(one.source_id, one.tag_id): one for one in Stopped.objects.filter(back_at=None)}
+    open_rows: dict[Pair, Stopped] = {(one.source_id, one.tag_id): one for one in Stopped.objects.filter(back_at=None).order_by("id")}
     back = [row for pair, row in open_rows.items() if pair in judged and judged[pair].state == Stream.State.ALIVE]
     new = [
         Stopped(source_id=pair[0], tag_id=pair[1], last_at=judged[pair].last_at, stopped_at=now)

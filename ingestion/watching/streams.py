@@ -67,7 +67,7 @@ def _pasts(today: date) -> dict[Pair, _Past]:
             """
             SELECT source_id, tag_id, day, bit_or(hours), sum(count), max(last_at) FROM ingestion_readingday
             WHERE day >= %s GROUP BY GROUPING SETS ((source_id, tag_id, day), (source_id, day), (tag_id, day))
-            HAVING NOT (grouping(tag_id) = 0 AND tag_id IS NULL)
+            HAVING NOT (grouping(tag_id) = 0 AND tag_id IS NULL) ORDER BY 1, 2, 3
             """,
             [today - HISTORY],
         )

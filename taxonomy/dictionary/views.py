@@ -254,7 +254,7 @@ def _count_news(request: HttpRequest, known: Standard) -> int:
 def _senders(item: str, known: Standard) -> list[dict[str, Any]]:
     """Sources that ever sent the tag, the most events first: [{"source": named, "count", "last_day"}]."""
     uses = tag_use([UUID(item)]).get(UUID(item), {})
-    found = sorted(((str(source), use) for source, use in uses.items()), key=lambda pair: -pair[1].events)
+    found = sorted(((str(source), use) for source, use in uses.items()), key=lambda pair: (-pair[1].events, pair[0]))
     return [
         {"source": named(source, known.items[source]), "count": use.events, "last_day": use.last_day}
         for source, use in found

@@ -69,7 +69,7 @@ class Source(Item):
     every = models.Manager()
 
     class Meta:
-        ordering = ["code"]
+        ordering = ["code", "id"]
         verbose_name = _("source")
         verbose_name_plural = _("sources")
         constraints = [

@@ -13,6 +13,7 @@ from ingestion.doors.files import UnreadableFile
 from ingestion.imports.check_file import Checked, as_json, check_file
 from ingestion.imports.words import file_problem
 from ingestion.management.commands.import_events import source_of
+from ingestion.ranked import most_first
 from taxonomy.current import NoRelease, current
 from taxonomy.violations import title_for
 
@@ -63,7 +64,7 @@ Exit codes:
             self.stdout.write(f"{place}: {one.message} ({one.code})")
         if checked.more:
             self.stdout.write(ngettext("and %(n)s more", "and %(n)s more", checked.more) % {"n": intcomma(checked.more)})
-        for code, count in checked.notes.most_common():
+        for code, count in most_first(checked.notes):
             self.stdout.write(f"{intcomma(count):>15}  {title_for(code)} ({code})")
         self.stdout.write(f"{intcomma(checked.received):>15}  {_('received in all')}")
         self.stdout.write(f"{intcomma(checked.received - checked.failed):>15}  {_('without a fault')}")
