@@ -7,7 +7,7 @@ from typing import Any
 from taxonomy.standardize.codes import HELD
 from taxonomy.standardize.decode import decode_json, encode_json, storable
 from taxonomy.standardize.limits import LIMITS
-from taxonomy.standardize.plan import Reading, Slot, Step, TagPlan
+from taxonomy.standardize.plan import Known, Reading, Slot, Step, TagPlan
 from taxonomy.standardize.read import shorten, text_of
 from taxonomy.standardize.sameness import same_value
 from taxonomy.standardize.structs import Change, RawEvent, Violation
@@ -38,10 +38,7 @@ def read_attributes(
             known = casts.get(value)
             if known is not None and known[0] == defaults:
                 attributes[code] = known[1]
-                if renamed is not None:
-                    changes.append(renamed)
-                if known[2] is not None:
-                    changes.append(known[2])
+                changes += known[2]
                 continue
         standard = cast(value, defaults)
         if standard is value:
@@ -52,19 +49,23 @@ def read_attributes(
             _report(standard, step, violations)
         else:
             attributes[code] = standard
-            if renamed is not None:
-                changes.append(renamed)
-            change = None if same_value(value, standard, step.notation) else _cast_change(step, value, standard)
-            if change is not None:
-                changes.append(change)
-            if casts is not None and type(value) is str and len(value) <= _REMEMBERED_CHARACTERS:
-                if len(casts) >= _REMEMBERED:
-                    casts.clear()
-                casts[value] = defaults, standard, change
+            told = [renamed] if renamed is not None else []
+            if not same_value(value, standard, step.notation):
+                told.append(_cast_change(step, value, standard))
+            changes += told
+            if casts is not None:
+                _remember(casts, value, (defaults, standard, told))
     for group in reading.tag.one_of:
         if not any(code in attributes or _is_reported(code, violations) for code in group):
             violations.append(Violation("attribute.missing", "attributes", None, {"one_of": group}))
     return attributes
+
+
+def _remember(casts: dict[str, Known], value: Any, known: Known) -> None:
+    if type(value) is str and len(value) <= _REMEMBERED_CHARACTERS:
+        if len(casts) >= _REMEMBERED:
+            casts.clear()
+        casts[value] = known
 
 
 def _read_rarer(

@@ -71,11 +71,15 @@ class Step(NamedTuple):
     origin: str
 
 
+# (the defaults it was read by, the standard value, what is told of it)
+Known = tuple[Defaults, Any, list[Change]]
+
+
 class QuickStep(NamedTuple):
     """What the common case needs of a step: a value under `key`, or found by `find`, that is only cast.
 
     Of a step with transforms neither finds anything, which sends it the longer way. `optional`: absent, there is no more to do.
-    `casts`: what short texts became, of a type that changes them: {text: (defaults, standard value, what is told of it)}.
+    `casts`: what short texts became, of a type that changes them.
     """
 
     code: str
@@ -85,7 +89,7 @@ class QuickStep(NamedTuple):
     renamed: Change | None
     fallback: bool
     optional: bool
-    casts: dict[str, tuple[Defaults, Any, Change | None]] | None
+    casts: dict[str, Known] | None
     step: Step
 
 
@@ -136,7 +140,7 @@ def _given(quick: QuickStep, value: Any) -> QuickStep:
         return value
 
     step = quick.step._replace(find=find, transform=None, fallback=False, renamed=None, origin="")
-    return quick._replace(find=find, renamed=None, fallback=False, step=step)
+    return quick._replace(find=find, renamed=None, fallback=False, casts=None, step=step)
 
 
 class TagPlan:

@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ingestion', '0005_replayed_held'),
+        ('ingestion', '0006_lease_comes_back'),
     ]
 
     operations = [
