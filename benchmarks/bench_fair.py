@@ -42,27 +42,27 @@ def main() -> None:
             for attempt in range(ROUNDS):
                 pair = []
                 for with_flood in (False, True):
-                    other = _start(secrets[1], f"f{attempt}", FLOOD) if with_flood else None
-                    told = _start(secrets[0], f"n{attempt}{with_flood:d}", NORMAL).communicate()[0].splitlines()
+                    other = start(secrets[1], f"f{attempt}", FLOOD) if with_flood else None
+                    told = start(secrets[0], f"n{attempt}{with_flood:d}", NORMAL).communicate()[0].splitlines()
                     took = [float(one) for one in told[1].split()]
-                    pair.append(_figures(took))
+                    pair.append(figures(took))
                     (beside if with_flood else alone).extend(took)
                     if other is not None:
                         print(f"round {attempt + 1}: flood answered {other.communicate()[0].splitlines()[0]}")
                 ratios.append([later / before for before, later in zip(*pair, strict=True)])
         for name, took in (("alone", alone), ("beside the flood", beside)):
-            print(f"normal {name:17} median {_figures(took)[0]:7.1f} ms   p99 {_figures(took)[1]:7.1f} ms   ({len(took):,} requests)")
+            print(f"normal {name:17} median {figures(took)[0]:7.1f} ms   p99 {figures(took)[1]:7.1f} ms   ({len(took):,} requests)")
         median, p99 = (statistics.median(one) for one in zip(*ratios, strict=True))
         print(f"ratio, median of {ROUNDS}: median {median:.2f} (asked: {MEDIAN})   p99 {p99:.2f} (asked: {P99})")
 
 
-def _figures(took: list[float]) -> tuple[float, float]:
+def figures(took: list[float]) -> tuple[float, float]:
     """(median, p99), in milliseconds."""
     ordered = sorted(took)
     return statistics.median(ordered), ordered[int(len(ordered) * 0.99)]
 
 
-def _start(secret: str, name: str, per_second: int) -> "subprocess.Popen[str]":
+def start(secret: str, name: str, per_second: int) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "benchmarks.bench_fair", secret, name, str(per_second)], stdout=subprocess.PIPE, text=True
     )
