@@ -252,7 +252,7 @@ def product():
         running.stop()
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.proof)])
 def test_every_answered_event_is_there_exactly_once(product, kills, record_property):
     chance = random.Random(kills)
     clients = [Client(product, f"client{number}") for number in range(CLIENTS)]
