@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
 
-from profiles.copying import copy_events
+from profiles.copying import array, copy_events
 from profiles.entries import CORRECTED, DISCARDED, HELD, MERGED, TAKEN_BACK, Delivery, Entry
 from profiles.subjects import subject_ids
 from profiles.ties import Ties
@@ -37,11 +37,11 @@ def hold_still(cursor: CursorWrapper, event_ids: Collection[int], *, standings: 
     """Lock those of these events that stand so, and were counted by the rollup as they came; their ids."""
     cursor.execute(
         """
-        SELECT id FROM profiles_event AS event WHERE id = ANY(%s) AND standing = ANY(%s)
+        SELECT id FROM profiles_event AS event WHERE id = ANY(%s::bigint[]) AND standing = ANY(%s)
             AND NOT EXISTS (SELECT FROM profiles_arrival AS arrival WHERE event.id BETWEEN arrival.first_id AND arrival.last_id)
         ORDER BY id FOR UPDATE
         """,
-        [sorted(event_ids), list(standings)],
+        [array(sorted(event_ids)), list(standings)],
     )
     return {event_id for (event_id,) in cursor.fetchall()}
 
@@ -87,8 +87,8 @@ def take_staged(cursor: CursorWrapper, read: list[tuple[Delivery, Entry]], ids: 
     taken = ", ".join(f"{column} = anew.{column}" for column in _COLUMNS if column != "standing")
     cursor.execute(
         f"UPDATE profiles_event AS event SET read_by = %s, {taken}, standing = CASE WHEN event.standing = %s THEN %s ELSE anew.standing END"
-        " FROM read_anew AS anew WHERE event.id = anew.id AND event.id = ANY(%s)",
-        [act, MERGED, MERGED, event_ids],
+        " FROM read_anew AS anew WHERE event.id = anew.id AND event.id = ANY(%s::bigint[])",
+        [act, MERGED, MERGED, array(event_ids)],
     )
     ties = Ties()
     ties.add(read, ids)
@@ -98,16 +98,18 @@ def take_staged(cursor: CursorWrapper, read: list[tuple[Delivery, Entry]], ids: 
 def discard(cursor: CursorWrapper, event_ids: Collection[int], act: UUID) -> None:
     """Let go of events, locked by `hold_still`: they are kept, and count nowhere."""
     keep_former(cursor, event_ids, act)
-    cursor.execute("UPDATE profiles_event SET read_by = %s, standing = %s WHERE id = ANY(%s)", [act, DISCARDED, sorted(event_ids)])
+    cursor.execute(
+        "UPDATE profiles_event SET read_by = %s, standing = %s WHERE id = ANY(%s::bigint[])", [act, DISCARDED, array(sorted(event_ids))]
+    )
 
 
 def keep_former(cursor: CursorWrapper, event_ids: Collection[int], act: UUID) -> None:
     cursor.execute(
         f"""
         INSERT INTO profiles_formerreading (event_id, replaced_at, replaced_by, read_by, {_READING})
-        SELECT id, now(), %s, read_by, {_READING} FROM profiles_event WHERE id = ANY(%s) ORDER BY id
+        SELECT id, now(), %s, read_by, {_READING} FROM profiles_event WHERE id = ANY(%s::bigint[]) ORDER BY id
         """,
-        [act, sorted(event_ids)],
+        [act, array(sorted(event_ids))],
     )
 
 
@@ -117,19 +119,19 @@ def give_back(cursor: CursorWrapper, event_ids: Collection[int], act: UUID) -> l
     What was taken back or corrected since stands as it did, over the reading it had: put back, it is what it was before the act.
     """
     # what else changes how they stand is waited for, and seen
-    cursor.execute("SELECT FROM profiles_event WHERE id = ANY(%s) ORDER BY id FOR UPDATE", [sorted(event_ids)])
+    cursor.execute("SELECT FROM profiles_event WHERE id = ANY(%s::bigint[]) ORDER BY id FOR UPDATE", [array(sorted(event_ids))])
     given = ", ".join(f"{column} = former.{column}" for column in _COLUMNS if column != "standing")
     cursor.execute(
         f"""
         WITH former AS (
             DELETE FROM profiles_formerreading AS former USING profiles_event AS event
-            WHERE former.replaced_by = %s AND former.event_id = ANY(%s) AND event.id = former.event_id AND event.read_by = %s
+            WHERE former.replaced_by = %s AND former.event_id = ANY(%s::bigint[]) AND event.id = former.event_id AND event.read_by = %s
             RETURNING former.*
         )
         UPDATE profiles_event AS event
         SET read_by = former.read_by, {given}, standing = CASE WHEN event.standing = ANY(%s) THEN event.standing ELSE former.standing END
         FROM former WHERE event.id = former.event_id RETURNING event.id, event.standing
         """,
-        [act, sorted(event_ids), act, [TAKEN_BACK, CORRECTED]],
+        [act, array(sorted(event_ids)), act, [TAKEN_BACK, CORRECTED]],
     )
     return sorted(event_id for event_id, standing in cursor.fetchall() if standing not in (TAKEN_BACK, CORRECTED))

@@ -18,6 +18,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import Q
 
 from ingestion.models import NearDuplicate, NearDuplicateSetting
+from profiles.copying import array
 from profiles.record import again_where_others_write
 from profiles.untied import queue_untied, tie_anew
 from taxonomy.released import released
@@ -70,8 +71,10 @@ _NOT_DECIDED = _Former("", None, None, None)
 
 def queue_near(cursor: CursorWrapper, firsts: Sequence[int], lasts: Sequence[int]) -> None:
     """Have these runs of events looked at, after the commit that stores them or changes whether or how they count."""
+    runs = _joined(zip(firsts, lasts, strict=True))
     cursor.execute(
-        "INSERT INTO ingestion_unpaired (first_id, last_id) SELECT * FROM unnest(%s::bigint[], %s::bigint[])", [list(firsts), list(lasts)]
+        "INSERT INTO ingestion_unpaired (first_id, last_id) SELECT * FROM unnest(%s::bigint[], %s::bigint[])",
+        [array(first for first, _ in runs), array(last for _, last in runs)],
     )
 
 
@@ -117,7 +120,7 @@ def _take(cursor: CursorWrapper) -> Runs:
     return _joined(cursor.fetchall())
 
 
-def _joined(runs: Runs, event_ids: Iterable[int] = ()) -> Runs:
+def _joined(runs: Iterable[tuple[int, int]], event_ids: Iterable[int] = ()) -> Runs:
     """These runs and a run for each of these events, in order, no event in two of them."""
     found: Runs = []
     for first, last in sorted([*runs, *((one, one) for one in event_ids)]):

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from django.db.backends.utils import CursorWrapper
 
+from profiles.copying import array
 from profiles.entries import Delivery
 from taxonomy.standardize import general, storable
 
@@ -20,8 +21,8 @@ def write_reasons(cursor: CursorWrapper, deliveries: list[Delivery], closed: lis
 def close_reasons(cursor: CursorWrapper, event_ids: Collection[int], *, fixed: bool) -> None:
     """Of events that are let in (`fixed`) or let go of: the reasons stay, closed, to be opened again where that is taken back."""
     cursor.execute(
-        "UPDATE ingestion_quarantinereason SET open = false, fixed_at = CASE WHEN %s THEN now() END WHERE open AND event_id = ANY(%s)",
-        [fixed, sorted(event_ids)],
+        "UPDATE ingestion_quarantinereason SET open = false, fixed_at = CASE WHEN %s THEN now() END WHERE open AND event_id = ANY(%s::bigint[])",
+        [fixed, array(sorted(event_ids))],
     )
 
 
@@ -30,15 +31,15 @@ def open_reasons_again(cursor: CursorWrapper, event_ids: Collection[int]) -> Non
     cursor.execute(
         """
         UPDATE ingestion_quarantinereason SET open = true, fixed_at = NULL
-        WHERE NOT open AND event_id IN (SELECT id FROM profiles_event WHERE id = ANY(%s) AND standing = 2)
+        WHERE NOT open AND event_id IN (SELECT id FROM profiles_event WHERE id = ANY(%s::bigint[]) AND standing = 2)
         """,
-        [sorted(event_ids)],
+        [array(sorted(event_ids))],
     )
 
 
 def replace_reasons(cursor: CursorWrapper, event_ids: Collection[int], deliveries: list[Delivery]) -> None:
     """Of events that stay held: what holds them now."""
-    cursor.execute("DELETE FROM ingestion_quarantinereason WHERE event_id = ANY(%s)", [sorted(event_ids)])
+    cursor.execute("DELETE FROM ingestion_quarantinereason WHERE event_id = ANY(%s::bigint[])", [array(sorted(event_ids))])
     _insert(cursor, deliveries)
 
 

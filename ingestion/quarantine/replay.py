@@ -32,6 +32,7 @@ from ingestion.ranked import most_first
 from ingestion.reread import reread
 from ingestion.watching.rollup import roll_up
 from profiles.anew import HELD, discard, give_back, hold_still, read_anew
+from profiles.copying import array
 from profiles.entries import Delivery, Entry
 from profiles.link import settle
 from profiles.record import again_where_others_write
@@ -41,7 +42,7 @@ from taxonomy.current import Current, current, plan_of, refresh
 from taxonomy.standardize import Plan, RawEvent, Refusal, Result, Violation, decode_json, encode_json, general, standardize_mended
 
 # In one commit: a fraction of a second, and little to do again.
-AT_ONCE = 1_000
+AT_ONCE = 4_000
 # Below this they are read in this process: starting others takes longer.
 SMALL = 5_000
 # What a person waits for while looking at the page.
@@ -338,7 +339,7 @@ def in_stretches(replay: Replay, selected: Any, column: str) -> Iterator[list[in
         if not ids:
             return
         after = ids[-1]
-        done = set(Replayed.objects.filter(replay=replay, event_id__in=ids).values_list("event_id", flat=True))
+        done = set(Replayed.objects.filter(replay=replay, event_id__gte=ids[0], event_id__lte=ids[-1]).values_list("event_id", flat=True))
         if left := [one for one in dict.fromkeys(ids) if one not in done]:
             yield left
 
@@ -352,9 +353,9 @@ def load(event_ids: Sequence[int], *, standings: Sequence[int] = (HELD,)) -> lis
                 coalesce(o.record, h.record), o.item
             FROM profiles_event e JOIN profiles_original o ON o.event_id = e.id
             LEFT JOIN profiles_original h ON h.event_id = o.holder_id LEFT JOIN profiles_batch b ON b.id = e.batch_id
-            WHERE e.id = ANY(%s) AND e.standing = ANY(%s) ORDER BY e.id
+            WHERE e.id = ANY(%s::bigint[]) AND e.standing = ANY(%s) ORDER BY e.id
             """,
-            [list(event_ids), list(standings)],
+            [array(event_ids), list(standings)],
         )
         return [
             Stored(event_id, bytes(key), source, batch, received_at, door, decode_json(form.encode()) if form else None, report, bytes(record or b""), item)
@@ -506,7 +507,7 @@ def note_outcomes(cursor: CursorWrapper, replay: Replay, outcomes: Mapping[int, 
         INSERT INTO ingestion_replayed (replay_id, event_id, outcome) SELECT %s, * FROM unnest(%s::bigint[], %s::smallint[])
         ON CONFLICT DO NOTHING RETURNING event_id, outcome
         """,
-        [replay.pk, list(outcomes), list(outcomes.values())],
+        [replay.pk, array(outcomes), array(map(int, outcomes.values()))],
     )
     rows = cursor.fetchall()
     told = Counter(outcome for _, outcome in rows)
