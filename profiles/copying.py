@@ -139,7 +139,7 @@ def array(values: Iterable[object]) -> str:
 
 
 def hex_array(values: Iterable[bytes]) -> str:
-    return array(f"\\x{value.hex()}" for value in values)
+    return "{" + ",".join([f'"\\\\x{value.hex()}"' for value in values]) + "}"
 
 
 def _quoted(value: object) -> str:
