@@ -115,6 +115,18 @@ def test_a_rollup_that_dies_counts_nothing_and_the_next_counts_all(standard, mon
     assert counted() == 2
 
 
+@pytest.mark.parametrize("look", ["discover", "look_for_leaks"])
+def test_what_looks_into_values_and_fails_stops_no_count(standard, monkeypatch, caplog, look):
+    def fails(cursor, *_arguments):
+        cursor.execute("INSERT INTO ingestion_sighting DEFAULT VALUES")  # as a value would that the database cannot take
+
+    monkeypatch.setattr(rollup, look, fails)
+    send(*logins("a", "b"))
+    roll_up(NOW)
+    assert counted() == 2 and not Arrival.objects.exists()
+    assert "IntegrityError while looking at what arrived" in caplog.text and "DETAIL" not in caplog.text
+
+
 def test_a_rollup_whose_connection_is_cut_in_the_middle_counts_once_in_the_end(standard, monkeypatch):
     send(*logins("a", "b"))
     whole = discover.discover

@@ -5,11 +5,15 @@ transaction that holds their counts, so a rollup killed anywhere counts everythi
 open is not there yet, and is found later: whatever order commits come in, none is passed over.
 """
 
+import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
+from traceback import format_tb
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from ingestion.accepted.near import find_near_duplicates, queue_near
@@ -20,6 +24,7 @@ from ingestion.quarantine.causes import add_up
 from ingestion.watching.leaks import look_for_leaks
 from taxonomy.standardize.codes import HELD
 
+_log = logging.getLogger(__name__)
 # One rollup at a time, in whatever process.
 _LOCK = 7_201_011
 # Events counted in one transaction: a second's work, and little to do again when it is killed.
@@ -66,12 +71,24 @@ def roll_up_once(now: datetime) -> bool:
         }  # fmt: skip
         for statement in (_READINGS, _HOURS, _VIOLATIONS, _ATTRIBUTES):
             cursor.execute(statement, values)
-        discover(cursor, firsts, lasts)
-        look_for_leaks(cursor, firsts, lasts, now)
+        _beside_the_counts(partial(discover, cursor, firsts, lasts))
+        _beside_the_counts(partial(look_for_leaks, cursor, firsts, lasts, now))
         queue_accepted(cursor, firsts, lasts)
         queue_near(cursor, firsts, lasts)
         fold(now)
     return True
+
+
+def _beside_the_counts(look: Callable[[], object]) -> None:
+    """What looks into values: where it fails over one of them, the counts of these events stand, and those after them go on."""
+    try:
+        with transaction.atomic():
+            look()
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        # Where it happened, without what it says: that may repeat what was sent.
+        _log.error("%s while looking at what arrived\n%s", type(error).__name__, "".join(format_tb(error.__traceback__)))
 
 
 def _alone() -> bool:
