@@ -20,6 +20,7 @@ from ingestion.imports.failed import failed_rows
 from ingestion.imports.matchings import ENVELOPE, fingerprint, in_force, keep, use_again
 from ingestion.imports.run import follow, match, outcome, run_import, take_file
 from ingestion.models import FileMatching, ImportChunk, ImportRun, Replay, SpecLink
+from ingestion.quarantine.headings import headings_of
 from ingestion.quarantine.replay import ask, run_replay
 from profiles.models import Batch, Event
 from profiles.original import shown_original
@@ -320,6 +321,32 @@ def test_what_is_wrong_is_told_by_the_file_s_own_columns(till, load, admin_clien
     tried = load(rows(2, 数量={1: "many"}), dry_run=True)
     page = admin_client.get(reverse("admin:ingestion_importrun_change", args=[tried.pk]))
     assert any("数量 (quantity)" in short for _, events in page.context["examples"] for one in events for short, _ in one.why)
+
+
+@database
+@pytest.mark.parametrize(("origin", "heading"), [("", "数量"), ("price", "单价")], ids=["as it is", "by a rule"])
+def test_a_cause_in_quarantine_names_the_file_s_own_column(till, load, admin_client, django_assert_num_queries, origin, heading):
+    kept(till)
+    load(rows(3, 数量={1: "two"}, 会员手机={2: "12"}))
+    if origin:
+        said = {"code": "attribute.wrong_type", "path": "attributes.quantity", "seen": "two", "values": {"from": origin}}
+        Event.objects.filter(reasons__path="attributes.quantity").update(report={"violations": [said]})
+    page = admin_client.get(reverse("admin:ingestion_quarantinereason_changelist"))
+    assert {group.path: told for group, _trend, told in page.context["lines"]} == {"attributes.quantity": heading, "phone": "会员手机"}
+    assert f"<code>{heading}</code> (<code>attributes.quantity</code>)" in page.content.decode()
+    found = {group.path: group.cause for group, *_ in page.context["lines"]}
+    with django_assert_num_queries(1):
+        assert len(headings_of(found.values())) == 2
+    assert "<code>会员手机</code> (<code>phone</code>)" in admin_client.get(found["phone"].get_absolute_url()).content.decode()
+
+
+@database
+def test_a_cause_whose_newest_event_came_through_no_matching_names_its_place_alone(till, load, admin_client):
+    kept(till)
+    load(rows(1, 数量={0: "two"}))
+    Batch.objects.update(format=None)
+    page = admin_client.get(reverse("admin:ingestion_quarantinereason_changelist"))
+    assert [(group.path, heading) for group, _trend, heading in page.context["lines"]] == [("attributes.quantity", "")]
 
 
 @database

@@ -140,7 +140,7 @@ def test_causes_are_found_by_what_their_name_or_place_holds_and_ordered(client, 
     log_in_as("marketer")
 
     def names(**asked):
-        return [group.cause.name for group, _trend in causes(client, **asked).context["lines"]]
+        return [group.cause.name for group, *_ in causes(client, **asked).context["lines"]]
 
     assert names() == names(order="nonsense") == ["sale", "checkout started", "call 13912345678"]
     assert names(order="last") == names(order="first") == ["checkout started", "sale", "call 13912345678"]

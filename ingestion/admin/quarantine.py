@@ -1,5 +1,6 @@
 """The quarantine pages: causes, the events of one cause, and one event beside its reasons."""
 
+from collections.abc import Callable
 from functools import wraps
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -24,6 +25,7 @@ from ingestion.admin.reveal import may_ask, of_cause, of_event, reveal_cause, re
 from ingestion.models import Cause, Discovered, QuarantineReason, Replayed, ReplayOffer
 from ingestion.quarantine.causes import TREND_DAYS, add_up, assign, cause_of, open_causes_of, trends, waiting, who_see_to_causes
 from ingestion.quarantine.export import FORMS, told
+from ingestion.quarantine.headings import headings_of
 from ingestion.quarantine.held import ORDERS, Group, held_causes, held_events, held_groups, reasons_like, told_with
 from profiles.charts import Trend, trend
 from profiles.models import Customer, Event, Original
@@ -92,7 +94,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
         context = {
             "title": _("Quarantine"),
             "trend_days": TREND_DAYS,
-            "lines": _with_trends(groups[:PAGE]),
+            "lines": _lines(groups[:PAGE], shown_to(request.user)),
             # with several reasons an event is in several groups, and leads in one that another filter may leave out
             "held": (held["events"] or 0) if not code and not of and not q else None,
             "causes": held["causes"],
@@ -143,6 +145,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
             "cause": cause,
             "name": sight(cause.name),
             "place": sight(cause.path),
+            "heading": sight(headings_of([cause]).get(cause.pk, "")),
             "trend": trend(trends([cause.pk], timezone.localdate(timezone=timezone.get_default_timezone()))[cause.pk]),
             "trend_days": TREND_DAYS,
             "next": explain(cause.code).next,
@@ -228,9 +231,11 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
         return TemplateResponse(request, template, {**self.admin_site.each_context(request), **context})
 
 
-def _with_trends(groups: list[Group]) -> list[tuple[Group, Trend]]:
+def _lines(groups: list[Group], shown: Callable[[str], str]) -> list[tuple[Group, Trend, str]]:
+    """Each with its trend, and the file's own column where it came from one."""
     found = trends((group.cause.pk for group in groups), timezone.localdate(timezone=timezone.get_default_timezone()))
-    return [(group, trend(found[group.cause.pk])) for group in groups]
+    headings = headings_of(group.cause for group in groups)
+    return [(group, trend(found[group.cause.pk]), shown(headings.get(group.cause.pk, ""))) for group in groups]
 
 
 def _cause_of(event: Event) -> Cause | None:
