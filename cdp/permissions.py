@@ -170,7 +170,8 @@ LINES: tuple[Line, ...] = (
          "POST admin:quarantine_event_reveal", "POST admin:quarantine_cause_reveal"),
     line("Incoming", "see what reading held events again would do", "ingestion.view_quarantinereason", "GET admin:desk"),
     line("Incoming", "read held events again, put right what was sent, let go of them", "ingestion.view_quarantinereason ingestion.add_replay",
-         *(f"POST admin:desk act={act}" for act in ("try", "read", "discard")), "GET admin:desk_table", "POST admin:desk_table"),
+         *(f"POST admin:desk act={act}" for act in ("try", "read", "discard")), "GET admin:desk_table", "POST admin:desk_table",
+         "POST admin:quarantine_event_discard"),
     line("Incoming", "propose what would let a cause's events in, after a look at its effect",
          "ingestion.view_quarantinereason ingestion.add_replay taxonomy.add_proposal taxonomy.change_tag taxonomy.change_attribute"
          " taxonomy.add_mappingrule taxonomy.change_mappingrule",

@@ -185,6 +185,7 @@ def test_a_messy_till_export_is_matched_tried_imported_and_taken_back(page: Page
     page.select_option("[name=c3-written]", "%d/%m/%Y")
     page.locator(".tl-judged .tl-good").first.wait_for(timeout=60_000)
     expect(page.locator(".tl-asked")).to_have_count(0)
+    assert wider_than_a_phone(page) == []
     page.click("button[name=act][value=try]")
     page.wait_for_url("**/importrun/*/change/")
     worker()
@@ -193,6 +194,7 @@ def test_a_messy_till_export_is_matched_tried_imported_and_taken_back(page: Page
     wait_until_done(page)
     assert page.locator(".tl-figures dd").all_inner_texts() == ["60", "58", "58", "58", "0", "0", "2", "0"]
     assert "1.38E+10" in page.content() and "两件" in page.content()
+    assert wider_than_a_phone(page) == []
     assert not Event.objects.exists()
     press(page, page.locator("button[name=act][value=import]"))
     assert str(ImportRun.objects.get(dry_run=False).pk) in page.url
@@ -221,6 +223,16 @@ def test_a_messy_till_export_is_matched_tried_imported_and_taken_back(page: Page
         page.locator(".tl-facts", has_text=reason).wait_for()
         wait_until_done(page)
         assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == counted
+
+
+def wider_than_a_phone(page: Page) -> list[str]:
+    """Tables, and what may scroll, that do not fit a screen of 390 px."""
+    usual = page.viewport_size
+    page.set_viewport_size({"width": 390, "height": 844})
+    found: list[str] = page.evaluate("""[...document.querySelectorAll("html, .tl-table, .tl-scroll, .tl-card")]
+        .filter((one) => one.scrollWidth > Math.min(innerWidth, one.clientWidth)).map((one) => one.className || one.tagName)""")
+    page.set_viewport_size(usual)
+    return found
 
 
 def write_table(path: Path, rows: list[list[str]]) -> None:

@@ -275,6 +275,59 @@ def test_discarding_asks_why(client, log_in):
     assert run_replay(Replay.objects.get().pk).discarded == 1
 
 
+def alone(event: Event) -> tuple[str, str]:
+    """The page of a held event, and where it is discarded."""
+    return tuple(reverse(f"admin:quarantine_event{does}", args=[event.public_id]) for does in ("", "_discard"))  # type: ignore[return-value]
+
+
+def test_one_event_is_discarded_alone_with_a_reason_and_that_is_taken_back(client, log_in):
+    person = log_in("data_steward")
+    hold(purchase(1), purchase(2, phone="+86 1380013"))
+    one, other = Event.objects.get(message_id="m2"), Event.objects.get(message_id="m1")
+    page, discards = alone(one)
+    assert discards in client.get(page).content.decode()
+    done = client.post(discards, {"why": "a monitor’s"}).headers["Location"]
+    replay = run_replay(Replay.objects.get().pk)
+    assert (replay.event_id, replay.in_all, replay.discarded, replay.untouched, replay.started_by) == (one.pk, 1, 1, 0, person)
+    assert set(Event.objects.values_list("message_id", "standing")) == {("m1", Event.Standing.HELD), ("m2", Event.Standing.DISCARDED)}
+    assert list(QuarantineReason.objects.filter(open=True).values_list("event_id", flat=True)) == [other.pk]
+    shown, told = client.get(done).content.decode(), client.get(page).content.decode()
+    assert "one event alone" in shown and page in shown
+    assert "a monitor’s" in told and discards not in told and done in told
+    client.post(done, {"act": "undo"})
+    assert Event.objects.filter(standing=Event.Standing.HELD).count() == 2
+    assert QuarantineReason.objects.filter(open=True, event=one).count() == 2
+    assert discards in client.get(page).content.decode()
+
+
+@pytest.mark.parametrize(("why", "held"), [(" ", True), ("a test", False)])
+def test_an_event_is_not_discarded_without_a_reason_nor_once_it_is_not_held(client, log_in, why, held):
+    log_in("data_steward")
+    hold(purchase(1))
+    page, discards = alone(Event.objects.get())
+    Event.objects.update(standing=Event.Standing.HELD if held else Event.Standing.COUNTED)
+    assert client.post(discards, {"why": why}).headers["Location"] == page
+    assert not Replay.objects.exists()
+
+
+def test_who_may_not_discard_a_cause_discards_no_event_of_it(client, log_in):
+    log_in("product_manager")
+    hold(purchase(1))
+    page, discards = alone(Event.objects.get())
+    assert discards not in client.get(page).content.decode()
+    assert client.post(discards, {"why": "x"}).status_code == 403
+    log_in("data_steward")
+    assert client.get(discards).status_code == 405
+    assert client.post(reverse("admin:quarantine_event_discard", args=["00" * 16]), {"why": "x"}).status_code == 404
+
+
+def test_what_mends_a_held_event_stands_before_taking_back_its_delivery(client, log_in):
+    log_in("data_steward")
+    hold(purchase(1))
+    page = client.get(alone(Event.objects.get())[0]).content.decode()
+    assert page.index("Fix and replay") < page.index("Discard this event alone") < page.index("Take back what it was delivered with")
+
+
 def test_who_may_only_look_is_offered_nothing(client, log_in):
     log_in("product_manager")
     hold(purchase(1))

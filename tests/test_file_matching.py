@@ -8,22 +8,25 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone
 
 from ingestion.doors.files import Column, FileFormat, Matching, RowEvent, UnreadableFile, compile_matching
 from ingestion.doors.files.matching import COMMA, POINT, SERIAL, plain_number, reads_as
-from ingestion.imports.check_file import check_file
+from ingestion.imports.check_file import as_json, check_file
 from ingestion.imports.failed import failed_rows
 from ingestion.imports.matchings import ENVELOPE, fingerprint, in_force, keep, use_again
 from ingestion.imports.run import follow, match, outcome, run_import, take_file
-from ingestion.models import FileMatching, ImportChunk, ImportRun, Replay
+from ingestion.models import FileMatching, ImportChunk, ImportRun, Replay, SpecLink
+from ingestion.quarantine.headings import headings_of
 from ingestion.quarantine.replay import ask, run_replay
 from profiles.models import Batch, Event
 from profiles.original import shown_original
 from profiles.sight import Sight
 from staff.masking import STARS
+from staff.models import User
 from taxonomy.current import current
 from taxonomy.models import Source
 from taxonomy.publish import publish
@@ -321,6 +324,32 @@ def test_what_is_wrong_is_told_by_the_file_s_own_columns(till, load, admin_clien
 
 
 @database
+@pytest.mark.parametrize(("origin", "heading"), [("", "数量"), ("price", "单价")], ids=["as it is", "by a rule"])
+def test_a_cause_in_quarantine_names_the_file_s_own_column(till, load, admin_client, django_assert_num_queries, origin, heading):
+    kept(till)
+    load(rows(3, 数量={1: "two"}, 会员手机={2: "12"}))
+    if origin:
+        said = {"code": "attribute.wrong_type", "path": "attributes.quantity", "seen": "two", "values": {"from": origin}}
+        Event.objects.filter(reasons__path="attributes.quantity").update(report={"violations": [said]})
+    page = admin_client.get(reverse("admin:ingestion_quarantinereason_changelist"))
+    assert {group.path: told for group, _trend, told in page.context["lines"]} == {"attributes.quantity": heading, "phone": "会员手机"}
+    assert f"<code>{heading}</code> (<code>attributes.quantity</code>)" in page.content.decode()
+    found = {group.path: group.cause for group, *_ in page.context["lines"]}
+    with django_assert_num_queries(1):
+        assert len(headings_of(found.values())) == 2
+    assert "<code>会员手机</code> (<code>phone</code>)" in admin_client.get(found["phone"].get_absolute_url()).content.decode()
+
+
+@database
+def test_a_cause_whose_newest_event_came_through_no_matching_names_its_place_alone(till, load, admin_client):
+    kept(till)
+    load(rows(1, 数量={0: "two"}))
+    Batch.objects.update(format=None)
+    page = admin_client.get(reverse("admin:ingestion_quarantinereason_changelist"))
+    assert [(group.path, heading) for group, _trend, heading in page.context["lines"]] == [("attributes.quantity", "")]
+
+
+@database
 def test_of_a_row_with_several_events_sent_again_each_closes_only_its_own(till, load):
     kept(till, replace_events(PURCHASE, RowEvent(name="login"), RowEvent(name="purchase", columns=BOUGHT)))
     run = load(rows(1, 数量={0: "two"}))
@@ -461,3 +490,37 @@ def test_a_check_of_a_matched_file_names_its_own_columns(standard, tmp_path):
     checked = check_file(path, obeyed.plan.sources["till"], current=obeyed, received_at=timezone.now())
     assert (checked.received, checked.failed) == (3, 2)
     assert [(one.row, one.column) for one in checked.findings] == [(3, "会员手机"), (4, "数量")]
+    assert (checked.matching.number, as_json(checked)["matching"]) == (1, 1)
+
+
+@pytest.mark.django_db
+def test_a_partner_s_file_is_checked_by_the_matching_that_an_import_would_use_and_is_told_which(standard, client):
+    till = Source.objects.get(code="till")
+    used = kept(till)
+    maker = User.objects.create_user("maker@example.com", is_superuser=True, language="en")
+    address = f"{SpecLink.objects.create(source=till, created_by=maker).get_absolute_url()}?language=en"
+
+    def check(where: str, lines: list[list[str]], header: list[str] = HEADER):
+        answer = client.post(where, {"act": "check", "file": SimpleUploadedFile("a.csv", as_csv(lines, header))})
+        return answer.content.decode()
+
+    page = check(address, [row[::-1] for row in rows(3, 数量={2: "two"})], HEADER[::-1])
+    assert "1 row has a fault" in page and f"read by matching {used.number} of" in page and "/admin/ingestion/filematching" not in page
+    assert "this source’s own records" in check(address, [["purchase", "13800138000"]], ["event", "phone"])
+    client.force_login(maker)
+    link = reverse("admin:ingestion_filematching_change", args=[used.pk])
+    assert link in check(reverse("spec_of_source", args=[till.pk]), rows(1)) and link not in check(address, rows(1))
+
+
+@pytest.mark.django_db
+def test_the_command_that_checks_names_a_matching_and_says_which_read_the_columns(standard, tmp_path, capsys):
+    kept(Source.objects.get(code="till"))
+    path = tmp_path / "a.csv"
+    path.write_bytes(as_csv(rows(3)))
+    call_command("check_file", str(path), source="till")
+    assert "Columns read by: matching 1" in capsys.readouterr().out
+    path.write_bytes(as_csv([[*row, "x"] for row in rows(3)], [*HEADER, "积分"]))
+    call_command("check_file", str(path), source="till", matching=1, json=True)
+    assert '"matching": 1' in capsys.readouterr().out
+    with pytest.raises(CommandError):
+        call_command("check_file", str(path), source="till", matching=7)

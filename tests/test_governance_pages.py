@@ -211,6 +211,13 @@ def checks_form(client) -> dict[str, str]:
 CHECKS = "/admin/taxonomy/checksetting/"
 
 
+def test_a_check_without_words_has_no_label_for_them(client, stewards):
+    client.force_login(stewards[0], "django.contrib.auth.backends.ModelBackend")
+    page = client.get(CHECKS)
+    has_words = [row["has_words"] for row in page.context["rows"]]
+    assert page.content.decode().count('<td data-label="words">') == sum(has_words) < len(has_words)
+
+
 def test_who_saves_an_old_page_of_the_checks_undoes_nobody_elses_setting(client, stewards):
     client.force_login(stewards[0], "django.contrib.auth.backends.ModelBackend")
     old = checks_form(client)

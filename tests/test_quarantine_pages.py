@@ -140,7 +140,7 @@ def test_causes_are_found_by_what_their_name_or_place_holds_and_ordered(client, 
     log_in_as("marketer")
 
     def names(**asked):
-        return [group.cause.name for group, _trend in causes(client, **asked).context["lines"]]
+        return [group.cause.name for group, *_ in causes(client, **asked).context["lines"]]
 
     assert names() == names(order="nonsense") == ["sale", "checkout started", "call 13912345678"]
     assert names(order="last") == names(order="first") == ["checkout started", "sale", "call 13912345678"]
@@ -455,9 +455,10 @@ def test_what_is_not_held_cannot_be_shown(client, log_in_as, posted):
     assert reveal(client, reason="looking", **posted).status_code == 404
 
 
-def test_what_a_limited_reader_may_not_read_cannot_be_shown_either(client, log_in_as, shop, till, hold):
+def test_what_a_limited_reader_may_not_read_cannot_be_shown_nor_discarded(client, log_in_as, shop, till, hold):
     Grant.objects.create(department_id="sales", sources_of_id="data", may="read")
     log_in_as("data_steward", department_id="service")
     event = hold(shop, ("phone.invalid", "phone"))
     assert reveal(client, event=event.public_id, reason="looking").status_code == 404
     assert reveal(client, cause=cause_of(QuarantineReason.objects.get()).pk, reason="looking").status_code == 404
+    assert client.post(reverse("admin:quarantine_event_discard", args=[event.public_id]), {"why": "a test"}).status_code == 404

@@ -95,7 +95,8 @@ def make_world() -> dict[str, Any]:
     for act in ("changelist", "change", "delete", "history"):
         special[f"admin:auth_group_{act}", "object_id"] = own_role.pk
         special[f"admin:staff_user_{act}", "object_id"] = User.objects.create_user(f"{act}@example.com", "x").pk
-    special["admin:quarantine_event", "public_id"] = special["admin:quarantine_event_reveal", "public_id"] = held.public_id
+    for does in ("", "_reveal", "_discard"):
+        special[f"admin:quarantine_event{does}", "public_id"] = held.public_id
     common = {
         "public_id": Customer.objects.get().public_id, "event_id": accepted.public_id, "proposal_id": proposal.pk, "item": tag.pk,
         "cause_id": cause_of(QuarantineReason.objects.first()).pk, "run_id": run.pk, "uidb64": "MQ", "token": "x-y", "content_type_id": "1",

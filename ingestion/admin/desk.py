@@ -45,6 +45,7 @@ from ingestion.quarantine.desk import (
 from ingestion.quarantine.remedy import KINDS as REMEDIES
 from ingestion.quarantine.remedy import NoRemedy, effect, offered, propose_change, suggestions
 from ingestion.quarantine.replay import AT_ONCE, SAMPLE, Preview, ask, ask_undo, go_on, preview, stop, text_seen, undo
+from profiles.models import Event
 from profiles.money import is_money, money
 from profiles.sight import Sight
 from staff.access import log_access
@@ -142,7 +143,7 @@ class ReplayAdmin(Unalterable, OfSource):
             replay.act, replay.why = Replay.Act.DISCARD, request.POST.get("why", "").strip()
             problem = "" if replay.why else _("Say why these events are discarded.")
             if not problem:
-                return self._start(request, replay)
+                return start(request, replay)
         others: dict[str, list[Value]] = {}
         looked = cause is not None and act in ("look", "propose")
         try:
@@ -156,13 +157,13 @@ class ReplayAdmin(Unalterable, OfSource):
                 except NoRemedy as error:
                     problem, looked = str(error), False
             if act == "read" and cause is None and not problem:
-                return self._start(request, replay)
+                return start(request, replay)
             if not looked:
                 found, others = (
                     try_with_others(replay, values, request.POST, sample=TRIED) if cause else (preview(replay, sample=TRIED), {})
                 )
             if act == "read" and not problem:
-                return self._start(request, replay)
+                return start(request, replay)
         except NoRelease:
             messages.error(request, _("No standard has been published yet. Publish one, then read held events again."))
             return HttpResponseRedirect(reverse("admin:ingestion_quarantinereason_changelist"))
@@ -249,12 +250,6 @@ class ReplayAdmin(Unalterable, OfSource):
             return Replay(source_id=source.pk, code=request.GET.get("code", "")), back, None
         return Replay(code=request.GET.get("code", "")), back, None
 
-    def _start(self, request: HttpRequest, replay: Replay) -> HttpResponse:
-        replay.started_by = cast(User, request.user)
-        ask(replay)
-        replay_held.defer(replay_id=str(replay.pk))
-        return HttpResponseRedirect(reverse("admin:ingestion_replay_change", args=[replay.pk]))
-
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -270,6 +265,7 @@ class ReplayAdmin(Unalterable, OfSource):
             "title": _TITLES[replay.act],
             "opts": self.opts,
             "about": about(replay, shown_to(request.user)),
+            "event": Event.objects.filter(pk=replay.event_id).first() if replay.event_id else None,
             "may_stop": may and replay.status in _RUNNING,
             "may_go_on": may and _may_go_on(replay),
             "releases": [] if replay.status == Replay.Status.UNDOING else releases_for(replay),
@@ -310,6 +306,14 @@ class ReplayAdmin(Unalterable, OfSource):
         if not self.has_view_permission(request):
             raise PermissionDenied
         return get_object_or_404(self.get_queryset(request).select_related("source", "release", "started_by"), pk=replay_id)
+
+
+def start(request: HttpRequest, replay: Replay) -> HttpResponse:
+    """Ask for an unsaved replay, and show it."""
+    replay.started_by = cast(User, request.user)
+    ask(replay)
+    replay_held.defer(replay_id=str(replay.pk))
+    return HttpResponseRedirect(reverse("admin:ingestion_replay_change", args=[replay.pk]))
 
 
 def _take_given(request: HttpRequest, replay: Replay, values: list[Value], shown: Sight, *, is_fillable: bool) -> tuple[str, str]:
@@ -353,6 +357,8 @@ def about(replay: Replay, shown: Any) -> str:
     """Which events, in words: "Web shop: Unknown event, “buy”"."""
     if replay.is_of_past:
         return about_past(replay)
+    if replay.event_id:
+        return _("%(source)s: %(what)s") % {"source": named("source", [replay.source_id])[replay.source_id], "what": _("one event alone")}
     parts = [title_for(replay.code) if replay.code else _("all that is held")]
     if replay.name:
         parts.append(_("“%(name)s”") % {"name": shown(replay.name)})

@@ -1,6 +1,6 @@
 """The quarantine pages: causes, the events of one cause, and one event beside its reasons."""
 
-from binascii import unhexlify
+from collections.abc import Callable
 from functools import wraps
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -8,8 +8,8 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Exists, Min, OuterRef, QuerySet, Sum
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.db.models import Count, Min, QuerySet, Sum
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path
@@ -20,10 +20,12 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 
 from ingestion.admin.digests import digest_page, scorecard_page
+from ingestion.admin.held_event import RIGHT, discard_event, held_event
 from ingestion.admin.reveal import may_ask, of_cause, of_event, reveal_cause, reveal_event, sight_in
 from ingestion.models import Cause, Discovered, QuarantineReason, Replayed, ReplayOffer
 from ingestion.quarantine.causes import TREND_DAYS, add_up, assign, cause_of, open_causes_of, trends, waiting, who_see_to_causes
 from ingestion.quarantine.export import FORMS, told
+from ingestion.quarantine.headings import headings_of
 from ingestion.quarantine.held import ORDERS, Group, held_causes, held_events, held_groups, reasons_like, told_with
 from profiles.charts import Trend, trend
 from profiles.models import Customer, Event, Original
@@ -64,6 +66,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
             path("cause/<int:cause_id>/reveal/", page(reveal_cause), name="quarantine_cause_reveal"),
             path("cause/<int:cause_id>/assign/", page(self.assign_view), name="quarantine_cause_assign"),
             path("event/<str:public_id>/reveal/", page(reveal_event), name="quarantine_event_reveal"),
+            path("event/<str:public_id>/discard/", page(discard_event), name="quarantine_event_discard"),
             path("customer/<uuid:public_id>/", page(self.customer_view), name="quarantine_customer"),
             path("cause/<int:cause_id>/", page(self.cause_view), name="quarantine_cause"),
             path("event/<str:public_id>/", page(self.event_view), name="quarantine_event"),
@@ -91,7 +94,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
         context = {
             "title": _("Quarantine"),
             "trend_days": TREND_DAYS,
-            "lines": _with_trends(groups[:PAGE]),
+            "lines": _lines(groups[:PAGE], shown_to(request.user)),
             # with several reasons an event is in several groups, and leads in one that another filter may leave out
             "held": (held["events"] or 0) if not code and not of and not q else None,
             "causes": held["causes"],
@@ -142,6 +145,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
             "cause": cause,
             "name": sight(cause.name),
             "place": sight(cause.path),
+            "heading": sight(headings_of([cause]).get(cause.pk, "")),
             "trend": trend(trends([cause.pk], timezone.localdate(timezone=timezone.get_default_timezone()))[cause.pk]),
             "trend_days": TREND_DAYS,
             "next": explain(cause.code).next,
@@ -199,12 +203,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
 
     def event_view(self, request: HttpRequest, public_id: str) -> HttpResponse:
         """One event whole: its reasons beside the record as it came. Opening it unmasked is recorded."""
-        event = get_object_or_404(
-            of_sources_in(Event.objects.filter(Exists(QuarantineReason.objects.filter(event_id=OuterRef("pk")))), request).select_related(
-                "batch"
-            ),
-            key=_key(public_id),
-        )
+        event = held_event(request, public_id)
         what = of_event(event.public_id)
         sight = sight_in(request, what)
         if sight.unmasked:
@@ -223,6 +222,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
             "back": _cause_of(event),
             "attempts": _attempts(event),
             "is_held": event.standing == Event.Standing.HELD,
+            "may_discard": request.user.has_perm(RIGHT),
         }
         return self._render(request, "ingestion/quarantine_event.html", context)
 
@@ -231,9 +231,11 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
         return TemplateResponse(request, template, {**self.admin_site.each_context(request), **context})
 
 
-def _with_trends(groups: list[Group]) -> list[tuple[Group, Trend]]:
+def _lines(groups: list[Group], shown: Callable[[str], str]) -> list[tuple[Group, Trend, str]]:
+    """Each with its trend, and the file's own column where it came from one."""
     found = trends((group.cause.pk for group in groups), timezone.localdate(timezone=timezone.get_default_timezone()))
-    return [(group, trend(found[group.cause.pk])) for group in groups]
+    headings = headings_of(group.cause for group in groups)
+    return [(group, trend(found[group.cause.pk]), shown(headings.get(group.cause.pk, ""))) for group in groups]
 
 
 def _cause_of(event: Event) -> Cause | None:
@@ -274,13 +276,3 @@ def _reasons(event: Event, sight: Sight) -> list[dict[str, Any]]:
         }
         for one in sorted(found, key=lambda one: not is_blocking(one))
     ]
-
-
-def _key(public_id: str) -> bytes:
-    try:
-        key = unhexlify(public_id)
-    except ValueError as error:
-        raise Http404 from error
-    if len(key) != 16:
-        raise Http404
-    return key

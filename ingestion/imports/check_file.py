@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Unpack
 from ingestion.doors.files import Choices, FileFormat, Matching, UnreadableFile, blocks, check_columns, records, sniff
 from ingestion.imports.chunk import incoming_of, notes_of, reasons, trial_key
 from ingestion.imports.matchings import matched
+from ingestion.models import FileMatching
 from ingestion.pipeline import evaluate
 from ingestion.ranked import most_first
 from profiles.entries import Entry, as_stored, counts
@@ -42,7 +43,10 @@ class Finding(NamedTuple):
 
 @dataclass(slots=True)
 class Checked:
-    """`counts` are as an import's. `more`: findings beyond those told. `is_cut`: there are rows beyond those looked at."""
+    """`counts` are as an import's. `more`: findings beyond those told. `is_cut`: there are rows beyond those looked at.
+
+    `matching`: what read its columns, as an import would; None where the source's envelope did.
+    """
 
     file_format: FileFormat
     release: str
@@ -52,6 +56,7 @@ class Checked:
     findings: list[Finding] = field(default_factory=list)
     more: int = 0
     is_cut: bool = False
+    matching: FileMatching | None = None
 
     @property
     def received(self) -> int:
@@ -70,13 +75,14 @@ def check_file(
     received_at: datetime,
     most_findings: int = 1_000,
     most_rows: int | None = None,
+    matching: int | None = None,
     **said: Unpack[Choices],
 ) -> Checked:
-    """Read the whole file, or its first rows, and tell every departure. Raises UnreadableFile."""
+    """Read the whole file, or its first rows, and tell every departure. `matching`: as for an import. Raises UnreadableFile."""
     file_format = sniff(path, **said)
     check_columns(file_format)
-    file_format, _kept = matched(file_format, Source.every.get(pk=source.uuid))
-    checked, keys = Checked(file_format, current.version), set[bytes]()
+    file_format, used = matched(file_format, Source.every.get(pk=source.uuid), number=matching)
+    checked, keys = Checked(file_format, current.version, matching=used), set[bytes]()
     seen = 0
     for block in blocks(path, file_format, block_bytes=_BLOCK_BYTES):
         left = None if most_rows is None else most_rows - seen
@@ -143,6 +149,7 @@ def as_json(checked: Checked) -> dict[str, Any]:
     """The whole of it for machines; counts as an import's report has them."""
     return {
         "release": checked.release,
+        "matching": checked.matching.number if checked.matching else None,
         "received": checked.received,
         **{name: checked.counts[name] for name in ("accepted", "changed", "duplicate", "quarantined", "refused")},
         "causes": dict(most_first(checked.causes)),

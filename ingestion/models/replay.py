@@ -33,6 +33,9 @@ class Replay(models.Model):
     code = models.CharField(_("reason"), max_length=60, blank=True)
     path = models.CharField(_("where"), max_length=200, blank=True)
     name = models.CharField(_("event name as sent"), max_length=200, null=True)
+    event = models.ForeignKey(
+        Event, models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+", verbose_name=_("event alone")
+    )
     # which of the past: of one source, perhaps of one tag, received in this window
     tag = models.ForeignKey(Tag, models.DO_NOTHING, null=True, db_constraint=False, related_name="+", verbose_name=_("tag"))
     since = models.DateTimeField(_("received from"), null=True)

@@ -138,6 +138,8 @@ def _example(replay: Replay, held: Stored, result: Result) -> tuple[str | None, 
 
 def how_many(replay: Replay) -> int:
     """The events it is about, from the kept sums; counted only where one event can have the code at two places."""
+    if replay.event_id:
+        return int(_selected(replay).exists())
     add_up(timezone.now())
     causes = Cause.objects.filter(held__gt=0)
     causes = causes.filter(source=replay.source_id) if replay.source_id else causes
@@ -277,7 +279,8 @@ def _wait_until_counted(last_event_id: int) -> None:
 
 def _selected(replay: Replay) -> Any:
     """The open reasons of the events a replay is about."""
-    return _about(replay, QuarantineReason.objects.filter(open=True))
+    reasons = QuarantineReason.objects.filter(open=True)
+    return _about(replay, reasons.filter(event_id=replay.event_id) if replay.event_id else reasons)
 
 
 def _about(replay: Replay, rows: Any) -> Any:

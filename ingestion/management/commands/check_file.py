@@ -35,10 +35,13 @@ Exit codes:
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
         parser.add_argument("--source", required=True, help="code of the source whose file it is")
+        parser.add_argument(
+            "--matching", type=int, help="number of the source's matching that reads the columns; 0: its envelope; default: by the headings"
+        )
         parser.add_argument("--json", action="store_true", help="print what was found as JSON")
         parser.add_argument("--most", type=int, default=1_000, help="how many departures to tell; 1000 unless told")
 
-    def handle(self, *args: object, file: Path, source: str, json: bool, most: int, **options: object) -> None:
+    def handle(self, *args: object, file: Path, source: str, matching: int | None, json: bool, most: int, **options: object) -> None:
         if not file.is_file():
             raise CommandError(f"{file} is not a file.")
         owner = source_of(source)
@@ -46,7 +49,7 @@ Exit codes:
             obeyed = current()
             if (plan := obeyed.plan.sources_by_uuid.get(str(owner.pk))) is None:
                 raise CommandError(file_problem("source.unreleased", {}))
-            checked = check_file(file, plan, current=obeyed, received_at=timezone.now(), most_findings=most)
+            checked = check_file(file, plan, current=obeyed, received_at=timezone.now(), most_findings=most, matching=matching)
         except NoRelease as error:
             raise CommandError(file_problem("release.none", {})) from error
         except UnreadableFile as error:
@@ -59,6 +62,8 @@ Exit codes:
             raise CommandError(_("%(n)s of %(all)s rows fail.") % {"n": intcomma(checked.failed), "all": intcomma(checked.received)})
 
     def _print(self, checked: Checked) -> None:
+        if checked.matching:
+            self.stdout.write(_("Columns read by: %(matching)s") % {"matching": checked.matching})
         for one in checked.findings:
             place = _("row %(row)s") % {"row": intcomma(one.row)} + (f", {one.column}" if one.column else "")
             self.stdout.write(f"{place}: {one.message} ({one.code})")

@@ -1,0 +1,38 @@
+"""What a cause's place is called in the file that its newest held event came with."""
+
+from collections.abc import Iterable
+
+from django.db import connection
+
+from ingestion.doors.files import Matching
+from ingestion.models import Cause
+from taxonomy.standardize import decode_json
+
+_NEWEST = r"""
+    SELECT cause.id, cause.path, batch.format ->> 'matching', (
+        SELECT found.value #>> '{values,from}' FROM jsonb_array_elements(event.report -> 'violations') AS found (value)
+        WHERE found.value ->> 'code' = cause.code AND regexp_replace(found.value ->> 'path', '\[\d+\]', '[]', 'g') = cause.path LIMIT 1
+    )
+    FROM ingestion_cause AS cause CROSS JOIN LATERAL (
+        SELECT event_id FROM ingestion_quarantinereason AS reason
+        WHERE open AND (reason.source_id, reason.code, reason.path, reason.name) = (cause.source_id, cause.code, cause.path, cause.name)
+        ORDER BY event_id DESC LIMIT 1
+    ) AS newest JOIN profiles_event AS event ON event.id = newest.event_id JOIN profiles_batch AS batch ON batch.id = event.batch_id
+    WHERE cause.id = ANY(%s) AND cause.path <> '' AND jsonb_typeof(batch.format -> 'matching') = 'object'
+"""
+
+
+def headings_of(causes: Iterable[Cause]) -> dict[int, str]:
+    """{cause: heading}, of those whose newest event was read by a matching that knows the place. One query, however much is held."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NEWEST, [[cause.pk for cause in causes]])
+        found = {
+            pk: _heading(Matching.of(decode_json(written.encode())), origin or path) for pk, path, written, origin in cursor.fetchall()
+        }
+    return {pk: heading for pk, heading in found.items() if heading}
+
+
+def _heading(matching: Matching, path: str) -> str:
+    """Nothing where no column holds it, or one that is called as the place is."""
+    heading = matching.heading_of(path)
+    return "" if heading in (path, path.rpartition(".")[2]) else heading
