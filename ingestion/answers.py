@@ -67,6 +67,7 @@ ANSWER_EXAMPLE = {
         {
             "index": 0,
             "id": "o-1001",
+            "event_id": "7f1e0c6a5b7d4a1f9a3b2c1d0e9f8a7b",
             "status": "accepted",
             "changed": True,
             "tag": "purchase",
@@ -101,6 +102,12 @@ class ViolationSchema(serializers.Serializer[Any]):
 class ResultSchema(serializers.Serializer[Any]):
     index = serializers.IntegerField()
     id = serializers.CharField(allow_null=True, help_text=_("The id as sent."))
+    event_id = serializers.CharField(
+        allow_null=True,
+        help_text=_(
+            "32 hex digits: what the event is called here, of a duplicate the first one; null of what is refused. Its receipt is found by it."
+        ),
+    )
     status = serializers.ChoiceField(["accepted", "duplicate", "quarantined", "refused"])
     verdict = serializers.ChoiceField(["accepted", "quarantined"], required=False, help_text=_("Of a duplicate: its first verdict."))
     changed = serializers.BooleanField()
@@ -152,7 +159,12 @@ def _tag_codes(receipt: Receipt) -> dict[Any, str]:
 
 
 def _result(index: int, entry: Entry, codes: dict[Any, str], source_id: UUID) -> dict[str, Any]:
-    shown: dict[str, Any] = {"index": index, "id": entry.raw.message_id if entry.raw else None, "status": entry.status}
+    shown: dict[str, Any] = {
+        "index": index,
+        "id": entry.raw.message_id if entry.raw else None,
+        "event_id": entry.public_id,
+        "status": entry.status,
+    }
     if entry.refusal is not None:
         refused = Violation(entry.refusal.code, entry.refusal.path, values=entry.refusal.values)
         return shown | {

@@ -25,6 +25,7 @@ from taxonomy.standardize import (
     Subject,
     message_key_of,
     standardize,
+    told_apart,
 )  # fmt: skip
 
 _PUBLIC_ID = re.compile("[0-9a-fA-F]{32}")
@@ -112,13 +113,14 @@ def evaluate(
     entries: list[Entry] = []
     for one in incoming:
         decoded = one.decoded if one.decoded is not None else decode(one.original, door=door)
+        likes: dict[bytes, int] = {}
         for raw in read_as(decoded, source, plan, door=door, received_at=received_at, original=one.original, file_format=file_format):
             if isinstance(raw, Refusal):
                 entries.append(Entry(one.original, refusal=raw, row=one.row))
                 continue
             row = batch_id.bytes + one.row.to_bytes(8) + _place(raw.item) if one.row else b""
             nonce = row or (secrets.token_bytes(16) if raw.message_id is None else b"")
-            key = message_key_of(raw, source, nonce=nonce, row=row).key
+            key = told_apart(message_key_of(raw, source, nonce=nonce, row=row), likes)
             result = standardize(raw, plan)
             entry = Entry(one.original, raw, result, key=key, row=one.row)
             if result.identifiers:

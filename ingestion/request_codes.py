@@ -17,6 +17,7 @@ WORDS: dict[str, tuple[Text, Text, Text, Text]] = {
     "request.media_type": (_("Other media type"), _("The body is not said to be JSON (415)."), _("Content-Type: application/json"), _("Set this header.")),
     "request.encoding": (_("Other packing"), _("The body is packed in a way we do not know (415)."), _("gzip, or nothing."), _("Pack it with gzip, or not at all.")),
     "request.not_gzip": (_("Broken gzip"), _("The body is said to be gzip and is not, or is cut off (400)."), _("A whole gzip stream."), _("Send it again.")),
+    "request.cut_off": (_("Body cut off"), _("The body ended before the length that was said of it; nothing of it was stored (400)."), _("As many bytes as Content-Length says."), _("Send it again, whole.")),
     "request.length": (_("Length missing"), _("The request came in pieces, without the length of its body (411)."), _("Content-Length"), _("Send the body whole.")),
     "request.dry_run": (_("Dry run or not"), _("dry_run is neither true nor false (400)."), "dry_run=true", _("Correct it, then send again; nothing was stored.")),
     "receipt.unknown": (_("No such event"), _("The key's source has no event of this id (404)."), _("The id an event was sent with, or its event_id; not the id of a batch."), _("Check the id. What is refused, or sent with a test key or dry_run, is not kept.")),

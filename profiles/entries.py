@@ -48,6 +48,11 @@ class Entry:
         assert self.result is not None
         return self.result.verdict
 
+    @property
+    def public_id(self) -> str | None:
+        """What its event is called (`Event.public_id`), of a duplicate the first; None: refused."""
+        return None if self.refusal is not None else (self.first or self).key.hex()
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:

@@ -81,6 +81,15 @@ def test_a_duplicate_carries_the_first_verdict(post):
     assert again["violations"] == first["violations"]
 
 
+@pytest.mark.parametrize("event", ["purchase", "nonsense"])
+def test_each_result_names_its_event_and_a_duplicate_the_first(post, client, write_key, event):
+    events = {"events": [purchase(id=None, event=event), "none"]}
+    told, again = ([(one["status"], one["event_id"]) for one in post(events).json()["results"]] for _ in range(2))
+    event_id = Event.objects.get().public_id
+    assert [one for _, one in told] == [event_id, None] and again == [("duplicate", event_id), ("refused", None)]
+    assert client.get(f"/api/v1/receipts/{event_id}", headers={"Authorization": f"Bearer {write_key[0]}"}).json()["event_id"] == event_id
+
+
 def test_everything_quarantined_is_still_200(post):
     assert post({"events": [{"event": "nonsense"}]}).status_code == 200
 

@@ -7,7 +7,16 @@ import msgspec
 import pytest
 from plans import small_plan_items
 
-from taxonomy.standardize import compile_plan, content_hash, decode_json, encode_json, message_key, message_key_of, read
+from taxonomy.standardize import (
+    compile_plan,
+    content_hash,
+    decode_json,
+    encode_json,
+    message_key,
+    message_key_of,
+    read,
+    told_apart,
+)
 from taxonomy.standardize.keys import MessageKey
 
 PLAN = compile_plan(small_plan_items())
@@ -98,6 +107,18 @@ def test_identical_rows_are_one_event_unless_the_source_says_they_are_separate()
     assert key_of(EVENT, row=b"1") == key_of(EVENT, row=b"2")
     assert key_of(EVENT, "partner", row=b"1") != key_of(EVENT, "partner", row=b"2")
     assert key_of({"id": "m", **EVENT}, "partner", row=b"1") == key_of({"id": "m", **EVENT}, "partner", row=b"2")
+
+
+def test_like_events_of_one_record_are_separate_and_known_again_in_any_order():
+    def keys(*records: dict[str, Any]) -> list[bytes]:
+        likes: dict[bytes, int] = {}
+        return [told_apart(key_of(record), likes) for record in records]
+
+    other = {**EVENT, "event": "logout"}
+    assert len(set(keys(EVENT, EVENT, EVENT))) == 3
+    assert keys(EVENT)[0] == key_of(EVENT).key
+    assert set(keys(EVENT, other, EVENT)) == set(keys(other, EVENT, EVENT))
+    assert len(set(keys({"id": "m", **EVENT}, {"id": "m", **EVENT}))) == 1
 
 
 def test_an_id_cannot_be_forged_to_be_somebody_elses_derived_key():

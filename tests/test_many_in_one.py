@@ -67,3 +67,12 @@ def test_like_events_of_one_record_without_id_and_time_are_each_their_own_throug
     lines = [{"event": "login", "attributes": {}}] * 2
     body = json.dumps({"phone": "13800138000", "lines": lines}).encode()
     assert send(body) == send(body, row=5) == ["accepted"] * 2
+
+
+def test_like_events_of_one_record_are_each_their_own_and_sent_again_they_are_duplicates(many):
+    lines = [{"event": "login", "attributes": {}}] * 2
+    body = json.dumps(record(lines=lines)).encode()
+    assert send(body) == ["accepted"] * 2
+    assert send(json.dumps(record(lines=lines), indent=1).encode()) == ["duplicate"] * 2
+    assert send(json.dumps(record(lines=lines[:1])).encode()) == ["duplicate"]
+    assert send(json.dumps(record(lines=lines * 2)).encode()) == ["duplicate"] * 2 + ["accepted"] * 2

@@ -4,6 +4,7 @@ import base64
 import gzip
 import http.client
 import json
+import socket
 
 import pytest
 from django.test import RequestFactory
@@ -89,6 +90,18 @@ def test_where_its_end_cannot_be_told_it_is_refused(client, write_key):
     assert (answer.status_code, answer.json()["code"]) == (411, "request.length")
     answer = client.post("/api/v1/events", {"event": "login"}, content_type="application/json", headers=headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (411, "request.length")
+
+
+def test_a_body_that_breaks_off_before_its_length_is_not_taken_for_a_whole_one(served, standard):  # noqa: F811
+    Hook.objects.create(source=Source.objects.get(code="website"), scheme="plain").add_secret("the-token")
+    form = b"id=h&event=login&user_id=u"
+    with socket.create_connection(("127.0.0.1", served), timeout=60) as sender:
+        sender.sendall(b"POST /hooks/website/the-token HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % (len(form) + 9) + form)
+        sender.shutdown(socket.SHUT_WR)
+        answer = http.client.HTTPResponse(sender)
+        answer.begin()
+        assert (answer.status, json.loads(answer.read())["error"]["code"]) == (400, "request.cut_off")
+    assert not Event.objects.exists()
 
 
 def test_a_request_without_a_body_has_none():

@@ -27,18 +27,20 @@ _MOST_MEMBERS = 10_000
 
 
 def body_of(request: HttpRequest) -> bytes:
-    """The exact bytes of the body, as sent. Raises ApiError 411 or 413."""
+    """The exact bytes of the body, as sent. Raises ApiError 400, 411 or 413."""
     return read_body(request.META, REQUEST_BYTES, too_large)
 
 
 def read_body(environ: Mapping[str, Any], limit: int, too_large: Callable[[], ApiError]) -> bytes:
-    """A body of `limit` bytes at the most, with its length said or in pieces. Raises `too_large`, and ApiError 411."""
+    """A body of `limit` bytes at the most, with its length said or in pieces. Raises `too_large`, and ApiError 400 or 411."""
     length = length_of(environ)
     if length is not None and length > limit:
         raise too_large()
     body: bytes = environ["wsgi.input"].read(limit + 1 if length is None else length)
     if len(body) > limit:
         raise too_large()
+    if length is not None and len(body) < length:
+        raise ApiError(400, "request.cut_off", _("The body ended before the length that Content-Length says. Send it again, whole."))
     return body
 
 

@@ -33,7 +33,7 @@ _STATUSES = {
 }
 _EXAMPLE: dict[str, Any] = {
     "id": "o-1001",
-    "event_id": "7f1e0c6a5b7d4a1f9a3b2c1d0e9f8a7b",
+    "event_id": ANSWER_EXAMPLE["results"][0]["event_id"],  # type: ignore[index]
     "status": "accepted",
     "status_since": "2026-03-01T02:00:01.520000Z",
     "verdict": "accepted",

@@ -5,7 +5,7 @@ from taxonomy.standardize.check import check_plan
 from taxonomy.standardize.codes import CODES
 from taxonomy.standardize.decode import decode_json, encode_json, storable
 from taxonomy.standardize.identifiers import KINDS
-from taxonomy.standardize.keys import content_hash, message_key, message_key_of
+from taxonomy.standardize.keys import content_hash, message_key, message_key_of, told_apart
 from taxonomy.standardize.limits import LIMITS
 from taxonomy.standardize.mend import standardize_mended
 from taxonomy.standardize.places import general
@@ -46,4 +46,5 @@ __all__ = [
     "standardize_mended",
     "storable",
     "to_day_number",
+    "told_apart",
 ]

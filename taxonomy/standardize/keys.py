@@ -1,6 +1,6 @@
 """Message identity: one event per source and message id, whatever its verdict, door or time.
 
-A 16-byte BLAKE2b hash, so that the unique index holds no personal data. The three kinds of hash are kept apart by
+A 16-byte BLAKE2b hash, so that the unique index holds no personal data. The kinds of hash are kept apart by
 BLAKE2's `person` parameter: an id that looks like somebody's derived key is still another event.
 """
 
@@ -56,6 +56,18 @@ def message_key_of(raw: RawEvent, source: "SourcePlan", *, nonce: bytes = b"", r
     if source.separate_rows:
         hashing.update(row)
     return MessageKey(hashing.digest(), "derived")
+
+
+def told_apart(key: MessageKey, likes: dict[bytes, int]) -> bytes:
+    """The key of an event among those of one record: like ones were written on purpose, so the second and later have keys of their own.
+
+    `likes` counts the record's events so far. Counted, not placed: the first is what it would be alone, and their order does not matter.
+    """
+    if key.identity != "derived":
+        return key.key
+    before = likes.get(key.key, 0)
+    likes[key.key] = before + 1
+    return blake2b(key.key + before.to_bytes(4), digest_size=KEY_BYTES, person=b"like").digest() if before else key.key
 
 
 def content_hash(raw: RawEvent, *, as_text: bool = False) -> bytes:
