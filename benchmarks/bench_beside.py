@@ -44,6 +44,8 @@ def main(lines: int) -> None:
                 seconds = time.perf_counter() - began
             # What was asked for in the import's last seconds may have been answered after it.
             told = [_figures([alone]), _figures(beside[:-1] or beside)]
+        if importer.returncode:
+            raise RuntimeError("the import broke off")
         found = outcome(ImportRun.objects.get(pk=run.pk))
         for name, (median, p99, requests) in zip(("alone", "beside the import"), told, strict=True):
             print(f"{name:18} median {median:7.1f} ms   p99 {p99:7.1f} ms   ({requests:,} requests)")

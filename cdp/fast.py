@@ -47,7 +47,7 @@ def answer_calls_early(django: WsgiApplication) -> WsgiApplication:
 
 
 def _refused(environ: Environ) -> Answer | None:
-    """The API's 429, where the key's second is known to be used up: what a flood costs beside the events of others."""
+    """The API's 429, where the key's allowance is known to be used up: what a flood costs beside the events of others."""
     scheme, _space, secret = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() != "bearer" or environ["REQUEST_METHOD"] != "POST" or not _is_secure_enough(environ):
         return None

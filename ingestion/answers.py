@@ -105,7 +105,7 @@ class ResultSchema(serializers.Serializer[Any]):
     event_id = serializers.CharField(
         allow_null=True,
         help_text=_(
-            "32 hex digits: what the event is called here, of a duplicate the first one; null of what is refused. Its receipt is found by it."
+            "32 hex digits: what the event is called here, of a duplicate the first one; null of what is refused. Its receipt is found by it, unless nothing was stored: in a dry run, with a test key."
         ),
     )
     status = serializers.ChoiceField(["accepted", "duplicate", "quarantined", "refused"])

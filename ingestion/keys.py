@@ -16,7 +16,7 @@ from ingestion.models import FailedRequest, WriteKey
 
 _SECONDS_KEPT = 1.0
 _MOST_KEPT = 10_000
-_MORE_AFTER_SECONDS = 0.1
+_MORE_AFTER_SECONDS, _KEPT_SECONDS = 0.1, 5
 _log = logging.getLogger(__name__)
 
 
@@ -81,11 +81,16 @@ def _note_use(key: WriteKey, now: datetime) -> None:
 
 @dataclass(slots=True)
 class _Share:
-    """What this process took of a key's or webhook's allowance and did not send yet; when more may be had, in seconds since 1970."""
+    """What this process took of a key's or webhook's allowance and did not send yet.
+
+    Until `more_at`, in seconds since 1970, `too_many` events and more are known to be too many.
+    """
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     left: int = 0
+    taken_at: float = 0.0
     more_at: float = 0.0
+    too_many: int = 1
 
 
 class Allowance:
@@ -93,7 +98,8 @@ class Allowance:
 
     Up to a second's worth is saved up while nothing is sent; then it comes back evenly, so that a flood is let in event by
     event and not in a burst at the top of each second, for which all others would wait. While none is left no process asks for
-    more of it than ten times a second: what a flood is refused costs no query. None waits for another's.
+    more of it than ten times a second: what a flood is refused costs no query. None waits for another's. What a process took
+    and did not send within five seconds is gone.
     """
 
     def __init__(self) -> None:
@@ -109,13 +115,15 @@ class Allowance:
         with share.lock:
             # Not before the lock: who waited for it would ask for a moment that is over.
             now = time.time()
-            if share.left < needed and now >= share.more_at:
-                least = needed - share.left
+            if now - share.taken_at > _KEPT_SECONDS:
+                share.left = 0
+            least = needed - share.left
+            if least > 0 and (now >= share.more_at or least < share.too_many):
                 wanted = max(least, one.per_second // 10)
                 granted = _take_of(lease, now, least, wanted, one.per_second)
-                share.left += granted
+                share.left, share.taken_at = share.left + granted, now
                 if granted < wanted:
-                    share.more_at = now + _MORE_AFTER_SECONDS
+                    share.more_at, share.too_many = now + _MORE_AFTER_SECONDS, 1 if granted else least
             if share.left < needed:
                 return False
             share.left -= needed
@@ -125,7 +133,7 @@ class Allowance:
         """Whether even one event more is known to be too many now. No query."""
         lease = one.lease
         share = self._shares.get(lease) if lease is not None else None
-        return share is not None and share.left == 0 and time.time() < share.more_at
+        return share is not None and share.left == 0 and share.too_many == 1 and time.time() < share.more_at
 
 
 # What is left, of which the last digits of a moment may take a little.

@@ -76,6 +76,20 @@ def test_what_was_sent_comes_back_evenly_and_no_more_than_a_second_is_saved_up(l
     assert found == [0, 1] * 10
 
 
+def test_what_processes_took_and_did_not_send_is_not_saved_up(limited, clock):
+    one, processes = replace(limited[1], per_second=100), [keys.Allowance() for _ in range(4)]
+    assert all(process.take(one, 1) for process in processes)
+    clock[0] += 3_600
+    assert sum(process.take(one, 1) for _ in range(99) for process in processes) == 100
+
+
+def test_a_large_request_that_is_too_many_keeps_no_small_one_out(limited, clock):
+    one, allowance = replace(limited[1], per_second=100), keys.Allowance()
+    assert allowance.take(one, 40) and not allowance.take(one, 80)
+    assert not allowance.is_used_up(one) and allowance.take(one, 60)
+    assert not allowance.take(one, 1) and allowance.is_used_up(one)
+
+
 def test_a_flood_is_let_in_evenly_over_the_second(limited, clock):
     one, processes = replace(limited[1], per_second=100), [keys.Allowance(), keys.Allowance()]
     tenths = []

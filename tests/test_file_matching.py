@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import uuid
 from dataclasses import replace
 from decimal import Decimal
@@ -324,10 +325,18 @@ def test_what_is_wrong_is_told_by_the_file_s_own_columns(till, load, admin_clien
 
 
 @database
-@pytest.mark.parametrize(("origin", "heading"), [("", "数量"), ("price", "单价")], ids=["as it is", "by a rule"])
+@pytest.mark.parametrize(
+    ("origin", "heading"), [("", "数量"), ("price", "单价"), ("qty", "qty")], ids=["as it is", "by a rule", "of the rule's name"]
+)
 def test_a_cause_in_quarantine_names_the_file_s_own_column(till, load, admin_client, django_assert_num_queries, origin, heading):
     kept(till)
     load(rows(3, 数量={1: "two"}, 会员手机={2: "12"}))
+    if heading == "qty":  # a column of its own name, which a rule takes
+        batch = Batch.objects.get()
+        batch.format = json.loads(
+            json.dumps(batch.format, ensure_ascii=False).replace("attribute.quantity", "attribute.qty").replace("数量", "qty")
+        )
+        batch.save()
     if origin:
         said = {"code": "attribute.wrong_type", "path": "attributes.quantity", "seen": "two", "values": {"from": origin}}
         Event.objects.filter(reasons__path="attributes.quantity").update(report={"violations": [said]})

@@ -10,6 +10,7 @@ from django.db import OperationalError, connection
 
 from ingestion.models import QuarantineReason
 from ingestion.pipeline import Incoming, Receipt, receive
+from profiles import copying
 from profiles.jobs import settle_links
 from profiles.link import settle
 from profiles.models import Customer, Event, Link, Original, Tally, Tie
@@ -163,10 +164,16 @@ def test_what_is_stored_is_read_back_as_it_was_made(standard, text):
     assert [one["code"] for one in held.report["violations"]]
 
 
-def test_half_a_surrogate_pair_and_nul_are_shown_by_their_escapes(standard):
+def test_half_a_surrogate_pair_and_nul_in_a_name_are_repaired(standard):
     body = json.dumps(purchase(event="n\\u0000\\ud800")).replace("\\\\u", "\\u")
     assert receive([Incoming(body.encode())], source_code="website", door="api", received_at=NOW, current=current()).counts["quarantined"]
-    assert Event.objects.get().name
+    assert Event.objects.get().name == "n\ufffd\ufffd"
+
+
+def test_what_no_text_of_a_database_may_hold_is_shown_by_its_escape():
+    """From doors that decode otherwise: a file's cells, a form."""
+    assert copying._text("n\0\ud800")[4:] == b"n\\u0000\\ud800"
+    assert copying._json({"n": "\0"})[5:].decode() == '{"n":"\ufffd"}'
 
 
 def test_a_name_that_no_text_may_hold_is_kept_in_the_report_without_it(standard):

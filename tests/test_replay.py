@@ -230,6 +230,17 @@ def test_killed_after_a_stop_was_asked_for_it_stops_when_it_is_begun_again(stand
     assert (stopped.status, stopped.fixed, stopped.untouched) == ("stopped", 2, 3)
 
 
+def test_a_stretch_holds_only_so_many_bytes(standard, monkeypatch):
+    monkeypatch.setattr(module, "BYTES_AT_ONCE", 1_000)
+    send(*(purchase(number, event="goods_paid", context={"much": "x" * 400}) for number in range(5)))
+    ids = list(Event.objects.order_by("id").values_list("id", flat=True))
+    assert list(module.stretches(ids)) == [[one] for one in ids]
+    monkeypatch.setattr(module, "BYTES_AT_ONCE", 1_500)
+    assert list(module.stretches(ids)) == [ids[:2], ids[2:4], ids[4:]]
+    map_name("goods_paid", "purchase")
+    assert run_replay(ask(Replay()).pk).fixed == 5
+
+
 def test_killed_midway_and_begun_again_it_ends_as_if_never_interrupted(standard, monkeypatch):
     monkeypatch.setattr(module, "AT_ONCE", 2)
     send(*(purchase(number, event="goods_paid") for number in range(5)), purchase(8, phone="12"))

@@ -17,7 +17,6 @@ from django.db.backends.utils import CursorWrapper
 from ingestion.accepted.near import queue_near
 from ingestion.models import Replay, Replayed
 from ingestion.quarantine.replay import (
-    AT_ONCE,
     SAMPLE,
     Finds,
     delivery_of,
@@ -28,6 +27,7 @@ from ingestion.quarantine.replay import (
     note_outcomes,
     read_stored,
     run,
+    stretches,
 )
 from profiles.anew import Difference, differing, hold_still, stage, take_staged
 from profiles.entries import COUNTED, MERGED, Delivery, Entry
@@ -66,9 +66,9 @@ def preview_past(replay: Replay) -> Preview:
     found = Preview(_selected(replay).count())
     obeyed = current()
     newest = list(_selected(replay).order_by("-id").values_list("id", flat=True)[:SAMPLE])
-    for start in range(0, len(newest), AT_ONCE):
+    for some in stretches(newest):
         with transaction.atomic(), connection.cursor() as cursor:
-            _try(cursor, newest[start : start + AT_ONCE], obeyed, found)
+            _try(cursor, some, obeyed, found)
             transaction.set_rollback(True)
     return found
 

@@ -59,7 +59,7 @@ from taxonomy.exchange.words import book_text
 from taxonomy.proposals.refused import said_of
 from taxonomy.released import named
 from taxonomy.request_rights import hidden_in, of_sources_in, released_in, rights_in, source_in
-from taxonomy.standardize import Plan
+from taxonomy.standardize import Plan, storable
 from taxonomy.violations import title_for
 
 # Newest events on which a choice is tried: what a person waits for. Reading again does them all.
@@ -140,7 +140,7 @@ class ReplayAdmin(Unalterable, OfSource):
         if act in ("try", "read"):
             problem, pasted = _take_given(request, replay, values, shown, is_fillable=fillable)
         if act == "discard":
-            replay.act, replay.why = Replay.Act.DISCARD, request.POST.get("why", "").strip()
+            replay.act, replay.why = Replay.Act.DISCARD, reason_in(request)
             problem = "" if replay.why else _("Say why these events are discarded.")
             if not problem:
                 return start(request, replay)
@@ -306,6 +306,11 @@ class ReplayAdmin(Unalterable, OfSource):
         if not self.has_view_permission(request):
             raise PermissionDenied
         return get_object_or_404(self.get_queryset(request).select_related("source", "release", "started_by"), pk=replay_id)
+
+
+def reason_in(request: HttpRequest) -> str:
+    """Why events are discarded, as somebody wrote it."""
+    return str(storable(request.POST.get("why", "").strip()))[:1_000]
 
 
 def start(request: HttpRequest, replay: Replay) -> HttpResponse:

@@ -1,8 +1,10 @@
 """Personal data of held events, shown for this log-in to whoever says why: of one event, or of all with one cause."""
 
+from binascii import unhexlify
+
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -42,14 +44,18 @@ def may_ask(request: HttpRequest, what: str) -> bool:
     return request.user.has_perms(NEEDS) and not sees(request, what)
 
 
+def held_event(request: HttpRequest, public_id: str) -> Event:
+    """With its batch, of a source that the reader may read. Raises Http404."""
+    held = Event.objects.filter(Exists(QuarantineReason.objects.filter(event_id=OuterRef("pk"))))
+    return get_object_or_404(of_sources_in(held, request).select_related("batch"), key=_key(public_id))
+
+
 @require_POST
 def reveal_event(request: HttpRequest, public_id: str) -> HttpResponse:
     """Show one event's record and reasons, once it is recorded why."""
-    try:
-        key = bytes.fromhex(public_id)
-    except ValueError as error:
-        raise Http404 from error
-    event = get_object_or_404(Event, key=key, pk__in=_reasons(request).values("event_id"))
+    if not request.user.has_perms(NEEDS):
+        raise PermissionDenied
+    event = held_event(request, public_id)
     _reveal(request, of_event(event.public_id))
     return HttpResponseRedirect(reverse("admin:quarantine_event", args=[event.public_id]))
 
@@ -66,10 +72,14 @@ def reveal_cause(request: HttpRequest, cause_id: int) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:quarantine_cause", args=[cause.pk]))
 
 
-def _reasons(request: HttpRequest) -> QuerySet[QuarantineReason]:
-    if not request.user.has_perms(NEEDS):
-        raise PermissionDenied
-    return of_sources_in(QuarantineReason.objects.all(), request)
+def _key(public_id: str) -> bytes:
+    try:
+        key = unhexlify(public_id)
+    except ValueError as error:
+        raise Http404 from error
+    if len(key) != 16:
+        raise Http404
+    return key
 
 
 def _reveal(request: HttpRequest, what: str) -> None:

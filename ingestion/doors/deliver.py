@@ -78,7 +78,7 @@ def sender_of(secret: str) -> keys.Sender:
 
 
 def refuse_used_up(sender: keys.Sender) -> None:
-    """Before a key's body is read, or what a webhook proved is cut. Raises ApiError 429 when its second is used up."""
+    """Before a key's body is read, or what a webhook proved is cut. Raises ApiError 429 when its allowance is used up."""
     if keys.allowance.is_used_up(sender):
         raise too_fast()
 

@@ -71,17 +71,21 @@ TRAPS: dict[str, Promise | str] = {
 
 def with_column(one: Violation, matching: Matching | None) -> Violation:
     """The same, with the file's own column before its path, where the matching knows it."""
+    heading = other_heading(one, matching)
+    return replace(one, path=f"{heading} ({one.path})") if heading else one
+
+
+def other_heading(one: Violation, matching: Matching | None) -> str:
+    """The heading of the column that it is about, "" where that is called as its place is, or the matching knows none."""
     heading = column_in(one, matching)
-    if not heading or one.path.rpartition(".")[2] == heading:
-        return one
-    return replace(one, path=f"{heading} ({one.path})")
+    return "" if heading == one.path.rpartition(".")[2] else heading
 
 
 def column_in(one: Violation, matching: Matching | None) -> str:
     """The heading of the column that it is about, "" where the matching knows none."""
     path = str(one.values.get("from") or one.path)
     heading = matching.heading_of(path) if matching and path else ""
-    return "" if heading == path else heading
+    return heading if matching and heading in matching.headings() else ""
 
 
 def trap_words(trap: Trap) -> str:

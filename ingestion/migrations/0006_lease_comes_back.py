@@ -15,4 +15,7 @@ class Migration(migrations.Migration):
             migrations.AddField(model, 'spent_until', models.FloatField(default=0), preserve_default=False),
             migrations.AddField(model, 'granted', models.IntegerField(default=0), preserve_default=False),
         )
+    ] + [
+        # The way back: rows of no worth, which its columns could not be added to.
+        migrations.RunSQL(migrations.RunSQL.noop, 'DELETE FROM ingestion_keylease; DELETE FROM ingestion_hooklease'),
     ]

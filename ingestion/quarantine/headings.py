@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from django.db import connection
 
 from ingestion.doors.files import Matching
+from ingestion.imports.words import other_heading
 from ingestion.models import Cause
-from taxonomy.standardize import decode_json
+from taxonomy.standardize import Violation, decode_json
 
 _NEWEST = r"""
     SELECT cause.id, cause.path, batch.format ->> 'matching', (
@@ -27,12 +28,7 @@ def headings_of(causes: Iterable[Cause]) -> dict[int, str]:
     with connection.cursor() as cursor:
         cursor.execute(_NEWEST, [[cause.pk for cause in causes]])
         found = {
-            pk: _heading(Matching.of(decode_json(written.encode())), origin or path) for pk, path, written, origin in cursor.fetchall()
+            pk: other_heading(Violation("", path, values={"from": origin}), Matching.of(decode_json(written.encode())))
+            for pk, path, written, origin in cursor.fetchall()
         }
     return {pk: heading for pk, heading in found.items() if heading}
-
-
-def _heading(matching: Matching, path: str) -> str:
-    """Nothing where no column holds it, or one that is called as the place is."""
-    heading = matching.heading_of(path)
-    return "" if heading in (path, path.rpartition(".")[2]) else heading

@@ -1,6 +1,6 @@
 """Held events read again, by the release of now, with what staff put right: tried first, then done, on all cores.
 
-Every few hundred events are one commit, which also says what became of each: killed anywhere and begun again, a replay
+Every four thousand events are one commit, which also says what became of each: killed anywhere and begun again, a replay
 ends as if never interrupted, and doing everything twice changes nothing.
 """
 
@@ -42,7 +42,7 @@ from taxonomy.current import Current, current, plan_of, refresh
 from taxonomy.standardize import Plan, RawEvent, Refusal, Result, Violation, decode_json, encode_json, general, standardize_mended
 
 # In one commit: a fraction of a second, and little to do again.
-AT_ONCE = 4_000
+AT_ONCE, BYTES_AT_ONCE = 4_000, 16 * 1024 * 1024
 # Below this they are read in this process: starting others takes longer.
 SMALL = 5_000
 # What a person waits for while looking at the page.
@@ -105,8 +105,8 @@ def preview(replay: Replay, *, plan: Plan | None = None, sample: int = SAMPLE) -
     found = Preview(how_many(replay))
     newest = _newest_of_each_cause(replay, sample)
     plan, finds = plan or current().plan, finder(replay.mends)
-    for start in range(0, len(newest), AT_ONCE):
-        for held in load(newest[start : start + AT_ONCE]):
+    for some in stretches(newest):
+        for held in load(some):
             found.tried += 1
             _, result = read_stored(held, plan, finds)
             if result is None:
@@ -343,26 +343,51 @@ def in_stretches(replay: Replay, selected: Any, column: str) -> Iterator[list[in
             return
         after = ids[-1]
         done = set(Replayed.objects.filter(replay=replay, event_id__gte=ids[0], event_id__lte=ids[-1]).values_list("event_id", flat=True))
-        if left := [one for one in dict.fromkeys(ids) if one not in done]:
-            yield left
+        yield from stretches([one for one in dict.fromkeys(ids) if one not in done])
+
+
+def stretches(event_ids: list[int]) -> Iterator[list[int]]:
+    """The same, parted by number, and where their records are large: what is held at once has a bound."""
+    for start in range(0, len(event_ids), AT_ONCE):
+        part = event_ids[start : start + AT_ONCE]
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT event_id, octet_length(record) FROM profiles_original WHERE event_id = ANY(%s::bigint[])", [array(part)])
+            sizes = dict(cursor.fetchall())
+        some: list[int] = []
+        size = 0
+        for one in part:
+            if some and size + (sizes.get(one) or 0) > BYTES_AT_ONCE:
+                yield some
+                some, size = [], 0
+            some.append(one)
+            size += sizes.get(one) or 0
+        yield some
 
 
 def load(event_ids: Sequence[int], *, standings: Sequence[int] = (HELD,)) -> list[Stored]:
-    """Those of these events that stand so, in the order of their ids. One query."""
+    """Those of these events that stand so, in the order of their ids. A record of many events is fetched once."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT e.id, e.key, e.source_id::text, e.batch_id, e.received_at, coalesce(b.door, ''), b.format::text, e.report::text,
-                coalesce(o.record, h.record), o.item
+                o.record, o.holder_id, o.item
             FROM profiles_event e JOIN profiles_original o ON o.event_id = e.id
-            LEFT JOIN profiles_original h ON h.event_id = o.holder_id LEFT JOIN profiles_batch b ON b.id = e.batch_id
+            LEFT JOIN profiles_batch b ON b.id = e.batch_id
             WHERE e.id = ANY(%s::bigint[]) AND e.standing = ANY(%s) ORDER BY e.id
             """,
             [array(event_ids), list(standings)],
         )
+        rows = cursor.fetchall()
+        cursor.execute(
+            "SELECT event_id, record FROM profiles_original WHERE event_id = ANY(%s::bigint[])", [array({row[9] for row in rows if row[9]})]
+        )
+        held_by = {event_id: bytes(record or b"") for event_id, record in cursor.fetchall()}
         return [
-            Stored(event_id, bytes(key), source, batch, received_at, door, decode_json(form.encode()) if form else None, report, bytes(record or b""), item)
-            for event_id, key, source, batch, received_at, door, form, report, record, item in cursor.fetchall()
+            Stored(
+                event_id, bytes(key), source, batch, received_at, door, decode_json(form.encode()) if form else None, report,
+                held_by[holder] if record is None and holder else bytes(record or b""), item,
+            )
+            for event_id, key, source, batch, received_at, door, form, report, record, holder, item in rows
         ]  # fmt: skip
 
 

@@ -49,8 +49,8 @@ def roll_up(now: datetime) -> int:
         stretches += 1
     with transaction.atomic():
         if _alone():
-            fold(now)
-            forget_rare(now)
+            _beside_the_counts(partial(fold, now))
+            _beside_the_counts(partial(forget_rare, now))
             StoredHour.objects.filter(hour__lt=now - _HOURS_KEPT).delete()
     find_near_duplicates(now)
     add_up(now)
@@ -75,7 +75,7 @@ def roll_up_once(now: datetime) -> bool:
         _beside_the_counts(partial(look_for_leaks, cursor, firsts, lasts, now))
         queue_accepted(cursor, firsts, lasts)
         queue_near(cursor, firsts, lasts)
-        fold(now)
+        _beside_the_counts(partial(fold, now))
     return True
 
 

@@ -14,8 +14,9 @@ from taxonomy.standardize.structs import Change, RawEvent, Violation
 from taxonomy.standardize.types import ABSENT, Cast, Defaults, Fault, Faults, compile_cast
 
 _LONGEST_REFINEMENT = 200
-# Of one attribute. The same few texts come again and again: to look one up takes a tenth of reading it.
-_REMEMBERED, _REMEMBERED_CHARACTERS = 4_096, 32
+# Of one attribute of a tag, as a source's rule fills it. The same few texts come again and again: to look one up takes a tenth of
+# reading it. No more of each, for there may be hundreds.
+_REMEMBERED, _REMEMBERED_CHARACTERS = 1_024, 32
 
 
 def read_attributes(
@@ -191,7 +192,7 @@ def set_aside(reading: Reading, sent: dict[str, Any], violations: list[Violation
         if value is None or value == "":
             continue
         extra[name] = value
-        is_short = type(value) is str and len(value) <= _REMEMBERED_CHARACTERS
+        is_short = type(value) is str and len(value) + len(name) <= 2 * _REMEMBERED_CHARACTERS
         violations.append((_remembered_aside if is_short else _aside)(name, value, name in slots))
 
 

@@ -208,7 +208,7 @@ def _tag_change(code: str, name: str, tag: TagPlan) -> Change | None:
 
 
 class SourcePlan:
-    """A source's defaults, envelope and rules. Holds the only caches: bounded, of distinct names."""
+    """A source's defaults, envelope and rules. Holds what is remembered, bounded: of distinct names, and in its readings of short texts."""
 
     def __init__(self, uuid: str, definition: dict[str, Any], rules: list[RulePlan], plan: "Plan") -> None:
         self.uuid = uuid
@@ -438,10 +438,22 @@ def _step(slot: Slot, row: dict[str, Any] | None, *, native: bool) -> QuickStep:
     else:
         find = None if key else step.find
     optional = transform is None and not step.fallback and not slot.required
-    return QuickStep(slot.code, key, find, slot.cast, step.renamed, step.fallback, optional, {} if step.small else None, step)
+    return QuickStep(
+        slot.code,
+        key,
+        find,
+        slot.cast,
+        step.renamed,
+        step.fallback,
+        optional,
+        {} if step.small and slot.type not in _SELDOM_AGAIN else None,
+        step,
+    )
 
 
 _LONG_TYPES = frozenset({"text", "url", "list", "object"})
+# Hardly a value of these comes twice.
+_SELDOM_AGAIN = frozenset({"datetime", "phone", "email"})
 
 
 def _row_finder(row: dict[str, Any]) -> Finder:
