@@ -381,6 +381,12 @@ def test_parquet_is_cut_into_the_same_records_packed_or_not(tmp_path, block_byte
     assert [(row.row, row.cells["n"]) for row in read(path, found, block_bytes)] == [(n + 1, n) for n in range(50)]
 
 
+def test_a_parquet_file_of_very_many_columns_is_read(tmp_path):
+    names = [f"{number:0100}" for number in range(3_000)]
+    path = parquet(tmp_path / "a", {name: Array([1], DataType.int64()) for name in names})
+    assert [row.cells for row in read(path, sniff(path))] == [dict.fromkeys(names, 1)]
+
+
 def test_a_parquet_file_that_is_cut_or_empty_is_told(tmp_path):
     path = parquet(tmp_path / "a", {"n": Array(list(range(500)), DataType.int64())})
     whole = path.read_bytes()

@@ -59,6 +59,7 @@ def _blocks(path: Path, file_format: FileFormat, numbering: Numbering, block_byt
 def _table_blocks(path: Path, file_format: FileFormat, numbering: Numbering, *, block_bytes: int) -> Iterator[Block]:
     """The rows of a Parquet file as lines of JSON."""
     with parquet_lines(path) as (stored, stream):
+        stream.readline()  # the columns' names
         yield from _stream_blocks(stored, stream, file_format, numbering, block_bytes)
 
 
@@ -148,8 +149,6 @@ def _start(head: bytes, file_format: FileFormat) -> int:
             return start_of_list(head, file_format.encoding)
         case "csv" | "fixed":
             return start_of_rows(head, file_format)
-        case "parquet":
-            return head.index(b"\n") + 1
     return 0
 
 
