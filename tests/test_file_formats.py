@@ -381,6 +381,15 @@ def test_parquet_is_cut_into_the_same_records_packed_or_not(tmp_path, block_byte
     assert [(row.row, row.cells["n"]) for row in read(path, found, block_bytes)] == [(n + 1, n) for n in range(50)]
 
 
+@pytest.mark.parametrize("block_bytes", range(1, 12))
+def test_what_stands_after_a_list_is_seen_wherever_a_piece_ends(tmp_path, monkeypatch, block_bytes):
+    monkeypatch.setattr("ingestion.doors.files.cut.HEAD_BYTES", 8)
+    path = stored(tmp_path, b'[{"a":1},{"a":2}] x')
+    with pytest.raises(UnreadableFile) as raised:
+        read(path, sniff(path), block_bytes)
+    assert raised.value.code == "file.after_list"
+
+
 def test_a_parquet_file_of_very_many_columns_is_read(tmp_path):
     names = [f"{number:0100}" for number in range(3_000)]
     path = parquet(tmp_path / "a", {name: Array([1], DataType.int64()) for name in names})
