@@ -146,6 +146,24 @@ def test_without_quotation_marks_a_mark_is_a_character(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'n,size,note\n1,5" x,"a\nb"\n2,y,z\n', ['5" x', "a\nb"]),  # three marks, and closed
+        (b'n,size,note\n1,5,"a\n2,y,z\n', ["5", '"a']),
+        (b'n,size,note\n1,5,"a', ["5", '"a']),
+        (b"n,size,note\r\r\n1,5,a\r\r\n", ["5", "a"]),
+        (b'n,size,note\r\r\n1,5,"a"\r\r\n', ["5", "a"]),
+    ],
+)
+@pytest.mark.parametrize("block_bytes", [1, 2_000_000])
+def test_a_row_says_the_same_when_it_is_read_from_its_bytes_alone(tmp_path, content, said, block_bytes):
+    path = stored(tmp_path, content)
+    found = sniff(path)
+    first = read(path, found, block_bytes)[0]
+    assert first.cells == decode_row(first.original, found) == dict(zip(("n", "size", "note"), ["1", *said], strict=True))
+
+
+@pytest.mark.parametrize(
     ("text", "above", "headers", "columns"),
     [
         ("id,phone\n1,13800138000\n2,13900139000\n", 0, 1, ["id", "phone"]),
@@ -363,6 +381,21 @@ def test_parquet_is_cut_into_the_same_records_packed_or_not(tmp_path, block_byte
     assert [(row.row, row.cells["n"]) for row in read(path, found, block_bytes)] == [(n + 1, n) for n in range(50)]
 
 
+@pytest.mark.parametrize("block_bytes", range(1, 12))
+def test_what_stands_after_a_list_is_seen_wherever_a_piece_ends(tmp_path, monkeypatch, block_bytes):
+    monkeypatch.setattr("ingestion.doors.files.cut.HEAD_BYTES", 8)
+    path = stored(tmp_path, b'[{"a":1},{"a":2}] x')
+    with pytest.raises(UnreadableFile) as raised:
+        read(path, sniff(path), block_bytes)
+    assert raised.value.code == "file.after_list"
+
+
+def test_a_parquet_file_of_very_many_columns_is_read(tmp_path):
+    names = [f"{number:0100}" for number in range(3_000)]
+    path = parquet(tmp_path / "a", {name: Array([1], DataType.int64()) for name in names})
+    assert [row.cells for row in read(path, sniff(path))] == [dict.fromkeys(names, 1)]
+
+
 def test_a_parquet_file_that_is_cut_or_empty_is_told(tmp_path):
     path = parquet(tmp_path / "a", {"n": Array(list(range(500)), DataType.int64())})
     whole = path.read_bytes()
@@ -499,6 +532,22 @@ def test_a_zip_bomb_is_refused(tmp_path):
         for _ in range(300):
             inner.write(b"1,2\n" * 250_000)
     assert code_of(path) == "file.bomb"
+
+
+@pytest.mark.parametrize(
+    ("method", "damage"),
+    [
+        (zipfile.ZIP_STORED, lambda content: content.replace("表".encode(), b"\xff" * 3)),
+        (zipfile.ZIP_STORED, lambda content: content.replace("表".encode(), b"\xff" * 3, 1)),
+        (zipfile.ZIP_LZMA, lambda content: content[:45] + b"\xff" * 8 + content[53:]),
+    ],
+    ids=["names", "name of a part", "lzma"],
+)
+def test_a_zip_that_is_damaged_is_told(tmp_path, method, damage):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as out:
+        out.writestr("表.csv", b"a,b\n" + b"1,2\n" * 9)
+    assert code_of(stored(tmp_path, damage(packed.getvalue()))) == "file.damaged"
 
 
 @pytest.mark.parametrize("pack", ["gzip", "zstd"])

@@ -7,6 +7,7 @@ interrupted import knows which blocks are done. Nothing here holds more than one
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -59,6 +60,7 @@ def _blocks(path: Path, file_format: FileFormat, numbering: Numbering, block_byt
 def _table_blocks(path: Path, file_format: FileFormat, numbering: Numbering, *, block_bytes: int) -> Iterator[Block]:
     """The rows of a Parquet file as lines of JSON."""
     with parquet_lines(path) as (stored, stream):
+        stream.readline()  # the columns' names
         yield from _stream_blocks(stored, stream, file_format, numbering, block_bytes)
 
 
@@ -148,8 +150,6 @@ def _start(head: bytes, file_format: FileFormat) -> int:
             return start_of_list(head, file_format.encoding)
         case "csv" | "fixed":
             return start_of_rows(head, file_format)
-        case "parquet":
-            return head.index(b"\n") + 1
     return 0
 
 
@@ -165,10 +165,9 @@ def _cut(data: bytes, file_format: FileFormat, *, last: bool) -> tuple[int, int,
 def _finish(rest: bytes, stream: BinaryIO, head: bytes, row: int) -> None:
     """Read to the file's end, so that damage shows. After a list that is all there is, nothing may stand."""
     is_all = head.lstrip()[:1] == b"["
-    while rest:
-        if is_all and rest.strip(_BLANK):
+    for piece in chain([rest], iter(lambda: stream.read(BLOCK_BYTES), b"")):
+        if is_all and piece.strip(_BLANK):
             raise UnreadableFile("file.after_list", row=row)
-        rest = stream.read(BLOCK_BYTES)
 
 
 def _rows(block: Block, file_format: FileFormat) -> Iterator[Record]:

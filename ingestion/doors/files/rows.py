@@ -31,7 +31,7 @@ def read_rows(data: bytes, file_format: FileFormat, width: int = 0) -> Iterator[
         return
     for at, line in enumerate(data.split(b"\n")):
         if line.strip():
-            stripped = line.removesuffix(b"\r")
+            stripped = line.rstrip(b"\r")
             text, is_text = _text(stripped, encoding)
             yield Row(stripped, _cells(text, file_format), is_text, at)
 
@@ -87,41 +87,40 @@ def _quoted_rows(data: bytes, file_format: FileFormat, width: int, *, last: bool
     A row of several lines that is past the size limit, of another width, or not closed at the end, has a stray quote: its
     first line is taken alone. Unless it is the last of data that goes on: its end may be missing.
     """
-    encoding, quote, delimiter = inner(file_format.encoding), _quote(file_format), file_format.delimiter
+    encoding, delimiter = inner(file_format.encoding), file_format.delimiter
     lines = data.split(b"\n")
     taken = offset = 0
-    is_text = True
+    is_text, is_unclosed = True, False
 
     def feed() -> Iterator[str]:
-        nonlocal taken, is_text
+        nonlocal taken, is_text, is_unclosed
         while taken < len(lines):
             taken += 1
             text, is_good = _text(lines[taken - 1], encoding)
             is_text = is_text and is_good
             yield text + "\n"
+        is_unclosed = True
 
     def reader() -> Iterator[list[str]]:
         return csv.reader(feed(), delimiter=delimiter, quotechar=file_format.quote)
 
     rows = reader()
     while taken < len(lines):
-        first, is_text = taken, True
+        first, is_text, is_unclosed = taken, True, False
         try:
             cells: list[str] | None = next(rows, [])
         except csv.Error:
             cells = None
         line = lines[first] if taken == first + 1 else b"\n".join(lines[first:taken])
         is_off = len(line) > LIMITS.event_bytes or bool(width and cells and len(cells) != width and (last or taken < len(lines)))
-        is_open = taken > first + 1 or (taken == len(lines) and line.count(quote) % 2 == 1)
-        is_unclosed = last and taken == len(lines) and taken > first + 1 and line.count(quote) % 2 == 1
-        if cells is None or (is_off and is_open) or is_unclosed:
+        if cells is None or (is_off and taken > first + 1) or (last and is_unclosed):
             line, taken = lines[first], first + 1
-            text, is_text = _text(line.removesuffix(b"\r"), encoding)
+            text, is_text = _text(line.rstrip(b"\r"), encoding)
             cells = text.split(delimiter)
             rows = reader()
         offset += len(line) + 1
         if line.strip():
-            yield min(offset, len(data)), Row(line.removesuffix(b"\r"), cells, is_text, first)
+            yield min(offset, len(data)), Row(line.rstrip(b"\r"), cells, is_text, first)
 
 
 def _cells(text: str, file_format: FileFormat) -> list[str]:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import lzma
 import shutil
 import tempfile
 import zipfile
@@ -19,7 +20,7 @@ from ingestion.room import is_no_room
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 ZIP_MAGIC = b"PK\x03\x04"
-DAMAGED = (OSError, EOFError, zlib.error, zstandard.ZstdError, zipfile.BadZipFile, NotImplementedError)
+DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile, NotImplementedError)
 # Files that are read by nobody here, by how they begin.
 _FOREIGN = {b"\xd0\xcf\x11\xe0": "file.old_excel", b"PK\x05\x06": "file.empty"}
 _PARQUET_MAGIC = b"PAR1"
@@ -106,23 +107,34 @@ def refuse_bomb(unpacked: int, packed: int) -> None:
 
 
 def _names(path: Path) -> list[str]:
+    with path.open("rb") as stored, _zip(stored) as packed:
+        return packed.namelist()
+
+
+@contextmanager
+def _zip(stored: BinaryIO) -> Iterator[zipfile.ZipFile]:
     try:
-        with zipfile.ZipFile(path) as packed:
-            return packed.namelist()
-    except DAMAGED as error:
+        packed = zipfile.ZipFile(stored)
+    except (*DAMAGED, ValueError) as error:  # a name that is not in the encoding it says
         raise damaged(error) from error
+    with packed:
+        yield packed
 
 
 @contextmanager
 def _member(stored: BinaryIO, name: str) -> Iterator[BinaryIO]:
-    with zipfile.ZipFile(stored) as packed:
+    with _zip(stored) as packed:
         if name not in packed.namelist():
             raise UnreadableFile("file.no_member", file=name)
         found = packed.getinfo(name)
         if found.flag_bits & 1:
             raise UnreadableFile("file.encrypted")
         refuse_bomb(found.file_size, found.compress_size)
-        with packed.open(found) as stream:
+        try:
+            stream = packed.open(found)
+        except ValueError as error:
+            raise damaged(error) from error
+        with stream:
             yield cast(BinaryIO, stream)
 
 
