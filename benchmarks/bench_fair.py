@@ -22,6 +22,8 @@ SECONDS = int(os.environ.get("BENCH_SECONDS", 10))
 MEDIAN, P99 = 1.3, 2.0
 # Seconds at the beginning that do not count: connections and caches.
 _WARM = 1
+# Seconds by which the flood is ahead: it is under way when the normal source begins, and still when it ends.
+_AHEAD = 4
 
 
 def main() -> None:
@@ -42,7 +44,8 @@ def main() -> None:
             for attempt in range(ROUNDS):
                 pair = []
                 for with_flood in (False, True):
-                    other = start(secrets[1], f"f{attempt}", FLOOD) if with_flood else None
+                    other = start(secrets[1], f"f{attempt}", FLOOD, _AHEAD) if with_flood else None
+                    time.sleep(_AHEAD if with_flood else 0)
                     told = start(secrets[0], f"n{attempt}{with_flood:d}", NORMAL).communicate()[0].splitlines()
                     took = [float(one) for one in told[1].split()]
                     pair.append(figures(took))
@@ -62,16 +65,15 @@ def figures(took: list[float]) -> tuple[float, float]:
     return statistics.median(ordered), ordered[int(len(ordered) * 0.99)]
 
 
-def start(secret: str, name: str, per_second: int) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.bench_fair", secret, name, str(per_second)], stdout=subprocess.PIPE, text=True
-    )
+def start(secret: str, name: str, per_second: int, longer: int = 0) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "benchmarks.bench_fair", secret, name, str(per_second), str(longer)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def send(secret: str, name: str, per_second: int) -> tuple[Counter[str], list[float]]:
+def send(secret: str, name: str, per_second: int, longer: int) -> tuple[Counter[str], list[float]]:
     """So many single events a second, each begun when its time has come: (answers by status, milliseconds from then to the answer)."""
     clients = max(8, per_second // 16)
-    bodies = [request(secret, f"{name}-{number}", 1) for number in range(per_second * (SECONDS + _WARM))]
+    bodies = [request(secret, f"{name}-{number}", 1) for number in range(per_second * (SECONDS + _WARM + longer))]
     due = [number / per_second for number in range(len(bodies))]
     waiting, lock = iter(range(len(bodies))), threading.Lock()
     statuses: Counter[str] = Counter()
@@ -117,8 +119,8 @@ def _status(connection: socket.socket) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 4:
-        answers, times = send(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    if len(sys.argv) == 5:
+        answers, times = send(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
         print(" ".join(f"{status}: {count}" for status, count in sorted(answers.items())))
         print(" ".join(f"{one:.3f}" for one in times))
     else:

@@ -24,7 +24,7 @@ from profiles.record import record
 SHARED_EVENTS = 200
 _MOST_TOGETHER = 64
 # So many that shared a commit are likely to come back as many; fewer are not waited for, and answered sooner.
-_MANY_TOGETHER = 8
+_MANY_TOGETHER = 16
 # More than so many events gain nothing from being stored with still more.
 _EVENTS_TOGETHER = 500
 # How long a commit waits for requests that are being read; alone, a request waits for none.

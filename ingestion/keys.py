@@ -5,10 +5,11 @@ import logging
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.db.models import Q
 from django.utils import timezone
 
@@ -16,7 +17,9 @@ from ingestion.models import FailedRequest, WriteKey
 
 _SECONDS_KEPT = 1.0
 _MOST_KEPT = 10_000
-_MORE_AFTER_SECONDS, _KEPT_SECONDS = 0.1, 5
+# A process takes so many parts of a second's worth.
+_SHARES, _KEPT_SECONDS = 20, 5
+_MORE_AFTER_SECONDS = 1 / _SHARES
 _log = logging.getLogger(__name__)
 
 
@@ -42,18 +45,57 @@ _lock = threading.Lock()
 
 
 def sender(secret: str) -> Sender | None:
-    """The sender a secret proves, or None. One query a second per key at the most."""
+    """The sender a secret proves, or None. Of a key in use another thread asks again before its second is over, so that none waits."""
     hashed = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+    left = (known := _senders.get(hashed, (0.0, None)))[0] - time.monotonic()
+    if left <= 0:
+        return _learn(hashed)
+    if known[1] is not None and left < _SECONDS_KEPT / 2:
+        _again.ask(hashed)
+    return known[1]
+
+
+def _learn(hashed: bytes) -> Sender | None:
     now = time.monotonic()
-    known = _senders.get(hashed)
-    if known is not None and known[0] > now:
-        return known[1]
     found = _look_up(hashed)
     with _lock:
         if len(_senders) > _MOST_KEPT:
             _senders.clear()
         _senders[hashed] = (now + _SECONDS_KEPT, found)
     return found
+
+
+class _Again:
+    """Looks keys up again in a thread of its own, whose connection is open already."""
+
+    def __init__(self) -> None:
+        self.wanted: set[bytes] = set()
+        self._any = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def ask(self, hashed: bytes) -> None:
+        if hashed in self.wanted:
+            return
+        with _lock:
+            self.wanted.add(hashed)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._look_up_on, name="keys", daemon=True)
+                self._thread.start()
+        self._any.set()
+
+    def _look_up_on(self) -> None:
+        while True:
+            self._any.wait()
+            self._any.clear()
+            for hashed in list(self.wanted):
+                with suppress(DatabaseError, InterfaceError):  # then a request asks for itself
+                    _learn(hashed)
+                with _lock:
+                    self.wanted.discard(hashed)
+            close_old_connections()
+
+
+_again = _Again()
 
 
 def known(secret: str) -> Sender | None:
@@ -94,11 +136,11 @@ class _Share:
 
 
 class Allowance:
-    """Events per second of a key or webhook, shared by all processes: each takes a tenth of a second's worth at a time from one row.
+    """Events per second of a key or webhook, shared by all processes: each takes a twentieth of a second's worth at a time from one row.
 
     Up to a second's worth is saved up while nothing is sent; then it comes back evenly, so that a flood is let in event by
     event and not in a burst at the top of each second, for which all others would wait. While none is left no process asks for
-    more of it than ten times a second: what a flood is refused costs no query. None waits for another's. What a process took
+    more of it than twenty times a second: what a flood is refused costs no query. None waits for another's. What a process took
     and did not send within five seconds is gone.
     """
 
@@ -119,7 +161,7 @@ class Allowance:
                 share.left = 0
             least = needed - share.left
             if least > 0 and (now >= share.more_at or least < share.too_many):
-                wanted = max(least, one.per_second // 10)
+                wanted = max(least, one.per_second // _SHARES)
                 granted = _take_of(lease, now, least, wanted, one.per_second)
                 share.left, share.taken_at = share.left + granted, now
                 if granted < wanted:
@@ -175,35 +217,38 @@ class _Refused:
     def __init__(self) -> None:
         self._counts: Counter[str | None] = Counter()
         self._lock = threading.Lock()
-        self._timer: threading.Timer | None = None
+        self._any = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def add(self, source_id: str | None) -> None:
         with self._lock:
             self._counts[source_id] += 1
-            if self._timer is None:
-                self._timer = threading.Timer(1.0, self._write_and_close)
-                self._timer.daemon = True
-                self._timer.start()
+            # One thread for good: another each second would open another connection each second, for which all others wait.
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._write_on, name="refused", daemon=True)
+                self._thread.start()
+        self._any.set()
 
     def write(self) -> None:
         with self._lock:
-            counts, self._counts, self._timer = self._counts, Counter(), None
+            counts, self._counts = self._counts, Counter()
         for source_id, count in counts.items():
             _count(RATE_LIMITED, source_id, count)
 
     def forget(self) -> None:
         with self._lock:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._counts, self._timer = Counter(), None
+            self._counts = Counter()
 
-    def _write_and_close(self) -> None:
-        try:
-            self.write()
-        except (DatabaseError, InterfaceError) as error:
-            _log.warning("refused requests were not counted: %s", type(error).__name__)
-        finally:
-            connection.close()
+    def _write_on(self) -> None:
+        while True:
+            self._any.wait()
+            time.sleep(1)
+            self._any.clear()
+            try:
+                self.write()
+            except (DatabaseError, InterfaceError) as error:
+                _log.warning("refused requests were not counted: %s", type(error).__name__)
+            close_old_connections()
 
 
 refused = _Refused()

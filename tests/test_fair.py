@@ -2,14 +2,17 @@
 
 import io
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from conftest import wait_until
+from django.utils import timezone
 
 from cdp.fast import answer_calls_early
 from ingestion import keys
-from ingestion.models import FailedRequest, Hook
+from ingestion.models import FailedRequest, Hook, WriteKey
 from profiles.models import Event
 from taxonomy.models import Source
 
@@ -130,6 +133,24 @@ def test_a_webhook_and_a_key_of_one_number_take_nothing_of_each_other(limited, c
     assert allowance.take(sender, 2) and not allowance.take(sender, 1)
     assert allowance.is_used_up(sender) and not keys.Allowance().take(sender, 1), "over all processes"
     assert allowance.take(key, 2) and not allowance.take(key, 1)
+
+
+def test_a_key_in_use_is_looked_up_again_by_another_thread_and_none_waits(write_key, monkeypatch, django_assert_num_queries):
+    secret, key = write_key
+    again = keys._Again()
+    monkeypatch.setattr(keys, "_again", again)
+    monkeypatch.setattr(keys, "_SECONDS_KEPT", 60.0)
+    assert keys.sender(secret).key_id == key.pk
+    monkeypatch.setattr(keys.time, "monotonic", lambda real=time.monotonic: real() + 40)
+    WriteKey.objects.filter(pk=key.pk).update(per_second=7)
+    with django_assert_num_queries(0):
+        assert keys.sender(secret).per_second == 0, "as it was, while another thread asks"
+    wait_until(lambda: not again.wanted)
+    with django_assert_num_queries(0):
+        assert keys.sender(secret).per_second == 7
+    WriteKey.objects.filter(pk=key.pk).update(revoked_at=timezone.now())
+    monkeypatch.setattr(keys.time, "monotonic", lambda real=time.monotonic: real() + 120)
+    assert keys.sender(secret) is None and not again.wanted
 
 
 def test_keys_and_webhooks_without_a_limit_are_never_used_up(write_key, clock):

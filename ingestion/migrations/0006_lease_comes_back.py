@@ -16,6 +16,11 @@ class Migration(migrations.Migration):
             migrations.AddField(model, 'granted', models.IntegerField(default=0), preserve_default=False),
         )
     ] + [
+        # Of no worth after a crash: what is taken waits for no disk.
+        migrations.RunSQL(
+            'ALTER TABLE ingestion_keylease SET UNLOGGED; ALTER TABLE ingestion_hooklease SET UNLOGGED',
+            'ALTER TABLE ingestion_keylease SET LOGGED; ALTER TABLE ingestion_hooklease SET LOGGED',
+        ),
         # The way back: rows of no worth, which its columns could not be added to.
         migrations.RunSQL(migrations.RunSQL.noop, 'DELETE FROM ingestion_keylease; DELETE FROM ingestion_hooklease'),
     ]
