@@ -113,7 +113,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 def _may_repeat_a_key(data: bytes, decoded: Any) -> bool:
     """Compare the keys written with the keys decoded. A string that holds `":` only costs the careful way."""
-    return data.translate(None, b" \t\r\n").count(b'":') != _count_keys(decoded)
+    return data.find(b"{") >= 0 and data.translate(None, b" \t\r\n").count(b'":') != _count_keys(decoded)
 
 
 def _count_keys(decoded: Any) -> int:

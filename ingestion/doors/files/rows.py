@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from ingestion.doors.files.encodings import from_original, in_encoding, inner
@@ -105,15 +106,18 @@ def _quoted_rows(data: bytes, file_format: FileFormat, width: int, *, last: bool
         return csv.reader(feed(), delimiter=delimiter, quotechar=file_format.quote)
 
     rows = reader()
+    strays: _Strays | None = None
     while taken < len(lines):
         first, is_text, is_unclosed = taken, True, False
-        try:
-            cells: list[str] | None = next(rows, [])
-        except csv.Error:
-            cells = None
-        line = lines[first] if taken == first + 1 else b"\n".join(lines[first:taken])
+        cells: list[str] | None = None
+        if strays is None or not strays.begin_at(first):
+            with suppress(csv.Error):
+                cells = next(rows, [])
+        line = lines[first] if taken <= first + 1 else b"\n".join(lines[first:taken])
         is_off = len(line) > LIMITS.event_bytes or bool(width and cells and len(cells) != width and (last or taken < len(lines)))
         if cells is None or (is_off and taken > first + 1) or (last and is_unclosed):
+            if strays is None and taken > first + 1:
+                strays = _Strays(lines, first, file_format, width, last=last)
             line, taken = lines[first], first + 1
             text, is_text = _text(line.rstrip(b"\r"), encoding)
             cells = text.split(delimiter)
@@ -121,6 +125,44 @@ def _quoted_rows(data: bytes, file_format: FileFormat, width: int, *, last: bool
         offset += len(line) + 1
         if line.strip():
             yield min(offset, len(data)), Row(line.rstrip(b"\r"), cells, is_text, first)
+
+
+class _Strays:
+    """Which lines open a quote that goes too far, told in one pass backwards: to read on from each of them would take time by its square.
+
+    What stands after a line does not depend on what stood before it, but for whether it begins within quotes.
+    """
+
+    def __init__(self, lines: list[bytes], first: int, file_format: FileFormat, width: int, *, last: bool) -> None:
+        self._first = first
+        self._found = [False] * (len(lines) - first)
+        encoding, quote, delimiter = inner(file_format.encoding), file_format.quote, file_format.delimiter
+        # Of a row that comes within quotes to the line looked at: where it ends, cells that it has from there, bytes.
+        end, more, size, is_bad = len(lines), 0, 0, False
+        for at in range(len(lines) - 1, first - 1, -1):
+            text, length = _text(lines[at], encoding)[0] + "\n", len(lines[at]) + 1
+            cells, is_open = _leaves_open(text, delimiter, quote)
+            if is_open:
+                is_wrong = bool(width) and cells + more != width and (last or end + 1 < len(lines))
+                is_large = length + size - 1 > LIMITS.event_bytes
+                self._found[at - first] = is_bad or is_wrong or is_large or (last and end == len(lines))
+            cells, goes_on = _leaves_open(quote + text, delimiter, quote)
+            if goes_on:
+                more, size = cells - 1 + more, length + size
+            else:
+                end, more, size, is_bad = at, cells - 1, length, cells == 0
+
+    def begin_at(self, line: int) -> bool:
+        return self._found[line - self._first]
+
+
+def _leaves_open(text: str, delimiter: str, quote: str) -> tuple[int, bool]:
+    """(the cells of a line, none where it cannot be read, whether a quote is open at its end)."""
+    rows = csv.reader((text, "x\n"), delimiter=delimiter, quotechar=quote)
+    try:
+        return len(next(rows)), rows.line_num > 1
+    except csv.Error:
+        return 0, False
 
 
 def _cells(text: str, file_format: FileFormat) -> list[str]:
