@@ -342,7 +342,11 @@ def in_stretches(replay: Replay, selected: Any, column: str) -> Iterator[list[in
         if not ids:
             return
         after = ids[-1]
-        done = set(Replayed.objects.filter(replay=replay, event_id__gte=ids[0], event_id__lte=ids[-1]).values_list("event_id", flat=True))
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT event_id FROM ingestion_replayed WHERE replay_id = %s AND event_id = ANY(%s::bigint[])", [replay.pk, array(ids)]
+            )
+            done = {event_id for (event_id,) in cursor.fetchall()}
         yield from stretches([one for one in dict.fromkeys(ids) if one not in done])
 
 
@@ -351,16 +355,25 @@ def stretches(event_ids: list[int]) -> Iterator[list[int]]:
     for start in range(0, len(event_ids), AT_ONCE):
         part = event_ids[start : start + AT_ONCE]
         with connection.cursor() as cursor:
-            cursor.execute("SELECT event_id, octet_length(record) FROM profiles_original WHERE event_id = ANY(%s::bigint[])", [array(part)])
-            sizes = dict(cursor.fetchall())
+            cursor.execute(
+                """
+                SELECT own.event_id, coalesce(own.holder_id, own.event_id), octet_length(coalesce(own.record, holder.record))
+                FROM profiles_original AS own LEFT JOIN profiles_original AS holder ON holder.event_id = own.holder_id
+                WHERE own.event_id = ANY(%s::bigint[])
+                """,
+                [array(part)],
+            )
+            records = {event_id: (holder, size or 0) for event_id, holder, size in cursor.fetchall()}
         some: list[int] = []
-        size = 0
+        holders, total = set[int](), 0
         for one in part:
-            if some and size + (sizes.get(one) or 0) > BYTES_AT_ONCE:
+            holder, size = records.get(one, (one, 0))
+            if some and holder not in holders and total + size > BYTES_AT_ONCE:
                 yield some
-                some, size = [], 0
+                some, holders, total = [], set(), 0
             some.append(one)
-            size += sizes.get(one) or 0
+            total += 0 if holder in holders else size
+            holders.add(holder)
         yield some
 
 
