@@ -1,10 +1,13 @@
 """Other people's clients and tools, each in an environment of its own under .tagline, installed once from the registries."""
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from conftest import ROOT
@@ -25,12 +28,10 @@ def python_locked(lock: Path) -> Path:
 
 def node_with(*packages: str) -> Path:
     """A folder whose node_modules has these packages, such as "typescript@5.9.3"."""
-    folder = _folder("node", " ".join(packages))
-    if not (folder / "done").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        _run("npm", "install", *_QUIET, "--prefix", folder, *packages)
-        (folder / "done").touch()
+    with _once(_folder("node", " ".join(packages))) as (folder, is_missing):
+        if is_missing:
+            folder.mkdir()
+            _run("npm", "install", *_QUIET, "--prefix", folder, *packages)
     return folder
 
 
@@ -40,14 +41,12 @@ def node_locked(project: Path) -> Path:
     Such a lock names no registry: npm install --package-lock-only --omit-lockfile-registry-resolved.
     """
     lock = project / "package-lock.json"
-    folder = _folder("node", lock.read_text(encoding="utf-8"))
-    if not (folder / "done").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        for file in (project / "package.json", lock):
-            shutil.copy(file, folder)
-        _run("npm", "ci", *_QUIET, "--prefix", folder)
-        (folder / "done").touch()
+    with _once(_folder("node", lock.read_text(encoding="utf-8"))) as (folder, is_missing):
+        if is_missing:
+            folder.mkdir()
+            for file in (project / "package.json", lock):
+                shutil.copy(file, folder)
+            _run("npm", "ci", *_QUIET, "--prefix", folder)
     return folder
 
 
@@ -60,14 +59,25 @@ def run(*command: str | Path, cwd: Path | None = None, **environment: str) -> "s
 
 
 def _python(content: str, *install: str | Path) -> Path:
-    folder = _folder("python", content)
-    python = folder / "bin" / "python"
-    if not (folder / "done").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        _run(sys.executable, "-m", "venv", "--without-pip", folder)
-        _run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check", *install)
-        (folder / "done").touch()
+    with _once(_folder("python", content)) as (folder, is_missing):
+        python = folder / "bin" / "python"
+        if is_missing:
+            _run(sys.executable, "-m", "venv", "--without-pip", folder)
+            _run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check", *install)
     return python
+
+
+@contextmanager
+def _once(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """The folder, and whether what belongs there is still to be put there; others that want it too wait meanwhile."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        is_missing = not (folder / "done").exists()
+        if is_missing:
+            shutil.rmtree(folder, ignore_errors=True)
+        yield folder, is_missing
+        (folder / "done").touch()
 
 
 def _folder(kind: str, content: str) -> Path:

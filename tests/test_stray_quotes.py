@@ -53,6 +53,7 @@ LINES = st.lists(st.text('",ax\r', max_size=7), max_size=12).map("\n".join)
 
 @given(LINES, st.integers(0, 3), st.booleans(), st.sampled_from([6, 30, 1_000]))
 @example('1,"a\n2,b\n3,c', 2, True, 1_000)
+@example('"\naaaaa,"', 0, False, 6)
 @example('5" ,"x\n' * 5, 2, True, 1_000)
 @example('a,"b\n",c\n"\r"x\n', 2, False, 1_000)
 def test_rows_are_what_reading_on_from_each_line_makes_of_them(text, width, last, most):

@@ -145,7 +145,8 @@ class _Strays:
             if is_open:
                 is_wrong = bool(width) and cells + more != width and (last or end + 1 < len(lines))
                 is_large = length + size - 1 > LIMITS.event_bytes
-                self._found[at - first] = is_bad or is_wrong or is_large or (last and end == len(lines))
+                is_off = at + 1 < len(lines) and (is_bad or is_wrong or is_large)
+                self._found[at - first] = is_off or (last and end == len(lines))
             cells, goes_on = _leaves_open(quote + text, delimiter, quote)
             if goes_on:
                 more, size = cells - 1 + more, length + size
