@@ -225,6 +225,8 @@ def test_of_two_at_once_one_does_it(merging):
             cursor.execute("SELECT pg_advisory_lock(%s)", [near._LOCK])
             roll_up(NOW)
             assert pairs() == {}
+            # To close alone would let go of it some time after.
+            cursor.execute("SELECT pg_advisory_unlock_all()")
     finally:
         other.close()
     roll_up(NOW)
