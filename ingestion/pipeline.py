@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 from django.db.backends.utils import CursorWrapper
 
 from ingestion.doors.files import FileFormat
@@ -31,8 +32,7 @@ from taxonomy.standardize import (
 _PUBLIC_ID = re.compile("[0-9a-fA-F]{32}")
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(msgspec.Struct, gc=False):
     """One record as a door cut it. `decoded`: None lets the pipeline decode it as its door's; a Refusal is refused as it stands.
 
     `closes` are the public ids of held events this record mends, and of those it told of beside them, parted by spaces; `row` its
@@ -47,13 +47,17 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a delivery: an entry per event, in order, and the counts of their first verdicts."""
+    """What became of a delivery: an entry per event, in order."""
 
     batch_id: UUID
     source_id: UUID
     version: str
     entries: list[Entry]
-    counts: dict[str, int]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Of their first verdicts."""
+        return counts(self.entries)
 
     @property
     def received(self) -> int:
@@ -89,7 +93,7 @@ def receive(
         find_duplicates([delivery])
     elif (store or store_alone)(delivery):
         settle_soon()
-    return Receipt(delivery.batch_id, UUID(delivery.source_id), current.version, delivery.entries, counts(delivery.entries))
+    return Receipt(delivery.batch_id, UUID(delivery.source_id), current.version, delivery.entries)
 
 
 def evaluate(
@@ -111,6 +115,7 @@ def evaluate(
     batch_id = batch_id or uuid4()
     namespace = source.definition.get("namespace") or ""
     entries: list[Entry] = []
+    of_batch = batch_id.bytes
     for one in incoming:
         decoded = one.decoded if one.decoded is not None else decode(one.original, door=door)
         likes: dict[bytes, int] = {}
@@ -118,12 +123,12 @@ def evaluate(
             if isinstance(raw, Refusal):
                 entries.append(Entry(one.original, refusal=raw, row=one.row))
                 continue
-            row = batch_id.bytes + one.row.to_bytes(8) + _place(raw.item) if one.row else b""
+            row = of_batch + one.row.to_bytes(8) + _place(raw.item) if one.row else b""
             nonce = row or (secrets.token_bytes(16) if raw.message_id is None else b"")
             key = told_apart(message_key_of(raw, source, nonce=nonce, row=row), likes)
             result = standardize(raw, plan)
             entry = Entry(one.original, raw, result, key=key, row=one.row)
-            if result.identifiers:
+            if result.identifiers and (result.phone is not None or len(result.identifiers) > 1):
                 entry.others = others_of(result, namespace)
             if one.closes:
                 entry.closes = _event_keys(one.closes)

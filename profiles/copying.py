@@ -7,7 +7,6 @@ import struct
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -21,14 +20,15 @@ if TYPE_CHECKING:
     from profiles.entries import Delivery, Entry
 
 _COLUMNS = (
-    "id, key, source_id, batch_id, message_id, name, received_at, standing, occurred_at, subject_id, tag_id, "
-    "attributes, extra, identifiers, refinements, report, rule_id, source_version, release_id"
+    "source_id, batch_id, received_at, release_id, tag_id, rule_id, standing, id, key, message_id, name, source_version, "
+    "occurred_at, subject_id, attributes, extra, identifiers, refinements, report"
 )
 _BEGIN, _END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 _NONE = b"\xff\xff\xff\xff"  # a length of -1
 _NAME_CHARACTERS = 1_000
 _size, _number = struct.Struct(">i").pack, struct.Struct(">iq").pack
-_row = struct.Struct(">hiqi16s").pack
+_columns = struct.pack(">h", _COLUMNS.count(",") + 1)
+_keyed = struct.Struct(">iqi16s").pack
 _COUNTED, _HELD = (struct.pack(">ih", 2, int(one)) for one in (Event.Standing.COUNTED, Event.Standing.HELD))
 _ERA = datetime(2000, 1, 1, tzinfo=UTC)
 _TEXT_TYPE, _JSONB_VERSION = 25, b"\x01"
@@ -37,10 +37,23 @@ _TEXT_TYPE, _JSONB_VERSION = 25, b"\x01"
 def copy_events(
     cursor: CursorWrapper, new: "list[tuple[Delivery, Entry]]", ids: dict[Subject, int], *, table: str = "profiles_event"
 ) -> None:
-    same = {key: _same_of(delivery) for key, delivery in {id(delivery): delivery for delivery, _ in new}.items()}
-    rows = b"".join([_event(same[id(delivery)], entry, ids) for delivery, entry in new])
+    alike: dict[tuple[int, str | None, str | None, bool], bytes] = {}
+    names: dict[str | None, bytes] = {None: _NONE}
+    pieces = [_BEGIN]
+    for delivery, entry in new:
+        result, name = entry.result, entry.raw.name  # type: ignore[union-attr]
+        assert result is not None
+        held = result.verdict != "accepted"
+        kind = id(delivery), result.tag, result.rule, held
+        head, named = alike.get(kind), names.get(name)
+        if head is None:
+            head = alike[kind] = _alike(delivery, result, held=held)
+        if named is None:
+            named = names[name] = _text(name or "")
+        pieces += (head, _event(entry, named, ids, held=held))
+    pieces.append(_END)
     with cursor.copy(f"COPY {table} ({_COLUMNS}) FROM STDIN (FORMAT binary)") as copy:
-        copy.write(b"".join((_BEGIN, rows, _END)))
+        copy.write(b"".join(pieces))
 
 
 def copy_originals(cursor: CursorWrapper, new: "list[tuple[Delivery, Entry]]") -> None:
@@ -60,36 +73,39 @@ def copy_originals(cursor: CursorWrapper, new: "list[tuple[Delivery, Entry]]") -
         copy.write(b"".join(pieces))
 
 
-def _same_of(delivery: "Delivery") -> tuple[bytes, bytes, bytes]:
-    """What every row of a delivery says alike."""
-    of_batch = _uuid(delivery.source_id) + _size(16) + delivery.batch_id.bytes
-    return of_batch, _time(delivery.received_at), _number(8, delivery.release_id)
-
-
-def _event(same: tuple[bytes, bytes, bytes], entry: "Entry", ids: dict[Subject, int]) -> bytes:
-    of_batch, received_at, release_id = same
-    result, raw = entry.result, entry.raw
-    assert result is not None and raw is not None
-    held = result.verdict != "accepted"
+def _alike(delivery: "Delivery", result: Result, *, held: bool) -> bytes:
+    """How the rows of a delivery begin that are of one tag by one rule, held or not."""
     return b"".join(
         (
-            _row(19, 8, entry.event_id, 16, entry.key),
-            of_batch,
-            _NONE if raw.message_id is None else _text(raw.message_id),
-            _NONE if raw.name is None else _text(raw.name),
-            received_at,
-            _HELD if held else _COUNTED,
-            _NONE if result.occurred_at is None else _time(result.occurred_at),
-            _number(8, ids[result.subject]) if result.subject is not None else _NONE,
+            _columns,
+            _uuid(delivery.source_id),
+            _size(16) + delivery.batch_id.bytes,
+            _time(delivery.received_at),
+            _number(8, delivery.release_id),
             _uuid(result.tag) if result.tag else _NONE,
+            _uuid(result.rule) if result.rule else _NONE,
+            _HELD if held else _COUNTED,
+        )
+    )
+
+
+def _event(entry: "Entry", name: bytes, ids: dict[Subject, int], *, held: bool) -> bytes:
+    """The rest of its row."""
+    result, raw = entry.result, entry.raw
+    assert result is not None and raw is not None
+    return b"".join(
+        (
+            _keyed(8, entry.event_id, 16, entry.key),
+            _NONE if raw.message_id is None else _text(raw.message_id),
+            name,
+            _NONE if raw.source_version is None else _text(raw.source_version),
+            _NONE if result.occurred_at is None else _time(result.occurred_at),
+            _NONE if result.subject is None else _number(8, ids[result.subject]),
             _NONE if held else _json(result.attributes),
             _json(result.extra) if result.extra else _NONE,
             _json(result.identifiers) if result.identifiers else _NONE,
             _texts(result.refinements) if result.refinements else _NONE,
             _report(result),
-            _uuid(result.rule) if result.rule else _NONE,
-            _NONE if raw.source_version is None else _text(raw.source_version),
-            release_id,
         )
     )
 
@@ -108,7 +124,6 @@ def _time(value: datetime) -> bytes:
     return _number(8, (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
 
 
-@lru_cache(maxsize=4096)
 def _uuid(value: str) -> bytes:
     return _size(16) + UUID(value).bytes
 

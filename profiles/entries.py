@@ -1,7 +1,7 @@
 """What is stored and what became of it: the entries of a delivery, and what is on disk of an event sent before."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -19,8 +19,7 @@ COUNTED, HELD, TAKEN_BACK, CORRECTED, DISCARDED, MERGED = (
 )  # fmt: skip
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(msgspec.Struct, gc=False):
     """One raw event with its reading, or a refusal; after `record`, what became of it.
 
     `others` are the identifiers it came with besides its subject. `closes` are the keys of held events that this one
@@ -32,7 +31,7 @@ class Entry:
     result: Result | None = None
     refusal: Refusal | None = None
     key: bytes = b""
-    others: list[Subject] = field(default_factory=list)
+    others: list[Subject] = []
     closes: tuple[bytes, ...] = ()
     row: int = 0
     event_id: int | None = None
@@ -107,12 +106,16 @@ Pair = tuple[Delivery, Entry]
 def counts(entries: Iterable[Entry]) -> dict[str, int]:
     """First verdicts: accepted, changed (of the accepted), duplicate, quarantined, refused."""
     found = {"accepted": 0, "changed": 0, "duplicate": 0, "quarantined": 0, "refused": 0}
+    accepted = changed = 0
     for entry in entries:
-        status = entry.status
-        found[status] += 1
-        if status == "accepted" and entry.result.changes:  # type: ignore[union-attr]
-            found["changed"] += 1
-    return found
+        result = entry.result
+        if entry.first is None and result is not None and result.verdict == "accepted":  # nearly all
+            accepted += 1
+            if result.changes:
+                changed += 1
+        else:
+            found[entry.status] += 1
+    return found | {"accepted": accepted, "changed": changed}
 
 
 def as_stored(entry: Entry) -> Stored:

@@ -126,7 +126,8 @@ def _store_wave(
         delivery, entry = firsts[key]
         stands = before.get(key)
         if stands is None:
-            entry.first = _named(entry, delivery, before)
+            if entry.closes:
+                entry.first = _named(entry, delivery, before)
             if entry.first is None:
                 new[key] = delivery, entry
             else:
@@ -137,13 +138,14 @@ def _store_wave(
         else:
             entry.first, entry.differs = stands, says_otherwise(entry, stands, delivery)
     # Numbered as they came, though written by key: what happened at the same time is told in this order.
-    for (_, entry), event_id in zip((firsts[key] for key in firsts if key in new), _event_ids(len(new)), strict=True):
+    as_they_came = [firsts[key] for key in firsts if key in new] if len(new) < len(firsts) else list(firsts.values())
+    for (_, entry), event_id in zip(as_they_came, _event_ids(len(new)), strict=True):
         entry.event_id = event_id
     set_aside(cursor, superseded)
     closed += [stands.event_id for stands, _ in superseded]
     closed += close(cursor, firsts.values())
     if new:
-        _write_events(cursor, list(new.values()), ties, learned)
+        _write_events(cursor, list(new.values()), as_they_came, ties, learned)
     return _answer_repeats(repeats, firsts)
 
 
@@ -184,9 +186,10 @@ def _answer_repeats(repeats: list[Pair], firsts: dict[bytes, Pair]) -> list[Pair
     return left
 
 
-def _write_events(cursor: CursorWrapper, new: list[Pair], ties: Ties, learned: dict[Subject, int]) -> None:
+def _write_events(cursor: CursorWrapper, by_key: list[Pair], by_id: list[Pair], ties: Ties, learned: dict[Subject, int]) -> None:
+    """New events, in the two orders of the tables' indexes."""
     subjects: set[Subject] = set()
-    for _, entry in new:
+    for _, entry in by_id:
         assert entry.result is not None
         if entry.result.subject is not None:
             subjects.add(entry.result.subject)
@@ -194,10 +197,9 @@ def _write_events(cursor: CursorWrapper, new: list[Pair], ties: Ties, learned: d
                 subjects.update(entry.others)
     ids = subject_ids(cursor, subjects)
     learned |= ids
-    copy_events(cursor, new, ids)
-    # nobody else has these ids, so their index grows at its end
-    copy_originals(cursor, sorted(new, key=lambda pair: pair[1].event_id or 0))
-    ties.add(new, ids)
+    copy_events(cursor, by_key, ids)
+    copy_originals(cursor, by_id)  # nobody else has these ids, so their index grows at its end
+    ties.add(by_key, ids)
 
 
 _ids_lock = threading.Lock()

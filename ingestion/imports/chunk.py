@@ -191,12 +191,17 @@ def _failed_rows(entries: list[Entry]) -> list[list[Any]]:
     A fourth: UNMENDED, of rows that mend nothing of what they name; BESIDE, of what such a row tells of too and counts already.
     """
     found: list[list[Any]] = []
-    for row, events in groupby(entries, key=attrgetter("row")):
+    rows = {entry.row for entry in entries if _may_fail(entry)}
+    for row, events in groupby([entry for entry in entries if entry.row in rows] if rows else [], key=attrgetter("row")):
         of_row = list(events)
         if failed := [one for entry in of_row if (one := _failure(entry))]:
             found += failed
             found += [[row, key.hex(), [], BESIDE] for entry in of_row if (key := _counted_key(entry))]
     return found
+
+
+def _may_fail(entry: Entry) -> bool:
+    return entry.result is None or entry.result.verdict != "accepted" or bool(entry.closes)
 
 
 def _failure(entry: Entry) -> list[Any] | None:

@@ -261,17 +261,18 @@ def tagline_reader(source_code: str) -> ItemReader:
         attributes = get("attributes")
         identifiers = get("identifiers")
         context = get("context")
+        region, message_id, version = get("region"), get("id"), get("source_version")
         return RawEvent(
             source_code,
             name if type(name) is str and name and not name.isspace() else read_text(name, "event", notes),
             phone if phone is None else read_text(phone, "phone", notes),
-            read_text(get("region"), "region", notes),
+            region if region is None else read_text(region, "region", notes),
             read_identifiers(identifiers, notes) if identifiers else {},
             read_time(get("occurred_at")),
             get("sent_at"),
             received_at,
-            read_text(get("id"), "id", notes),
-            read_text(get("source_version"), "source_version", notes),
+            message_id if message_id is None else read_text(message_id, "id", notes),
+            version if version is None else read_text(version, "source_version", notes),
             attributes if type(attributes) is dict else read_object(attributes, "attributes", notes),
             context if type(context) is dict else {},
             original,

@@ -126,16 +126,17 @@ def compile_matching(matching: Matching) -> Callable[[Cells], list[dict[str, Any
         identifiers = {kind: value for kind, find in kinds if (value := find(cells)) is not None}
         parts = [value for find in ids if (value := find(cells)) is not None]
         message_id = "-".join(map(text_of, parts)) if parts and len(parts) == len(ids) else None
-
-        def record(event: _Event, id_ends: str) -> dict[str, Any] | None:
-            name, at = event.find_name(cells), event.find_time(cells)
-            attributes = {name: value for name, find in event.attributes if (value := find(cells)) is not None}
-            if not (said or identifiers or attributes or parts or at is not None):
-                return None
-            own_id = message_id and message_id + id_ends.format(name=name)
-            return {**said, "id": own_id, "event": name, "occurred_at": at, "identifiers": identifiers, "attributes": attributes}
-
-        return [record(event, id_ends) if event.is_told(cells) else None for event, id_ends in events]
+        records: list[dict[str, Any] | None] = []
+        for event, id_ends in events:
+            record = None
+            if event.is_told is None or event.is_told(cells):
+                name, at = event.find_name(cells), event.find_time(cells)
+                attributes = {code: value for code, find in event.attributes if (value := find(cells)) is not None}
+                if said or identifiers or attributes or parts or at is not None:
+                    own_id = message_id and message_id + id_ends.format(name=name)
+                    record = {**said, "id": own_id, "event": name, "occurred_at": at, "identifiers": identifiers, "attributes": attributes}
+            records.append(record)
+        return records
 
     return read
 
@@ -152,7 +153,7 @@ def _id_ends(events: tuple[RowEvent, ...], number: int) -> str:
 
 class _Event(msgspec.Struct, frozen=True):
     find_name: Find
-    is_told: Callable[[Cells], bool]
+    is_told: Callable[[Cells], bool] | None
     find_time: Find
     attributes: list[tuple[str, Find]]
 
@@ -162,16 +163,14 @@ def _compile_event(event: RowEvent, find_time: Find) -> _Event:
     has_time = any(one.target == "occurred_at" for one in event.columns)
     return _Event(
         _cell_of(event.column) if event.column else lambda cells: event.name,
-        _condition(event.only_if, event.says),
+        _condition(event.only_if, event.says) if event.only_if else None,
         _time_finder(event.columns) if has_time else find_time,
         attributes,
     )
 
 
 def _condition(heading: str, says: tuple[str, ...]) -> Callable[[Cells], bool]:
-    """Whether the column is filled, and says one of these where some are named; without a column always."""
-    if not heading:
-        return lambda cells: True
+    """Whether the column is filled, and says one of these where some are named."""
     find, wanted = _cell_of(heading), {one.casefold() for one in says}
     if not wanted:
         return lambda cells: find(cells) is not None
