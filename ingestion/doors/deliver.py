@@ -55,8 +55,12 @@ def length_of(environ: Mapping[str, Any]) -> int | None:
     if environ.get("wsgi.input_terminated"):
         return None
     if said or "HTTP_TRANSFER_ENCODING" in environ:
-        raise ApiError(411, "request.length", _("Send the body whole, with the header Content-Length."))
+        raise no_length()
     return 0
+
+
+def no_length() -> ApiError:
+    return ApiError(411, "request.length", _("Send the body whole, with the header Content-Length."))
 
 
 def too_large() -> ApiError:

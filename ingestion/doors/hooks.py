@@ -25,6 +25,8 @@ from ingestion.doors.deliver import (
     body_of,
     cut_list,
     deliver,
+    length_of,
+    no_length,
     refuse_used_up,
     too_large,
     too_many,
@@ -74,7 +76,7 @@ def _received(request: HttpRequest, source_code: str, token: str) -> HttpRespons
         # Mandrill asks so whether there is anything at the address.
         if request.method == "HEAD":
             return HttpResponse()
-        body = body_of(request) if request.method == "POST" else _query_of(request)
+        body = _posted(request) if request.method == "POST" else _query_of(request)
         proved = _sender(hooks, request, body, token, received_at)
         if proved is None:
             return HttpResponse()
@@ -105,6 +107,18 @@ def _hooks(source_id: UUID | None) -> list[Hook]:
     if not found:
         raise ApiError(404, "hook.unknown", _("No webhook is taken at this address. Add one for the source under Webhooks in."))
     return found
+
+
+def _posted(request: HttpRequest) -> bytes:
+    """The body of a POST. Raises ApiError 400, 411 or 413.
+
+    Of what comes in pieces a form alone ends like a whole one wherever it is broken off: it has to say its length.
+    """
+    body = body_of(request)
+    is_form = not body.startswith(GZIP_MAGIC) and body.removeprefix(BOM).lstrip()[:1] not in (b"", b"{", b"[", b"<")
+    if is_form and length_of(request.META) is None:
+        raise no_length()
+    return body
 
 
 def _query_of(request: HttpRequest) -> bytes:
