@@ -4,6 +4,8 @@ import csv
 import gzip
 import io
 import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from uuid import uuid4
@@ -239,3 +241,9 @@ def test_the_command_takes_fixed_widths(source, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["accepted"] == 3
     with pytest.raises(CommandError):
         call_command("import_events", str(path), "--source=files", "--widths=6,x")
+
+
+def test_what_workers_are_forked_from_holds_nothing_that_a_fork_breaks():
+    asks = "import ingestion.forked, threading; from django.db import connection; print(threading.active_count(), connection.connection)"
+    told = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    assert told.stdout.split() == ["1", "None"]
