@@ -130,6 +130,12 @@ def test_ndjson_is_told_by_its_first_byte(tmp_path):
         (b'[{"event": "login"}][]', "file.after_list"),
         (b"PAR1....", "file.damaged"),
         (b"\xd0\xcf\x11\xe0....", "file.old_excel"),
+        (b"%PDF-1.7\n1 0 obj\n", "file.other_kind"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "file.other_kind"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF", "file.other_kind"),
+        (gzip.compress(b"%PDF-1.7\n1 0 obj\n", mtime=0), "file.other_kind"),
+        (b"<html><body><table><tr><td>event</td></tr></table>", "file.markup"),
+        ("\ufeff\n<!DOCTYPE html>\n".encode(), "file.markup"),
         (b"a,b\r1,2\r", "file.line_ends"),
     ],
 )
@@ -139,6 +145,13 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path, content, code):
     with pytest.raises(UnreadableFile) as raised:
         cut(path)
     assert raised.value.code == code
+
+
+@pytest.mark.parametrize("content", [b"<5,b\n1,2\n", b"<tablets>,b\n1,2\n", b"GIF,JPEG\n1,2\n", b"PDF %,b\n1,2\n"])
+def test_a_header_may_begin_nearly_as_a_file_of_another_kind(tmp_path, content):
+    path = tmp_path / "a"
+    path.write_bytes(content)
+    assert len(sniff(path).columns) == 2
 
 
 def test_a_file_without_line_ends_is_refused_before_it_fills_the_memory(tmp_path):
