@@ -316,6 +316,16 @@ def test_a_file_imported_before_is_told_and_more_so_where_it_was_matched_otherwi
     assert ["read otherwise" in one for one in page.context["doubts"]] == [True]
 
 
+def test_a_dry_run_of_a_file_imported_before_says_so_beside_the_button_that_imports_it(upload, steward, till):  # noqa: F811
+    kept(till)
+    for act in ("start", "try"):
+        run, page = upload(as_csv(rows(2)))
+        choose(steward, run, page, act)
+        run_import(run.pk)
+    page = steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk]))
+    assert page.context["may_import"] and ["is not counted again" in one for one in page.context["again"]] == [True]
+
+
 def test_a_matching_is_gone_back_to_on_its_page(till, steward):  # noqa: F811
     first = kept(till)
     kept(till, PURCHASE.__class__(PURCHASE.columns, (PURCHASE.events[0].__class__(name="login"),)))

@@ -23,10 +23,11 @@ from ingestion.admin.matching import Matchable
 from ingestion.admin.reading import ReadingForm
 from ingestion.admin.resuming import releases_for, take_release
 from ingestion.doors.files import BOM, FileFormat, UnreadableFile, check_columns
+from ingestion.imports.again import again_words
 from ingestion.imports.failed import failed_rows
 from ingestion.imports.judged import ATTRIBUTES, examples
 from ingestion.imports.preview import preview
-from ingestion.imports.report import imported_before_words, repeats_words
+from ingestion.imports.report import repeats_words
 from ingestion.imports.run import (
     STANDINGS,
     by_place,
@@ -192,6 +193,7 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
             "may_put_back": shown["away"] is not None and request.user.has_perms(["ingestion.take_back", "ingestion.view_takeback"]),
             "acts": TakeBack.objects.done().filter(batch_id=run.pk).select_related("decided_by"),
             "repeats": repeats_words(run, outcome(run)) if run.dry_run and shown["done"] else "",
+            "again": again_words(run) if run.dry_run and shown["done"] and Path(run.path).exists() else [],
             "may_import": run.dry_run and shown["done"] and shown["may_see_rows"],
             "examples": self._examples(request, run) if run.dry_run and shown["done"] else [],
             "may_go_on": self.has_add_permission(request) and shown["standing"] in ("stopped", "failed") and shown["away"] is None,
@@ -264,7 +266,7 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
             "form": form,
             "kind": _kind(run),
             "is_matched": _is_matched(run),
-            "imported_before": imported_before_words(run),
+            "again": again_words(run),
         }
         return TemplateResponse(request, "ingestion/check.html", context)
 
