@@ -160,3 +160,17 @@ def test_a_file_without_line_ends_is_refused_before_it_fills_the_memory(tmp_path
     with pytest.raises(UnreadableFile) as raised:
         cut(path)
     assert raised.value.code == "file.record_too_long"
+
+
+@pytest.mark.parametrize("rows", [1, 8, 20, 500])
+def test_a_till_s_yen_signs_make_no_western_file_of_a_chinese_one(tmp_path, rows):
+    path = tmp_path / "a.csv"
+    path.write_bytes(("单号,单价\n" + "".join(f"R{at},¥{at}.50\n" for at in range(rows))).encode("gb18030"))
+    assert sniff(path).columns == ["单号", "单价"]
+
+
+@pytest.mark.parametrize("text", ["prix,ville\n£5£6,Orléans\n", "né,à\n1„2,3\n", "Straße,Größe\n‚1‘ ƒ2,Ä1Ö2\n"])
+def test_western_signs_between_digits_stay_western(tmp_path, text):
+    path = tmp_path / "a.csv"
+    path.write_bytes(text.encode("cp1252"))
+    assert sniff(path).encoding == "cp1252"
