@@ -283,3 +283,17 @@ def test_a_window_that_is_still_to_come_is_refused(client, log_in_as, batch, nam
     to_come = timezone.localtime(timezone.now() + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M")
     answer = client.post(reverse("admin:ingestion_takeback_add"), {"source": Source.objects.get(code="website").pk, name: to_come})
     assert answer.status_code == 200 and name in answer.context["form"].errors
+
+
+def test_what_another_delivery_mended_is_told_before_its_first_is_taken_back(client, log_in_as, batch):
+    log_in_as("data_steward")
+    held = Event.objects.get(standing=Event.Standing.HELD)
+    record = {"id": "m", "event": "product_view", "phone": "+8613800138000", "attributes": {"product_id": "p"}}
+    mended = receive(
+        [Incoming(json.dumps(record).encode(), closes=held.public_id)], source_code="website", door="api", received_at=timezone.now(), current=current()
+    )  # fmt: skip
+    of_batch(client, batch)
+    page = client.get(worked_on().get_absolute_url())
+    assert page.context["mended_by"] == [(None, 1)] and "was mended by another delivery" in page.content.decode()
+    of_batch(client, mended.batch_id)
+    assert client.get(worked_on().get_absolute_url()).context["mended_by"] == []

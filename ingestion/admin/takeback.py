@@ -22,7 +22,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from ingestion.accepted.takeback import CannotTakeBack, decide, is_idle, look_at, look_at_batch, put_back
 from ingestion.accepted.void import has_end
 from ingestion.jobs import work_on_take_back
-from ingestion.models import TakeBack, WriteKey
+from ingestion.models import ImportRun, TakeBack, WriteKey
 from profiles.models import Batch
 from profiles.money import money
 from staff.admin.pages import Unalterable
@@ -254,8 +254,15 @@ def _shown(request: HttpRequest, one: TakeBack) -> dict[str, Any]:
         },
         "tags": [(tags.get(tag) if tag else None, tag is None, counted, held) for tag, counted, held in touches.get("tags", [])],
         "put": one.put_counted + one.put_held,
+        "mended_by": _mended_by(touches.get("mended_by", [])),
         **(_void(one) if touches and not touches["counted"] + touches["held"] else {}),
     }  # fmt: skip
+
+
+def _mended_by(batches: list[tuple[str, int]]) -> list[tuple[ImportRun | None, int]]:
+    """The imports, None for another delivery, whose events count in the place of held ones."""
+    runs = {str(run.pk): run for run in ImportRun.objects.filter(pk__in=[batch for batch, _events in batches])}
+    return [(runs.get(batch), events) for batch, events in batches]
 
 
 def _void(one: TakeBack) -> dict[str, Any]:
