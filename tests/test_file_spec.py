@@ -421,3 +421,14 @@ def test_a_layout_tells_nothing_of_a_tag_that_the_link_s_maker_may_not_read(clie
     monkeypatch.setattr("ingestion.imports.spec_page.hidden_from", lambda rights, items: hidden)
     told = client.get(f"{partner}?matching=1").context["spec"]
     assert told.events == [] and "实收" in [column.name for column in told.common]
+
+
+@pytest.mark.parametrize("is_separate", [True, False])
+def test_it_is_told_whether_a_row_sent_again_counts_again(client, till, is_separate):
+    till.separate_rows = is_separate
+    till.save()
+    if is_separate:
+        publish(notes="x", by=None)
+    link = SpecLink.objects.create(source=till, created_by=log_in(client, "engineer"))
+    page = client.get(f"{link.get_absolute_url()}?language=en").content.decode()
+    assert ("send no file twice" in page, "The same row sent again counts once" in page) == (is_separate, not is_separate)
