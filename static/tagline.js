@@ -65,6 +65,16 @@ document.addEventListener("submit", (event) => {
   else event.target.dataset.sentAt = event.timeStamp;
 }, true);
 
+// What takes seconds says so, to the eye and to who listens; a page gone back to says nothing.
+document.addEventListener("submit", (event) => say(event.target, event.target.dataset.busy));
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-busy]")) say(form, "");
+});
+function say(form, text) {
+  const place = form.querySelector("[data-busy-here]");
+  if (place) place.textContent = text;
+}
+
 // A form whose answer is a part of the page: data-into names the place.
 document.addEventListener("submit", (event) => {
   const place = document.querySelector(event.target.dataset.into ?? "none");

@@ -66,6 +66,8 @@ def _said(key: str, value: Any) -> str:
         value = _type_label(value)
     elif key in ("at_least", "at_most"):
         value = moment_words(value)
+    elif key == "format" and value == "iso":
+        return str(_("a time such as 2026-03-01T10:00:00+08:00"))
     elif key == "kind":
         value = PHONE_KINDS.get(value, value)
     return str(SAYINGS[key]) % {"value": _listed(value)}

@@ -16,8 +16,9 @@ from django.urls import reverse
 from django.utils import timezone
 from openpyxl import load_workbook
 
-from ingestion.doors.files import UnreadableFile
+from ingestion.doors.files import Column, Matching, RowEvent, UnreadableFile
 from ingestion.imports.check_file import check_file
+from ingestion.imports.matchings import keep
 from ingestion.imports.spec import spec_of
 from ingestion.imports.spec_files import example_csv, example_ndjson, template_csv, template_xlsx
 from ingestion.models import ImportRun, SpecLink
@@ -322,3 +323,112 @@ def test_a_source_that_is_not_released_says_so(client, starter):
     page = client.get(reverse("spec_of_source", args=[source.pk]))
     assert page.status_code == 200 and "not in the published standard yet" in page.content.decode()
     assert client.get(reverse("spec_download", args=[source.pk, "template.csv"])).status_code == 404
+
+
+# files that a matching reads
+
+
+@pytest.fixture
+def matched(till):
+    """Two layouts of the till's files: one that names its event, and one of receipts."""
+    receipts = Matching(
+        (
+            Column("小票号", "id"),
+            Column("日期", "occurred_at", "%y/%m/%d"),
+            Column("时间", "time_of_day", "%H:%M"),
+            Column("会员手机", "phone"),
+        ),
+        (RowEvent("purchase", columns=(Column("小票号", "attribute.order_id"), Column("实收", "attribute.amount", "1,234.50"))),),
+    )
+    journal = Matching((Column("手机", "phone"), Column("时点", "occurred_at")), (RowEvent(column="类型", columns=(Column("号", "attribute.单号"),)),))  # fmt: skip
+    return [
+        keep(receipts, source=till, headings=["小票号", "日期", "时间", "会员手机", "实收", "备注"], file_name="a.csv", by=None),
+        keep(journal, source=till, headings=["类型", "手机", "时点", "号"], file_name="b.csv", by=None),
+    ]
+
+
+RECEIPTS = '小票号,日期,时间,会员手机,实收,备注\nR1,26/10/05,09:30,13800138000,"1,200.00",\n'
+
+
+@pytest.fixture
+def partner(client, matched):
+    link = SpecLink.objects.create(source=matched[0].source, created_by=log_in(client, "engineer"))
+    client.logout()
+    return link.get_absolute_url()
+
+
+def test_each_layout_is_offered_with_its_templates(client, partner, matched):
+    page = client.get(partner).content.decode()
+    for one in matched:
+        assert f"matching={one.number}#layouts" in page and f'<option value="{one.number}">' in page
+        header = client.get(f"{partner}template.csv?matching={one.number}").content.decode("utf-8-sig").strip()
+        assert header.split(",") == one.headings
+        book = load_workbook(io.BytesIO(client.get(f"{partner}template.xlsx?matching={one.number}").content))
+        assert [cell.value for cell in book.worksheets[0][1]] == one.headings
+    assert client.get(f"{partner}template.csv?matching=77").status_code == 404
+
+
+def test_a_source_without_matchings_asks_for_none(client, till):
+    link = SpecLink.objects.create(source=till, created_by=log_in(client, "engineer"))
+    page = client.get(link.get_absolute_url()).content.decode()
+    assert 'name="matching"' not in page and 'id="layouts"' not in page
+
+
+def test_a_layout_is_told_in_its_own_words(client, partner, matched):
+    answer = client.get(f"{partner}?matching=1&language=en")
+    told = answer.context["spec"]
+    assert [column.name for column in told.common] == ["小票号", "日期", "时间", "会员手机", "备注"]
+    [event] = told.events
+    assert (event.tag, [column.name for column in event.columns]) == ("purchase", ["小票号", "实收"])
+    assert event.columns[0].need == "required"
+    page = answer.content.decode()
+    assert "26/03/31 is" in page and "14:05" in page and "1,234.50" in page
+    journal = client.get(f"{partner}?matching=2").context["spec"]
+    assert [event.name for event in journal.events] == ["销售"] and journal.common[0].field == "event"
+    assert [column.name for column in journal.events[0].columns] == ["号"]
+
+
+def test_a_file_is_checked_by_the_layout_that_its_headings_are_of(client, partner, matched):
+    answer = client.post(partner, {"file": uploaded(RECEIPTS), "act": "check"})
+    check = answer.context["check"]
+    assert (check.found.matching, check.found.failed, check.by_itself) == (matched[0], 0, True)
+    assert answer.context["layout"] == matched[0]
+
+
+def test_a_file_with_one_column_more_is_checked_by_the_layout_it_fits_and_told_so(client, partner, matched):
+    check = client.post(partner, {"file": uploaded(RECEIPTS.replace("备注", "备注,店员").replace('",\n', '",,\n'))}).context["check"]
+    assert (check.found.matching, check.found.failed, check.by_itself) == (matched[0], 0, False)
+
+
+def test_a_file_is_checked_by_the_layout_that_was_chosen(client, partner, matched):
+    file = "event,类型,手机,时点,号\nSALE,销售,13800138000,2026-10-05 09:30,R1\n"
+    alone = client.post(partner, {"file": uploaded(file)}).context["check"]
+    assert alone.found.matching is None and alone.fits == matched[1]
+    chosen = client.post(partner, {"file": uploaded(file), "matching": "2"}).context["check"]
+    assert (chosen.found.matching, chosen.by_itself) == (matched[1], False)
+
+
+def test_whoever_has_no_account_is_not_sent_to_the_admin(client, partner, matched):
+    for said in ({}, {"matching": "2"}):
+        answer = client.post(f"{partner}?language=en", {"file": uploaded("姓名,积分\n张三,5\n"), **said})
+        assert answer.context["check"].problem and "admin" not in answer.context["check"].problem
+    for nonsense in ("77", "9" * 40, "x", "-1"):
+        assert client.post(partner, {"file": uploaded(RECEIPTS), "matching": nonsense}).context["check"].found.matching == matched[0]
+
+
+def test_a_layout_tells_nothing_of_a_tag_that_the_link_s_maker_may_not_read(client, partner, matched, monkeypatch):
+    hidden = {str(Tag.objects.get(code="purchase").pk)}
+    monkeypatch.setattr("ingestion.imports.spec_page.hidden_from", lambda rights, items: hidden)
+    told = client.get(f"{partner}?matching=1").context["spec"]
+    assert told.events == [] and "实收" in [column.name for column in told.common]
+
+
+@pytest.mark.parametrize("is_separate", [True, False])
+def test_it_is_told_whether_a_row_sent_again_counts_again(client, till, is_separate):
+    till.separate_rows = is_separate
+    till.save()
+    if is_separate:
+        publish(notes="x", by=None)
+    link = SpecLink.objects.create(source=till, created_by=log_in(client, "engineer"))
+    page = client.get(f"{link.get_absolute_url()}?language=en").content.decode()
+    assert ("send no file twice" in page, "The same row sent again counts once" in page) == (is_separate, not is_separate)

@@ -130,6 +130,12 @@ def test_ndjson_is_told_by_its_first_byte(tmp_path):
         (b'[{"event": "login"}][]', "file.after_list"),
         (b"PAR1....", "file.damaged"),
         (b"\xd0\xcf\x11\xe0....", "file.old_excel"),
+        (b"%PDF-1.7\n1 0 obj\n", "file.other_kind"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "file.other_kind"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF", "file.other_kind"),
+        (gzip.compress(b"%PDF-1.7\n1 0 obj\n", mtime=0), "file.other_kind"),
+        (b"<html><body><table><tr><td>event</td></tr></table>", "file.markup"),
+        ("\ufeff\n<!DOCTYPE html>\n".encode(), "file.markup"),
         (b"a,b\r1,2\r", "file.line_ends"),
     ],
 )
@@ -141,9 +147,30 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path, content, code):
     assert raised.value.code == code
 
 
+@pytest.mark.parametrize("content", [b"<5,b\n1,2\n", b"<tablets>,b\n1,2\n", b"GIF,JPEG\n1,2\n", b"PDF %,b\n1,2\n"])
+def test_a_header_may_begin_nearly_as_a_file_of_another_kind(tmp_path, content):
+    path = tmp_path / "a"
+    path.write_bytes(content)
+    assert len(sniff(path).columns) == 2
+
+
 def test_a_file_without_line_ends_is_refused_before_it_fills_the_memory(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"a,b\n" + b"x" * 40_000_000)
     with pytest.raises(UnreadableFile) as raised:
         cut(path)
     assert raised.value.code == "file.record_too_long"
+
+
+@pytest.mark.parametrize("rows", [1, 8, 20, 500])
+def test_a_till_s_yen_signs_make_no_western_file_of_a_chinese_one(tmp_path, rows):
+    path = tmp_path / "a.csv"
+    path.write_bytes(("单号,单价\n" + "".join(f"R{at},¥{at}.50\n" for at in range(rows))).encode("gb18030"))
+    assert sniff(path).columns == ["单号", "单价"]
+
+
+@pytest.mark.parametrize("text", ["prix,ville\n£5£6,Orléans\n", "né,à\n1„2,3\n", "Straße,Größe\n‚1‘ ƒ2,Ä1Ö2\n"])
+def test_western_signs_between_digits_stay_western(tmp_path, text):
+    path = tmp_path / "a.csv"
+    path.write_bytes(text.encode("cp1252"))
+    assert sniff(path).encoding == "cp1252"

@@ -316,6 +316,27 @@ def test_a_file_imported_before_is_told_and_more_so_where_it_was_matched_otherwi
     assert ["read otherwise" in one for one in page.context["doubts"]] == [True]
 
 
+def test_a_dry_run_of_a_file_imported_before_says_so_beside_the_button_that_imports_it(upload, steward, till):  # noqa: F811
+    kept(till)
+    for act in ("start", "try"):
+        run, page = upload(as_csv(rows(2)))
+        choose(steward, run, page, act)
+        run_import(run.pk)
+    page = steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk]))
+    assert page.context["may_import"] and ["is not counted again" in one for one in page.context["again"]] == [True]
+
+
+@pytest.mark.parametrize(("wrong", "is_told"), [(20, True), (18, True), (17, False)])
+def test_a_fault_that_nearly_every_row_has_is_laid_to_the_matching(upload, steward, till, wrong, is_told):  # noqa: F811
+    kept(till)
+    run, page = upload(as_csv(rows(20, 数量=dict.fromkeys(range(wrong), "two"))))
+    choose(steward, run, page, "try")
+    run_import(run.pk)
+    page = steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk]))
+    assert [place for _title, place in page.context["all_alike"]] == (["数量"] if is_told else [])
+    assert ("match this column otherwise" in page.content.decode()) == is_told
+
+
 def test_a_matching_is_gone_back_to_on_its_page(till, steward):  # noqa: F811
     first = kept(till)
     kept(till, PURCHASE.__class__(PURCHASE.columns, (PURCHASE.events[0].__class__(name="login"),)))

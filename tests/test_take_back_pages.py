@@ -237,3 +237,63 @@ def test_a_look_tells_money_as_the_readers_language_writes_it(client, log_in_as,
     of_batch(client, made.batch_id)
     page = client.get(worked_on().get_absolute_url())
     assert page.context["touches"]["money"] == [("CNY", "CN¥7,493.00")] and "CN¥7,493.00" in page.content.decode()
+
+
+def looked_for(client, **said):
+    """The page of a look, after its job."""
+    answer = client.post(reverse("admin:ingestion_takeback_add"), {"source": Source.objects.get(code="website").pk, **said})
+    assert answer.status_code == 302, answer.context["form"].errors
+    return client.get(worked_on().get_absolute_url())
+
+
+def test_a_look_that_finds_nothing_says_what_there_is_with_one_condition_fewer(client, log_in_as, batch):
+    log_in_as("data_steward")
+    purchase = Tag.objects.get(code="purchase").pk
+    page = looked_for(client, tag=purchase, received_since="2020-01-01T00:00", received_until="2021-01-01T00:00")
+    found = {name: (events, before, after) for name, events, before, after in page.context["without"]}
+    first = Event.objects.earliest("received_at").received_at
+    assert found["tag"][0] == 0 and found["received"][0] == 0
+    assert found[""] == (2, first, first)
+    again = client.get(page.context["again"]).context["form"]
+    assert str(again["tag"].value()) == str(purchase) and again["received_until"].value() == "2021-01-01T00:00"
+    assert "occurred_since=" not in page.context["again"]
+
+    page = looked_for(client, received_since="2020-01-01T00:00", received_until="2021-01-01T00:00")
+    assert [one[:2] for one in page.context["without"]] == [("received", 2), ("", 2)]
+    assert page.context["without"][0][2:] == (None, first) and "The first after it" in page.content.decode()
+    page = looked_for(client, tag=purchase)
+    assert [one[:2] for one in page.context["without"]] == [("tag", 2), ("", 2)] and "received_until" not in page.context["again"]
+
+
+def test_what_is_taken_back_already_is_told(client, log_in_as, batch):
+    log_in_as("data_steward")
+    of_batch(client, batch)
+    client.post(worked_on().get_absolute_url(), {"act": "take", "reason": "x"})
+    worked_on()
+    page = looked_for(client, received_since="2020-01-01T00:00")
+    assert page.context["away_already"] == 2 and "No event of this source counts" in page.content.decode()
+    of_batch(client, batch)
+    page = client.get(worked_on().get_absolute_url())
+    assert page.context["away_already"] == 2 and "Change what is looked for" not in page.content.decode()
+
+
+@pytest.mark.parametrize(("name", "hours"), [("received_since", 1), ("occurred_since", 30)])
+def test_a_window_that_is_still_to_come_is_refused(client, log_in_as, batch, name, hours):
+    log_in_as("data_steward")
+    to_come = timezone.localtime(timezone.now() + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M")
+    answer = client.post(reverse("admin:ingestion_takeback_add"), {"source": Source.objects.get(code="website").pk, name: to_come})
+    assert answer.status_code == 200 and name in answer.context["form"].errors
+
+
+def test_what_another_delivery_mended_is_told_before_its_first_is_taken_back(client, log_in_as, batch):
+    log_in_as("data_steward")
+    held = Event.objects.get(standing=Event.Standing.HELD)
+    record = {"id": "m", "event": "product_view", "phone": "+8613800138000", "attributes": {"product_id": "p"}}
+    mended = receive(
+        [Incoming(json.dumps(record).encode(), closes=held.public_id)], source_code="website", door="api", received_at=timezone.now(), current=current()
+    )  # fmt: skip
+    of_batch(client, batch)
+    page = client.get(worked_on().get_absolute_url())
+    assert page.context["mended_by"] == [(None, 1)] and "was mended by another delivery" in page.content.decode()
+    of_batch(client, mended.batch_id)
+    assert client.get(worked_on().get_absolute_url()).context["mended_by"] == []

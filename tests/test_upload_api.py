@@ -253,3 +253,14 @@ def test_what_is_not_sent_to_its_end_is_forgotten_after_days(send, content):
     assert forget_half_sent(timezone.now() + timedelta(days=6)) == 0 and kept.exists()
     assert forget_half_sent(timezone.now() + timedelta(days=8)) == 1 and not kept.exists()
     assert code_of(send("GET", address.removesuffix("/file"))) == "import.unknown"
+
+
+def test_the_same_content_again_is_said_to_have_been_imported_before(send, content):
+    def sent(**more) -> str:
+        announced = announce(send, len(content), **more)
+        part(send, announced.json()["upload"], 0, content)
+        finish_upload(Upload.objects.latest("created_at").pk)
+        return announced.headers["Location"]
+
+    first = sent()
+    assert [send("GET", one).json()["imported_before"] for one in (first, sent(dry_run=True), sent(), first)] == [False, True, True, False]

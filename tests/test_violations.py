@@ -60,6 +60,8 @@ def test_every_expectation_is_said_in_words():
         ({"minimum": "0"}, "at least 0"),
         ({"one_of": ["price", "amount"]}, "at least one of price / amount"),
         ({"kind": "too_short", "region": "CN"}, "a phone number with more digits, of the region CN"),
+        ({"format": "iso"}, "a time such as 2026-03-01T10:00:00+08:00"),
+        ({"format": "%d/%m/%Y"}, "a time in the format %d/%m/%Y"),
         ({"candidates": ["CN", "DE"]}, "a region; it would be a number in CN / DE"),
         ({"candidates": []}, ""),
         ("object", "object with fields"),

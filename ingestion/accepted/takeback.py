@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from ingestion.accepted.near import find_near_duplicates, queue_near
 from ingestion.accepted.touched import STANDINGS, selection, touched
+from ingestion.accepted.void import without
 from ingestion.alone import alone_or_not
 from ingestion.models import ImportChunk, ImportRun, TakeBack, WriteKey
 from ingestion.quarantine.reasons import open_reasons_again
@@ -116,7 +117,9 @@ def work_on(take_back_id: int) -> None:
         take_back = TakeBack.objects.get(pk=take_back_id)
         if take_back.state == State.LOOKING:
             blocks = _blocks(take_back)  # before the look: what is stored during it makes it void
-            take_back.touches, take_back.state = touched(take_back) | {"blocks": blocks}, State.READY
+            found = touched(take_back) | {"blocks": blocks}
+            nothing = {} if found["counted"] or found["held"] else without(take_back)
+            take_back.touches, take_back.state = found | nothing, State.READY
             take_back.save(update_fields=["touches", "state"])
         elif take_back.state == State.TAKING:
             while _take_stretch(take_back_id):

@@ -12,6 +12,7 @@ from taxonomy.released import by_code
 
 # All but what is taken back already: what was corrected, discarded or merged would come back by another act, or keep its key.
 STANDINGS = "(1, 2, 4, 5, 6)"
+_MOST_MENDING = 10
 # Whose an event is.
 _CUSTOMER = """(SELECT min(link.customer_id) FROM profiles_link AS link WHERE link.subject_id = event.subject_id AND link.withdrawn_at IS NULL
     AND event.occurred_at >= coalesce(link.since, '-infinity') AND event.occurred_at < coalesce(link.until, 'infinity'))"""
@@ -49,6 +50,7 @@ def touched(take_back: TakeBack) -> dict[str, Any]:
     """What it would take back: three questions over the events meant.
 
     {"counted", "held" (or discarded), "corrected", "customers": numbers; "tags": [[tag's uuid or null, counted, held]], most first;
+    "mended_by": of a delivery [[another's uuid, events of it that count in the place of held ones of this]];
     "money": [[currency, purchases less refunds, as text]]; "first_at", "last_at": when they occurred; "first_id", "last_id"}
     """
     meant, values = selection(take_back)
@@ -94,4 +96,14 @@ def touched(take_back: TakeBack) -> dict[str, Any]:
             values | money | {"separate": separate_sources([take_back.source_id])},
         )
         found["money"] = [list(row) for row in cursor.fetchall()]
+        if take_back.batch_id:
+            cursor.execute(
+                f"""
+                SELECT mend.batch_id::text, count(*) FROM (SELECT corrected_by_id FROM {events} AND standing = 4) AS held
+                JOIN profiles_event AS mend ON mend.id = held.corrected_by_id
+                WHERE mend.standing = 1 AND mend.batch_id <> %(batch)s GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %(most)s
+                """,
+                values | {"most": _MOST_MENDING},
+            )
+            found["mended_by"] = [list(row) for row in cursor.fetchall()]
     return found

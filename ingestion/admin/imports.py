@@ -1,6 +1,7 @@
 """The import pages: upload a file, watch it arrive, take the failed rows home, mend them and send them again."""
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -23,10 +24,11 @@ from ingestion.admin.matching import Matchable
 from ingestion.admin.reading import ReadingForm
 from ingestion.admin.resuming import releases_for, take_release
 from ingestion.doors.files import BOM, FileFormat, UnreadableFile, check_columns
+from ingestion.imports.again import again_words
 from ingestion.imports.failed import failed_rows
 from ingestion.imports.judged import ATTRIBUTES, examples
 from ingestion.imports.preview import preview
-from ingestion.imports.report import imported_before_words, repeats_words
+from ingestion.imports.report import repeats_words
 from ingestion.imports.run import (
     STANDINGS,
     by_place,
@@ -60,6 +62,8 @@ from taxonomy.violations import title_for
 
 # More columns than these make a list that nobody reads; the source's page in the dictionary has them all.
 _ROWS_SHOWN = 40
+# Of so many rows and more, this share with one fault in one column is no fault of the rows.
+_MANY_ROWS, _NEARLY_ALL = 10, 0.9
 
 
 OUTCOMES = {
@@ -192,6 +196,7 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
             "may_put_back": shown["away"] is not None and request.user.has_perms(["ingestion.take_back", "ingestion.view_takeback"]),
             "acts": TakeBack.objects.done().filter(batch_id=run.pk).select_related("decided_by"),
             "repeats": repeats_words(run, outcome(run)) if run.dry_run and shown["done"] else "",
+            "again": again_words(run) if run.dry_run and shown["done"] and Path(run.path).exists() else [],
             "may_import": run.dry_run and shown["done"] and shown["may_see_rows"],
             "examples": self._examples(request, run) if run.dry_run and shown["done"] else [],
             "may_go_on": self.has_add_permission(request) and shown["standing"] in ("stopped", "failed") and shown["away"] is None,
@@ -264,7 +269,7 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
             "form": form,
             "kind": _kind(run),
             "is_matched": _is_matched(run),
-            "imported_before": imported_before_words(run),
+            "again": again_words(run),
         }
         return TemplateResponse(request, "ingestion/check.html", context)
 
@@ -331,7 +336,7 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
         shown, may_see_rows = _shown(run), self._may_see_rows(request, run)
         places = _places(run) if may_see_rows and shown["done"] and shown["failed"] else {}
         causes = [(*cause, places.get(cause[0], [])) for cause in shown["causes"]]
-        return shown | {"may_see_rows": may_see_rows, "causes": causes}
+        return shown | {"may_see_rows": may_see_rows, "causes": causes, "all_alike": list(_all_alike(causes, shown["received"]))}
 
     def _may_see_rows(self, request: HttpRequest, run: ImportRun) -> bool:
         return self.has_add_permission(request) and (run.started_by == request.user or may_see_personal(request.user))
@@ -444,6 +449,12 @@ def _places(run: ImportRun) -> dict[str, list[tuple[str, int]]]:
     for code, one, count in by_place(run):
         found.setdefault(code, []).append((column_in(one, matching) or one.path.removeprefix(ATTRIBUTES), count))
     return {code: places[:_ROWS_SHOWN] for code, places in found.items()}
+
+
+def _all_alike(causes: list[Any], received: int) -> Iterator[tuple[str, str]]:
+    """What nearly every row has: (why it fails, its column). The file is read wrongly, rather than its rows being wrong."""
+    for _code, title, _count, _is_held, places in causes if received >= _MANY_ROWS else []:
+        yield from ((str(title), place) for place, rows in places if rows >= _NEARLY_ALL * received)
 
 
 def _is_refusal(code: str) -> bool:

@@ -20,9 +20,9 @@ from ingestion.admin.choosing import MOST_EVENTS, as_matching, doubts, missing, 
 from ingestion.admin.match_columns import FIELD_WORDS, Look, some
 from ingestion.doors.files import Column, FileFormat, Matching, UnreadableFile, check_columns
 from ingestion.doors.files.matching import ATTRIBUTE, IDENTIFIER
+from ingestion.imports.again import again_words
 from ingestion.imports.judged import Judged, first_events
 from ingestion.imports.matchings import fits_envelope, in_force, use_again
-from ingestion.imports.report import imported_before_words
 from ingestion.imports.run import discard_draft, imported_before, match, refuse_under_way, release_draft
 from ingestion.imports.suggest import Suggested, time_column, with_clock
 from ingestion.imports.words import file_problem
@@ -169,7 +169,7 @@ def _read_before(run: ImportRun, matching: Matching | None) -> list[str]:
     """Where the same file was imported before: by another matching its rows may have other identities."""
     former = imported_before(run)
     if former is None or FileFormat(**former.format).matching == matching:
-        return [warning] if (warning := imported_before_words(run)) else []
+        return again_words(run, replace(FileFormat(**run.format), matching=matching))
     return [
         _("This file was imported on %(day)s and read otherwise. Take that import back first, or rows without an id may count twice.")
         % {"day": date_format(timezone.localtime(former.created_at), "SHORT_DATETIME_FORMAT")}

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any, cast
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django import forms
@@ -19,8 +20,9 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from ingestion.accepted.takeback import CannotTakeBack, decide, is_idle, look_at, look_at_batch, put_back
+from ingestion.accepted.void import has_end
 from ingestion.jobs import work_on_take_back
-from ingestion.models import TakeBack, WriteKey
+from ingestion.models import ImportRun, TakeBack, WriteKey
 from profiles.models import Batch
 from profiles.money import money
 from staff.admin.pages import Unalterable
@@ -35,6 +37,8 @@ RIGHT = "ingestion.take_back"
 State = TakeBack.State
 # A job that waits its turn is no job that was given up.
 _MAY_GO_ON_AFTER = timedelta(minutes=1)
+# Nothing is received ahead of now; an event may have occurred a day ahead, as the clocks of devices go.
+_AHEAD = {"received_since": timedelta(0), "occurred_since": timedelta(days=1)}
 _CANNOT = {
     "running": _("The import is still running. Wait until it has ended, or failed; then take it back."),
     "moved": _("The import has gone on since you looked. What taking it back touches is looked at again; decide then."),
@@ -70,7 +74,7 @@ class LookForm(forms.Form):
     occurred_until = Moment(_("Occurred before"))
 
     def __init__(self, request: HttpRequest) -> None:
-        super().__init__(request.POST or None)
+        super().__init__(request.POST or None, initial=request.GET.dict())
         sources = sources_in(request)
         choices: dict[str, Any] = {
             "source": sources,
@@ -85,6 +89,10 @@ class LookForm(forms.Form):
         key = cleaned.get("key")
         if key and cleaned.get("source") and key.source_id != cleaned["source"].pk:
             self.add_error("key", _("This key is of another source. Choose one of the source above, or none."))
+        now = timezone.now()
+        for name in ("received_since", "occurred_since") if not self.errors else ():
+            if cleaned.get(name) and cleaned[name] > now + _AHEAD[name]:
+                self.add_error(name, _("This is still to come: nothing of it has arrived. Choose an earlier one."))
         for name in ("received", "occurred"):
             since, until = cleaned.get(f"{name}_since"), cleaned.get(f"{name}_until")
             if since and until and since >= until:
@@ -246,7 +254,29 @@ def _shown(request: HttpRequest, one: TakeBack) -> dict[str, Any]:
         },
         "tags": [(tags.get(tag) if tag else None, tag is None, counted, held) for tag, counted, held in touches.get("tags", [])],
         "put": one.put_counted + one.put_held,
+        "mended_by": _mended_by(touches.get("mended_by", [])),
+        **(_void(one) if touches and not touches["counted"] + touches["held"] else {}),
     }  # fmt: skip
+
+
+def _mended_by(batches: list[tuple[str, int]]) -> list[tuple[ImportRun | None, int]]:
+    """The imports, None for another delivery, whose events count in the place of held ones."""
+    runs = {str(run.pk): run for run in ImportRun.objects.filter(pk__in=[batch for batch, _events in batches])}
+    return [(runs.get(batch), events) for batch, events in batches]
+
+
+def _void(one: TakeBack) -> dict[str, Any]:
+    """Where nothing was found: what there is with one condition fewer, and the form with what was asked for."""
+    asked: dict[str, Any] = {"source": one.source_id, "key": one.key_id, "tag": one.tag_id}
+    times = {name: getattr(one, name) for name in ("received_since", "received_until", "occurred_since", "occurred_until")}
+    if not has_end(one):
+        times["received_until"] = None
+    asked |= {name: timezone.localtime(at).strftime("%Y-%m-%dT%H:%M") for name, at in times.items() if at}
+    return {
+        "away_already": one.touches.get("away", 0),
+        "without": [(name, events, _moment(before), _moment(after)) for name, events, before, after in one.touches.get("without", [])],
+        "again": f"{reverse('admin:ingestion_takeback_add')}?{urlencode({name: value for name, value in asked.items() if value})}",
+    }
 
 
 def _chosen(request: HttpRequest, one: TakeBack) -> list[tuple[Any, Any]]:

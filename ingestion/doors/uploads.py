@@ -27,6 +27,7 @@ from ingestion.doors.files import ENCODINGS, MEASURES, MOST_SIGNS, QUOTES, FileF
 from ingestion.imports.check_file import finding
 from ingestion.imports.failed import failed_rows
 from ingestion.imports.report import has_failed, problem, report
+from ingestion.imports.run import was_imported_before
 from ingestion.imports.uploads import MOST_BYTES, Busy, NoRoom, WrongOffset, begin_upload, receive_part
 from ingestion.jobs import finish_file
 from ingestion.models import ImportChunk, ImportRun, Upload
@@ -44,7 +45,7 @@ _EXAMPLE: dict[str, Any] = {
     "id": "8c1f0c6a-5b7d-4a1f-9a3b-2c1d0e9f8a7b", "status": "finished", "file": "orders.csv", "size_bytes": 20_480, "offset": 20_480,
     "dry_run": False, "received": 120, "accepted": 117, "changed": 120, "duplicate": 0, "quarantined": 2, "refused": 1,
     "causes": {"attribute.wrong_type": 2, "record.columns": 1}, "notes": {}, "error": None,
-    "upload": "/api/v1/imports/8c1f0c6a-5b7d-4a1f-9a3b-2c1d0e9f8a7b/file",
+    "imported_before": False, "upload": "/api/v1/imports/8c1f0c6a-5b7d-4a1f-9a3b-2c1d0e9f8a7b/file",
     "failed_rows": "/api/v1/imports/8c1f0c6a-5b7d-4a1f-9a3b-2c1d0e9f8a7b/failed-rows",
     "findings": "/api/v1/imports/8c1f0c6a-5b7d-4a1f-9a3b-2c1d0e9f8a7b/findings",
 }  # fmt: skip
@@ -100,6 +101,9 @@ class ImportSchema(serializers.Serializer[Any]):
     causes = serializers.DictField(child=serializers.IntegerField(), help_text=_("Rows by why they failed."))
     notes = serializers.DictField(child=serializers.IntegerField(), help_text=_("Rows by what was only noted."))
     error = serializers.DictField(child=serializers.CharField(), allow_null=True, help_text=_("code and message, where the file as a whole failed."))  # fmt: skip
+    imported_before = serializers.BooleanField(
+        help_text=_("An earlier import brought the same content in and was not taken back. Rows with neither id nor time count again, and so do like rows of a source that keeps them apart.")
+    )  # fmt: skip
     upload = serializers.CharField(help_text=_("Where its parts are sent."))
     failed_rows = serializers.CharField(allow_null=True, help_text=_("Where rows that failed can be fetched, in the file's own form."))
     findings = serializers.CharField(allow_null=True, help_text=_("Where each fault is told with its row and column."))
@@ -312,7 +316,8 @@ def _status(upload: Upload) -> dict[str, Any]:
     told: dict[str, Any] = {
         "id": str(upload.pk), "status": "waiting" if upload.is_whole else "uploading", "file": upload.file_name, "size_bytes": upload.size_bytes,
         "offset": upload.received_bytes, "dry_run": upload.dry_run, "received": 0, "accepted": 0, "changed": 0, "duplicate": 0,
-        "quarantined": 0, "refused": 0, "causes": {}, "notes": {}, "error": None, "upload": f"{here}/file", "failed_rows": None, "findings": None,
+        "quarantined": 0, "refused": 0, "causes": {}, "notes": {}, "error": None, "imported_before": False,
+        "upload": f"{here}/file", "failed_rows": None, "findings": None,
     }  # fmt: skip
     if upload.error:
         return told | {"status": "failed", "error": problem(upload.error)}
@@ -320,6 +325,7 @@ def _status(upload: Upload) -> dict[str, Any]:
         return told
     found = report(upload.run)
     told |= {name: found[name] for name in ("status", "received", "accepted", "changed", "duplicate", "quarantined", "refused", "causes", "notes", "error")}  # fmt: skip
+    told["imported_before"] = was_imported_before(upload.run)
     if told["status"] in ("finished", "stopped", "failed") and has_failed(upload.run):
         told |= {"failed_rows": f"{here}/failed-rows", "findings": f"{here}/findings"}
     return told

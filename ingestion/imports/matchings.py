@@ -18,6 +18,8 @@ from taxonomy.standardize.paths import first_names
 # Asked for instead of a number: the source's envelope, whatever matchings there are.
 ENVELOPE = 0
 _TOLD = 5
+# More layouts than these make a list that nobody chooses from.
+_OFFERED = 20
 
 
 def fingerprint(headings: Collection[str]) -> str:
@@ -29,6 +31,17 @@ def fingerprint(headings: Collection[str]) -> str:
 def in_force(source: Source, headings: Collection[str]) -> FileMatching | None:
     """The matching that reads files of the source with these headings."""
     return FileMatching.objects.filter(source=source, fingerprint=fingerprint(headings)).order_by("-number").first()
+
+
+def offered(source: Source) -> list[FileMatching]:
+    """Those in force that the source's files may be read by, the newest first."""
+    return list(FileMatching.objects.filter(source=source).newest_of_each().order_by("-number")[:_OFFERED])
+
+
+def fitting(known: Collection[FileMatching], columns: Collection[str]) -> FileMatching | None:
+    """Of these the one that reads most of a file's columns, where all that it reads are there."""
+    having = [(len(read), one) for one in known if (read := {*one.matching.headings()}) and read <= {*columns}]
+    return max(having, key=lambda found: (found[0], found[1].number), default=(0, None))[1]
 
 
 def keep(

@@ -125,10 +125,26 @@ def imported_before(run: ImportRun) -> ImportRun | None:
     return former_import(run.source, run.sha256, but=run)
 
 
+def was_imported_before(run: ImportRun) -> bool:
+    """Whether an import that was made earlier brought the same content in, and was not taken back since."""
+    earlier = _imports_of(run.source, run.sha256, but=run).filter(status=ImportRun.Status.FINISHED, created_at__lt=run.created_at)
+    return earlier.exists()
+
+
 def former_import(source: Source, fingerprint: str, *, but: ImportRun | None = None) -> ImportRun | None:
     """The same of a content that is known by its SHA-256."""
     finished = _imports_of(source, fingerprint, but=but).filter(status=ImportRun.Status.FINISHED)
     return finished.order_by("-created_at", "-id").first()
+
+
+def named_alike(run: ImportRun) -> ImportRun | None:
+    """The newest import for its source of a file with its name and other content, unless it was taken back since."""
+    found = ImportRun.objects.filter(source=run.source, file_name=run.file_name, dry_run=False, status=ImportRun.Status.FINISHED)
+    return found.exclude(sha256=run.sha256).exclude(pk__in=_withdrawn(run.source)).order_by("-created_at", "-id").first()
+
+
+def _withdrawn(source: Source) -> QuerySet[Any]:
+    return TakeBack.objects.filter(source=source, state__in=["taking", "taken"], batch_id__isnull=False).values("batch_id")
 
 
 def _imports_of(source: Source, fingerprint: str, *, but: ImportRun | None) -> QuerySet[ImportRun]:
@@ -139,8 +155,7 @@ def _imports_of(source: Source, fingerprint: str, *, but: ImportRun | None) -> Q
 
 def _of_content(source: Source, fingerprint: str) -> QuerySet[ImportRun]:
     """The same, with those that were only tried."""
-    withdrawn = TakeBack.objects.filter(source=source, state__in=["taking", "taken"], batch_id__isnull=False).values("batch_id")
-    return ImportRun.objects.filter(source=source, sha256=fingerprint).exclude(pk__in=withdrawn)
+    return ImportRun.objects.filter(source=source, sha256=fingerprint).exclude(pk__in=_withdrawn(source))
 
 
 def _reads_alike(one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -65,17 +65,21 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """`common`: the columns every event has. `is_table`: it can be written as rows; else `lines` are its JSON. `more`: events not told here."""
+    """`common`: the columns every event has. `is_table`: it can be written as rows; else `lines` are its JSON. `more`: events not told here.
+
+    `headings`: of a file that a matching reads, in its order; none for the source's own columns, which stand in any.
+    """
 
     source: SourcePlan
     common: list[Column]
     events: list[Event]
     lines: list[dict[str, Any]]
     more: int
+    headings: list[str] = field(default_factory=list)
 
     @property
     def is_table(self) -> bool:
-        return any(event.row for event in self.events)
+        return bool(self.headings) or any(event.row for event in self.events)
 
     @property
     def columns(self) -> list[Column]:
@@ -89,7 +93,7 @@ class Spec:
                 found[one.name] = known = replace(known, choices=list(dict.fromkeys(both)))
             if known.type != one.type or known.how != one.how:
                 found[one.name] = replace(known, type="")
-        return list(found.values())
+        return [found[name] for name in self.headings or found]
 
     def _told(self, column: Column) -> Column:
         """Which events there are is known of the column that names them, as far as no pattern reads it."""
@@ -111,7 +115,7 @@ def spec_of(source: str, known: Standard, *, at: datetime, seen: frozenset[str] 
     for (rule, tag), example in zip(told, examples, strict=True):
         row = _as_row(example.record, own) if example else None
         row = row if row and takes(row, tag, own, plan, at) else None
-        events.append(_event(rule, tag, row, own, known, at))
+        events.append(event_of(rule, tag, row, own, known, at))
     tried = [(event.row, tag) for event, (_rule, tag) in zip(events, told, strict=True) if event.row]
     lines = [example.record for example in examples if example]
     return Spec(own, _common(own, plan, tried, at), events, lines, len(ways) - len(told))
@@ -180,7 +184,8 @@ def _how(name: str, source: SourcePlan) -> str:
     return ""
 
 
-def _event(rule: RulePlan | None, tag: TagPlan, row: Row | None, source: SourcePlan, known: Standard, at: datetime) -> Event:
+def event_of(rule: RulePlan | None, tag: TagPlan, row: Row | None, source: SourcePlan, known: Standard, at: datetime) -> Event:
+    """What is said by a rule, else by the tag's own code. `row`: an example of it that is accepted, where one is known."""
     sheet = tag_sheet(tag.uuid, known, {}, with_examples=False)
     uses = {use["code"]: use for use in sheet["attributes"]}
     values = values_of(tag, known.items, source.currency)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.conf import settings
@@ -15,22 +16,27 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.utils import timezone, translation
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 from ingestion.alone import alone_or_not
-from ingestion.doors.files import UnreadableFile
+from ingestion.doors.files import UnreadableFile, sniff
 from ingestion.imports.check_file import Checked, check_file
+from ingestion.imports.matchings import ENVELOPE, fits_envelope, fitting, in_force, offered
 from ingestion.imports.spec import Spec, spec_of
 from ingestion.imports.spec_files import example_csv, example_ndjson, template_csv, template_xlsx
-from ingestion.imports.words import file_problem
-from ingestion.models import ReadingDay, SpecLink
+from ingestion.imports.spec_layouts import spec_of_layout
+from ingestion.imports.words import file_problem, with_values
+from ingestion.models import FileMatching, ReadingDay, SpecLink
 from ingestion.ranked import most_first
 from staff.models import User
 from taxonomy.current import current
 from taxonomy.dictionary.standard import Standard, standard
+from taxonomy.models import Source
 from taxonomy.released import Named, named
 from taxonomy.request_rights import hidden_in, sources_in
 from taxonomy.rights import hidden_from, rights_of
@@ -43,13 +49,27 @@ _DOWNLOADS: dict[str, Callable[[Spec], bytes]] = {
 }  # fmt: skip
 
 
+# In the admin somebody matches such a file; here is nobody who may.
+_PROBLEMS: dict[str, Promise] = {
+    "file.unmatched": gettext_lazy("The file has other columns than the files of this source that are known. Compare its header with a template, or choose how its columns are read."),
+    "matching.missing": gettext_lazy("Columns that this layout has are not in the file. Name them as in its template, or choose how its columns are read."),
+}  # fmt: skip
+
+
 @dataclass(slots=True)
 class _Check:
-    """What the page tells of a file: what was found, or why it cannot be read."""
+    """What the page tells of a file: what was found, or why it cannot be read.
+
+    `chosen`: the matching as it was asked for, "" where nobody chose. `by_itself`: an import reads the file so too, with nothing
+    said. `fits`: another matching, all of whose columns are in the file.
+    """
 
     name: str
     found: Checked | None = None
     problem: str = ""
+    chosen: str = ""
+    by_itself: bool = True
+    fits: FileMatching | None = None
     causes: list[tuple[str, str, int]] = field(default_factory=list)
     notes: list[tuple[str, str, int]] = field(default_factory=list)
 
@@ -75,22 +95,22 @@ def spec_of_source(request: HttpRequest, source_id: UUID) -> HttpResponse:
             messages.success(request, _("The link opens nothing any more."))
         return HttpResponseRedirect(f"{request.path}#links")
     known = _without(standard(), lambda items: hidden_in(request, items))
-    check = _checked(request, str(source_id)) if request.method == "POST" else None
+    check = _checked(request, source) if request.method == "POST" else None
     context = {
         "links": [(link, request.build_absolute_uri(link.get_absolute_url())) for link in links],
         "may_make": request.user.has_perm("ingestion.add_speclink"),
         "may_revoke": request.user.has_perm("ingestion.change_speclink"),
         "may_see_dictionary": request.user.has_perm("taxonomy.view_tag"),
     }
-    return _page(request, str(source_id), known, check, context)
+    return _page(request, source, known, check, context)
 
 
 @login_required(login_url="admin:login")
 @permission_required("taxonomy.view_source", raise_exception=True)
 @require_safe
 def spec_download(request: HttpRequest, source_id: UUID, file: str) -> HttpResponse:
-    get_object_or_404(sources_in(request), pk=source_id)
-    return _download(str(source_id), _without(standard(), lambda items: hidden_in(request, items)), file)
+    source = get_object_or_404(sources_in(request), pk=source_id)
+    return _download(request, source, _without(standard(), lambda items: hidden_in(request, items)), file)
 
 
 # Nothing here is done for who is logged in: there is nobody whose right another page could use.
@@ -105,9 +125,9 @@ def spec_of_partner(request: HttpRequest, token: str) -> HttpResponse:
         check = None
         if request.method == "POST":
             with alone_or_not(link.pk) as is_alone:
-                check = _checked(request, str(link.source_id)) if is_alone else _Check("", problem=_("Another file is being checked by this link. Try again in a moment."))  # fmt: skip
+                check = _checked(request, link.source) if is_alone else _Check("", problem=_("Another file is being checked by this link. Try again in a moment."))  # fmt: skip
         context = {"is_partner": True, "is_nav_sidebar_enabled": False, "languages": settings.LANGUAGES}
-        answer = _page(request, str(link.source_id), known, check, context)
+        answer = _page(request, link.source, known, check, context)
         answer.headers["X-Robots-Tag"] = "noindex"
         answer.headers["Content-Language"] = translation.get_language()
         return cast(HttpResponse, answer.render())
@@ -118,12 +138,12 @@ def spec_partner_download(request: HttpRequest, token: str, file: str) -> HttpRe
     link, known = _linked(token)
     language = request.GET.get("language", "")
     with translation.override(language if language in dict(settings.LANGUAGES) else translation.get_language()):
-        return _download(str(link.source_id), known, file)
+        return _download(request, link.source, known, file)
 
 
 def _linked(token: str) -> tuple[SpecLink, Standard | None]:
     """A link that works, and the standard as far as its maker may read it."""
-    link = SpecLink.objects.select_related("created_by").filter(revoked_at=None, token=token.replace("\0", "")).first()
+    link = SpecLink.objects.select_related("created_by", "source").filter(revoked_at=None, token=token.replace("\0", "")).first()
     if link is None:
         raise Http404
     return link, _without(standard(), lambda items: hidden_from(rights_of(link.created_by), items))
@@ -134,65 +154,100 @@ def _without(known: Standard | None, hidden_of: Callable[[Any], set[str]]) -> St
     return known.without(hidden) if known and hidden else known
 
 
-def _spec(source: str, known: Standard | None) -> Spec | None:
+def _spec(source: str, known: Standard | None, layout: FileMatching | None) -> Spec | None:
+    """Of the files that a matching reads, else of the source's own columns."""
     if known is None or source not in known.items:
         return None
     seen = ReadingDay.objects.filter(source=UUID(source), tag__isnull=False).values_list("tag", flat=True).distinct()
-    return spec_of(source, known, at=timezone.now(), seen=frozenset(map(str, seen)))
+    spec = spec_of(source, known, at=timezone.now(), seen=frozenset(map(str, seen)))
+    return spec_of_layout(spec, layout.matching, layout.headings, known, at=timezone.now()) if layout else spec
 
 
-def _page(request: HttpRequest, source: str, known: Standard | None, check: _Check | None, more: dict[str, Any]) -> TemplateResponse:
-    one: Named = named("source", [UUID(source)])[UUID(source)]
-    spec = _spec(source, known)
+def _named(layouts: list[FileMatching], number: str) -> FileMatching | None:
+    return next((one for one in layouts if str(one.number) == number), None)
+
+
+def _page(request: HttpRequest, source: Source, known: Standard | None, check: _Check | None, more: dict[str, Any]) -> TemplateResponse:
+    one: Named = named("source", [source.pk])[source.pk]
+    layouts = offered(source)
+    layout = check.found.matching if check and check.found else _named(layouts, (check and check.chosen) or request.GET.get("matching", ""))
+    spec = _spec(str(source.pk), known, layout)
     context = {
         **admin.site.each_context(request),
         "title": _("Files of %(source)s") % {"source": one.label},
         "source": one,
         "spec": spec,
+        "layouts": layouts,
+        "layout": layout,
+        "asked": urlencode({**({"language": translation.get_language()} if more.get("is_partner") else {}), **({"matching": layout.number} if layout else {})}),
         "lines": example_ndjson(spec).decode() if spec and not spec.is_table else "",
         "release": known.release if known else None,
         "check": check,
         "limits": {"megabytes": CHECK_BYTES // 1024**2, "rows": CHECK_ROWS},
         "language": translation.get_language(),
         **more,
-    }
+    }  # fmt: skip
     return TemplateResponse(request, "ingestion/spec.html", context)
 
 
-def _download(source: str, known: Standard | None, file: str) -> HttpResponse:
-    spec = _spec(source, known)
-    if spec is None or file not in _DOWNLOADS or not (spec.is_table or file == "example.ndjson"):
+def _download(request: HttpRequest, source: Source, known: Standard | None, file: str) -> HttpResponse:
+    number = request.GET.get("matching", "")
+    layout = _named(offered(source), number)
+    spec = _spec(str(source.pk), known, layout)
+    if spec is None or file not in _DOWNLOADS or not (spec.is_table or file == "example.ndjson") or (number and layout is None):
         raise Http404
     answer = HttpResponse(_DOWNLOADS[file](spec), content_type="application/octet-stream")
-    answer.headers["Content-Disposition"] = f'attachment; filename="{spec.source.code}-{file}"'
+    name = f"{spec.source.code}-{layout.number}-{file}" if layout else f"{spec.source.code}-{file}"
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     answer.headers["Cache-Control"] = "private, no-cache"
     return answer
 
 
-def _checked(request: HttpRequest, source: str) -> _Check:
+def _checked(request: HttpRequest, source: Source) -> _Check:
     """Read the file that was posted. What is too large is not even received."""
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdecimal() or int(length) > CHECK_BYTES + 64 * 1024:
-        return _Check("", problem=_("The file is larger than %(size)s MB. Check a part of it, or the whole on the command line.") % {"size": CHECK_BYTES // 1024**2})  # fmt: skip
+        return _Check("", problem=_("The file is larger than %(size)s MB. Check a part of it: a fault that is in many rows is in the first ones too.") % {"size": CHECK_BYTES // 1024**2})  # fmt: skip
     upload = request.FILES.get("file")
     if upload is None:
         return _Check("", problem=_("Choose a file first."))
-    check = _Check(upload.name or "")
-    obeyed = current()
+    known, chosen = offered(source), request.POST.get("matching", "")
+    check = _Check(upload.name or "", chosen=chosen if chosen == str(ENVELOPE) or _named(known, chosen) else "")
     with tempfile.NamedTemporaryFile() as stored:
         for piece in upload.chunks():
             stored.write(piece)
         stored.flush()
         try:
-            check.found = check_file(
-                Path(stored.name), obeyed.plan.sources_by_uuid[source], current=obeyed, received_at=timezone.now(),
-                most_findings=TOLD, most_rows=CHECK_ROWS,
-            )  # fmt: skip
+            _read(Path(stored.name), source, check, known)
         except KeyError:
             check.problem = file_problem("source.unreleased", {})
         except UnreadableFile as error:
-            check.problem = file_problem(error.code, error.values)
-        else:
-            check.causes = [(code, title_for(code), count) for code, count in most_first(check.found.causes)]
-            check.notes = [(code, title_for(code), count) for code, count in most_first(check.found.notes)]
+            sentence = _PROBLEMS.get(error.code)
+            check.problem = with_values(str(sentence), error.values) if sentence else file_problem(error.code, error.values)
     return check
+
+
+def _read(path: Path, source: Source, check: _Check, known: list[FileMatching]) -> None:
+    """Check the file as somebody chose; else as an import reads it by itself; else by the matching all of whose columns it has."""
+    obeyed = current()
+
+    def read(matching: int | None) -> Checked:
+        return check_file(
+            path, obeyed.plan.sources_by_uuid[str(source.pk)], current=obeyed, received_at=timezone.now(), most_findings=TOLD,
+            most_rows=CHECK_ROWS, matching=matching,
+        )  # fmt: skip
+
+    try:
+        found = read(int(check.chosen) if check.chosen else None)
+    except UnreadableFile as error:
+        fits = fitting(known, sniff(path).columns) if error.code == "file.unmatched" else None
+        if fits is None:
+            raise
+        found = read(fits.number)
+    columns = found.file_format.columns
+    alone = in_force(source, columns) if found.file_format.has_columns else None
+    check.found = found
+    check.by_itself = found.matching == alone and (alone is not None or not found.file_format.has_columns or fits_envelope(source, columns))
+    check.fits = fitting(known, columns) if known and found.matching is None and found.file_format.has_columns else None
+    check.causes = [(code, title_for(code), count) for code, count in most_first(found.causes)]
+    check.notes = [(code, title_for(code), count) for code, count in most_first(found.notes)]

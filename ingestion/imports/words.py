@@ -4,6 +4,7 @@ from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from msgspec.structs import replace
 
 from ingestion.doors.files import Matching
@@ -27,6 +28,10 @@ FILE_PROBLEMS: dict[str, Promise | str] = {
     "file.encrypted": _("The file is locked with a password. Save it without one, then upload it again."),
     "file.old_excel": _(
         "The file is of an Excel before 2007, or is locked with a password. Save it as XLSX without one, then upload it again."
+    ),
+    "file.other_kind": _("The file is no table. Save the table as CSV UTF-8 or XLSX, as it is or packed with zip, then upload that."),
+    "file.markup": _(
+        "The file is a web page or XML under another name, as some systems export for Excel. Open it in Excel and save it as XLSX or CSV UTF-8."
     ),
     "file.no_member": _("The zip holds no such file. Choose another of its files."),
     "file.no_sheet": _("The workbook has no such sheet. Choose another of its sheets."),
@@ -55,6 +60,15 @@ FILE_PROBLEMS: dict[str, Promise | str] = {
     "source.unreleased": _("The source is not in the published standard, not yet or no longer. Publish it, then start the import again."),
 }
 
+# What the values are that stand behind such a sentence.
+_VALUES: dict[str, Promise] = {
+    "file": pgettext_lazy("of a file", "file"), "sheet": pgettext_lazy("of a file", "sheet"), "row": pgettext_lazy("of a file", "row"),
+    "position": pgettext_lazy("of a file", "position"), "column": pgettext_lazy("of a file", "column"),
+    "columns": pgettext_lazy("of a file", "columns"), "new": pgettext_lazy("of a file", "new"),
+    "missing": pgettext_lazy("of a file", "missing"), "number": pgettext_lazy("of a file", "number"),
+    "known": pgettext_lazy("of a file", "known"), "detail": pgettext_lazy("of a file", "detail"),
+    "error": pgettext_lazy("of a file", "error"), "kind": pgettext_lazy("of a file", "kind"),
+}  # fmt: skip
 
 # What a cell of the first rows may hide; a column, a row and the cell as it stands.
 TRAPS: dict[str, Promise | str] = {
@@ -95,6 +109,9 @@ def trap_words(trap: Trap) -> str:
 
 def file_problem(code: str, values: dict[str, Any]) -> str:
     """One sentence with its next step, and what was seen."""
-    sentence = str(FILE_PROBLEMS.get(code, code))
-    seen = ", ".join(f"{name} {value}" for name, value in values.items())
+    return with_values(str(FILE_PROBLEMS.get(code, code)), values)
+
+
+def with_values(sentence: str, values: dict[str, Any]) -> str:
+    seen = ", ".join(f"{_VALUES.get(name, name)} {value}" for name, value in values.items())
     return f"{sentence} ({seen})" if seen else sentence

@@ -31,6 +31,9 @@ _MOST_ABOVE = 20
 # A number, a sum of money, a phone or a time: what stands in rows, and in no header.
 _VALUE = re.compile(r"[-+(]?[¥$€£]?\d[\d\s.,:/()+-]*(?:T[\d:.]+Z?|[eE][-+]?\d+|%|年.*|元)?")
 
+# Tills and web shops export such pages, and call them a workbook.
+_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|\?xml|html|head|meta|style|table)\b", re.IGNORECASE)
+
 
 class Choices(TypedDict, total=False):
     """What somebody says of a file, where it is not to be found out. `headers` counts the header's rows.
@@ -104,6 +107,8 @@ def _sniff_text(path: Path, found: FileFormat, said: Choices) -> FileFormat:
     encoding, head, is_whole = _head(path, found.compression, found.member, said.get("encoding", ""))
     if not head.strip():
         raise UnreadableFile("file.empty")
+    if _MARKUP.match(head):
+        raise UnreadableFile("file.markup")
     found = replace(found, kind=_kind(head, encoding), encoding=encoding)
     if found.kind == "json" and head.lstrip()[1:].lstrip()[:1] == b"]":
         raise UnreadableFile("file.empty")

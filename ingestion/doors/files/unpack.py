@@ -23,6 +23,10 @@ ZIP_MAGIC = b"PK\x03\x04"
 DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile, NotImplementedError)
 # Files that are read by nobody here, by how they begin.
 _FOREIGN = {b"\xd0\xcf\x11\xe0": "file.old_excel", b"PK\x05\x06": "file.empty"}
+# And what is no table at all, with what people call it.
+_OTHERS = {
+    b"%PDF": "PDF", b"\x89PNG": "PNG", b"GIF8": "GIF", b"\xff\xd8\xff": "JPEG", b"{\\rt": "RTF", b"Rar!": "RAR", b"7z\xbc\xaf": "7z",
+}  # fmt: skip
 _PARQUET_MAGIC = b"PAR1"
 # A file that unpacks to more than this, and to so many times its size, was made to fill a disk: tables pack 5 to 50 times.
 BOMB_BYTES = 256 * 1024 * 1024
@@ -72,6 +76,8 @@ def whole(path: Path, compression: str, member: str) -> Iterator[Path]:
 
 
 def _known(magic: bytes) -> str:
+    if kind := next((kind for start, kind in _OTHERS.items() if magic.startswith(start)), ""):
+        raise UnreadableFile("file.other_kind", kind=kind)
     if magic in _FOREIGN:
         raise UnreadableFile(_FOREIGN[magic])
     return ""

@@ -14,8 +14,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from ingestion.doors.files import ENCODINGS, MEASURES, MOST_SIGNS, Choices, UnreadableFile, is_delimiter
+from ingestion.imports.again import again_words
 from ingestion.imports.failed import failed_rows
-from ingestion.imports.report import failed_words, has_failed, imported_before_words, report, report_text
+from ingestion.imports.report import failed_words, has_failed, report, report_text
 from ingestion.imports.run import imported_before, run_import, take_file
 from ingestion.imports.words import file_problem
 from ingestion.models import ImportRun
@@ -104,8 +105,8 @@ Exit codes:
         owner = source_of(source)
         try:
             run = take_file(file, source=owner, file_name=file.name, dry_run=dry_run, matching=matching, **_said(options))
-            if said := imported_before_words(run):
-                self.stderr.write(said)
+            for warning in again_words(run):
+                self.stderr.write(warning)
             run = run_import(run.pk, on_progress=None if json else self._progress)
         except UnreadableFile as error:
             raise CommandError(file_problem(error.code, error.values)) from error
