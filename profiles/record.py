@@ -14,7 +14,7 @@ from psycopg.errors import DeadlockDetected, UniqueViolation
 
 from profiles.copying import copy_events, copy_originals
 from profiles.entries import COUNTED, DISCARDED, HELD, MERGED, Delivery, Entry, Pair, Stored, as_stored
-from profiles.stored import close, is_accepted, mends, same_content, says_otherwise, set_aside, stored_of, supersedes
+from profiles.stored import close, is_accepted, mends, mends_of, same_content, says_otherwise, set_aside, stored_of, supersedes
 from profiles.subjects import known, subject_ids
 from profiles.tallies import write_batches
 from profiles.ties import Ties
@@ -54,6 +54,7 @@ def find_duplicates(deliveries: list[Delivery]) -> None:
     with connection.cursor() as cursor:
         wanted = [(delivery, entry) for delivery in deliveries for entry in delivery.entries if entry.result is not None]
         stored = stored_of(cursor, _keys_of(wanted))
+        named_by_rows = _named_by_rows(cursor, wanted, stored)
         seen: dict[bytes, Pair] = {}
         for delivery, entry in wanted:
             before = stored.get(entry.key)
@@ -62,7 +63,7 @@ def find_duplicates(deliveries: list[Delivery]) -> None:
                 entry.first, entry.differs = as_stored(earlier[1]), not same_content((delivery, entry), earlier)
             elif earlier is None and before is not None and not supersedes(entry, before, delivery):
                 entry.first, entry.differs = before, says_otherwise(entry, before, delivery)
-            elif earlier is None and before is None and (named := _named(entry, delivery, stored)):
+            elif earlier is None and before is None and (named := _named(entry, delivery, named_by_rows)):
                 entry.first, entry.differs = named, says_otherwise(entry, named, delivery)
             else:
                 seen[entry.key] = delivery, entry
@@ -120,6 +121,7 @@ def _store_wave(
         if firsts.setdefault(pair[1].key, pair) is not pair:
             repeats.append(pair)
     before = {} if believes_new else stored_of(cursor, _keys_of(firsts.values()))
+    named = _named_by_rows(cursor, firsts.values(), before)
     new: dict[bytes, Pair] = {}
     superseded: list[tuple[Stored, Entry]] = []
     for key in sorted(firsts):
@@ -127,7 +129,7 @@ def _store_wave(
         stands = before.get(key)
         if stands is None:
             if entry.closes:
-                entry.first = _named(entry, delivery, before)
+                entry.first = _named(entry, delivery, named)
             if entry.first is None:
                 new[key] = delivery, entry
             else:
@@ -152,6 +154,12 @@ def _store_wave(
 def _keys_of(pairs: Iterable[Pair]) -> set[bytes]:
     """Their keys, and those of the events that their rows name."""
     return {key for _, entry in pairs for key in (entry.key, *entry.closes)}
+
+
+def _named_by_rows(cursor: CursorWrapper, pairs: Iterable[Pair], stored: dict[bytes, Stored]) -> dict[bytes, Stored]:
+    """The events that rows name by the keys they name; in place of one that was mended since, its mend."""
+    named = {key: stored[key] for _, entry in pairs for key in entry.closes if key in stored}
+    return named | mends_of(cursor, named.values())
 
 
 def _named(entry: Entry, delivery: Delivery, stored: dict[bytes, Stored]) -> Stored | None:

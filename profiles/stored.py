@@ -1,6 +1,6 @@
 """What is on disk under a delivery's keys: found, compared with what says it again, and set aside where it gives way."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -49,6 +49,26 @@ def stored_of(cursor: CursorWrapper, keys: Iterable[bytes]) -> dict[bytes, Store
         )
         for event_id, source_id, key, standing, corrected_by_id, tag_id, refinements, report, original, item, batch_id in found
     }
+
+
+def mends_of(cursor: CursorWrapper, named: Collection[Stored]) -> dict[bytes, Stored]:
+    """{key of an event that was corrected: what stands in its place}."""
+    corrected = {one.event_id: one.key for one in named if one.standing == CORRECTED}
+    if not corrected:
+        return {}
+    cursor.execute(
+        """
+        WITH RECURSIVE later (first, id) AS (
+            SELECT id, corrected_by_id FROM profiles_event WHERE id = ANY(%s)
+            UNION SELECT first, event.corrected_by_id FROM later JOIN profiles_event AS event USING (id) WHERE event.standing = %s
+        )
+        SELECT first, key FROM later JOIN profiles_event USING (id) WHERE standing <> %s
+        """,
+        [list(corrected), CORRECTED, CORRECTED],
+    )
+    keys = {corrected[first]: bytes(key) for first, key in cursor.fetchall()}
+    stored = stored_of(cursor, set(keys.values()))
+    return {key: stored[mend] for key, mend in keys.items() if mend in stored}
 
 
 def _read_with(cursor: CursorWrapper, batch_ids: set[UUID]) -> dict[UUID, tuple[str, dict[str, Any] | None]]:

@@ -61,15 +61,18 @@ def test_with_ids_or_where_like_rows_are_one_the_same_file_is_told_as_ever(load,
     assert draft(*lines, ROW.replace("m1", "m2"), name="a") == []
 
 
-def test_failed_rows_that_were_mended_before_are_told_although_the_file_is_another(load, draft):  # noqa: F811
+@pytest.mark.parametrize("otherwise", [b"o1", b"o2"])
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_failed_rows_that_were_mended_before_are_the_events_that_mended_them(load, draft, otherwise, dry_run):  # noqa: F811
     released(separate_rows=True)
     run, _ = load(*bare(BAD, BAD, GOOD))
     mended = b"".join(failed_rows(run)).replace(b"bad,", b"purchase,")
-    assert draft(mended, name="a") == []
     load(mended)
     assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == 3
-    [said] = draft(mended.replace(b"o1", b"o2"))
-    assert said.startswith("2 of the first 2 rows")
+    assert draft(mended.replace(b"o1", otherwise), name="again")[:-1] == []
+    _, told = load(mended.replace(b"o1", otherwise), dry_run=dry_run)
+    assert (told.counts["accepted"], told.counts["duplicate"]) == (0, 2)
+    assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == 3
 
 
 def test_the_whole_file_mended_is_told_by_its_name(load, draft):  # noqa: F811
