@@ -16,19 +16,8 @@ from django.db.backends.utils import CursorWrapper
 
 from ingestion.accepted.near import queue_near
 from ingestion.models import Replay, Replayed
-from ingestion.quarantine.replay import (
-    SAMPLE,
-    Finds,
-    delivery_of,
-    entry_of,
-    finder,
-    in_stretches,
-    load,
-    note_outcomes,
-    read_stored,
-    run,
-    stretches,
-)
+from ingestion.quarantine.replay import SAMPLE, note_outcomes, run
+from ingestion.quarantine.stored import Finds, delivery_of, entry_of, finder, in_stretches, load, read_stored, stretches
 from profiles.anew import Difference, differing, hold_still, stage, take_staged
 from profiles.entries import COUNTED, MERGED, Delivery, Entry
 from profiles.models import Event
