@@ -18,6 +18,7 @@ from ingestion.quarantine import replay as module
 from ingestion.quarantine import stored
 from ingestion.quarantine.offer import offer
 from ingestion.quarantine.replay import ask, ask_undo, go_on, preview, run_replay, stop, undo
+from ingestion.reread import reread
 from ingestion.watching.rollup import roll_up
 from profiles.models import Batch, Customer, Event, FormerReading, Link, Original, Tally, Tie
 from staff.models import User
@@ -240,6 +241,25 @@ def test_a_stretch_holds_only_so_many_bytes(standard, monkeypatch):
     assert list(stored.stretches(ids)) == [ids[:2], ids[2:4], ids[4:]]
     map_name("goods_paid", "purchase")
     assert run_replay(ask(Replay()).pk).fixed == 5
+
+
+def test_a_record_of_many_events_is_read_once_for_all_of_them(standard, monkeypatch):
+    said = {name: name for name in ("event", "phone", "occurred_at", "attributes")}
+    Source.objects.filter(code="website").update(envelope={"preset": "custom", "events": "lines", "message_id": "id", **said})
+    publish(notes="many in a record", by=None)
+    refresh()
+    orders = [[purchase(10 * order + line, event="goods_paid") for line in range(5)] for order in range(3)]
+    send(*({"lines": lines} for lines in [*orders, [purchase(99, event="goods_paid")]]))
+    map_name("goods_paid", "purchase")
+    readings = []
+    monkeypatch.setattr(stored, "reread", lambda record, *rest, **more: readings.append(record) or reread(record, *rest, **more))
+    assert (preview(Replay()).fixed, len(readings)) == (16, 4)
+    readings.clear()
+    monkeypatch.setattr(stored, "AT_ONCE", 8)
+    assert (replay().fixed, len(readings)) == (16, 5), "the order that two stretches share is read in both"
+    assert {key: what[4]["order_id"] for key, what in state().items()} == {
+        f"m{at}": f"o{at}" for at in (*range(5), *range(10, 15), *range(20, 25), 99)
+    }
 
 
 def test_killed_midway_and_begun_again_it_ends_as_if_never_interrupted(standard, monkeypatch):

@@ -94,9 +94,8 @@ def preview(replay: Replay, *, plan: Plan | None = None, sample: int = SAMPLE) -
     newest = _newest_of_each_cause(replay, sample)
     plan, finds = plan or current().plan, finder(replay.mends)
     for some in stretches(newest):
-        for held in load(some):
+        for held, _, result in read_stored(load(some), plan, finds):
             found.tried += 1
-            _, result = read_stored(held, plan, finds)
             if result is None:
                 found.lost += 1
             elif result.verdict == "accepted":
@@ -326,7 +325,7 @@ def _do(replay_id: UUID, event_ids: list[int]) -> None:
         return
     assert replay.release_id is not None
     obeyed, finds = plan_of(replay.release_id), finder(replay.mends)
-    read = [(held, *read_stored(held, obeyed.plan, finds)) for held in load(event_ids)]
+    read = list(read_stored(load(event_ids), obeyed.plan, finds))
     again_where_others_write(partial(_store, replay, obeyed, read))
 
 

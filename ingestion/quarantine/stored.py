@@ -1,13 +1,15 @@
 """Stored events fetched and read again: in stretches that hold a bound of bytes, by a plan, with what staff put right."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
 from ingestion.doors.files import FileFormat
 from ingestion.models import Replay
@@ -29,15 +31,18 @@ Finds = Callable[[bytes], Find]
 
 
 class Stored(NamedTuple):
+    """`holder`: the event that its record is stored with. `item`: which event of the record; None where it is the only one."""
+
     event_id: int
     key: bytes
     source: str
     batch: UUID
     received_at: datetime
     door: str
-    format: dict[str, Any] | None
+    format: FileFormat | None
     report: str | None
     record: bytes
+    holder: int
     item: int | None
 
 
@@ -91,41 +96,59 @@ def stretches(event_ids: list[int]) -> Iterator[list[int]]:
 def load(event_ids: Sequence[int], *, standings: Sequence[int] = (HELD,)) -> list[Stored]:
     """Those of these events that stand so, in the order of their ids. A record of many events is fetched once."""
     with connection.cursor() as cursor:
+        # A time costs most to read of all that a row says: one that is its batch's comes with that.
         cursor.execute(
             """
-            SELECT e.id, e.key, e.source_id::text, e.batch_id, e.received_at, coalesce(b.door, ''), b.format::text, e.report::text,
-                o.record, o.holder_id, o.item
-            FROM profiles_event e JOIN profiles_original o ON o.event_id = e.id
-            LEFT JOIN profiles_batch b ON b.id = e.batch_id
+            SELECT e.id, e.key, e.source_id::text, e.batch_id, nullif(e.received_at, b.received_at), e.report::text,
+                o.record, coalesce(o.holder_id, e.id), o.item
+            FROM profiles_event e JOIN profiles_original o ON o.event_id = e.id LEFT JOIN profiles_batch b ON b.id = e.batch_id
             WHERE e.id = ANY(%s::bigint[]) AND e.standing = ANY(%s) ORDER BY e.id
             """,
             [array(event_ids), list(standings)],
         )
         rows = cursor.fetchall()
+        batches = _batches(cursor, {row[3] for row in rows})
         cursor.execute(
-            "SELECT event_id, record FROM profiles_original WHERE event_id = ANY(%s::bigint[])", [array({row[9] for row in rows if row[9]})]
+            "SELECT event_id, record FROM profiles_original WHERE event_id = ANY(%s::bigint[])",
+            [array({holder for *_, record, holder, _item in rows if record is None})],
         )
         held_by = {event_id: bytes(record or b"") for event_id, record in cursor.fetchall()}
-        return [
-            Stored(
-                event_id, bytes(key), source, batch, received_at, door, decode_json(form.encode()) if form else None, report,
-                held_by[holder] if record is None and holder else bytes(record or b""), item,
-            )
-            for event_id, key, source, batch, received_at, door, form, report, record, holder, item in rows
-        ]  # fmt: skip
+    found = []
+    for event_id, key, source, batch, at, report, record, holder, item in rows:
+        door, file_format, received_at = batches[batch]
+        whole = held_by[holder] if record is None else bytes(record)
+        found.append(Stored(event_id, bytes(key), source, batch, at or received_at, door, file_format, report, whole, holder, item))
+    return found
 
 
-def read_stored(held: Stored, plan: Plan, finds: Finds) -> tuple[RawEvent | None, Result | None]:
-    """What the release makes of an event; None where it has no such source, or finds no such event in the record."""
-    source = plan.sources_by_uuid.get(held.source)
-    if source is None:
-        return None, None
-    file_format = FileFormat(**held.format) if held.format else None
-    events = reread(held.record, source, plan, door=held.door, received_at=held.received_at, file_format=file_format)
-    raw = events[held.item or 0] if (held.item or 0) < len(events) else None
-    if raw is None or isinstance(raw, Refusal):
-        return None, None
-    return raw, standardize_mended(raw, plan, finds(held.key))
+def _batches(cursor: CursorWrapper, batch_ids: Collection[UUID]) -> dict[UUID, tuple[str, FileFormat | None, Any]]:
+    """How these came: (door, how the rows of its file are read, when)."""
+    cursor.execute("SELECT id, door, format::text, received_at FROM profiles_batch WHERE id = ANY(%s)", [list(batch_ids)])
+    told = {batch: (door, FileFormat(**decode_json(form.encode())) if form else None, at) for batch, door, form, at in cursor.fetchall()}
+    return dict.fromkeys(batch_ids, ("", None, None)) | told
+
+
+def read_stored(events: Iterable[Stored], plan: Plan, finds: Finds) -> Iterator[tuple[Stored, RawEvent | None, Result | None]]:
+    """What a plan makes of each; None where it has no such source, or finds no such event in the record.
+
+    A record that holds many is read once for those that follow each other, as those of one record do by their ids.
+    """
+    last, found = None, list[RawEvent | Refusal]()
+    for one in events:
+        source = plan.sources_by_uuid.get(one.source)
+        if source is None:
+            yield one, None, None
+            continue
+        record = None if one.item is None else (one.holder, one.batch, one.received_at)
+        if record is None or record != last:
+            found = reread(one.record, source, plan, door=one.door, received_at=one.received_at, file_format=one.format)
+            last = record
+        item = one.item or 0
+        raw = found[item] if item < len(found) else None
+        if raw is None or isinstance(raw, Refusal):
+            yield one, None, None
+        else:
+            yield one, raw, standardize_mended(raw, plan, finds(one.key))
 
 
 def finder(mends: Mends) -> Finds:
@@ -136,23 +159,19 @@ def finder(mends: Mends) -> Finds:
         given[place].append((one["target"], one["value"]))
     keys = {key for key, _path, _seen in given if key}
 
-    def finds(event: bytes) -> Find:
-        own = [key for key in (event.hex(), "") if not key or key in keys]
+    def find(own: Sequence[str], violation: Violation) -> tuple[str, Any] | None:
+        path, seen = general(violation.path), text_seen(violation.seen)
+        # a region is for numbers that have none
+        kinds = (seen, _ANY) if violation.code == "phone.region_unknown" else (seen,)
+        places = ((key, path, one) for key in own for one in kinds)
+        found = next((given[place] for place in places if place in given), None)
+        if found is None:
+            return None
+        target, value = _of_group(violation, found)
+        return violation.path if target == path else target, value
 
-        def find(violation: Violation) -> tuple[str, Any] | None:
-            path, seen = general(violation.path), text_seen(violation.seen)
-            # a region is for numbers that have none
-            kinds = (seen, _ANY) if violation.code == "phone.region_unknown" else (seen,)
-            places = ((key, path, one) for key in own for one in kinds)
-            found = next((given[place] for place in places if place in given), None)
-            if found is None:
-                return None
-            target, value = _of_group(violation, found)
-            return violation.path if target == path else target, value
-
-        return find
-
-    return finds
+    of_any = partial(find, ("",))
+    return lambda event: partial(find, (event.hex(), "")) if event.hex() in keys else of_any
 
 
 def _of_group(violation: Violation, found: list[tuple[str, Any]]) -> tuple[str, Any]:
