@@ -29,6 +29,7 @@ from ingestion.quarantine.stored import (
     AT_ONCE,
     Stored,
     delivery_of,
+    done_by,
     entry_of,
     finder,
     in_stretches,
@@ -40,7 +41,6 @@ from ingestion.quarantine.stored import (
 from ingestion.ranked import most_first
 from ingestion.watching.rollup import roll_up
 from profiles.anew import discard, give_back, hold_still, read_anew
-from profiles.copying import array
 from profiles.entries import Delivery, Entry
 from profiles.link import settle
 from profiles.record import again_where_others_write
@@ -381,20 +381,19 @@ _COLUMN = {Replayed.Outcome.FIXED: "fixed", Replayed.Outcome.HELD: "held", Repla
 
 
 def note_outcomes(cursor: CursorWrapper, replay: Replay, outcomes: Mapping[int, int]) -> list[int]:
-    """Say what became of each event, once: one that this replay told of before is not counted again. The ids told of now."""
-    if not outcomes:
+    """Say what became of each event, locked by `hold_still`, once: one that this replay told of before is not counted again.
+
+    The ids told of now. By COPY: an INSERT that looks for conflicts takes half as long again.
+    """
+    before = done_by(cursor, replay.pk, outcomes)
+    told = {event_id: int(outcome) for event_id, outcome in sorted(outcomes.items()) if event_id not in before}
+    if not told:
         return []
+    with cursor.copy("COPY ingestion_replayed (replay_id, event_id, outcome) FROM STDIN") as copy:
+        copy.write("".join([f"{replay.pk}\t{event_id}\t{outcome}\n" for event_id, outcome in told.items()]))
+    by_outcome = Counter(told.values())
     cursor.execute(
-        """
-        INSERT INTO ingestion_replayed (replay_id, event_id, outcome) SELECT %s, * FROM unnest(%s::bigint[], %s::smallint[])
-        ON CONFLICT DO NOTHING RETURNING event_id, outcome
-        """,
-        [replay.pk, array(outcomes), array(map(int, outcomes.values()))],
+        "UPDATE ingestion_replay SET fixed = fixed + %s, held = held + %s, discarded = discarded + %s WHERE id = %s",
+        [*(by_outcome[outcome] for outcome in _COLUMN), replay.pk],
     )
-    rows = cursor.fetchall()
-    told = Counter(outcome for _, outcome in rows)
-    counts = [told[outcome] for outcome in _COLUMN]
-    cursor.execute(
-        "UPDATE ingestion_replay SET fixed = fixed + %s, held = held + %s, discarded = discarded + %s WHERE id = %s", [*counts, replay.pk]
-    )
-    return sorted(event_id for event_id, _ in rows)
+    return list(told)

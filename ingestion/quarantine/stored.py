@@ -59,11 +59,16 @@ def in_stretches(replay: Replay, selected: Any, column: str) -> Iterator[list[in
             return
         after = ids[-1]
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT event_id FROM ingestion_replayed WHERE replay_id = %s AND event_id = ANY(%s::bigint[])", [replay.pk, array(ids)]
-            )
-            done = {event_id for (event_id,) in cursor.fetchall()}
+            done = done_by(cursor, replay.pk, ids)
         yield from stretches([one for one in dict.fromkeys(ids) if one not in done])
+
+
+def done_by(cursor: CursorWrapper, replay_id: UUID, event_ids: Collection[int]) -> set[int]:
+    """Those of these events that a replay has told of already."""
+    cursor.execute(
+        "SELECT event_id FROM ingestion_replayed WHERE replay_id = %s AND event_id = ANY(%s::bigint[])", [replay_id, array(event_ids)]
+    )
+    return {event_id for (event_id,) in cursor.fetchall()}
 
 
 def stretches(event_ids: list[int]) -> Iterator[list[int]]:
