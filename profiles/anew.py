@@ -118,20 +118,23 @@ def give_back(cursor: CursorWrapper, event_ids: Collection[int], act: UUID) -> l
 
     What was taken back or corrected since stands as it did, over the reading it had: put back, it is what it was before the act.
     """
+    ids = array(sorted(event_ids))
     # what else changes how they stand is waited for, and seen
-    cursor.execute("SELECT FROM profiles_event WHERE id = ANY(%s::bigint[]) ORDER BY id FOR UPDATE", [array(sorted(event_ids))])
+    cursor.execute("SELECT FROM profiles_event WHERE id = ANY(%s::bigint[]) ORDER BY id FOR UPDATE", [ids])
     given = ", ".join(f"{column} = former.{column}" for column in _COLUMNS if column != "standing")
+    # The events are named too: joined by their former readings alone, all before them were gone through for each stretch.
     cursor.execute(
         f"""
         WITH former AS (
             DELETE FROM profiles_formerreading AS former USING profiles_event AS event
-            WHERE former.replaced_by = %s AND former.event_id = ANY(%s::bigint[]) AND event.id = former.event_id AND event.read_by = %s
+            WHERE former.replaced_by = %s AND former.event_id = ANY(%s::bigint[]) AND event.id = former.event_id
+                AND event.id = ANY(%s::bigint[]) AND event.read_by = %s
             RETURNING former.*
         )
         UPDATE profiles_event AS event
         SET read_by = former.read_by, {given}, standing = CASE WHEN event.standing = ANY(%s) THEN event.standing ELSE former.standing END
-        FROM former WHERE event.id = former.event_id RETURNING event.id, event.standing
+        FROM former WHERE event.id = former.event_id AND event.id = ANY(%s::bigint[]) RETURNING event.id, event.standing
         """,
-        [act, array(sorted(event_ids)), act, [TAKEN_BACK, CORRECTED]],
+        [act, ids, ids, act, [TAKEN_BACK, CORRECTED], ids],
     )
     return sorted(event_id for event_id, standing in cursor.fetchall() if standing not in (TAKEN_BACK, CORRECTED))

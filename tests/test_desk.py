@@ -14,7 +14,8 @@ from ingestion.models import Discovered, QuarantineReason, Replay
 from ingestion.pipeline import Incoming, receive
 from ingestion.quarantine.causes import cause_of
 from ingestion.quarantine.desk import values_seen
-from ingestion.quarantine.replay import ask, finder, run_replay, undo
+from ingestion.quarantine.replay import ask, run_replay, undo
+from ingestion.quarantine.stored import finder
 from profiles.models import Event
 from staff.models import User
 from taxonomy.current import current

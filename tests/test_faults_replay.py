@@ -10,7 +10,7 @@ import time
 import pytest
 from test_faults import ROOT, Product, home
 
-from ingestion.quarantine.replay import AT_ONCE
+from ingestion.quarantine.stored import AT_ONCE
 
 HELD_LINES = 12 * AT_ONCE
 

@@ -15,8 +15,10 @@ from ingestion.jobs import queue_undo, replay_held, undo_replay
 from ingestion.models import QuarantineReason, ReadingDay, Replay, Replayed, ReplayOffer
 from ingestion.pipeline import Incoming, Receipt, receive
 from ingestion.quarantine import replay as module
+from ingestion.quarantine import stored
 from ingestion.quarantine.offer import offer
 from ingestion.quarantine.replay import ask, ask_undo, go_on, preview, run_replay, stop, undo
+from ingestion.reread import reread
 from ingestion.watching.rollup import roll_up
 from profiles.models import Batch, Customer, Event, FormerReading, Link, Original, Tally, Tie
 from staff.models import User
@@ -174,7 +176,7 @@ def test_discarded_events_count_nowhere_and_are_kept(standard):
 
 
 def test_stopped_and_gone_on_with_it_does_each_event_once(standard, monkeypatch):
-    monkeypatch.setattr(module, "AT_ONCE", 2)
+    monkeypatch.setattr(stored, "AT_ONCE", 2)
     send(*(purchase(number, event="goods_paid") for number in range(7)))
     map_name("goods_paid", "purchase")
     asked = ask(Replay())
@@ -211,7 +213,7 @@ def test_stopped_while_it_waits_it_does_nothing_until_it_is_to_go_on(standard):
 
 
 def test_killed_after_a_stop_was_asked_for_it_stops_when_it_is_begun_again(standard, monkeypatch):
-    monkeypatch.setattr(module, "AT_ONCE", 2)
+    monkeypatch.setattr(stored, "AT_ONCE", 2)
     send(*(purchase(number, event="goods_paid") for number in range(5)))
     map_name("goods_paid", "purchase")
     asked = ask(Replay())
@@ -231,18 +233,37 @@ def test_killed_after_a_stop_was_asked_for_it_stops_when_it_is_begun_again(stand
 
 
 def test_a_stretch_holds_only_so_many_bytes(standard, monkeypatch):
-    monkeypatch.setattr(module, "BYTES_AT_ONCE", 1_000)
+    monkeypatch.setattr(stored, "BYTES_AT_ONCE", 1_000)
     send(*(purchase(number, event="goods_paid", context={"much": "x" * 400}) for number in range(5)))
     ids = list(Event.objects.order_by("id").values_list("id", flat=True))
-    assert list(module.stretches(ids)) == [[one] for one in ids]
-    monkeypatch.setattr(module, "BYTES_AT_ONCE", 1_500)
-    assert list(module.stretches(ids)) == [ids[:2], ids[2:4], ids[4:]]
+    assert list(stored.stretches(ids)) == [[one] for one in ids]
+    monkeypatch.setattr(stored, "BYTES_AT_ONCE", 1_500)
+    assert list(stored.stretches(ids)) == [ids[:2], ids[2:4], ids[4:]]
     map_name("goods_paid", "purchase")
     assert run_replay(ask(Replay()).pk).fixed == 5
 
 
+def test_a_record_of_many_events_is_read_once_for_all_of_them(standard, monkeypatch):
+    said = {name: name for name in ("event", "phone", "occurred_at", "attributes")}
+    Source.objects.filter(code="website").update(envelope={"preset": "custom", "events": "lines", "message_id": "id", **said})
+    publish(notes="many in a record", by=None)
+    refresh()
+    orders = [[purchase(10 * order + line, event="goods_paid") for line in range(5)] for order in range(3)]
+    send(*({"lines": lines} for lines in [*orders, [purchase(99, event="goods_paid")]]))
+    map_name("goods_paid", "purchase")
+    readings = []
+    monkeypatch.setattr(stored, "reread", lambda record, *rest, **more: readings.append(record) or reread(record, *rest, **more))
+    assert (preview(Replay()).fixed, len(readings)) == (16, 4)
+    readings.clear()
+    monkeypatch.setattr(stored, "AT_ONCE", 8)
+    assert (replay().fixed, len(readings)) == (16, 5), "the order that two stretches share is read in both"
+    assert {key: what[4]["order_id"] for key, what in state().items()} == {
+        f"m{at}": f"o{at}" for at in (*range(5), *range(10, 15), *range(20, 25), 99)
+    }
+
+
 def test_killed_midway_and_begun_again_it_ends_as_if_never_interrupted(standard, monkeypatch):
-    monkeypatch.setattr(module, "AT_ONCE", 2)
+    monkeypatch.setattr(stored, "AT_ONCE", 2)
     send(*(purchase(number, event="goods_paid") for number in range(5)), purchase(8, phone="12"))
     map_name("goods_paid", "purchase")
     asked = ask(Replay())
@@ -314,7 +335,7 @@ def test_what_arrives_after_it_was_asked_for_is_not_its_business(standard):
 
 
 def test_many_on_all_cores(standard, monkeypatch):
-    monkeypatch.setattr(module, "AT_ONCE", 50)
+    monkeypatch.setattr(stored, "AT_ONCE", 50)
     monkeypatch.setattr(module, "SMALL", 0)
     send(*(purchase(number, event="goods_paid", phone=f"138{number:08}") for number in range(500)))
     map_name("goods_paid", "purchase")

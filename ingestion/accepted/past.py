@@ -16,19 +16,8 @@ from django.db.backends.utils import CursorWrapper
 
 from ingestion.accepted.near import queue_near
 from ingestion.models import Replay, Replayed
-from ingestion.quarantine.replay import (
-    SAMPLE,
-    Finds,
-    delivery_of,
-    entry_of,
-    finder,
-    in_stretches,
-    load,
-    note_outcomes,
-    read_stored,
-    run,
-    stretches,
-)
+from ingestion.quarantine.replay import SAMPLE, note_outcomes, run
+from ingestion.quarantine.stored import Finds, delivery_of, entry_of, finder, in_stretches, load, read_stored, stretches
 from profiles.anew import Difference, differing, hold_still, stage, take_staged
 from profiles.entries import COUNTED, MERGED, Delivery, Entry
 from profiles.models import Event
@@ -143,9 +132,10 @@ def _read(event_ids: list[int], obeyed: Current) -> tuple[list[tuple[Delivery, E
     deliveries: dict[tuple[UUID, Any], Delivery] = {}
     read: list[tuple[Delivery, Entry]] = []
     left: dict[int, set[tuple[str, str]]] = {}
-    mends = _mends_of(event_ids)
-    for stored in load(event_ids, standings=STAND):
-        raw, result = read_stored(stored, obeyed.plan, mends.get(stored.event_id, finder(())))
+    mends, nothing = _mends_of(event_ids), finder(())
+    events = load(event_ids, standings=STAND)
+    finds = {one.key: mends.get(one.event_id, nothing) for one in events}
+    for stored, raw, result in read_stored(events, obeyed.plan, lambda key: finds[key](key)):
         if raw is not None and result is not None and result.verdict == "accepted":
             read.append((delivery_of(deliveries, stored, obeyed), entry_of(stored, raw, result, obeyed)))
         else:

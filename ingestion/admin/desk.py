@@ -44,7 +44,8 @@ from ingestion.quarantine.desk import (
 )
 from ingestion.quarantine.remedy import KINDS as REMEDIES
 from ingestion.quarantine.remedy import NoRemedy, effect, offered, propose_change, suggestions
-from ingestion.quarantine.replay import AT_ONCE, SAMPLE, Preview, ask, ask_undo, go_on, preview, stop, text_seen, undo
+from ingestion.quarantine.replay import SAMPLE, Preview, ask, ask_undo, go_on, preview, stop, undo
+from ingestion.quarantine.stored import AT_ONCE, text_seen
 from profiles.models import Event
 from profiles.money import is_money, money
 from profiles.sight import Sight

@@ -93,7 +93,8 @@ class Replayed(models.Model):
         DISCARDED = 3, _("discarded")
 
     id = models.BigAutoField(primary_key=True)
-    replay = models.ForeignKey(Replay, models.CASCADE, related_name="replayed", db_index=False)
+    # Checked row by row in each commit: 2 µs an event, a twentieth of what the database spends on it. No replay is ever deleted.
+    replay = models.ForeignKey(Replay, models.CASCADE, related_name="replayed", db_index=False, db_constraint=False)
     event = models.ForeignKey(Event, models.CASCADE, db_constraint=False, related_name="replayed")
     outcome = models.SmallIntegerField(choices=Outcome)
 

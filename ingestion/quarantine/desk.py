@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 
 from ingestion.models import QuarantineReason, Replay
 from ingestion.quarantine.remedy import meanings
-from ingestion.quarantine.replay import Preview, preview, text_seen
+from ingestion.quarantine.replay import Preview, preview
+from ingestion.quarantine.stored import text_seen
 from ingestion.ranked import most_first
 from profiles.models import Event
 from staff.models import in_reader_language

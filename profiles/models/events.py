@@ -127,7 +127,6 @@ class FormerReading(models.Model):
 
     class Meta:
         default_permissions = ()
-        indexes = [models.Index(fields=["replaced_by", "event"])]
 
 
 class Original(models.Model):
