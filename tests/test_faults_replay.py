@@ -99,8 +99,10 @@ def do_killing(held: Held, do: str, pk: str, chance: random.Random, most: int, m
         if killed >= min(most, 8):
             assert running.wait(300) == 0, (held.home / "said").read_text()[-3_000:]
             return killed
-        begin, waits = counted(held), chance.choice([1, 1, HELD_LINES // 2, HELD_LINES])  # the last: until it draws ties, or has ended
-        until = time.monotonic() + chance.uniform(1, 8)
+        # So many events are waited for, the last until it draws ties or has ended; or anything at all, for some time.
+        begin, waits = counted(held), chance.choice([1, 1, HELD_LINES // 2, HELD_LINES, None])
+        until = time.monotonic() + (chance.uniform(1, 8) if waits is None else 120)
+        waits = waits or HELD_LINES
         while running.poll() is None and time.monotonic() < until and abs(counted(held) - begin) < waits:
             time.sleep(0.02)
         if running.poll() == 0:
