@@ -145,7 +145,7 @@ def _store_wave(
         entry.event_id = event_id
     set_aside(cursor, superseded)
     closed += [stands.event_id for stands, _ in superseded]
-    closed += close(cursor, firsts.values())
+    closed += close(cursor, firsts.values(), named)
     if new:
         _write_events(cursor, list(new.values()), as_they_came, ties, learned)
     return _answer_repeats(repeats, firsts)
@@ -157,9 +157,13 @@ def _keys_of(pairs: Iterable[Pair]) -> set[bytes]:
 
 
 def _named_by_rows(cursor: CursorWrapper, pairs: Iterable[Pair], stored: dict[bytes, Stored]) -> dict[bytes, Stored]:
-    """The events that rows name by the keys they name; in place of one that was mended since, its mend."""
+    """The events that rows name by the keys they name; in place of one that was mended since, what mended it.
+
+    Not of what rows of the same file mend: several may name one event, and which of them is stored first is chance.
+    """
+    pairs = [pair for pair in pairs if pair[1].closes]
     named = {key: stored[key] for _, entry in pairs for key in entry.closes if key in stored}
-    return named | mends_of(cursor, named.values())
+    return named | mends_of(cursor, named.values(), but={delivery.batch_id for delivery, _ in pairs})
 
 
 def _named(entry: Entry, delivery: Delivery, stored: dict[bytes, Stored]) -> Stored | None:
@@ -168,8 +172,9 @@ def _named(entry: Entry, delivery: Delivery, stored: dict[bytes, Stored]) -> Sto
     One that counts, of the same place in the row; or one held, or let go of, that the row says it mends and says as it was.
     """
     assert entry.raw is not None
-    named = (stored[key] for key in entry.closes if key in stored)
-    mine = [one for one in named if str(one.source_id) == delivery.source_id]
+    named = ((key, stored[key]) for key in entry.closes if key in stored)
+    # What has an id of its own is an event of its own, whatever mended what it names.
+    mine = [one for key, one in named if str(one.source_id) == delivery.source_id and (one.key == key or entry.raw.message_id is None)]
     item = entry.raw.item
     counts = (one for one in mine if one.standing in (COUNTED, MERGED) and one.sent is not None and one.sent.item == item)
     if (found := next(counts, None)) is not None or is_accepted(entry):

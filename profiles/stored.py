@@ -51,20 +51,21 @@ def stored_of(cursor: CursorWrapper, keys: Iterable[bytes]) -> dict[bytes, Store
     }
 
 
-def mends_of(cursor: CursorWrapper, named: Collection[Stored]) -> dict[bytes, Stored]:
-    """{key of an event that was corrected: what stands in its place}."""
-    corrected = {one.event_id: one.key for one in named if one.standing == CORRECTED}
+def mends_of(cursor: CursorWrapper, named: Collection[Stored], *, but: set[UUID]) -> dict[bytes, Stored]:
+    """{key of an event that was corrected: what stands in its place}. `but`: not by these batches."""
+    gone = (CORRECTED, TAKEN_BACK)
+    corrected = {one.event_id: one.key for one in named if one.standing in gone and one.corrected_by_id is not None}
     if not corrected:
         return {}
     cursor.execute(
         """
         WITH RECURSIVE later (first, id) AS (
             SELECT id, corrected_by_id FROM profiles_event WHERE id = ANY(%s)
-            UNION SELECT first, event.corrected_by_id FROM later JOIN profiles_event AS event USING (id) WHERE event.standing = %s
+            UNION SELECT first, event.corrected_by_id FROM later JOIN profiles_event AS event USING (id) WHERE event.standing = ANY(%s)
         )
-        SELECT first, key FROM later JOIN profiles_event USING (id) WHERE standing <> %s
+        SELECT first, key FROM later JOIN profiles_event USING (id) WHERE standing <> ALL(%s) AND batch_id <> ALL(%s)
         """,
-        [list(corrected), CORRECTED, CORRECTED],
+        [list(corrected), list(gone), list(gone), list(but)],
     )
     keys = {corrected[first]: bytes(key) for first, key in cursor.fetchall()}
     stored = stored_of(cursor, set(keys.values()))
@@ -125,17 +126,18 @@ def freed_key(key: bytes, event_id: int) -> bytes:
     return blake2b(key + event_id.to_bytes(8), digest_size=16, person=b"freed").digest()
 
 
-def close(cursor: CursorWrapper, pairs: Iterable[Pair]) -> list[int]:
+def close(cursor: CursorWrapper, pairs: Iterable[Pair], named: dict[bytes, Stored]) -> list[int]:
     """Close the events held, or let go of, that mended rows name, of the same source; their ids. A row that came before in order closes too.
 
-    Of a row that tells of several events each closes only what was held of its own place in the row.
+    Of a row that tells of several events each closes only what was held of its own place in the row. `named`: what stands by now
+    for the keys that they name.
     """
     closing = [
-        (key, delivery.source_id, entry.first.event_id if entry.first else entry.event_id, entry.raw.item if entry.raw else None)
+        (held, delivery.source_id, entry.first.event_id if entry.first else entry.event_id, entry.raw.item if entry.raw else None)
         for delivery, entry in pairs
         if entry.closes and (entry.first is None or entry.first.verdict == "accepted")
         for key in entry.closes
-        if key != entry.key
+        if (held := named[key].key if key in named else key) not in (entry.key, entry.first and entry.first.key)
     ]
     if not closing:
         return []

@@ -1,10 +1,11 @@
 """What came in before and would count a second time is told before it is imported."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from ingestion.doors.files import FileFormat
+from ingestion.doors.files import FileFormat, blocks
 from ingestion.imports.again import again_words
 from ingestion.imports.failed import failed_rows
 from ingestion.imports.run import take_file
@@ -92,3 +93,57 @@ def test_an_id_that_is_given_up_on_the_matching_page_is_told_at_once(load, draft
     assert again_words(run) == []
     without = replace(FileFormat(**run.format), columns=[name for name in HEADER.split(",") if name != "id"])
     assert "A file of this name" in again_words(run, without)[0]
+
+
+def mended_rows(load, *rows: str) -> bytes:  # noqa: F811
+    """Held rows, mended once: the file that mended them."""
+    run, _ = load(*bare(*rows))
+    mended = b"".join(failed_rows(run)).replace(b"bad,", b"purchase,")
+    load(mended)
+    return mended
+
+
+def counted() -> int:
+    return Event.objects.filter(standing=Event.Standing.COUNTED).count()
+
+
+def test_nor_do_they_count_again_once_what_was_held_is_taken_back(load):  # noqa: F811
+    released(separate_rows=True)
+    mended = mended_rows(load, BAD)
+    held = Event.objects.get(standing=Event.Standing.CORRECTED)
+    taken_back(Batch.objects.get(pk=held.batch_id), User.objects.create_user("s@example.com", "x"))
+    assert counted() == 1
+    _, told = load(mended.replace(b"o1", b"o2"))
+    assert (told.counts["duplicate"], counted()) == (1, 1)
+
+
+def test_a_mend_that_is_held_too_gives_way_to_the_next_of_the_same_row(load):  # noqa: F811
+    released(separate_rows=True)
+    run, _ = load(*bare(BAD))
+    first = b"".join(failed_rows(run))
+    load(first.replace(b"bad,", b"worse,"))
+    assert Event.objects.filter(standing=Event.Standing.HELD).count() == 1
+    load(first.replace(b"bad,", b"purchase,"))
+    assert (Event.objects.filter(standing=Event.Standing.HELD).count(), counted()) == (0, 1)
+
+
+def test_a_row_with_an_id_of_its_own_is_an_event_of_its_own_whatever_it_names(load):  # noqa: F811
+    run, _ = load(HEADER, UNKNOWN)
+    mended = b"".join(failed_rows(run)).replace(b"bad,", b"purchase,")
+    load(mended.replace(b"m1,", b"m2,"))
+    load(mended.replace(b"m1,", b"m3,"))
+    assert counted() == 2
+
+
+@pytest.mark.parametrize("block", [64, 1_000_000])
+def test_rows_of_one_file_that_name_the_same_are_each_an_event_wherever_its_blocks_end(load, monkeypatch, block):  # noqa: F811
+    monkeypatch.setattr("ingestion.imports.run.blocks", partial(blocks, block_bytes=block))
+    released(separate_rows=True)
+    run, _ = load(*bare(BAD))
+    mended = b"".join(failed_rows(run)).replace(b"bad,", b"purchase,")
+    twice = mended + mended.splitlines(keepends=True)[-1].replace(b"o1", b"o2")
+    assert load(twice, dry_run=True)[1].counts["accepted"] == 2
+    load(twice)
+    assert counted() == 2
+    assert load(twice + b"\n")[1].counts["duplicate"] == 2
+    assert counted() == 2

@@ -6,9 +6,11 @@ from typing import Any
 
 from django.db import connection
 
-from ingestion.accepted.touched import STANDINGS, selection
+from ingestion.accepted.touched import selection
 from ingestion.models import TakeBack
 
+# What another look would find: what counts, is held, or was let go of.
+_FOUND = "(1, 2, 5)"
 _CONDITIONS = {"key": ("key_id",), "tag": ("tag_id",), "received": ("received_since",), "occurred": ("occurred_since", "occurred_until")}
 _TIMES = {"received": "received_at", "occurred": "occurred_at"}
 
@@ -35,10 +37,10 @@ def without(take_back: TakeBack) -> dict[str, Any]:
     found: dict[str, Any] = {"away": _count(take_back, "(3)")[0], "without": []}
     if not take_back.batch_id:
         for name in asked(take_back):
-            found["without"].append([name, *_count(_loosened(take_back, [name]), STANDINGS, name, take_back)])
+            found["without"].append([name, *_count(_loosened(take_back, [name]), _FOUND, name, take_back)])
         every = _loosened(take_back, [*_CONDITIONS])
         meant, values = selection(every)
-        found["without"].append(["", *_ask(f"count(*), min(received_at), max(received_at) FROM profiles_event AS event WHERE {meant} AND standing IN {STANDINGS}", values)])  # fmt: skip
+        found["without"].append(["", *_ask(f"count(*), min(received_at), max(received_at) FROM profiles_event AS event WHERE {meant} AND standing IN {_FOUND}", values)])  # fmt: skip
     return found
 
 

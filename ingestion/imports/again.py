@@ -9,8 +9,8 @@ from ingestion.imports.report import imported_before_words
 from ingestion.imports.run import imported_before, named_alike
 from ingestion.models import ImportRun
 from taxonomy.current import NoRelease, current
-from taxonomy.standardize import SourcePlan
-from taxonomy.standardize.paths import plain_names
+from taxonomy.standardize import SourcePlan, record_of_row
+from taxonomy.standardize.paths import first_names
 
 
 def again_words(run: ImportRun, file_format: FileFormat | None = None) -> list[str]:
@@ -41,9 +41,11 @@ def counts_again(run: ImportRun, file_format: FileFormat) -> bool:
 def _has_ids(file_format: FileFormat, source: SourcePlan) -> bool:
     if file_format.matching:
         return bool(file_format.matching.ids())
-    is_own = (source.envelope.get("preset") or "") == "custom"
-    path = (source.envelope.get("message_id") or "").removeprefix("$.") if is_own else "id"
-    return (plain_names(path) or [""])[0] in file_format.columns
+    preset = source.envelope.get("preset") or "tagline"
+    if preset == "custom":
+        path = (source.envelope.get("message_id") or "").removeprefix("$.")
+        return bool(path) and bool(first_names(path) & {*file_format.columns})
+    return "id" in record_of_row(dict.fromkeys(file_format.columns, "x"), preset)
 
 
 def _day(run: ImportRun) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 from openpyxl import Workbook
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Alignment, Font
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.datavalidation import DataValidation
@@ -108,8 +109,8 @@ def _lines(spec: Spec) -> Iterator[list[str]]:
 
 
 def _put(sheet: Worksheet, row: int, at: int, text: str, *, bold: bool = False) -> None:
-    """As a text, whatever it begins with: nothing of it is calculated."""
-    cell: Any = sheet.cell(row, at, text)
+    """As a text, whatever it begins with: nothing of it is calculated. What a workbook cannot hold is shown as U+FFFD."""
+    cell: Any = sheet.cell(row, at, ILLEGAL_CHARACTERS_RE.sub("\ufffd", text))
     cell.data_type, cell.number_format = "s", "@"
     cell.alignment = Alignment(wrap_text=row > 1, vertical="top")
     if bold:

@@ -27,8 +27,9 @@ def spec_of_layout(spec: Spec, matching: Matching, headings: list[str], known: S
     ]  # fmt: skip
     told = {column.name for event in events for column in event.columns}
     shared = [(heading, _shared(heading, matching, spec)) for heading in headings]
-    common = [column or _unread(heading, matching) for heading, column in shared if column or heading not in told]
-    return Spec(spec.source, common, events, [], 0, headings)
+    names = {event.name for event in events}
+    common = [column or _unread(heading, matching, names) for heading, column in shared if column or heading not in told]
+    return Spec(spec.source, common, events, [], spec.more if any(one.column for one in matching.events) else 0, headings)
 
 
 def _told_by(row_event: RowEvent, spec: Spec, known: Standard, at: datetime) -> list[Event]:
@@ -90,15 +91,20 @@ def _id(heading: str, matching: Matching) -> Column:
     return Column(heading, str(ENVELOPE["message_id"]), "recommended", what % {"columns": ", ".join(others)})
 
 
-def _unread(heading: str, matching: Matching) -> Column:
-    conditions = [event for event in matching.events if event.only_if == heading]
+def _unread(heading: str, matching: Matching, told: set[str]) -> Column:
+    """`told`: the names of the events that the reader may read."""
+    conditions = [event for event in matching.events if event.only_if == heading and (event.column or event.name in told)]
     if not conditions and heading in matching.headings():
         return Column(heading, "")  # of an event that the reader may not read, or that has no such attribute
     if not conditions:
         return Column(heading, "", what=_("Not read. It may stay empty, but leave the column: a file is known by its headings."))
-    said = [_("Filled in only where the row tells of %(event)s.") % {"event": one.name or one.column} for one in conditions]
-    values = [text for one in conditions for text in one.says]
-    return Column(heading, "", what=" ".join(said), choices=values)
+    said = [
+        _("Where it says %(values)s, the row tells of %(event)s.") % {"values": ", ".join(one.says), "event": one.name or one.column}
+        if one.says
+        else _("Filled in only where the row tells of %(event)s.") % {"event": one.name or one.column}
+        for one in conditions
+    ]
+    return Column(heading, "", what=" ".join(said))
 
 
 def _time(column: Matched, clock: Matched | None) -> Column:

@@ -163,14 +163,18 @@ def _spec(source: str, known: Standard | None, layout: FileMatching | None) -> S
     return spec_of_layout(spec, layout.matching, layout.headings, known, at=timezone.now()) if layout else spec
 
 
-def _named(layouts: list[FileMatching], number: str) -> FileMatching | None:
-    return next((one for one in layouts if str(one.number) == number), None)
+def _named(source: Source, number: str) -> FileMatching | None:
+    if not number.isdecimal() or len(number) > 9:
+        return None
+    return FileMatching.objects.filter(source=source).newest_of_each().filter(number=int(number)).first()
 
 
 def _page(request: HttpRequest, source: Source, known: Standard | None, check: _Check | None, more: dict[str, Any]) -> TemplateResponse:
     one: Named = named("source", [source.pk])[source.pk]
     layouts = offered(source)
-    layout = check.found.matching if check and check.found else _named(layouts, (check and check.chosen) or request.GET.get("matching", ""))
+    layout = check.found.matching if check and check.found else _named(source, (check and check.chosen) or request.GET.get("matching", ""))
+    if layout and layout not in layouts:
+        layouts.append(layout)
     spec = _spec(str(source.pk), known, layout)
     context = {
         **admin.site.each_context(request),
@@ -192,7 +196,7 @@ def _page(request: HttpRequest, source: Source, known: Standard | None, check: _
 
 def _download(request: HttpRequest, source: Source, known: Standard | None, file: str) -> HttpResponse:
     number = request.GET.get("matching", "")
-    layout = _named(offered(source), number)
+    layout = _named(source, number)
     spec = _spec(str(source.pk), known, layout)
     if spec is None or file not in _DOWNLOADS or not (spec.is_table or file == "example.ndjson") or (number and layout is None):
         raise Http404
@@ -212,7 +216,7 @@ def _checked(request: HttpRequest, source: Source) -> _Check:
     if upload is None:
         return _Check("", problem=_("Choose a file first."))
     known, chosen = offered(source), request.POST.get("matching", "")
-    check = _Check(upload.name or "", chosen=chosen if chosen == str(ENVELOPE) or _named(known, chosen) else "")
+    check = _Check(upload.name or "", chosen=chosen if chosen == str(ENVELOPE) or _named(source, chosen) else "")
     with tempfile.NamedTemporaryFile() as stored:
         for piece in upload.chunks():
             stored.write(piece)
@@ -247,7 +251,8 @@ def _read(path: Path, source: Source, check: _Check, known: list[FileMatching]) 
     columns = found.file_format.columns
     alone = in_force(source, columns) if found.file_format.has_columns else None
     check.found = found
-    check.by_itself = found.matching == alone and (alone is not None or not found.file_format.has_columns or fits_envelope(source, columns))
+    by_envelope = not known or not found.file_format.has_columns or fits_envelope(source, columns)
+    check.by_itself = found.matching == alone and (alone is not None or by_envelope)
     check.fits = fitting(known, columns) if known and found.matching is None and found.file_format.has_columns else None
     check.causes = [(code, title_for(code), count) for code, count in most_first(found.causes)]
     check.notes = [(code, title_for(code), count) for code, count in most_first(found.notes)]

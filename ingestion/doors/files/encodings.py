@@ -16,9 +16,9 @@ ENCODINGS = ("utf-8", "gb18030", "utf-16-le", "utf-16-be", "cp1252")
 BOM = codecs.BOM_UTF8
 _GB_BOM = "\ufeff".encode("gb18030")
 _MARKS = {BOM: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be", _GB_BOM: "gb18030"}
-# Two bytes of GB2312, where everyday Chinese stands: signs and full-width forms, and the characters. Four bytes, two of them
-# high, are what GB18030 added, such as the ¥ before each price of a till.
-_GB_COMMON = re.compile(rb"[\xa1-\xa9\xb0-\xf7][\xa1-\xfe]|[\x81-\x84][0-9][\x81-\xfe][0-9]")
+# Two bytes of GB2312, where everyday Chinese stands: signs and full-width forms, and the characters. Four bytes that begin with
+# 0x81, which no Western text has, are what GB18030 added, such as the ¥ before each price of a till.
+_GB_COMMON = re.compile(rb"[\xa1-\xa9\xb0-\xf7][\xa1-\xfe]|\x81[0-9][\x81-\xfe][0-9]")
 # Half of a UTF-16 unit, where the file ends: no UTF-8 has this byte, so the row cannot be read, and nothing of it is lost.
 _HALF = b"\xff"
 # One zero byte in so many is damage of its row; more are another encoding, or no text.
