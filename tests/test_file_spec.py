@@ -372,6 +372,8 @@ def test_a_source_without_matchings_asks_for_none(client, till):
     link = SpecLink.objects.create(source=till, created_by=log_in(client, "engineer"))
     page = client.get(link.get_absolute_url()).content.decode()
     assert 'name="matching"' not in page and 'id="layouts"' not in page
+    check = client.post(link.get_absolute_url(), {"file": uploaded("phone,amount\n13800138000,5\n")}).context["check"]
+    assert check.by_itself and check.found.failed == 1
 
 
 def test_a_layout_is_told_in_its_own_words(client, partner, matched):
@@ -421,6 +423,40 @@ def test_a_layout_tells_nothing_of_a_tag_that_the_link_s_maker_may_not_read(clie
     monkeypatch.setattr("ingestion.imports.spec_page.hidden_from", lambda rights, items: hidden)
     told = client.get(f"{partner}?matching=1").context["spec"]
     assert told.events == [] and "实收" in [column.name for column in told.common]
+
+
+@pytest.mark.parametrize("is_hidden", [True, False])
+def test_a_column_that_tells_of_an_event_names_it_to_readers_of_that_and_takes_other_words(
+    client, partner, matched, monkeypatch, is_hidden
+):
+    source = matched[0].source
+    refunds = (RowEvent("销售"), RowEvent("refund", only_if="状态", says=("已退",)))
+    number = keep(
+        Matching((Column("手机", "phone"),), refunds), source=source, headings=["手机", "状态"], file_name="c.csv", by=None
+    ).number
+    hidden = {str(Tag.objects.get(code="refund").pk)} if is_hidden else set()
+    monkeypatch.setattr("ingestion.imports.spec_page.hidden_from", lambda rights, items: hidden)
+    told = client.get(f"{partner}?matching={number}&language=en").context["spec"].common[-1]
+    assert (told.name, told.choices) == ("状态", []) and told.what == ("" if is_hidden else "Where it says 已退, the row tells of refund.")
+
+
+def test_one_of_more_layouts_than_are_offered_has_its_template_too(client, partner, matched, monkeypatch):
+    monkeypatch.setattr("ingestion.imports.matchings._OFFERED", 1)
+    answer = client.post(partner, {"file": uploaded(RECEIPTS), "act": "check"})
+    assert answer.context["layout"] == matched[0] and answer.context["layouts"] == [matched[1], matched[0]]
+    assert client.get(f"{partner}template.csv?matching={matched[0].number}").status_code == 200
+
+
+def test_a_heading_that_no_workbook_can_hold_is_shown_in_its_template(client, partner, matched):
+    keep(
+        Matching((Column("ph\x0bone", "phone"),), (RowEvent("销售"),)),
+        source=matched[0].source,
+        headings=["ph\x0bone"],
+        file_name="d.csv",
+        by=None,
+    )
+    book = load_workbook(io.BytesIO(client.get(f"{partner}template.xlsx?matching=3").content))
+    assert [cell.value for cell in book.worksheets[0][1]] == ["ph\ufffdone"]
 
 
 @pytest.mark.parametrize("is_separate", [True, False])

@@ -295,5 +295,9 @@ def test_what_another_delivery_mended_is_told_before_its_first_is_taken_back(cli
     of_batch(client, batch)
     page = client.get(worked_on().get_absolute_url())
     assert page.context["mended_by"] == [(None, 1)] and "was mended by another delivery" in page.content.decode()
+    Event.objects.filter(standing=Event.Standing.COUNTED, batch_id=held.batch_id).update(standing=Event.Standing.MERGED)
+    of_batch(client, batch)
+    page = client.get(worked_on().get_absolute_url()).content.decode()
+    assert "mended or merged since" in page and "was mended by another delivery" in page and "nothing was stored" not in page
     of_batch(client, mended.batch_id)
     assert client.get(worked_on().get_absolute_url()).context["mended_by"] == []
