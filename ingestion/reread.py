@@ -33,7 +33,7 @@ def read_as(
 ) -> list[RawEvent | Refusal]:
     """Find the events in one decoded record that came through `door`. `file_format`: of the file that it is a row of."""
     found = _in_places(decoded, source, plan, door=door, received_at=received_at, original=original, file_format=file_format)
-    return [one for one in found if one is not _UNTOLD] or [_UNTOLD]
+    return found if len(found) == 1 else [one for one in found if one is not _UNTOLD] or [_UNTOLD]
 
 
 def _in_places(

@@ -153,7 +153,8 @@ def _store_wave(
 
 def _keys_of(pairs: Iterable[Pair]) -> set[bytes]:
     """Their keys, and those of the events that their rows name."""
-    return {key for _, entry in pairs for key in (entry.key, *entry.closes)}
+    keys = {entry.key for _, entry in pairs}
+    return keys.union(*[entry.closes for _, entry in pairs if entry.closes])
 
 
 def _named_by_rows(cursor: CursorWrapper, pairs: Iterable[Pair], stored: dict[bytes, Stored]) -> dict[bytes, Stored]:

@@ -28,7 +28,7 @@ class Ties:
     def add(self, new: "list[tuple[Delivery, Entry]]", ids: dict[Subject, int]) -> None:
         for _, entry in new:
             result = entry.result
-            if result is None or result.verdict != "accepted" or not entry.others:
+            if not entry.others or result is None or result.verdict != "accepted":
                 continue
             assert result.subject is not None and result.occurred_at is not None and entry.event_id is not None
             seen = result.occurred_at, entry.event_id

@@ -131,7 +131,13 @@ def compile_matching(matching: Matching) -> Callable[[Cells], list[dict[str, Any
             record = None
             if event.is_told is None or event.is_told(cells):
                 name, at = event.find_name(cells), event.find_time(cells)
-                attributes = {code: value for code, find in event.attributes if (value := find(cells)) is not None}
+                attributes = {}
+                for code, heading, find in event.attributes:
+                    value = cells.get(heading) if find is None else find(cells)
+                    if type(value) is str:
+                        value = value.strip()
+                    if value is not None and value != "":
+                        attributes[code] = value
                 if said or identifiers or attributes or parts or at is not None:
                     own_id = message_id and message_id + id_ends.format(name=name)
                     record = {**said, "id": own_id, "event": name, "occurred_at": at, "identifiers": identifiers, "attributes": attributes}
@@ -155,11 +161,15 @@ class _Event(msgspec.Struct, frozen=True):
     find_name: Find
     is_told: Callable[[Cells], bool] | None
     find_time: Find
-    attributes: list[tuple[str, Find]]
+    attributes: list[tuple[str, str, Find | None]]
 
 
 def _compile_event(event: RowEvent, find_time: Find) -> _Event:
-    attributes = [(one.target.removeprefix(ATTRIBUTE), _finder(one)) for one in event.columns if one.target.startswith(ATTRIBUTE)]
+    attributes = [
+        (one.target.removeprefix(ATTRIBUTE), one.heading, _finder(one) if one.written in _NUMBER else None)
+        for one in event.columns
+        if one.target.startswith(ATTRIBUTE)
+    ]
     has_time = any(one.target == "occurred_at" for one in event.columns)
     return _Event(
         _cell_of(event.column) if event.column else lambda cells: event.name,

@@ -105,9 +105,17 @@ def _quoted_rows(data: bytes, file_format: FileFormat, width: int, *, last: bool
     def reader() -> Iterator[list[str]]:
         return csv.reader(feed(), delimiter=delimiter, quotechar=file_format.quote)
 
+    quote = _quote(file_format)
     rows = reader()
     strays: _Strays | None = None
     while taken < len(lines):
+        if quote not in lines[taken]:  # outside of quotes, as here, it is a row of its own
+            line, first = lines[taken].rstrip(b"\r"), taken
+            taken, offset = taken + 1, offset + len(lines[taken]) + 1
+            if line.strip():
+                text, is_text = _text(line, encoding)
+                yield min(offset, len(data)), Row(line, text.split(delimiter), is_text, first)
+            continue
         first, is_text, is_unclosed = taken, True, False
         cells: list[str] | None = None
         if strays is None or not strays.begin_at(first):
