@@ -1,8 +1,9 @@
 """Work on all cores, a commit a piece: the parent cuts, workers read, check and store.
 
 Workers are forked from a process that has set Django up and does nothing else: to set it up takes as long as storing twenty
-thousand rows, and it stays for the next file. Where forks are not safe (macOS) each worker sets it up, and imports this module
-before: so nothing here imports a model.
+thousand rows, and it stays for the next file. Where forks are not safe (macOS), and where Python 3.13.0 does not find
+`ingestion.forked` (outside the project's folder), each worker sets it up, and imports this module before: so nothing here
+imports a model.
 """
 
 import gc

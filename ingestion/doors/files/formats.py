@@ -103,8 +103,7 @@ class Numbering:
         return made
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, gc=False):
     """One record of a file: its exact bytes, and of a row its cells by column.
 
     `refusal` says why it cannot be read; `is_heading` that it is the header once more, which is no record of events.
