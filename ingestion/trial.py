@@ -13,7 +13,7 @@ from django.db.models import Sum
 from ingestion.doors.files import FileFormat
 from ingestion.reread import reread
 from profiles.models import Event, Tally
-from taxonomy.standardize import Plan, Refusal, Result, SourcePlan, decode_json, standardize
+from taxonomy.standardize import Plan, RawEvent, Refusal, Result, decode_json, standardize
 
 Outcome = Literal["held", "let_in", "watched", "held_otherwise", "otherwise"]
 # Codes and paths of what is wrong.
@@ -77,15 +77,14 @@ def try_plan(
 
     `sources`: only theirs; None: all. `today`: a day of the plan that is over by then is as good as today.
     """
-    old, new = before.sources_by_uuid, after.sources_by_uuid
+    old, new = _Readings(before), _Readings(after)
     found: dict[tuple[Outcome, str, str, str], Difference] = {}
     tags: set[str] = set()
     tried = {Event.Standing.COUNTED: 0, Event.Standing.HELD: 0}
     for standing in tried:
         for event in _sample(standing, (since, until) if standing == Event.Standing.COUNTED else (None, None), sources, sample):
             tried[standing] += 1
-            first = _read(event, old.get(str(event.source)), before)
-            second = _read(event, new.get(str(event.source)), after)
+            first, second = old.read(event), new.read(event)
             tags.update(one.tag_code for one in (first, second) if one is not None and one.tag_code)
             was, will = (_held_from(one, event, plan, today) for one, plan in ((first, before), (second, after)))
             watched = _sooner(was, will)
@@ -114,6 +113,7 @@ class _Arrived(NamedTuple):
     door: str
     format: dict[str, Any] | None
     record: bytes
+    holder: int
     item: int | None
 
 
@@ -130,7 +130,7 @@ def _sample(
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT e.key, e.source_id, e.received_at, coalesce(b.door, ''), b.format, coalesce(o.record, h.record), o.item
+            SELECT e.key, e.source_id, e.received_at, coalesce(b.door, ''), b.format, coalesce(o.record, h.record), coalesce(o.holder_id, e.id), o.item
             FROM (
                 SELECT * FROM profiles_event WHERE {" AND ".join(["standing = %s", *(condition for condition, _value in chosen)])} ORDER BY id DESC LIMIT %s
             ) AS e
@@ -139,22 +139,31 @@ def _sample(
             """,
             [standing, *(value for _condition, value in chosen), sample],
         )
-        for key, source, received_at, door, file_format, record, item in cursor:
+        for key, source, received_at, door, file_format, record, holder, item in cursor:
             read_as = decode_json(file_format.encode()) if isinstance(file_format, str) else file_format
-            yield _Arrived(bytes(key), source, received_at, door, read_as, bytes(record), item)
+            yield _Arrived(bytes(key), source, received_at, door, read_as, bytes(record), holder, item)
 
 
-def _read(event: _Arrived, source: SourcePlan | None, plan: Plan) -> Result | None:
-    """What a plan makes of an event; None where it has no such source, or finds no such event in the record."""
-    if source is None:
-        return None
-    file_format = FileFormat(**event.format) if event.format else None
-    events = reread(event.record, source, plan, door=event.door, received_at=event.received_at, file_format=file_format)
-    at = event.item or 0
-    if at >= len(events):
-        return None
-    raw = events[at]
-    return None if isinstance(raw, Refusal) else standardize(raw, plan)
+class _Readings:
+    """What a plan makes of events. Those of one record come one after the other: it is read once for them."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._holder = 0
+        self._events: list[RawEvent | Refusal] = []
+
+    def read(self, event: _Arrived) -> Result | None:
+        """None where the plan has no such source, or finds no such event in the record."""
+        source = self._plan.sources_by_uuid.get(str(event.source))
+        if source is None:
+            return None
+        if event.holder != self._holder:
+            file_format = FileFormat(**event.format) if event.format else None
+            self._events = reread(event.record, source, self._plan, door=event.door, received_at=event.received_at, file_format=file_format)
+            self._holder = event.holder
+        at = event.item or 0
+        raw = self._events[at] if at < len(self._events) else None
+        return None if raw is None or isinstance(raw, Refusal) else standardize(raw, self._plan)
 
 
 def _outcome(first: Result | None, second: Result | None, watched: Reasons, newly: Reasons) -> Outcome | None:

@@ -7,15 +7,17 @@ import pytest
 from django.urls import reverse
 from plans import uuid_of
 
+from ingestion import trial
 from ingestion.pipeline import Incoming, receive
+from ingestion.reread import reread
 from ingestion.trial import try_plan
 from profiles.models import Event
 from staff.models import User
-from taxonomy.current import current
+from taxonomy.current import current, refresh
 from taxonomy.definition import apply_definition
 from taxonomy.models import Source
 from taxonomy.proposals.propose import propose
-from taxonomy.publish import items_of, newest
+from taxonomy.publish import items_of, newest, publish
 from taxonomy.standardize import compile_plan
 
 pytestmark = pytest.mark.django_db
@@ -225,6 +227,19 @@ def test_what_is_only_noted_once_its_day_comes_is_not_held_by_it(items, before, 
     plans = [watched_until(items, LATER[1], modes=[{"source": "", "mode": mode}]) for mode in (before, after)]
     assert tried(*plans).count("watched") == count
     assert tried(items, plans[1]).count("watched") == (after == "quarantine")
+
+
+def test_a_record_of_many_events_is_read_once_by_each_plan(standard, monkeypatch):
+    said = {name: name for name in ("event", "phone", "occurred_at", "attributes")}
+    Source.objects.filter(code="website").update(envelope={"preset": "custom", "events": "lines", "message_id": "id", **said})
+    publish(notes="many in a record", by=None)
+    refresh()
+    line = {"event": "login", "phone": "+8613800138000", "occurred_at": NOW.isoformat()}
+    send([{"lines": [{"id": f"{record}-{at}", **line} for at in range(4)]} for record in range(2)])
+    readings = []
+    monkeypatch.setattr(trial, "reread", lambda record, *rest, **more: readings.append(record) or reread(record, *rest, **more))
+    items = items_of(newest())
+    assert (tried(items, items).accepted, len(readings)) == (8, 4)
 
 
 def test_held_events_are_tried_whatever_the_days(items):
