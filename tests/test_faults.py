@@ -123,10 +123,10 @@ class Product:
             ],
             "importer": ["manage.py", "import_events", str(self.home / "events.ndjson"), "--source", "website", "--json"],
         }.get(name, ["manage.py", name])  # fmt: skip
-        self.parts[name] = subprocess.Popen(
-            [sys.executable, *command], cwd=ROOT, env=self.environment, start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        with (self.home / f"{name}.said").open("ab") as said:
+            self.parts[name] = subprocess.Popen(
+                [sys.executable, *command], cwd=ROOT, env=self.environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=said
+            )  # fmt: skip
 
     def kill(self, name: str) -> None:
         """kill -9, then start it again, as a supervisor would."""
@@ -174,7 +174,9 @@ class Product:
     def wait_until(self, is_so: Callable[[], bool], otherwise: str) -> None:
         until = time.monotonic() + WAIT_SECONDS
         while not is_so():
-            assert all(part.poll() is None for name, part in self.parts.items() if name != "importer"), "a part ended by itself"
+            ended = {name: part.returncode for name, part in self.parts.items() if name != "importer" and part.poll() is not None}
+            said = [(self.home / f"{name}.said").read_text(errors="replace")[-2_000:] for name in ended]
+            assert not ended, f"ended by themselves: {ended}: {said}"
             assert time.monotonic() < until, otherwise
             time.sleep(0.02)
 
