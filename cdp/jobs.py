@@ -41,7 +41,7 @@ async def retry_stalled(timestamp: int) -> None:
 
 
 def run_worker() -> None:
-    """Do jobs until told to stop by SIGINT or SIGTERM; where the database goes away meanwhile, begin anew."""
+    """Do jobs until told to stop by SIGINT or SIGTERM; where the database goes away meanwhile, or the queue breaks off, begin anew."""
     asyncio.run(_work_until_told())
 
 
@@ -58,9 +58,10 @@ async def _work_until_told() -> None:
         if told.is_set():
             return
         # Procrastinate ends without an error when its listener or its sign of life loses the connection.
-        if error is not None and not isinstance(error, ConnectorException | psycopg.Error):
-            raise error
-        logger.warning("the worker lost its database and begins anew: %s", type(error).__name__ if error else "connection lost")
+        if error is None or isinstance(error, ConnectorException | psycopg.Error):
+            logger.warning("the worker lost its database and begins anew: %s", type(error).__name__ if error else "connection lost")
+        else:
+            logger.error("the worker broke off and begins anew", exc_info=error)
         # Periodic jobs are deferred by Django's connection of asgiref's one thread, which nobody else would close: broken, it would
         # end each worker that begins at once.
         await sync_to_async(connections.close_all)()
