@@ -30,6 +30,7 @@ ALLOWED = {
     "ingestion/imports/run.py": "an import refers to its source by key",
     "ingestion/imports/check_file.py": "the matchings of a source are kept by its key",
     "ingestion/imports/matchings.py": "a matching refers to its source by key",
+    "ingestion/imports/spec_page.py": "the matchings and links of a source are kept by its key",
     "ingestion/imports/uploads.py": "an upload refers to its source by key",
     "ingestion/doors/uploads.py": "an upload refers to its source by key",
     "ingestion/imports/watch.py": "an import refers to its source by key",

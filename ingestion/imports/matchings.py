@@ -38,6 +38,13 @@ def offered(source: Source) -> list[FileMatching]:
     return list(FileMatching.objects.filter(source=source).newest_of_each().order_by("-number")[:_OFFERED])
 
 
+def numbered(source: Source, number: str) -> FileMatching | None:
+    """The one in force that somebody asks for by its number."""
+    if not number.isdecimal() or len(number) > 9:
+        return None
+    return FileMatching.objects.filter(source=source).newest_of_each().filter(number=int(number)).first()
+
+
 def fitting(known: Collection[FileMatching], columns: Collection[str]) -> FileMatching | None:
     """Of these the one that reads most of a file's columns, where all that it reads are there."""
     having = [(len(read), one) for one in known if (read := {*one.matching.headings()}) and read <= {*columns}]

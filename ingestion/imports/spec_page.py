@@ -26,7 +26,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from ingestion.alone import alone_or_not
 from ingestion.doors.files import UnreadableFile, sniff
 from ingestion.imports.check_file import Checked, check_file
-from ingestion.imports.matchings import ENVELOPE, fits_envelope, fitting, in_force, offered
+from ingestion.imports.matchings import ENVELOPE, fits_envelope, fitting, in_force, numbered, offered
 from ingestion.imports.spec import Spec, spec_of
 from ingestion.imports.spec_files import example_csv, example_ndjson, template_csv, template_xlsx
 from ingestion.imports.spec_layouts import spec_of_layout
@@ -163,16 +163,12 @@ def _spec(source: str, known: Standard | None, layout: FileMatching | None) -> S
     return spec_of_layout(spec, layout.matching, layout.headings, known, at=timezone.now()) if layout else spec
 
 
-def _named(source: Source, number: str) -> FileMatching | None:
-    if not number.isdecimal() or len(number) > 9:
-        return None
-    return FileMatching.objects.filter(source=source).newest_of_each().filter(number=int(number)).first()
-
-
 def _page(request: HttpRequest, source: Source, known: Standard | None, check: _Check | None, more: dict[str, Any]) -> TemplateResponse:
     one: Named = named("source", [source.pk])[source.pk]
     layouts = offered(source)
-    layout = check.found.matching if check and check.found else _named(source, (check and check.chosen) or request.GET.get("matching", ""))
+    layout = (
+        check.found.matching if check and check.found else numbered(source, (check and check.chosen) or request.GET.get("matching", ""))
+    )
     if layout and layout not in layouts:
         layouts.append(layout)
     spec = _spec(str(source.pk), known, layout)
@@ -196,7 +192,7 @@ def _page(request: HttpRequest, source: Source, known: Standard | None, check: _
 
 def _download(request: HttpRequest, source: Source, known: Standard | None, file: str) -> HttpResponse:
     number = request.GET.get("matching", "")
-    layout = _named(source, number)
+    layout = numbered(source, number)
     spec = _spec(str(source.pk), known, layout)
     if spec is None or file not in _DOWNLOADS or not (spec.is_table or file == "example.ndjson") or (number and layout is None):
         raise Http404
@@ -216,7 +212,7 @@ def _checked(request: HttpRequest, source: Source) -> _Check:
     if upload is None:
         return _Check("", problem=_("Choose a file first."))
     known, chosen = offered(source), request.POST.get("matching", "")
-    check = _Check(upload.name or "", chosen=chosen if chosen == str(ENVELOPE) or _named(source, chosen) else "")
+    check = _Check(upload.name or "", chosen=chosen if chosen == str(ENVELOPE) or numbered(source, chosen) else "")
     with tempfile.NamedTemporaryFile() as stored:
         for piece in upload.chunks():
             stored.write(piece)
