@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from cdp import health, jobs
-from ingestion.jobs import import_file, judge_event_streams
+from ingestion.jobs import forget_old_messages, import_file
 from taxonomy.jobs import remind_reviewers
 from taxonomy.models import Release
 
@@ -121,6 +121,6 @@ def test_a_worker_goes_on_after_it_lost_its_connections(queue, worker):
     wait_until(lambda: asked(f"SELECT count(*) {others} AND query LIKE 'LISTEN%procrastinate%'") > 0)
     first = asked("SELECT coalesce(max(id), 0) FROM procrastinate_workers")
     wait_until(begins_anew)
-    job = judge_event_streams.defer(timestamp=int(timezone.now().timestamp()))
+    job = forget_old_messages.defer(timestamp=int(timezone.now().timestamp()))  # which a worker queues by itself once a day
     wait_until(lambda: asked(f"SELECT count(*) FROM procrastinate_jobs WHERE id = {job}") == 0)
     assert process.poll() is None
