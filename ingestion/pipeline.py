@@ -119,15 +119,16 @@ def evaluate(
     for one in incoming:
         decoded = one.decoded if one.decoded is not None else decode(one.original, door=door)
         likes: dict[bytes, int] = {}
-        for raw in read_as(decoded, source, plan, door=door, received_at=received_at, original=one.original, file_format=file_format):
+        found = read_as(decoded, source, plan, door=door, received_at=received_at, original=one.original, file_format=file_format)
+        for raw in found:
             if isinstance(raw, Refusal):
                 entries.append(Entry(one.original, refusal=raw, row=one.row))
                 continue
             row = of_batch + one.row.to_bytes(8) + _place(raw.item) if one.row else b""
             nonce = row or (secrets.token_bytes(16) if raw.message_id is None else b"")
-            key = told_apart(message_key_of(raw, source, nonce=nonce, row=row), likes)
+            key = message_key_of(raw, source, nonce=nonce, row=row)
             result = standardize(raw, plan)
-            entry = Entry(one.original, raw, result, key=key, row=one.row)
+            entry = Entry(one.original, raw, result, key=key.key if len(found) == 1 else told_apart(key, likes), row=one.row)
             if result.identifiers and (result.phone is not None or len(result.identifiers) > 1):
                 entry.others = others_of(result, namespace)
             if one.closes:

@@ -39,6 +39,7 @@ def copy_events(
 ) -> None:
     alike: dict[tuple[int, str | None, str | None, bool], bytes] = {}
     names: dict[str | None, bytes] = {None: _NONE}
+    about: dict[Subject, tuple[bytes, bytes]] = {}
     pieces = [_BEGIN]
     for delivery, entry in new:
         result, name = entry.result, entry.raw.name  # type: ignore[union-attr]
@@ -50,7 +51,15 @@ def copy_events(
             head = alike[kind] = _alike(delivery, result, held=held)
         if named is None:
             named = names[name] = _text(name or "")
-        pieces += (head, _event(entry, named, ids, held=held))
+        subject = result.subject
+        # Known by one identifier alone, it is the same in all of its rows.
+        is_one = subject is not None and result.phone is None and len(result.identifiers) == 1
+        whom = about.get(subject) if is_one else None  # type: ignore[arg-type]
+        if whom is None:
+            whom = _about(result, ids)
+            if is_one:
+                about[subject] = whom  # type: ignore[index]
+        pieces += (head, _event(entry, named, *whom, held=held))
     pieces.append(_END)
     with cursor.copy(f"COPY {table} ({_COLUMNS}) FROM STDIN (FORMAT binary)") as copy:
         copy.write(b"".join(pieces))
@@ -89,7 +98,13 @@ def _alike(delivery: "Delivery", result: Result, *, held: bool) -> bytes:
     )
 
 
-def _event(entry: "Entry", name: bytes, ids: dict[Subject, int], *, held: bool) -> bytes:
+def _about(result: Result, ids: dict[Subject, int]) -> tuple[bytes, bytes]:
+    """The columns of whom an event is about: subject, identifiers."""
+    subject = _NONE if result.subject is None else _number(8, ids[result.subject])
+    return subject, _json(result.identifiers) if result.identifiers else _NONE
+
+
+def _event(entry: "Entry", name: bytes, subject: bytes, identifiers: bytes, *, held: bool) -> bytes:
     """The rest of its row."""
     result, raw = entry.result, entry.raw
     assert result is not None and raw is not None
@@ -100,10 +115,10 @@ def _event(entry: "Entry", name: bytes, ids: dict[Subject, int], *, held: bool) 
             name,
             _NONE if raw.source_version is None else _text(raw.source_version),
             _NONE if result.occurred_at is None else _time(result.occurred_at),
-            _NONE if result.subject is None else _number(8, ids[result.subject]),
+            subject,
             _NONE if held else _json(result.attributes),
             _json(result.extra) if result.extra else _NONE,
-            _json(result.identifiers) if result.identifiers else _NONE,
+            identifiers,
             _texts(result.refinements) if result.refinements else _NONE,
             _report(result),
         )

@@ -85,7 +85,9 @@ class _LatelyNew:
 
     def learn(self, deliveries: list[Delivery]) -> None:
         if sum(len(delivery.entries) for delivery in deliveries) >= _MANY_EVENTS:
-            self.all_new = not any(entry.first is not None for delivery in deliveries for entry in delivery.entries)
+            firsts = (entry.first for delivery in deliveries for entry in delivery.entries if entry.first is not None)
+            # What a delivery holds twice itself is told without a look: it is stored once, and violates nothing.
+            self.all_new = all(first.sent is None for first in firsts)
 
 
 _lately_new = _LatelyNew()
@@ -125,18 +127,19 @@ def _store_wave(
     new: dict[bytes, Pair] = {}
     superseded: list[tuple[Stored, Entry]] = []
     for key in sorted(firsts):
-        delivery, entry = firsts[key]
+        pair = firsts[key]
+        delivery, entry = pair
         stands = before.get(key)
         if stands is None:
             if entry.closes:
                 entry.first = _named(entry, delivery, named)
             if entry.first is None:
-                new[key] = delivery, entry
+                new[key] = pair
             else:
                 entry.differs = says_otherwise(entry, entry.first, delivery)
         elif supersedes(entry, stands, delivery):
             superseded.append((stands, entry))
-            new[key] = delivery, entry
+            new[key] = pair
         else:
             entry.first, entry.differs = stands, says_otherwise(entry, stands, delivery)
     # Numbered as they came, though written by key: what happened at the same time is told in this order.
@@ -207,7 +210,7 @@ def _write_events(cursor: CursorWrapper, by_key: list[Pair], by_id: list[Pair], 
         assert entry.result is not None
         if entry.result.subject is not None:
             subjects.add(entry.result.subject)
-            if entry.result.verdict == "accepted":
+            if entry.others and entry.result.verdict == "accepted":
                 subjects.update(entry.others)
     ids = subject_ids(cursor, subjects)
     learned |= ids

@@ -26,7 +26,7 @@ def read_attributes(
     """Take the tag's attributes out of what was sent, in the plan's order. The one hot loop: what is rarer is elsewhere."""
     attributes: dict[str, Any] = {}
     get = sent.get
-    for code, key, find, cast, renamed, fallback, optional, casts, step in reading.steps:
+    for code, key, find, cast, renamed, fallback, optional, casts, step in reading.steps_for(sent):
         value = get(key) if find is None else find(sent, raw)
         if value is None and optional:
             continue
@@ -57,7 +57,7 @@ def read_attributes(
             if casts is not None:
                 _remember(casts, value, (defaults, standard, told))
     for group in reading.tag.one_of:
-        if not any(code in attributes or _is_reported(code, violations) for code in group):
+        if attributes.keys().isdisjoint(group) and not any(_is_reported(code, violations) for code in group):
             violations.append(Violation("attribute.missing", "attributes", None, {"one_of": group}))
     return attributes
 

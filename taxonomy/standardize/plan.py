@@ -30,6 +30,8 @@ Finder = Callable[[dict[str, Any], RawEvent], Any]
 # Distinct event names remembered per source; names by refinement may be as many as there are products.
 _MAX_NAMES = 20_000
 _MAX_NAME_CHARACTERS = 200
+# Of attributes sent together, that a reading remembers its steps for.
+_SETS_OF_NAMES = 64
 # A rule is told by what limits it, and a few rules are enough to see why none applies.
 _LIMITS, _LIMITS_TOLD = ("condition", "below_version", "until"), 3
 
@@ -104,7 +106,7 @@ class EnvelopeRow(NamedTuple):
 class Reading:
     """How events become one tag: natively, or by one mapping rule. Made when first needed."""
 
-    __slots__ = ("envelope_rows", "finds_currency", "known", "needs_defaults", "rule", "steps", "tag")
+    __slots__ = ("_by_names", "envelope_rows", "finds_currency", "known", "needs_defaults", "rule", "steps", "tag")
 
     def __init__(self, tag: "TagPlan", rule: dict[str, Any] | None = None, rule_uuid: str | None = None) -> None:
         rows = rule["rows"] if rule else []
@@ -118,6 +120,7 @@ class Reading:
             for slot in tag.slots.values()
             if keeps_unmapped or slot.code in row_of or slot.required
         ]
+        self._by_names: dict[tuple[str, ...], list[QuickStep]] = {}
         self.known = frozenset(consumed | (tag.slots.keys() if keeps_unmapped else set()))
         self.needs_defaults = tag.needs_defaults
         self.finds_currency = _compile_row(row_of["currency"]) if "currency" in row_of else None
@@ -125,9 +128,22 @@ class Reading:
             EnvelopeRow(row["target"], _row_finder(row), _transform(row)) for row in rows if row["target"].startswith("$")
         ]
 
+    def steps_for(self, sent: dict[str, Any]) -> list[QuickStep]:
+        """The steps but those that find nothing in what has these names: a source sends the same few sets of them again and again."""
+        names = tuple(sent)
+        steps = self._by_names.get(names)
+        if steps is None:
+            steps = [one for one in self.steps if one.find is not None or not one.optional or one.key in sent]
+            if sent.keys() <= self.known:
+                if len(self._by_names) >= _SETS_OF_NAMES:
+                    self._by_names.clear()
+                self._by_names[names] = steps
+        return steps
+
     def given(self, values: Mapping[str, Any]) -> "Reading":
         """The same with some attributes, by code, that are given instead of found."""
         mended = copy(self)
+        mended._by_names = {}
         mended.steps = [_given(quick, values[quick.code]) if quick.code in values else quick for quick in self.steps]
         mended.known = self.known | values.keys()
         if "currency" in values:

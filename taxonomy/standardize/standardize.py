@@ -272,11 +272,11 @@ def _defaults_for(reading: Reading, source: SourcePlan, region: str | None, sent
 
 
 def _subject(phone: str | None, identifiers: dict[str, str], source: SourcePlan) -> Subject | None:
+    # Half the time that calling the class takes.
     if phone is not None:
-        # Half the time that calling the class takes.
         return tuple.__new__(Subject, ("phone", "", phone))
     for kind, value in identifiers.items():
-        return Subject(kind, "" if kind in GLOBAL_KINDS else source.namespace, value)
+        return tuple.__new__(Subject, (kind, "" if kind in GLOBAL_KINDS else source.namespace, value))
     return None
 
 
