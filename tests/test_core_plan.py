@@ -160,6 +160,19 @@ def test_names_are_remembered_up_to_a_bound(monkeypatch):
     assert "x" * 1_000 not in source.known_meanings
 
 
+def test_steps_are_remembered_by_the_names_sent_together_up_to_a_bound(monkeypatch):
+    monkeypatch.setattr("taxonomy.standardize.plan._SETS_OF_NAMES", 2)
+    reading = compile_plan(small_plan_items()).tags[VIEW].native
+    names = [step.key for step in reading.steps if step.optional]
+    assert names
+    for name in [*names, *names]:
+        for sent in ({name: 1}, {name: None}, {"unplanned": 1, name: 1}, {}):
+            found = reading.steps_for(sent)
+            assert found == [step for step in reading.steps if step.key in sent or not step.optional]
+            assert len(reading._by_names) <= 2
+    assert not any("unplanned" in sent for sent in reading._by_names)
+
+
 @pytest.mark.parametrize(
     ("operator", "value", "holds", "fails"),
     [

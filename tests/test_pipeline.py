@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 
 from ingestion.models import QuarantineReason
 from ingestion.pipeline import Incoming, Receipt, receive
-from profiles import copying
+from profiles import copying, record
 from profiles.jobs import settle_links
 from profiles.link import settle
 from profiles.models import Customer, Event, Link, Original, Tally, Tie
@@ -122,6 +123,23 @@ def test_the_same_event_by_many_at_once_is_stored_once(standard):
     assert Event.objects.count() == 40
     assert sum(receipt.counts["accepted"] for receipt in found) == 40
     assert sum(receipt.counts["duplicate"] for receipt in found) == 280
+
+
+def test_a_large_delivery_that_repeats_itself_makes_the_next_be_looked_up_no_sooner(standard, monkeypatch):
+    monkeypatch.setattr(record, "_MANY_EVENTS", 4)
+    monkeypatch.setattr(record, "_lately_new", record._LatelyNew())
+
+    def looks(*numbers: int) -> tuple[int, dict[str, int]]:
+        with CaptureQueriesContext(connection) as queries:
+            receipt = send(*[purchase(id=f"m{number}") for number in numbers])
+        return sum("SELECT key FROM profiles_event" in one["sql"] for one in queries), receipt.counts
+
+    assert looks(1, 2, 3, 3)[0] == 0
+    assert looks(4, 5, 6, 6)[0] == 0
+    found, counts = looks(6, 7, 8, 9)
+    assert (found, counts["accepted"], counts["duplicate"]) == (1, 3, 1)  # done again, for one was there
+    assert looks(10, 11, 12, 13)[0] == 1
+    assert looks(14, 15, 16, 17)[0] == 0
 
 
 @pytest.mark.parametrize("text", ["a\\u0000b", "\\ud800", "😀", "tab\\tnew\\nline\\\\", '"'])
