@@ -46,6 +46,8 @@ def write_batches(cursor: CursorWrapper, deliveries: list[Delivery]) -> None:
 
 def _runs(ids: list[int]) -> list[tuple[int, int]]:
     """The runs in ascending numbers: [3, 4, 5, 9] is [(3, 5), (9, 9)]."""
+    if ids and ids[-1] - ids[0] == len(ids) - 1:  # nearly always
+        return [(ids[0], ids[-1])]
     found: list[tuple[int, int]] = []
     for one in ids:
         if found and one == found[-1][1] + 1:

@@ -170,7 +170,8 @@ def incoming_of(record: Record, file_format: FileFormat) -> Incoming:
 
 
 def _chunk(run: ImportRun, block: Block, entries: list[Entry], skipped: int) -> dict[str, Any]:
-    failed = [entry for entry in entries if entry.status in ("quarantined", "refused")]
+    doubtful = [entry for entry in entries if entry.result is None or entry.result.verdict != "accepted" or entry.closes]
+    failed = [entry for entry in doubtful if entry.status in ("quarantined", "refused")]
     causes = Counter(code for entry in failed for code in {one.code for one in reasons(entry)})
     return {
         "run_id": run.pk,
@@ -180,28 +181,23 @@ def _chunk(run: ImportRun, block: Block, entries: list[Entry], skipped: int) -> 
         "counts": {**counts(entries), "skipped": skipped},
         "causes": dict(causes),
         "notes": dict(notes_of(entries)),
-        "failed_rows": _failed_rows(entries),
+        "failed_rows": _failed_rows(entries, {entry.row for entry in doubtful}),
         "examples": {},
     }
 
 
-def _failed_rows(entries: list[Entry]) -> list[list[Any]]:
-    """[row, id of the held event or null, reasons] in the file's order.
+def _failed_rows(entries: list[Entry], rows: set[int]) -> list[list[Any]]:
+    """Of these rows, those that failed: [row, id of the held event or null, reasons] in the file's order.
 
     A fourth: UNMENDED, of rows that mend nothing of what they name; BESIDE, of what such a row tells of too and counts already.
     """
     found: list[list[Any]] = []
-    rows = {entry.row for entry in entries if _may_fail(entry)}
     for row, events in groupby([entry for entry in entries if entry.row in rows] if rows else [], key=attrgetter("row")):
         of_row = list(events)
         if failed := [one for entry in of_row if (one := _failure(entry))]:
             found += failed
             found += [[row, key.hex(), [], BESIDE] for entry in of_row if (key := _counted_key(entry))]
     return found
-
-
-def _may_fail(entry: Entry) -> bool:
-    return entry.result is None or entry.result.verdict != "accepted" or bool(entry.closes)
 
 
 def _failure(entry: Entry) -> list[Any] | None:

@@ -56,7 +56,8 @@ def _insert(cursor: CursorWrapper, deliveries: list[Delivery]) -> None:
         )
         for delivery in deliveries
         for entry in delivery.entries
-        if entry.raw is not None and entry.result is not None and entry.status == "quarantined" and entry.event_id is not None
+        if entry.result is not None and entry.result.verdict == "quarantined" and entry.status == "quarantined"
+        if entry.raw is not None and entry.event_id is not None
         for violation in entry.result.violations
         if violation.blocking
     }
