@@ -95,6 +95,11 @@ def released(kind: str) -> dict[UUID, Named]:
     return _names().of_kind[kind]
 
 
+def released_by_code(kind: str) -> dict[str, Named]:
+    """All items of a kind in the newest release, by their codes in small letters. No query."""
+    return _names().codes[kind]
+
+
 def named(kind: str, ids: Iterable[UUID | None]) -> dict[UUID | None, Named]:
     """What each of these is called, whatever became of it; None is left out. No query for what is released."""
     names, wanted = _names(), {one for one in ids if one is not None}

@@ -267,6 +267,48 @@ def test_a_name_is_read_as_a_tag(client, log_in):
     assert client.post(desk("event"), {"act": "try", field: "purchase"}).context["tags"] == [("purchase", 1)]
 
 
+def view(number: int, event: str, **attributes) -> dict:
+    return {"id": f"v{number}", "event": event, "phone": "13800138000", "attributes": attributes}
+
+
+def test_the_source_s_own_names_are_offered_first_with_what_they_mean(client, log_in):
+    log_in("sales_rep")
+    hold(view(1, "item_seen", sku="p1"))
+    page = client.get(desk("event"))
+    names = [name for name, _label in page.context["options"]]
+    assert ("item_detail_view", "View a product") in page.context["options"]
+    assert names.index("item_detail_view") < names.index("ad_click") and "viewProduct" not in names, "the app's"
+    assert client.post(desk("event"), {"act": "try", field_of(page, "item_seen"): "item_detail_view"}).context["found"].fixed == 1
+
+
+@pytest.mark.parametrize("given", ["product_view", "浏览商品", "View a PRODUCT"])
+def test_a_tag_given_by_what_it_is_called_says_why_it_lets_nothing_in_and_which_own_name_may(client, log_in, given):
+    log_in("sales_rep")
+    hold(view(1, "item_seen", sku="p1"))
+    tried = client.post(desk("event"), {"act": "try", field_of(client.get(desk("event")), "item_seen"): given})
+    assert tried.context["reasons"][0][1:3] == ("attribute.missing", "Product (product_id)")
+    assert "requires is not there: Product (product_id)." in tried.context["why_none"]
+    assert "item_detail_view" in tried.context["worth_a_try"]
+
+
+def test_a_name_that_nothing_knows_is_said_so_at_once(client, log_in):
+    log_in("sales_rep")
+    hold(view(1, "item_seen", sku="p1"))
+    field = field_of(client.get(desk("event")), "item_seen")
+    for act in ("try", "read"):
+        page = client.post(desk("event"), {"act": act, field: "goods_seen"})
+        assert "no such tag" in page.context["problem"]
+        assert 'id="outcome"' not in page.content.decode()
+    assert not Replay.objects.exists()
+
+
+def test_the_attributes_of_which_one_is_missing_are_named(client, log_in):
+    log_in("sales_rep")
+    hold({"id": "m1", "event": "purchse", "phone": "13800138000", "attributes": {"order_id": "1", "product_id": "p1", "quantity": 1}})
+    tried = client.post(desk("event"), {"act": "try", field_of(client.get(desk("event")), "purchse"): "purchase"})
+    assert [where for _title, _code, where, _count in tried.context["reasons"]] == ["Unit price (price) or Line total (amount)"]
+
+
 def test_discarding_asks_why(client, log_in):
     log_in("data_steward")
     hold(purchase(1))

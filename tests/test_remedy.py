@@ -96,7 +96,15 @@ def test_a_name_is_mapped_to_a_tag_by_a_proposal(client, marketer):
 
 def test_a_tag_that_is_none_is_said_so(client, marketer):
     hold(event(1, "buy_now"))
-    assert "Choose the tag" in client.post(desk("event", "map"), {"act": "look", "choice-map": "nothing"}).context["problem"]
+    for choice in ("nothing", ""):
+        assert "Choose the tag" in client.post(desk("event", "map"), {"act": "look", "choice-map": choice}).context["problem"]
+
+
+def test_a_proposal_that_would_let_nothing_in_says_so_beside_its_button(client, marketer):
+    hold(event(1, "item_seen", sku="p1"))
+    looked = client.post(desk("event", "map"), {"act": "look", "choice-map": "浏览商品"})
+    assert (looked.context["looked"], looked.context["found"].fixed, looked.context["worth_a_try"]) == ("map", 0, ["item_detail_view"])
+    assert "would let in none of these events" in looked.content.decode().partition('value="propose"')[2]
 
 
 def test_a_transform_is_added_to_the_rule_that_read_it(client, marketer):

@@ -42,6 +42,7 @@ from ingestion.quarantine.desk import (
     values_seen,
     workbook_of,
 )
+from ingestion.quarantine.names import groups_of, labels_of, settle_names, unknown_names, why_none, worth_a_try
 from ingestion.quarantine.remedy import KINDS as REMEDIES
 from ingestion.quarantine.remedy import NoRemedy, effect, offered, propose_change, suggestions
 from ingestion.quarantine.replay import SAMPLE, Preview, ask, ask_undo, go_on, preview, stop, undo
@@ -57,6 +58,7 @@ from taxonomy.admin.live import LiveFilter, OfSource
 from taxonomy.current import NoRelease, current
 from taxonomy.exchange.book import UnreadableBook
 from taxonomy.exchange.words import book_text
+from taxonomy.places import place_words
 from taxonomy.proposals.refused import said_of
 from taxonomy.released import named
 from taxonomy.request_rights import hidden_in, of_sources_in, released_in, rights_in, source_in
@@ -149,6 +151,7 @@ class ReplayAdmin(Unalterable, OfSource):
         looked = cause is not None and act in ("look", "propose")
         try:
             obeyed = current()
+            problem = problem or _wrong_name(replay, obeyed.plan)
             if cause is not None and looked:
                 choice = request.POST.get(f"choice-{remedy}", "")
                 try:
@@ -163,6 +166,7 @@ class ReplayAdmin(Unalterable, OfSource):
                 found, others = (
                     try_with_others(replay, values, request.POST, sample=TRIED) if cause else (preview(replay, sample=TRIED), {})
                 )
+                problem = problem or _wrong_name(replay, obeyed.plan)
             if act == "read" and not problem:
                 return start(request, replay)
         except NoRelease:
@@ -171,6 +175,7 @@ class ReplayAdmin(Unalterable, OfSource):
         kind, options = choices_for(replay, replay.path, obeyed.plan)
         to_map = _tags_to_map(request) if may_propose and replay.code == "event.unknown" else []
         alike = matching_tags(replay.name or "", hidden=partial(hidden_in, request)) if to_map else []
+        hidden = hidden_in(request, obeyed.plan.items)
         given = [(one["seen"], one["value"]) for one in replay.mends if one.get("path") == replay.path and "seen" in one]
         context = {
             **self.admin_site.each_context(request),
@@ -183,7 +188,12 @@ class ReplayAdmin(Unalterable, OfSource):
             "release": obeyed.version,
             "found": found,
             "percent": 100 * found.fixed // max(found.tried, 1),
-            "reasons": [(title_for(code), code, shown(where), count) for code, where, count in found.reasons[:12]],
+            "reasons": [
+                (title_for(code), code, shown(place_words(where, groups_of(found, code), hidden)), count)
+                for code, where, count in found.reasons[:12]
+            ],
+            "why_none": shown(why_none(found, replay, hidden)) if looked or replay.mends else "",
+            "worth_a_try": worth_a_try(found, request.POST.get("choice-map", "") if looked else "", replay, obeyed.plan),
             "tags": found.tags.most_common(8),
             # what is read of a value that the reader sees masked would tell of it
             "examples": [(seen, _read(replay, value, shown)) for seen, value in found.examples if _sees(replay, seen, shown)],
@@ -197,6 +207,7 @@ class ReplayAdmin(Unalterable, OfSource):
             "posted": request.POST,
             "pasted": pasted,
             "tried": act == "try" and not problem,
+            "is_refused": bool(problem) and act in ("try", "read", "look"),
             "looked": remedy if looked else "",
             "problem": problem,
             "may": may,
@@ -348,8 +359,22 @@ def _tags_to_map(request: HttpRequest) -> list[tuple[str, str]]:
 
 
 def _tag_of(request: HttpRequest, code: str) -> str:
-    """The id of the tag of a code; "" for none."""
-    return next((str(one.pk) for one in released_in(request, "tag") if one.code == code.strip().lower()), "")
+    """The id of the tag of a code, or that is called so in either language; "" for none said. Raises NoRemedy where there is no such."""
+    name, tags = code.strip().lower(), released_in(request, "tag")
+    found = [one for one in tags if one.code == name] or [one for one in tags if name in labels_of(one.definition)]
+    if name and len(found) != 1:
+        raise NoRemedy(_("There is no tag “%(name)s”. Choose the tag it means.") % {"name": code.strip()})
+    return str(found[0].pk) if name else ""
+
+
+def _wrong_name(replay: Replay, plan: Plan) -> str:
+    """Take tags by what they are called too; what is wrong where a name given is none, and then nothing is given."""
+    replay.mends = settle_names(replay.mends, replay, plan)
+    unknown = unknown_names(replay.mends, replay, plan)
+    if not unknown:
+        return ""
+    replay.mends = []
+    return _("“%(name)s”: no such tag, and no name that this source's rules know. Choose one of those offered.") % {"name": unknown[0]}
 
 
 def _suggested(replay: Replay, plan: Plan, values: list[Value], given: list[tuple[str | None, str]], shown: Sight) -> list[tuple[str, int]]:

@@ -10,12 +10,13 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
 from ingestion.models import QuarantineReason, Replay
+from ingestion.quarantine.names import names_for, settle_names
 from ingestion.quarantine.remedy import meanings
 from ingestion.quarantine.replay import Preview, preview
 from ingestion.quarantine.stored import text_seen
 from ingestion.ranked import most_first
 from profiles.models import Event
-from staff.models import in_reader_language
+from taxonomy.current import current
 from taxonomy.exchange.book import open_book
 from taxonomy.exchange.cells import Words
 from taxonomy.exchange.xlsx import SheetOut, save_xlsx
@@ -128,7 +129,7 @@ def try_with_others(replay: Replay, values: Iterable[Value], posted: Any, *, sam
                 more += _offer(others, f"attributes.{code}", Value(None, events, _field(f"attributes.{code}", None)), "attributes", posted)
         if not more:
             return found, {path: list(there.values()) for path, there in others.items()}
-        replay.mends = [*replay.mends, *more]
+        replay.mends = [*replay.mends, *settle_names(more, replay, current().plan)]
 
 
 def _offer(others: dict[str, dict[str | None, Value]], path: str, value: Value, seen_at: str, posted: Any) -> list[dict[str, Any]]:
@@ -213,8 +214,7 @@ def workbook_of(values: Iterable[tuple[str, Value]]) -> bytes:
 def choices_for(replay: Replay, path: str, plan: Plan) -> tuple[str, list[tuple[str, str]]]:
     """What may be given at a path: the kind of field ("tag", "choice" or "text"), and what to choose from, with labels."""
     if path == "event":
-        tags = (tag for tag in plan.tags.values() if tag.status == "active")
-        return "tag", sorted((tag.code, in_reader_language(tag.definition["label_en"], tag.definition["label_zh_hans"])) for tag in tags)
+        return "tag", names_for(replay, plan)
     for tag in _tags_named(replay, plan):
         definition = _definition_at(tag, path)
         kind = definition.get("type")
