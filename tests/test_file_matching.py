@@ -321,7 +321,7 @@ def test_what_is_wrong_is_told_by_the_file_s_own_columns(till, load, admin_clien
     assert sorted(places["attribute.wrong_type"]) == [("单价", 2), ("数量", 2)]
     tried = load(rows(2, 数量={1: "many"}), dry_run=True)
     page = admin_client.get(reverse("admin:ingestion_importrun_change", args=[tried.pk]))
-    assert any("数量 (quantity)" in short for _, events in page.context["examples"] for one in events for short, _ in one.why)
+    assert any("数量 → Quantity (quantity)" in short for _, events in page.context["examples"] for one in events for short, _ in one.why)
 
 
 @database

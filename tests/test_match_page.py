@@ -12,6 +12,7 @@ from test_import_pages import steward  # noqa: F401
 from ingestion.doors.files import Column, Matching, RowEvent, compile_matching
 from ingestion.imports.columns import clock_of, look, repeats, ways_of, when
 from ingestion.imports.run import outcome, run_import
+from ingestion.imports.suggest import suggest
 from ingestion.models import FileMatching, ImportRun
 from profiles.models import Event
 from staff.models import User
@@ -62,6 +63,13 @@ def test_times_of_day_that_are_written_in_two_ways_are_known_and_read():
 def test_rows_told_apart_by_two_columns_do_not_repeat():
     lines = [["R1", "1"], ["R1", "2"], ["R2", "1"], ["", "1"]]
     assert (repeats(lines, ["a", "b"], ["a"]), repeats(lines, ["a", "b"], ["a", "b"])) == (1, 0)
+
+
+@pytest.mark.parametrize("heading", ["下单日期", "成交日期", "下单时间", "成交时间", "付款时间"])
+def test_the_time_of_a_purchase_goes_before_another(heading):
+    lines = [["2026-10-01", "2026-10-05"], ["2026-10-02", "2026-10-06"]]
+    found = suggest(look([heading, "退款时间"], lines), lines, source="", known=None, earlier=[])
+    assert [guess.target for guess in found.columns.values()] == ["occurred_at", ""]
 
 
 # the page
@@ -230,6 +238,55 @@ def test_a_small_file_does_not_change_how_times_are_written(upload, steward, til
     kept(till, Matching(tuple(map(written, PURCHASE.columns)), PURCHASE.events))
     run, page = upload(as_csv(rows(1, 日期={0: "04/04/2026"})))
     assert choose(steward, run, page).context["replaces"] is None
+
+
+@pytest.mark.parametrize(
+    ("heading", "target"),
+    [
+        ("货号", "product_id"),
+        ("商品货号", "product_id"),
+        ("实付", "amount"),
+        ("实付金额（元）", "amount"),
+        ("实收金额", "amount"),
+    ],
+)
+def test_what_tills_call_an_attribute_is_known(upload, steward, heading, target):  # noqa: F811
+    header = [heading if name == "券" else "x" if name == "商品" else name for name in HEADER]
+    run, page = upload(as_csv(rows(2, 券={0: "8", 1: "9"}), header))
+    page = choose(steward, run, page, event="name:purchase")
+    assert understood(page)[heading] == f"attribute.{target}"
+
+
+def test_a_further_event_is_suggested_its_attributes_too(upload, steward, till):  # noqa: F811
+    kept(till)
+    run, page = upload(as_csv(rows(2)))
+    page = choose(steward, run, page, **{"e1-name": "", "e1-before": ""})
+    assert 'name="e1-before" value=""' in page.content.decode()
+    page = choose(steward, run, page, **{"e1-name": "name:purchase", "e1-before": ""})
+    held = {code: at for code, _label, at in page.context["others"][0].attributes if at}
+    assert held["order_id"] == str(HEADER.index("单号")) and held["quantity"] == str(HEADER.index("数量"))
+    kept_as = {"e1-name": "name:purchase", "e1-before": "name:purchase", "e1-a-quantity": str(HEADER.index("数量"))}
+    page = choose(steward, run, page, **kept_as)
+    assert [code for code, _label, at in page.context["others"][0].attributes if at] == ["quantity"], "what somebody took out stays out"
+
+
+def test_of_a_group_the_attributes_are_named_of_which_one_is_missing(upload, steward, till):  # noqa: F811
+    bought = tuple(column for column in PURCHASE.events[0].columns if column.heading != "单价")
+    kept(till, Matching(PURCHASE.columns, (RowEvent(name="purchase", columns=bought),)))
+    run, page = upload(as_csv(rows(2)))
+    assert [short for short, _ in page.context["events"][0].why] == ["Attribute missing: Unit price (price) or Line total (amount)"]
+    choose(steward, run, page, "start")
+    run_import(run.pk)
+    page = steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk]))
+    assert {code: places for code, *_, places in page.context["causes"]}["attribute.missing"] == [
+        ("Unit price (price) or Line total (amount)", 2)
+    ]
+
+
+def test_attributes_are_shown_by_what_they_are_called(upload, till):  # noqa: F811
+    kept(till)
+    _, page = upload(as_csv(rows(2)))
+    assert ("Quantity (quantity)", "1") in page.context["events"][0].attributes
 
 
 def test_a_further_event_of_the_row_is_matched(upload, steward, till):  # noqa: F811

@@ -34,6 +34,14 @@ def _numbers(post: Post) -> list[int]:
     return [number for number in range(1, MOST_EVENTS) if f"e{number}-name" in post and post.get("drop") != str(number)]
 
 
+def just_named(post: Post, chosen: Suggested) -> list[bool]:
+    """Of each further event, whether another was chosen than the page showed."""
+    return [
+        bool(one.name) and post.get(f"e{number}-before", f"name:{one.name}") != f"name:{one.name}"
+        for number, one in zip(_numbers(post), chosen.others, strict=True)
+    ]
+
+
 def _target(value: str) -> str:
     """What a column can be; "" for what nobody offered."""
     is_field = value in FIELDS and value != "id"

@@ -1,7 +1,7 @@
 """The import pages: upload a file, watch it arrive, take the failed rows home, mend them and send them again."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -26,7 +26,7 @@ from ingestion.admin.resuming import releases_for, take_release
 from ingestion.doors.files import BOM, FileFormat, UnreadableFile, check_columns
 from ingestion.imports.again import again_words
 from ingestion.imports.failed import failed_rows
-from ingestion.imports.judged import ATTRIBUTES, examples
+from ingestion.imports.judged import examples
 from ingestion.imports.preview import preview
 from ingestion.imports.report import repeats_words
 from ingestion.imports.run import (
@@ -57,7 +57,8 @@ from taxonomy.current import plan_of
 from taxonomy.dictionary.sheets import rule_sheets, source_sheet
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.models import Source
-from taxonomy.request_rights import hidden_in, sources_in, sources_offered_in
+from taxonomy.places import place_of
+from taxonomy.request_rights import hidden_in, rights_in, sources_in, sources_offered_in
 from taxonomy.violations import title_for
 
 # More columns than these make a list that nobody reads; the source's page in the dictionary has them all.
@@ -334,7 +335,8 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
 
     def _shown(self, request: HttpRequest, run: ImportRun) -> dict[str, Any]:
         shown, may_see_rows = _shown(run), self._may_see_rows(request, run)
-        places = _places(run) if may_see_rows and shown["done"] and shown["failed"] else {}
+        hidden = hidden_in(request, plan_of(run.release_id).plan.items) if run.release_id and rights_in(request).limited else set()
+        places = _places(run, hidden) if may_see_rows and shown["done"] and shown["failed"] else {}
         causes = [(*cause, places.get(cause[0], [])) for cause in shown["causes"]]
         return shown | {"may_see_rows": may_see_rows, "causes": causes, "all_alike": list(_all_alike(causes, shown["received"]))}
 
@@ -443,11 +445,11 @@ def _shown(run: ImportRun) -> dict[str, Any]:
     }
 
 
-def _places(run: ImportRun) -> dict[str, list[tuple[str, int]]]:
+def _places(run: ImportRun, hidden: Collection[str]) -> dict[str, list[tuple[str, int]]]:
     """{code: [(the column or path that it is about, rows)]}."""
     matching, found = FileFormat(**run.format).matching, dict[str, list[tuple[str, int]]]()
     for code, one, count in by_place(run):
-        found.setdefault(code, []).append((column_in(one, matching) or one.path.removeprefix(ATTRIBUTES), count))
+        found.setdefault(code, []).append((column_in(one, matching) or place_of(one, hidden), count))
     return {code: places[:_ROWS_SHOWN] for code, places in found.items()}
 
 

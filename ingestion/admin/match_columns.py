@@ -9,8 +9,9 @@ from django.http import HttpRequest
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from msgspec import structs
 
-from ingestion.doors.files import RESERVED, FileFormat, cells_under
+from ingestion.doors.files import RESERVED, Column, FileFormat, RowEvent, cells_under
 from ingestion.doors.files.matching import ATTRIBUTE, COMMA, IDENTIFIER, POINT
 from ingestion.imports.columns import LOOKED_AT, Seen, look, reads_some, when
 from ingestion.imports.judged import first_records
@@ -93,6 +94,13 @@ class Look:
             kept |= attributes_for(chosen.event, kept, self.seen, source=self.source, known=self.known)
         chosen.columns = kept
         return chosen
+
+    def with_own_attributes(self, one: RowEvent, chosen: Suggested) -> RowEvent:
+        """After a further event was chosen: its time, and what its attributes may stand in, those of the first too."""
+        kept = {heading: Guess() if guess.target.startswith(ATTRIBUTE) else guess for heading, guess in chosen.columns.items()}
+        found = attributes_for(f"name:{one.name}", kept, self.seen, source=self.source, known=self.known) if self.known else {}
+        own = [Column(heading, guess.target, guess.written) for heading, guess in found.items()]
+        return structs.replace(one, columns=(*(column for column in one.columns if not column.target.startswith(ATTRIBUTE)), *own))
 
     def tags(self, event: str) -> list[str]:
         if not self.known:

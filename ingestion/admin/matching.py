@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 
-from ingestion.admin.choosing import MOST_EVENTS, as_matching, doubts, missing, said
+from ingestion.admin.choosing import MOST_EVENTS, as_matching, doubts, just_named, missing, said
 from ingestion.admin.match_columns import FIELD_WORDS, Look, some
 from ingestion.doors.files import Column, FileFormat, Matching, UnreadableFile, check_columns
 from ingestion.doors.files.matching import ATTRIBUTE, IDENTIFIER
@@ -85,6 +85,9 @@ class Matchable:
         is_looked_at = request.POST.get("act") not in ("start", "try")
         if is_looked_at and request.POST.get("time_before", time_column(chosen)) != time_column(chosen):
             with_clock(chosen, found.seen)
+        if is_looked_at:
+            new = just_named(request.POST, chosen)
+            chosen.others = tuple(found.with_own_attributes(one, chosen) if new[at] else one for at, one in enumerate(chosen.others))
         chosen.offered = suggested.offered
         for heading, guess in suggested.columns.items():
             if guess.target and guess.target == chosen.columns[heading].target:

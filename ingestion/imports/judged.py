@@ -17,6 +17,7 @@ from ingestion.pipeline import Incoming, evaluate
 from profiles.entries import Delivery, Entry
 from profiles.record import find_duplicates
 from taxonomy.current import Current
+from taxonomy.places import attribute_words, place_of, place_words
 from taxonomy.released import named
 from taxonomy.standardize import Violation, encode_json
 from taxonomy.violations import message_for, title_for
@@ -31,7 +32,7 @@ OUTCOMES = ("created", "joined", "changed", "duplicate", "quarantined", "refused
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One event of a row. `attributes` are [(code, text)]; `why` says what holds it: [(in short, in sentences)]; `changes` are what was made otherwise, in short."""
+    """One event of a row. `attributes` are [(what it is called with its code, text)]; `why` says what holds it: [(in short, in sentences)]; `changes` are what was made otherwise, in short."""
 
     row: int
     verdict: str
@@ -98,7 +99,7 @@ def judged(
 
 
 def _judged(entry: Entry, hidden: Collection[str], matching: Matching | None) -> Judged:
-    why = [(_in_short(one, matching), message_for(with_column(one, matching))) for one in reasons(entry)]
+    why = [(_in_short(one, matching, hidden), message_for(with_column(one, matching))) for one in reasons(entry)]
     raw, result = entry.raw, entry.result
     if raw is None or result is None:
         return Judged(entry.row, "refused", "", "", "", [], None, [], [], why)
@@ -114,15 +115,18 @@ def _judged(entry: Entry, hidden: Collection[str], matching: Matching | None) ->
         result.phone or raw.phone or "",
         list((raw.identifiers if held else result.identifiers).items()),
         result.occurred_at if not held or result.occurred_at != raw.received_at else None,
-        [] if is_hidden else [(code, _text(value)) for code, value in sent.items()],
-        [] if is_hidden else [f"{one.path}: {_text(one.before)} → {_text(one.after)}" for one in result.changes],
+        [] if is_hidden else [(attribute_words(code, hidden), _text(value)) for code, value in sent.items()],
+        []
+        if is_hidden
+        else [f"{place_words(one.path, hidden=hidden)}: {_text(one.before)} → {_text(one.after)}" for one in result.changes],
         [] if is_hidden or entry.status == "duplicate" else why,
     )
 
 
-def _in_short(one: Violation, matching: Matching | None) -> str:
+def _in_short(one: Violation, matching: Matching | None, hidden: Collection[str]) -> str:
     heading, path = column_in(one, matching), one.path.removeprefix(ATTRIBUTES)
-    where = f"{heading} ({path})" if heading not in ("", path) else path
+    place = place_of(one, hidden)
+    where = place if heading in ("", path) or place.startswith(f"{heading} (") else f"{heading} → {place}"
     seen = "" if one.seen is None else f" “{one.seen}”"
     return f"{title_for(one.code)}: {where}{seen}" if where else f"{title_for(one.code)}{seen}"
 

@@ -5,6 +5,7 @@ the blocks that are not. The run keeps the release it began with.
 """
 
 import hashlib
+import json
 import os
 import shutil
 from collections import Counter
@@ -321,14 +322,16 @@ def by_place(run: ImportRun) -> list[tuple[str, Violation, int]]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT why->>'code', why->>'path', coalesce(why->'values'->>'from', ''), count(DISTINCT failed->0) AS rows
+            SELECT why->>'code', why->>'path', coalesce(why->'values'->>'from', ''),
+                coalesce(why->'expected'->>'one_of', ''), count(DISTINCT failed->0) AS rows
             FROM ingestion_importchunk, jsonb_array_elements(failed_rows) AS failed, jsonb_array_elements(failed->2) AS why
-            WHERE run_id = %s AND why->>'path' <> '' AND failed->>3 IS NULL GROUP BY 1, 2, 3 ORDER BY rows DESC, 2, 1, 3
+            WHERE run_id = %s AND why->>'path' <> '' AND failed->>3 IS NULL GROUP BY 1, 2, 3, 4 ORDER BY rows DESC, 2, 1, 3, 4
             """,
             [run.pk],
         )
         return [
-            (code, Violation(code, path, values={"from": origin} if origin else {}), rows) for code, path, origin, rows in cursor.fetchall()
+            (code, Violation(code, path, None, {"one_of": json.loads(group)} if group else None, {"from": origin} if origin else {}), rows)
+            for code, path, origin, group, rows in cursor.fetchall()
         ]
 
 

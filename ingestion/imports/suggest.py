@@ -22,7 +22,11 @@ from taxonomy.standardize.read import IDENTIFIERS, custom_paths
 # Among the few attributes of the event's tags, so much in common is worth a look.
 _AMONG_FEW = 0.45
 # What tills call these, and the standard does not.
-_ATTRIBUTES = {"order_id": "receipt", "staff_id": "staff", "coupon_code": "coupon"}
+_ATTRIBUTES = {"order_id": "receipt", "staff_id": "staff", "coupon_code": "coupon", "product_id": "product_no", "amount": "paid_amount"}
+# So much alike is the same name; below it the very word for a column says more.
+_SAME = 0.9
+# What `_called` says of a column's very name.
+_BY_NAME = 2
 # Values are looked at only where this share of them is alike.
 _MOSTLY = 0.7
 # A tag is offered first when so many of its attributes are among the columns.
@@ -32,7 +36,8 @@ _LEAST_COVERED, _OFFERED = 2, 3
 _CALLED: dict[str, tuple[str, ...]] = {
     "time_of_day": ("交易时刻", "时刻", "time_of_day", "clock"),
     "occurred_at": (
-        "交易时间", "销售时间", "消费时间", "下单时间", "付款时间", "支付时间", "创建时间", "发生时间", "交易日期", "销售日期", "日期", "时间",
+        "交易时间", "成交时间", "销售时间", "消费时间", "下单时间", "订单时间", "付款时间", "支付时间", "创建时间", "发生时间",
+        "交易日期", "成交日期", "销售日期", "消费日期", "下单日期", "订单日期", "付款日期", "支付日期", "创建日期", "发生日期", "日期", "时间",
         "occurred_at", "timestamp", "datetime", "created_at", "order_date", "date", "time",
     ),
     "identifier.crm_id": ("会员编号", "会员卡号", "会员号", "会员id", "客户编号", "客户号", "卡号", "member_no", "member_id", "crm_id", "customer_id"),
@@ -47,6 +52,13 @@ _CALLED: dict[str, tuple[str, ...]] = {
     "receipt": ("小票号", "单号", "订单号", "订单编号", "receipt", "receipt_no", "order_id", "order_no", "order"),
     "staff": ("收银员", "店员", "导购", "cashier", "clerk"),
     "coupon": ("优惠券号", "优惠券", "券号", "券码", "coupon", "voucher"),
+    "product_no": (
+        "货号", "商品货号", "商品编号", "商品编码", "商品代码", "产品编号", "产品编码", "款号", "sku编码", "sku编号", "sku_id", "sku_code",
+        "item_no", "item_code", "product_code",
+    ),
+    "paid_amount": (
+        "实付", "实付金额", "实付款", "实收", "实收金额", "实收款", "成交金额", "成交额", "支付金额", "付款金额", "交易金额", "销售额", "amount_paid", "total_paid",
+    ),
     "line": ("行号", "序号", "明细行", "line", "line_no", "row_no"),
 }  # fmt: skip
 
@@ -113,28 +125,31 @@ def attributes_for(event: str, guesses: Mapping[str, Guess], seen: Mapping[str, 
     allowed = {use["attribute"] for tag in tags for use in known.items[tag].get("attributes") or []}
     found: dict[str, Guess] = {}
     taken = {guess.target for guess in guesses.values()}
-    for heading in (heading for heading, guess in guesses.items() if not guess.target):
-        guess = _attribute(heading, paths, allowed, known, seen[heading])
+    free = (heading for heading, guess in guesses.items() if not guess.target)
+    ranked = [(heading, *_attribute(heading, paths, allowed, known, seen[heading])) for heading in free]
+    for heading, _sure, guess in sorted(ranked, key=lambda one: -one[1]):
         if guess is not None and guess.target not in taken:
             found[heading] = guess
             taken.add(guess.target)
     return found
 
 
-def _attribute(heading: str, paths: Mapping[str, str], allowed: Collection[str], known: Standard, seen: Seen) -> Guess | None:
-    """What a rule reads under this name or fills with what is called so; else the attribute of the tags that is called so."""
+def _attribute(heading: str, paths: Mapping[str, str], allowed: Collection[str], known: Standard, seen: Seen) -> tuple[int, Guess | None]:
+    """What a rule reads under this name or fills with what is called so; else the attribute of the tags that is called so; how sure it is."""
     if heading in paths:
-        return Guess(ATTRIBUTE + heading, seen.numbers, _("the source's rules read it"))
+        return 3, Guess(ATTRIBUTE + heading, seen.numbers, _("the source's rules read it"))
     unwanted = known.items.keys() - {*allowed} if allowed else set()
     matches = best_of(known.index.matches(heading, kinds=("attribute",), least=_AMONG_FEW, without=unwanted), 1) if allowed else []
-    if matches:
+    codes = {known.items[item]["code"] for item in allowed}
+    how, code = max(((_called(heading, called), code) for code, called in _ATTRIBUTES.items() if code in codes), default=(0, ""))
+    why = _("its name")
+    if matches and (matches[0].score >= _SAME or how < _BY_NAME):
         code, why = known.items[matches[0].item]["code"], reason_text(matches[0].reason, known.items)
-    else:
-        codes = {known.items[item]["code"] for item in allowed}
-        code = next((code for code, called in _ATTRIBUTES.items() if code in codes and _called(heading, called)), "")
-        why = _("its name")
+        how = _BY_NAME if matches[0].score >= _SAME else 0
+    elif not how:
+        return 0, None
     by_rule = next((path for path, target in paths.items() if target == code), "")
-    return Guess(ATTRIBUTE + (by_rule or code), seen.numbers, why) if code else None
+    return how, Guess(ATTRIBUTE + (by_rule or code), seen.numbers, why)
 
 
 def names_of(event: str, seen: Mapping[str, Seen]) -> list[str]:
@@ -283,7 +298,8 @@ def _score(target: str, one: Seen) -> int:
             # A shop's own number is the same in many rows.
             return (3 if named and fits else 2 if fits else 0) * 10 + min(9, 9 * len(one.examples) // 3) if fits else 1 if named else 0
         case "occurred_at":
-            return (2 if named else 0) + (1 if one.times and one.is_dates else 0) if one.is_dates or (named and one.times) else 0
+            # Its very name goes before the day of a refund.
+            return 2 * named + (1 if one.times and one.is_dates else 0) if one.is_dates or (named and one.times) else 0
         case "time_of_day":
             return (2 if named or _called(one.heading, "occurred_at") else 1) if one.clock else 0
         case "identifier.email":
