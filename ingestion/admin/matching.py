@@ -24,6 +24,7 @@ from ingestion.imports.again import again_words
 from ingestion.imports.judged import Judged, first_events
 from ingestion.imports.matchings import fits_envelope, in_force, use_again
 from ingestion.imports.run import discard_draft, imported_before, match, refuse_under_way, release_draft
+from ingestion.imports.spec_layouts import only_where
 from ingestion.imports.suggest import Suggested, time_column, with_clock
 from ingestion.imports.words import file_problem
 from ingestion.jobs import queue_import
@@ -228,7 +229,7 @@ class FileMatchingAdmin(ReadOnly, ModelAdmin):
             "title": f"{found.source.label} · {found}",
             "opts": self.opts,
             "one": found,
-            "events": [(event, _in_words(event.columns)) for event in found.matching.events],
+            "events": [(event, only_where(event), _in_words(event.columns)) for event in found.matching.events],
             "shared": _in_words(found.matching.columns),
             "unused": [heading for heading in found.headings if heading not in found.matching.headings()],
             "versions": versions,

@@ -15,6 +15,7 @@ from taxonomy.dictionary.examples import as_cell, values_of
 from taxonomy.dictionary.sheets import tag_sheet
 from taxonomy.dictionary.standard import Standard
 from taxonomy.dictionary.words import ENVELOPE, TIME_FORMATS, row_words, type_words
+from taxonomy.rule_words import limits_words
 from taxonomy.standardize import Plan, Refusal, SourcePlan, standardize
 from taxonomy.standardize.paths import plain_names
 from taxonomy.standardize.plan import RulePlan, TagPlan
@@ -30,6 +31,7 @@ _ENVELOPE_FIELDS = ("event", "phone", "occurred_at", "message_id", "region", "so
 _OURS = {"message_id": "id"}
 _RECOMMENDED = frozenset({"occurred_at", "message_id"})
 _KEEP_LETTERS = frozenset({"trim", "lower", "upper"})
+_CHANGE_NUMBER = frozenset({"multiply", "divide", "divide_by"})
 # What is taken although nobody offered it: the column takes anything.
 _NO_CHOICE = "no such choice 0"
 _TABLE = FileFormat("csv")
@@ -37,7 +39,10 @@ _TABLE = FileFormat("csv")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`need`: "required", "recommended" or "". `field`: of the envelope, "" for an attribute. `type`: the attribute's, "" for the envelope's."""
+    """`need`: "required", "recommended" or "". `field`: of the envelope, "" for an attribute. `type`: the attribute's, "" for the envelope's.
+
+    `tells`: which events the row tells of by what stands in it.
+    """
 
     name: str
     told: str
@@ -48,11 +53,12 @@ class Column:
     choices: list[str] = field(default_factory=list)
     field: str = ""
     type: str = ""
+    tells: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that can be said: `name` is what stands for it in the file. `row` is accepted as it stands; None where none is known."""
+    """One thing that can be said: `name` is what stands for it in the file, `when` which rows say it. `row` is accepted as it stands; None where none is known."""
 
     name: str
     tag: str
@@ -61,6 +67,7 @@ class Event:
     columns: list[Column]
     one_of: list[list[str]]
     row: Row | None
+    when: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +211,10 @@ def _event(rule: RulePlan | None, tag: TagPlan, row: Row | None, source: SourceP
         mapped[target] = names[0]
         cell = (row or {}).get(names[0], "")
         sent = _attribute(names[0], uses[target], cell, tag, how=row_words(line)["how"])
-        columns.setdefault(names[0], _with_choices(sent, target, line.get("transforms") or "", tag, row, source, known, at))
+        transforms = line.get("transforms") or ""
+        if _changes_number(transforms):  # the bounds are of what comes out, not of what is written
+            sent = replace(sent, what=type_words(known.items[tag.slots[target].uuid]))
+        columns.setdefault(names[0], _with_choices(sent, target, transforms, tag, row, source, known, at))
     if rule is None or rule.definition.get("keep_unmapped", True):
         for code, use in uses.items():
             if code not in mapped and code not in columns and code not in envelope:
@@ -216,7 +226,13 @@ def _event(rule: RulePlan | None, tag: TagPlan, row: Row | None, source: SourceP
     one_of = [[mapped.get(code, code) for code in group] for group in sheet["one_of"]]
     name = rule.definition["name"] if rule else tag.code
     ordered = sorted(columns.values(), key=lambda one: one.need != "required")
-    return Event(name, tag.code, sheet["label"], sheet["description"], ordered, one_of, row)
+    when = limits_words(rule.definition) if rule else ""
+    return Event(name, tag.code, sheet["label"], sheet["description"], ordered, one_of, row, when)
+
+
+def _changes_number(transforms: str) -> bool:
+    steps = parse_transforms(transforms)
+    return not isinstance(steps, TransformError) and any(step.name in _CHANGE_NUMBER for step in steps)
 
 
 def _attribute(name: str, use: dict[str, Any], cell: str, tag: TagPlan, how: str = "") -> Column:
