@@ -85,6 +85,24 @@ def test_a_date_without_a_time_of_day_is_that_day():
     assert read(PURCHASE, 时间="")[0]["occurred_at"] == "2026-04-03 00:00:00"
 
 
+@pytest.mark.parametrize(
+    ("row", "way", "moment"),
+    [
+        ({"时间": "24:00"}, "%H:%M", "2026-04-04 00:00:00"),
+        ({"时间": "24:00:00"}, "%H:%M:%S", "2026-04-04 00:00:00"),
+        ({"时间": "24:00"}, "%H:%M:%S|%H:%M", "2026-04-04 00:00:00"),
+        ({"时间": "24:00", "日期": "31/12/2026"}, "%H:%M", "2027-01-01 00:00:00"),
+        ({"时间": "24:01"}, "%H:%M", "03/04/2026 24:01"),
+        ({"时间": "24:00:01"}, "%H:%M:%S", "03/04/2026 24:00:01"),
+        ({"时间": "24:00", "日期": "31/12/9999"}, "%H:%M", "31/12/9999 24:00"),
+    ],
+    ids=str,
+)
+def test_the_end_of_a_day_is_the_midnight_that_ends_it(row, way, moment):
+    columns = tuple(Column(column.heading, column.target, way) if column.target == "time_of_day" else column for column in PURCHASE.columns)
+    assert read(Matching(columns, PURCHASE.events), **row)[0]["occurred_at"] == moment
+
+
 def test_an_id_of_several_columns_is_none_where_one_is_empty():
     assert read(PURCHASE, 行号=" ")[0]["id"] is None
 

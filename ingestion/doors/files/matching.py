@@ -17,7 +17,7 @@ import msgspec
 from taxonomy.standardize.decode import NotedRecord
 from taxonomy.standardize.read import cut_id, text_of
 from taxonomy.standardize.spreadsheets import is_cut
-from taxonomy.standardize.times import compile_strptime
+from taxonomy.standardize.times import compile_strptime, parse_to_midnight
 
 # What a column can hold for every event of its row. Columns with the same one are joined, "id" by a hyphen, a time by a space.
 FIELDS = ("phone", "occurred_at", "time_of_day", "id", "region", "source_version")
@@ -264,7 +264,7 @@ def _moments(written: str) -> Callable[[str], datetime | None]:
     @lru_cache(maxsize=4096)  # rows that stand together often have the same time
     def moment_of(text: str) -> datetime | None:
         try:
-            return parse(plain_signs(text))
+            return parse_to_midnight(parse, plain_signs(text))
         except (ValueError, ArithmeticError):
             return None
 
