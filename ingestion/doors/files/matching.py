@@ -228,6 +228,11 @@ def plain_number(text: str, written: str) -> str:
     return f"{found[1] or found[2]}{digits}".removeprefix("+")
 
 
+def is_written(text: str, written: str) -> bool:
+    """Whether it is a number in this notation."""
+    return _NUMBER[written].fullmatch(plain_signs(text)) is not None
+
+
 def plain_signs(text: str) -> str:
     """Full-width digits and signs as usual ones, other blanks as spaces."""
     return text if text.isascii() else unicodedata.normalize("NFKC", text)
