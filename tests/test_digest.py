@@ -86,7 +86,7 @@ def test_what_holds_nothing_any_more_is_told_as_fixed(kim):
 
 
 @pytest.mark.parametrize(("usual", "last", "grows"), [(1, 9, False), (5, 10, True), (6, 11, False), (0, 10, True), (50, 90, False)])
-def test_a_cause_grows_when_its_last_day_is_twice_a_usual_one(kim, usual, last, grows):
+def test_a_cause_grows_when_a_day_is_twice_a_usual_one(kim, usual, last, grows):
     hold("buy_now", at=MONDAY - timedelta(days=9))
     cause = Cause.objects.get()
     CauseDay.objects.all().delete()
@@ -94,7 +94,24 @@ def test_a_cause_grows_when_its_last_day_is_twice_a_usual_one(kim, usual, last, 
     CauseDay.objects.bulk_create(CauseDay(cause=cause, day=today - timedelta(days=back), arrived=usual) for back in range(2, 9))
     CauseDay.objects.create(cause=cause, day=today - timedelta(days=1), arrived=last)
     news = news_for(kim, MONDAY - timedelta(days=1), MONDAY)
-    assert [(one.group.cause, one.last_day) for one in news.growing] == ([(cause, last)] if grows else [])
+    assert [(one.group.cause, one.events) for one in news.growing] == ([(cause, last)] if grows else [])
+
+
+def test_what_grew_over_a_weekend_is_told_on_monday_and_once(kim):
+    hold("buy_now", at=MONDAY - timedelta(days=9))
+    cause = Cause.objects.get()
+    Cause.objects.update(opened_at=MONDAY - timedelta(days=9))
+    CauseDay.objects.all().delete()
+    days = {20: 1, 26: 50, 27: 40, 28: 90}  # Thursday's was told on Friday; Friday's and Saturday's are not told yet
+    CauseDay.objects.bulk_create(CauseDay(cause=cause, day=date(2026, 2, day), arrived=arrived) for day, arrived in days.items())
+    friday = MONDAY - timedelta(days=3)
+    Digest.objects.create(user=kim, since=friday - timedelta(days=1), until=friday, news=1)
+    (grown,) = news_for(kim, friday, MONDAY).growing
+    assert (grown.day, grown.events) == (date(2026, 2, 28), 90)
+    User.objects.update(language="en")
+    send_digests(MONDAY)
+    assert ["90 events on 2026-02-28" in letter.body for letter in mail.outbox].count(True) == 1
+    assert not news_for(kim, MONDAY, MONDAY + timedelta(days=1)).growing
 
 
 def test_sources_that_somebody_may_not_read_are_not_told_of(kim):

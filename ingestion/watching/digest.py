@@ -4,12 +4,13 @@ On the days and at the hour that each chose for reminders, in their language. Pe
 """
 
 import logging
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q, Sum
+from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext_noop
@@ -28,7 +29,7 @@ from taxonomy.released import Named, released
 from taxonomy.rights import among, rights_of
 
 logger = logging.getLogger(__name__)
-# A cause grows when on its last whole day as many events came as this, and this many times those of a usual day before.
+# A cause grew on a day when as many events came as this, and this many times those of a usual day before.
 GROWS_FROM, GROWS_BY = 10, 2
 _USUAL_DAYS = 7
 # Of each kind, those with most events; the page of the quarantine has all.
@@ -37,10 +38,11 @@ _MOST = 20
 
 @dataclass(frozen=True, slots=True)
 class Growing:
-    """`last_day`: events of the last whole day; `usual`: of a day of the week before it, on average."""
+    """`events`: those of the day; `usual`: of a day of the week before it, on average."""
 
     group: Group
-    last_day: int
+    day: date
+    events: int
     usual: float
 
 
@@ -61,7 +63,8 @@ def news_for(person: User, since: datetime, until: datetime, *, shown: Any = mas
     if rights.limited:
         mine = mine.filter(source_id__in=among(Source.every.all(), rights).values("pk"))
     new = mine.filter(opened_at__gt=since, opened_at__lte=until, held__gt=0)
-    grown = _grown(mine.filter(held__gt=0, opened_at__lte=since), timezone.localdate(until, timezone.get_default_timezone()))
+    first, today = (timezone.localdate(at, timezone.get_default_timezone()) for at in (since, until))
+    grown = _grown(mine.filter(held__gt=0, opened_at__lte=since), first, today)
     growing = held_groups(mine.filter(pk__in=grown), limit=_MOST, shown=shown)
     fixed = mine.filter(emptied_at__gt=since, emptied_at__lte=until)
     return News(
@@ -71,15 +74,19 @@ def news_for(person: User, since: datetime, until: datetime, *, shown: Any = mas
     )
 
 
-def _grown(causes: Any, today: date) -> dict[int, tuple[int, float]]:
-    """{cause: (events of yesterday, of a usual day before)} of those that grew. One query."""
-    yesterday = today - timedelta(days=1)
-    days = CauseDay.objects.filter(cause__in=causes, day__gte=yesterday - timedelta(days=_USUAL_DAYS), day__lte=yesterday)
-    rows = days.values("cause").annotate(
-        last=Sum("arrived", filter=Q(day=yesterday), default=0), before=Sum("arrived", filter=Q(day__lt=yesterday), default=0)
-    )
-    found = {row["cause"]: (row["last"], row["before"] / _USUAL_DAYS) for row in rows}
-    return {cause: (last, usual) for cause, (last, usual) in found.items() if last >= GROWS_FROM and last >= GROWS_BY * usual}
+def _grown(causes: Any, first: date, today: date) -> dict[int, tuple[date, int, float]]:
+    """{cause: (day, its events, those of a usual day before)} of those that grew on a day since `first`: where on several, the worst. One query."""
+    days = CauseDay.objects.filter(cause__in=causes, day__gte=first - timedelta(days=_USUAL_DAYS), day__lt=today)
+    arrived: dict[int, dict[date, int]] = defaultdict(dict)
+    for cause, day, events in days.values_list("cause", "day", "arrived"):
+        arrived[cause][day] = events
+    grown: dict[int, tuple[date, int, float]] = {}
+    for cause, by_day in arrived.items():
+        for day, events in by_day.items():
+            usual = sum(by_day.get(day - timedelta(days=back), 0) for back in range(1, _USUAL_DAYS + 1)) / _USUAL_DAYS
+            if day >= first and events >= max(GROWS_FROM, GROWS_BY * usual) and (cause not in grown or events > grown[cause][1]):
+                grown[cause] = day, events, usual
+    return grown
 
 
 def send_digests(now: datetime) -> int:
