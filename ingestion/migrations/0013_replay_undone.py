@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ingestion', '0009_replayed_unchecked'),
+        ('ingestion', '0012_sums_without_taken_back'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
