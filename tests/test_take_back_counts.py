@@ -10,7 +10,8 @@ from django.db.models import Sum
 from ingestion.models import Cause, CauseDay, Replay
 from ingestion.pipeline import Incoming, receive
 from ingestion.quarantine.causes import add_up, trends
-from ingestion.quarantine.replay import ask, run_replay, undo
+from ingestion.quarantine.replay import ask, run_replay
+from ingestion.quarantine.undo import undo
 from ingestion.watching.intake import intake
 from ingestion.watching.scorecard import scorecards
 from profiles.models import Batch
