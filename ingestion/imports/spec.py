@@ -3,10 +3,13 @@
 All of it is read from the released plan, and what is offered as an example or a choice was tried on the core. Pure.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+
+from django.utils.translation import gettext as _
 
 from ingestion.doors.files import FileFormat
 from ingestion.reread import read_as
@@ -120,7 +123,13 @@ def spec_of(source: str, known: Standard, *, at: datetime, seen: frozenset[str] 
     found = [event_of(rule, tag, own, known, at, f"example-{number}") for number, (rule, tag) in enumerate(told, 1)]
     tried = [(event.row, tag) for (event, _example), (_rule, tag) in zip(found, told, strict=True) if event.row]
     lines = [example.record for _event, example in found if example]
-    return Spec(own, _common(own, plan, tried, at), [event for event, _example in found], lines, len(ways) - len(told))
+    return Spec(own, _common(own, plan, tried, at), _apart([event for event, _example in found]), lines, len(ways) - len(told))
+
+
+def _apart(events: list[Event]) -> list[Event]:
+    """Where a name is several events, each says when it is which: rules are tried in order, and one without limits takes the rest."""
+    names = Counter(event.name for event in events)
+    return [replace(event, when=_("otherwise")) if names[event.name] > 1 and not event.when else event for event in events]
 
 
 def takes(row: Row, tag: TagPlan, source: SourcePlan, plan: Plan, at: datetime) -> bool:
