@@ -44,6 +44,11 @@ run = take_file(Path({path!r}), source=Source.objects.get(code="website"), file_
 import_file.defer(run_id=str(run.pk))
 print(run.pk)
 """
+# In the groups of the desk: (events, of them held).
+WAITING = """
+    SELECT count(DISTINCT event_id), count(DISTINCT event_id) FILTER (WHERE standing = 2)
+    FROM ingestion_quarantinereason JOIN profiles_event AS event ON event.id = event_id WHERE open
+"""
 # Draw all links anew from all the evidence; how many are then added or withdrawn.
 DRAW_ANEW = """
 from profiles.link import relink
@@ -284,6 +289,7 @@ def test_every_answered_event_is_there_exactly_once(product, kills, record_prope
     assert product.ask("SELECT count(*) FROM profiles_original WHERE record IS NOT NULL") == [(len(wanted),)]
 
     held = Counter(wanted.values())[HELD]
+    assert product.ask(WAITING) == [(held, held)]
     assert held and product.ask("SELECT sum(accepted), sum(quarantined), sum(refused) FROM profiles_tally") == [
         (len(wanted) - held, held, 0)
     ]

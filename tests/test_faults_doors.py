@@ -14,7 +14,7 @@ import pytest
 from broker import Broker
 from paho.mqtt.client import CallbackAPIVersion, MQTTv5
 from paho.mqtt.client import Client as MqttClient
-from test_faults import COUNTED, HELD, Client, Product, event, home, standing_of
+from test_faults import COUNTED, HELD, WAITING, Client, Product, event, home, standing_of
 
 from ingestion.outgoing import signing
 
@@ -310,6 +310,8 @@ def test_every_event_answered_at_any_door_is_there_exactly_once(doors, kills, re
         "SELECT source.code, message_id, standing FROM profiles_event JOIN taxonomy_source AS source ON source.id = source_id"
     )
     assert Counter(stored) == wanted
+    held = sum(count for (_source, _id, standing), count in wanted.items() if standing == HELD)
+    assert doors.ask(WAITING) == [(held, held)]
     every_answer_is_what_was_counted(doors, clients)
     every_source_adds_up(doors, clients)
     every_file_is_told_as_it_was_stored(uploader)

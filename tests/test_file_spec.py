@@ -390,6 +390,18 @@ def test_a_layout_is_told_in_its_own_words(client, partner, matched):
     assert [column.name for column in journal.events[0].columns] == ["号"]
 
 
+def test_the_workbook_of_a_layout_offers_what_may_stand_in_its_columns(client, till, partner):
+    paid = Matching(
+        (Column("手机", "phone"), Column("时点", "occurred_at")),
+        (RowEvent("purchase", columns=(Column("号", "attribute.order_id"), Column("支付", "attribute.payment_method"))),),
+    )
+    one = keep(paid, source=till, headings=["手机", "时点", "号", "支付"], file_name="c.csv", by=None)
+    sheet = load_workbook(io.BytesIO(client.get(f"{partner}template.xlsx?matching={one.number}").content))
+    [check] = [check for check in sheet.worksheets[0].data_validations.dataValidation if check.type == "list"]
+    assert str(check.sqref).startswith("D2:")
+    assert "wechat_pay" in [cell.value for cell in sheet["lists"]["A"]]
+
+
 def test_a_file_is_checked_by_the_layout_that_its_headings_are_of(client, partner, matched):
     answer = client.post(partner, {"file": uploaded(RECEIPTS), "act": "check"})
     check = answer.context["check"]

@@ -25,7 +25,7 @@ from cdp.drain import read_away
 from cdp.fast import answer_calls_early
 from ingestion.doors.mqtt import Arrived, Subscriber
 from ingestion.imports.uploads import finish_upload
-from ingestion.models import Hook, MqttTopic, Upload, WriteKey
+from ingestion.models import Hook, MqttTopic, QuarantineReason, Upload, WriteKey
 from ingestion.outgoing import signing
 from ingestion.watching.rollup import roll_up
 from profiles.entries import counts
@@ -331,6 +331,10 @@ def test_no_body_breaks_a_door_or_is_lost(server, write_key, count, part, record
             ledger.check()
             roll_up(timezone.now())
     assert statuses.total() == count
+    waiting = QuarantineReason.objects.filter(open=True)
+    assert set(waiting.values_list("event_id", flat=True)) == set(
+        Event.objects.filter(standing=Event.Standing.HELD).values_list("pk", flat=True)
+    )
     assert understood == {make.__name__ for make in senders[0].doors}
     assert not Arrival.objects.exists()
     assert server.slowest_seconds < SLOWEST_SECONDS

@@ -89,6 +89,13 @@ def test_a_held_one_sent_again_unchanged_is_a_duplicate(standard):
 def test_a_correction_within_one_batch_counts_too(standard):
     receipt = send(purchase(event="nonsense"), purchase(), purchase())
     assert [entry.status for entry in receipt.entries] == ["quarantined", "accepted", "duplicate"]
+    assert not QuarantineReason.objects.filter(open=True).exists()
+
+
+def test_of_several_wrong_ones_of_one_id_only_the_last_waits(standard):
+    send(*[purchase(event=f"nonsense {number}") for number in range(4)])
+    held = Event.objects.get(standing=Event.Standing.HELD)
+    assert set(QuarantineReason.objects.filter(open=True).values_list("event_id", flat=True)) == {held.pk}
 
 
 def test_a_dry_run_answers_the_same_and_stores_nothing(standard):

@@ -22,6 +22,7 @@ from ingestion.admin.reading import reading_words
 from ingestion.doors.files import Column, FileFormat, Matching, UnreadableFile, check_columns
 from ingestion.doors.files.matching import ATTRIBUTE, IDENTIFIER
 from ingestion.imports.again import again_words
+from ingestion.imports.columns import ASK
 from ingestion.imports.judged import Judged, first_events
 from ingestion.imports.matchings import fits_envelope, in_force, use_again
 from ingestion.imports.run import discard_draft, imported_before, match, refuse_under_way, release_draft
@@ -121,7 +122,7 @@ class Matchable:
 def shown(run: ImportRun, found: Look, chosen: Suggested, *, by_envelope: bool) -> dict[str, Any]:
     """What the page's part that changes needs."""
     matching = None if by_envelope else as_matching(chosen)
-    asked = [heading for heading, one in chosen.columns.items() if one.written == "?"]
+    asked = [heading for heading, one in chosen.columns.items() if one.written == ASK]
     former = in_force(run.source, found.file_format.columns)
     return {
         "run": run,

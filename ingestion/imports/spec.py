@@ -10,7 +10,7 @@ from typing import Any
 
 from ingestion.doors.files import FileFormat
 from ingestion.reread import read_as
-from ingestion.sending.example import example_by
+from ingestion.sending.example import Example, example_by
 from taxonomy.dictionary.examples import as_cell, values_of
 from taxonomy.dictionary.sheets import tag_sheet
 from taxonomy.dictionary.standard import Standard
@@ -110,15 +110,10 @@ def spec_of(source: str, known: Standard, *, at: datetime, seen: frozenset[str] 
     plan, own = known.plan, known.plan.sources_by_uuid[source]
     ways = list(_ways(own, known, seen))
     told = ways[:_MOST_EVENTS]
-    examples = [example_by(rule, tag, own, plan, at, f"example-{number}", "file") for number, (rule, tag) in enumerate(told, 1)]
-    events = []
-    for (rule, tag), example in zip(told, examples, strict=True):
-        row = _as_row(example.record, own) if example else None
-        row = row if row and takes(row, tag, own, plan, at) else None
-        events.append(event_of(rule, tag, row, own, known, at))
-    tried = [(event.row, tag) for event, (_rule, tag) in zip(events, told, strict=True) if event.row]
-    lines = [example.record for example in examples if example]
-    return Spec(own, _common(own, plan, tried, at), events, lines, len(ways) - len(told))
+    found = [event_of(rule, tag, own, known, at, f"example-{number}") for number, (rule, tag) in enumerate(told, 1)]
+    tried = [(event.row, tag) for (event, _example), (_rule, tag) in zip(found, told, strict=True) if event.row]
+    lines = [example.record for _event, example in found if example]
+    return Spec(own, _common(own, plan, tried, at), [event for event, _example in found], lines, len(ways) - len(told))
 
 
 def takes(row: Row, tag: TagPlan, source: SourcePlan, plan: Plan, at: datetime) -> bool:
@@ -184,8 +179,17 @@ def _how(name: str, source: SourcePlan) -> str:
     return ""
 
 
-def event_of(rule: RulePlan | None, tag: TagPlan, row: Row | None, source: SourcePlan, known: Standard, at: datetime) -> Event:
-    """What is said by a rule, else by the tag's own code. `row`: an example of it that is accepted, where one is known."""
+def event_of(
+    rule: RulePlan | None, tag: TagPlan, source: SourcePlan, known: Standard, at: datetime, message_id: str = "example-1"
+) -> tuple[Event, Example | None]:
+    """What is said by a rule, else by the tag's own code, and an example of it that is accepted, where there is one."""
+    example = example_by(rule, tag, source, known.plan, at, message_id, "file")
+    row = _as_row(example.record, source) if example else None
+    row = row if row and takes(row, tag, source, known.plan, at) else None
+    return _event(rule, tag, row, source, known, at), example
+
+
+def _event(rule: RulePlan | None, tag: TagPlan, row: Row | None, source: SourcePlan, known: Standard, at: datetime) -> Event:
     sheet = tag_sheet(tag.uuid, known, {}, with_examples=False)
     uses = {use["code"]: use for use in sheet["attributes"]}
     values = values_of(tag, known.items, source.currency)

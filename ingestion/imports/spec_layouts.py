@@ -40,7 +40,7 @@ def _told_by(row_event: RowEvent, spec: Spec, known: Standard, at: datetime) -> 
         return found[:1]
     item = known.find("tag", row_event.name)
     tag = next((one for one in known.plan.tags.values() if one.uuid == item and item in known.items), None)
-    return [replace(event_of(None, tag, None, spec.source, known, at), name=row_event.name)] if tag else []
+    return [replace(event_of(None, tag, spec.source, known, at)[0], name=row_event.name)] if tag else []
 
 
 def _in_its_words(event: Event, columns: Sequence[Matched]) -> Event:

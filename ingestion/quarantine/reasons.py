@@ -13,10 +13,10 @@ _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def write_reasons(cursor: CursorWrapper, deliveries: list[Delivery], closed: list[int]) -> None:
-    """A row per event held and distinct reason; the reasons of closed events stay, closed."""
+    """A row per event held and distinct reason; the reasons of closed events stay, closed: of those too that came in the same deliveries."""
+    _insert(cursor, deliveries)
     if closed:
         cursor.execute("UPDATE ingestion_quarantinereason SET open = false, fixed_at = now() WHERE open AND event_id = ANY(%s)", [closed])
-    _insert(cursor, deliveries)
 
 
 def close_reasons(cursor: CursorWrapper, event_ids: Collection[int], *, fixed: bool) -> None:
