@@ -99,6 +99,11 @@ class Matching(msgspec.Struct, frozen=True, cache_hash=True):
         """The columns that together name a row."""
         return [column.heading for column in self.columns if column.target == "id"]
 
+    def written(self) -> list[str]:
+        """The columns of which it says how they are written."""
+        columns = [*self.columns, *(column for one in self.events for column in one.columns)]
+        return [column.heading for column in columns if column.written]
+
     def headings(self) -> list[str]:
         """The columns it reads, each once."""
         columns = [*self.columns, *(column for one in self.events for column in one.columns)]
