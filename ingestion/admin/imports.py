@@ -194,7 +194,7 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
             "opts": self.opts,
             "may_take_back": shown["away"] is None and _may_take_back(request, run),
             "may_put_back": shown["away"] is not None and request.user.has_perms(["ingestion.take_back", "ingestion.view_takeback"]),
-            "acts": TakeBack.objects.done().filter(batch_id=run.pk).select_related("decided_by"),
+            "acts": TakeBack.objects.done().filter(batch_id=run.pk).select_related("decided_by", "put_by"),
             "repeats": repeats_words(run, outcome(run)) if run.dry_run and shown["done"] else "",
             "again": again_words(run) if run.dry_run and shown["done"] and Path(run.path).exists() else [],
             "traps": warnings(run) if run.dry_run and shown["done"] and shown["may_see_rows"] else [],

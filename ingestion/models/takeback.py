@@ -77,8 +77,8 @@ class TakeBack(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        verbose_name = _("taken back")
-        verbose_name_plural = _("taken back")
+        verbose_name = _("take-back")
+        verbose_name_plural = _("take-backs")
         default_permissions = ("view",)
         permissions = [("take_back", "Can take events back and put them back")]
         constraints = [
