@@ -6,6 +6,8 @@ from test_file_matching import BOUGHT, PURCHASE, kept, load, replace_events, row
 
 from ingestion.doors.files import RowEvent, blocks
 from ingestion.models import ImportRun
+from profiles.models import Event
+from staff.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,3 +58,15 @@ def test_what_an_earlier_version_tried_is_still_shown(till, load, shown):  # noq
         chunk.examples = {outcome: [one[:2] for one in some] for outcome, some in chunk.examples.items()}
         chunk.save()
     assert shown(run)["New customers"] == [(2, "purchase", "accepted"), (2, "login", "accepted")]
+
+
+def test_its_signs_are_those_of_the_language(till, load, client):  # noqa: F811
+    kept(till)
+    client.force_login(User.objects.create_superuser("zh@example.com", "x", language="zh-hans"))
+    run = load(rows(2, 数量={1: "many"}))
+    Event.objects.filter(standing=Event.Standing.HELD).update(standing=Event.Standing.DISCARDED)
+    page = client.get(reverse("admin:ingestion_importrun_change", args=[run.pk])).content.decode()
+    assert "1 行失败。" in page
+    tried = load(rows(3, 数量={2: "some"}), dry_run=True)
+    page = client.get(reverse("admin:ingestion_importrun_change", args=[tried.pk])).content.decode()
+    assert "：示例" in page and ": 示例" not in page and "：数量" in page

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from ingestion.doors.files import FileFormat, Matching, Record, UnreadableFile, blocks, decode_row, records
 from ingestion.imports.chunk import incoming_of, item_of, one_of_each, reasons
 from ingestion.imports.words import column_in, with_column
@@ -144,7 +146,9 @@ def _in_short(one: Violation, matching: Matching | None) -> str:
     heading, path = column_in(one, matching), one.path.removeprefix(ATTRIBUTES)
     where = f"{heading} ({path})" if heading not in ("", path) else path
     seen = "" if one.seen is None else f" “{one.seen}”"
-    return f"{title_for(one.code)}: {where}{seen}" if where else f"{title_for(one.code)}{seen}"
+    return (
+        _("%(fault)s: %(where)s") % {"fault": title_for(one.code), "where": f"{where}{seen}"} if where else f"{title_for(one.code)}{seen}"
+    )
 
 
 def _label(tag: str | None) -> str:
