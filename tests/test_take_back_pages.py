@@ -90,6 +90,9 @@ def test_from_the_choice_to_putting_back(client, log_in_as, batch):
     dashboard = client.get(reverse("admin:index"))
     assert dashboard.context["withdrawn"] == 2 and sum(verdict.count for verdict in dashboard.context["verdicts"]) == 2
 
+    health = client.get(reverse("admin:source_health", args=[one.source_id]))
+    assert health.context["intake"].withdrawn == 2 and "2 of these events were taken back later" in health.content.decode()
+
     client.post(one.get_absolute_url(), {"act": "put", "reason": "it was no test"})
     one = worked_on()
     assert (one.state, one.put_by, standings()) == ("put", steward, [1, 2])
