@@ -238,6 +238,16 @@ def wider_than_a_phone(page: Page, words: str = "no-words") -> list[str]:
     return found
 
 
+def test_the_list_of_imports_fits_beside_the_menu(page: Page, live_server):
+    User.objects.update(name="Admin")
+    for name in ("十月流水.csv", "till-2026-10.csv"):
+        ImportRun.objects.create(source=Source.objects.get(code="till"), file_name=name, dry_run=True, started_by=User.objects.get())
+    page.goto(live_server.url + "/admin/ingestion/importrun/")
+    assert page.locator("#result_list").evaluate("list => list.scrollWidth <= list.parentElement.clientWidth")
+    for name in page.locator("#result_list .tl-first a").all():
+        assert name.evaluate("link => link.getClientRects().length") == 1 and name.bounding_box()["height"] < 30
+
+
 def write_table(path: Path, rows: list[list[str]]) -> None:
     if path.suffix == ".xlsx":
         book = Workbook()

@@ -23,9 +23,9 @@ from django.utils.translation import gettext as _
 
 from ingestion.alone import alone, alone_or_not
 from ingestion.doors.files import UnreadableFile
-from ingestion.imports.failed import failed_rows
+from ingestion.imports.failed import failed_rows, has_failed_rows
 from ingestion.imports.preview import warnings
-from ingestion.imports.report import failed_words, has_failed, problem, report, report_text
+from ingestion.imports.report import failed_words, problem, report, report_text
 from ingestion.imports.run import former_import, run_import, sha256_of, take_file
 from ingestion.models import ImportRun
 from ingestion.room import is_no_room
@@ -263,7 +263,7 @@ def _finish(path: Path, claim: UUID, inbox: Inbox, place: str, told: dict[str, A
         if told["error"]:
             text += "\n" + told["error"]["message"]
         told = {**told, "file": path.name, "imported_before": is_again, "failed_rows": None}
-        if run is not None and has_failed(run) and not is_again:
+        if run is not None and not is_again and has_failed_rows(run):
             told["failed_rows"] = f"{target.name}.failed.{run.format['kind']}"
             _write(folder / told["failed_rows"], failed_rows(run))
             text += "\n" + failed_words(told["failed_rows"])
