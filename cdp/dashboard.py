@@ -70,7 +70,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             "chart": _chart(tallies, today, readable, unnamed=_("deleted source") if readable is None else _("others")),
             "verdicts": _verdicts(tallies),
             "changed": sum(row["changed"] for row in tallies),
-            "withdrawn": _withdrawn_since(today - timedelta(days=DAYS - 1)),
+            "withdrawn": Withdrawal.objects.filter(day__gt=today - timedelta(days=DAYS)).events(),
         }
     else:
         context["steps"] = _first_steps(user, context["release"])
@@ -94,12 +94,6 @@ def _tallies_since(first_day: date) -> list[Any]:
         .values("day", "source_id")
         .annotate(**{name: Sum(name) for name in (*VERDICTS, "changed")})
     )
-
-
-def _withdrawn_since(first_day: date) -> int:
-    """Of the events received since then: those that are taken back now. The verdicts beside it are the first ones, and stay."""
-    found = Withdrawal.objects.filter(day__gte=first_day).aggregate(counted=Sum("counted"), held=Sum("held"))
-    return (found["counted"] or 0) + (found["held"] or 0)
 
 
 def _chart(tallies: list[dict[str, Any]], today: date, readable: Collection[UUID] | None, *, unnamed: str) -> StackedBars:

@@ -46,7 +46,7 @@ AREAS: list[tuple[Any, list[tuple[Any, str, str, str | None]]]] = [
             (_("Imports"), "upload_file", "admin:ingestion_importrun_changelist", "ingestion.view_importrun"),
             (_("Columns of files"), "view_column", "admin:ingestion_filematching_changelist", "ingestion.view_filematching"),
             (_("Near-duplicates"), "content_copy", "admin:ingestion_nearduplicate_changelist", "ingestion.view_nearduplicate"),
-            (_("Taken back"), "undo", "admin:ingestion_takeback_changelist", "ingestion.view_takeback"),
+            (_("Take-backs"), "undo", "admin:ingestion_takeback_changelist", "ingestion.view_takeback"),
             (_("Write keys"), "key", "admin:ingestion_writekey_changelist", "ingestion.view_writekey"),
             (_("Webhooks in"), "login", "admin:ingestion_hook_changelist", "ingestion.view_hook"),
             (_("MQTT topics"), "sensors", "admin:ingestion_mqtttopic_changelist", "ingestion.view_mqtttopic"),

@@ -15,7 +15,8 @@ from ingestion.outgoing.alarms import raise_alarms
 from ingestion.outgoing.announce import announce, wanted
 from ingestion.outgoing.dispatches import attempt, forget_old
 from ingestion.quarantine.offer import offer, offer_anew
-from ingestion.quarantine.replay import run_replay, undo
+from ingestion.quarantine.replay import run_replay
+from ingestion.quarantine.undo import undo
 from ingestion.watching.digest import send_digests
 from ingestion.watching.rollup import roll_up, roll_up_once
 from ingestion.watching.streams import judge_streams

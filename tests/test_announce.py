@@ -21,7 +21,8 @@ from ingestion.outgoing.announce import MOST_WAITING, announce
 from ingestion.outgoing.calling import Answer, NotCalled
 from ingestion.outgoing.dispatches import attempt, dispatch, forget_old
 from ingestion.pipeline import Incoming, receive
-from ingestion.quarantine.replay import ask, run_replay, undo
+from ingestion.quarantine.replay import ask, run_replay
+from ingestion.quarantine.undo import undo
 from ingestion.watching import rollup
 from ingestion.watching.rollup import roll_up
 from profiles.models import Arrival, Customer, Event

@@ -217,6 +217,8 @@ def test_a_messy_till_export_is_matched_tried_imported_and_taken_back(page: Page
     page.goto(first)
     page.click("form[action*=take] button")
     page.wait_for_url("**/takeback/*/change/")
+    page.locator("textarea[name=reason]").wait_for(timeout=60_000)
+    assert wider_than_a_phone(page, ".tl-by-tag code") == []
     for reason, counted in (("the wrong shop", 2), ("it was the right one", 60)):
         page.locator("textarea[name=reason]").fill(reason, timeout=60_000)
         page.click("form:has([name=reason]) button")
@@ -225,14 +227,25 @@ def test_a_messy_till_export_is_matched_tried_imported_and_taken_back(page: Page
         assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == counted
 
 
-def wider_than_a_phone(page: Page) -> list[str]:
-    """Tables, and what may scroll, that do not fit a screen of 390 px."""
+def wider_than_a_phone(page: Page, words: str = "no-words") -> list[str]:
+    """Tables, and what may scroll, that do not fit a screen of 390 px; and `words` that break there."""
     usual = page.viewport_size
     page.set_viewport_size({"width": 390, "height": 844})
     found: list[str] = page.evaluate("""[...document.querySelectorAll("html, .tl-table, .tl-scroll, .tl-card")]
         .filter((one) => one.scrollWidth > Math.min(innerWidth, one.clientWidth)).map((one) => one.className || one.tagName)""")
+    found += page.locator(words).evaluate_all("all => all.filter((one) => one.getClientRects().length > 1).map((one) => one.textContent)")
     page.set_viewport_size(usual)
     return found
+
+
+def test_the_list_of_imports_fits_beside_the_menu(page: Page, live_server):
+    User.objects.update(name="Admin")
+    for name in ("十月流水.csv", "till-2026-10.csv"):
+        ImportRun.objects.create(source=Source.objects.get(code="till"), file_name=name, dry_run=True, started_by=User.objects.get())
+    page.goto(live_server.url + "/admin/ingestion/importrun/")
+    assert page.locator("#result_list").evaluate("list => list.scrollWidth <= list.parentElement.clientWidth")
+    for name in page.locator("#result_list .tl-first a").all():
+        assert name.evaluate("link => link.getClientRects().length") == 1 and name.bounding_box()["height"] < 30
 
 
 def write_table(path: Path, rows: list[list[str]]) -> None:

@@ -15,7 +15,8 @@ from django.utils import timezone
 from ingestion.models import Cause, CauseDay, CauseMove, QuarantineReason, Replay
 from ingestion.pipeline import Incoming, receive
 from ingestion.quarantine.causes import add_up, assign, open_causes_of, trends
-from ingestion.quarantine.replay import ask, run_replay, undo
+from ingestion.quarantine.replay import ask, run_replay
+from ingestion.quarantine.undo import undo
 from staff.models import Department, Notice, User
 from taxonomy.current import current
 from taxonomy.models import Source

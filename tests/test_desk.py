@@ -14,8 +14,9 @@ from ingestion.models import Discovered, QuarantineReason, Replay
 from ingestion.pipeline import Incoming, receive
 from ingestion.quarantine.causes import cause_of
 from ingestion.quarantine.desk import values_seen
-from ingestion.quarantine.replay import ask, run_replay, undo
+from ingestion.quarantine.replay import ask, run_replay
 from ingestion.quarantine.stored import finder
+from ingestion.quarantine.undo import undo
 from profiles.models import Event
 from staff.models import User
 from taxonomy.current import current

@@ -86,7 +86,7 @@ def test_what_holds_nothing_any_more_is_told_as_fixed(kim):
 
 
 @pytest.mark.parametrize(("usual", "last", "grows"), [(1, 9, False), (5, 10, True), (6, 11, False), (0, 10, True), (50, 90, False)])
-def test_a_cause_grows_when_its_last_day_is_twice_a_usual_one(kim, usual, last, grows):
+def test_a_cause_grows_when_a_day_is_twice_a_usual_one(kim, usual, last, grows):
     hold("buy_now", at=MONDAY - timedelta(days=9))
     cause = Cause.objects.get()
     CauseDay.objects.all().delete()
@@ -94,7 +94,24 @@ def test_a_cause_grows_when_its_last_day_is_twice_a_usual_one(kim, usual, last, 
     CauseDay.objects.bulk_create(CauseDay(cause=cause, day=today - timedelta(days=back), arrived=usual) for back in range(2, 9))
     CauseDay.objects.create(cause=cause, day=today - timedelta(days=1), arrived=last)
     news = news_for(kim, MONDAY - timedelta(days=1), MONDAY)
-    assert [(one.group.cause, one.last_day) for one in news.growing] == ([(cause, last)] if grows else [])
+    assert [(one.group.cause, one.events) for one in news.growing] == ([(cause, last)] if grows else [])
+
+
+def test_what_grew_over_a_weekend_is_told_on_monday_and_once(kim):
+    hold("buy_now", at=MONDAY - timedelta(days=9))
+    cause = Cause.objects.get()
+    Cause.objects.update(opened_at=MONDAY - timedelta(days=9))
+    CauseDay.objects.all().delete()
+    days = {20: 1, 26: 50, 27: 40, 28: 90}  # Thursday's was told on Friday; Friday's and Saturday's are not told yet
+    CauseDay.objects.bulk_create(CauseDay(cause=cause, day=date(2026, 2, day), arrived=arrived) for day, arrived in days.items())
+    friday = MONDAY - timedelta(days=3)
+    Digest.objects.create(user=kim, since=friday - timedelta(days=1), until=friday, news=1)
+    (grown,) = news_for(kim, friday, MONDAY).growing
+    assert (grown.day, grown.events) == (date(2026, 2, 28), 90)
+    User.objects.update(language="en")
+    send_digests(MONDAY)
+    assert ["90 events on 2026-02-28" in letter.body for letter in mail.outbox].count(True) == 1
+    assert not news_for(kim, MONDAY, MONDAY + timedelta(days=1)).growing
 
 
 def test_sources_that_somebody_may_not_read_are_not_told_of(kim):
@@ -106,16 +123,50 @@ def test_sources_that_somebody_may_not_read_are_not_told_of(kim):
     assert len(news_for(lee, MONDAY - timedelta(days=1), MONDAY)) == 0
 
 
-def test_a_mail_server_that_takes_nothing_stops_nobody_else(kim, monkeypatch, caplog):
-    colleague("lee@example.com", department_id="marketing")
-    hold("buy_now", at=MONDAY - timedelta(hours=3))
-
+@pytest.fixture
+def mail_fails(monkeypatch):
     def fail(*_arguments, **_more):
         raise ConnectionRefusedError("kim@example.com")
 
-    monkeypatch.setattr("staff.letters.send_mail", fail)
-    assert send_digests(MONDAY) == 0
-    assert (Digest.objects.count(), "kim@example.com" in caplog.text) == (2, False)
+    with monkeypatch.context() as patch:
+        patch.setattr("staff.letters.send_mail", fail)
+        yield patch
+
+
+def test_a_letter_that_no_mail_server_took_is_tried_again_and_sent_once(kim, mail_fails, caplog):
+    colleague("lee@example.com", department_id="marketing")
+    hold("buy_now", at=MONDAY - timedelta(hours=3))
+    later = [MONDAY + timedelta(minutes=10 * runs) for runs in range(4)]
+    assert (send_digests(later[0]), Notice.objects.count()) == (0, 2)
+    assert (send_digests(later[1]), "kim@example.com" in caplog.text) == (0, False)
+    mail_fails.undo()
+    assert [send_digests(at) for at in later[2:]] == [2, 0]
+    assert sorted(letter.to[0] for letter in mail.outbox) == [kim.email, "lee@example.com"]
+    assert (Digest.objects.count(), Notice.objects.count()) == (2, 2)
+
+
+def test_what_was_not_sent_all_morning_is_in_the_next_days_letter(kim, mail_fails):
+    hold("buy_now", at=MONDAY - timedelta(hours=3))
+    send_digests(MONDAY)
+    mail_fails.undo()
+    assert send_digests(MONDAY + timedelta(hours=9)) == 0  # nobody is written to in the evening
+    assert [send_digests(MONDAY + timedelta(days=days)) for days in (1, 2)] == [1, 0]
+    assert "buy_now" in mail.outbox[0].body
+    assert Notice.objects.count() == 1
+
+
+def test_a_scorecard_that_no_mail_server_took_is_tried_again_alone(kim, mail_fails):
+    judged(2, 89, 10)
+    send_digests(datetime(2026, 2, 27, 1, 5, tzinfo=UTC))
+    hold("buy_now", at=MONDAY - timedelta(hours=3))
+    send_digests(MONDAY)
+    digest = Digest.objects.first()
+    assert digest.unsent == ["digest", "scorecard"]
+    Digest.objects.filter(pk=digest.pk).update(unsent=["scorecard"])
+    mail_fails.undo()
+    days = [MONDAY + timedelta(days=day) for day in (1, 2)]
+    assert [send_digests(at) for at in days] == [1, 0]
+    assert ("89.0 %" in mail.outbox[0].body, Notice.objects.filter(link__contains="scorecard").count()) == (True, 1)
 
 
 def test_the_page_shows_ones_own_digest(client, kim):

@@ -31,7 +31,7 @@ mends = [{"path": "event", "seen": "sign_in", "target": "event", "value": "login
 print(ask(Replay(source=Source.objects.get(code="website"), mends=mends)).pk)
 """
 ASK_UNDO = (
-    "from ingestion.models import Replay; from ingestion.quarantine.replay import ask_undo; print(ask_undo(Replay.objects.get(pk={pk!r})))"
+    "from ingestion.models import Replay; from ingestion.quarantine.undo import ask_undo; print(ask_undo(Replay.objects.get(pk={pk!r})))"
 )
 DO = "from uuid import UUID; from ingestion.quarantine.replay import {do}; {do}(UUID({pk!r}))"
 

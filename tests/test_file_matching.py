@@ -85,8 +85,39 @@ def test_a_date_without_a_time_of_day_is_that_day():
     assert read(PURCHASE, 时间="")[0]["occurred_at"] == "2026-04-03 00:00:00"
 
 
+@pytest.mark.parametrize(
+    ("row", "way", "moment"),
+    [
+        ({"时间": "24:00"}, "%H:%M", "2026-04-04 00:00:00"),
+        ({"时间": "24:00:00"}, "%H:%M:%S", "2026-04-04 00:00:00"),
+        ({"时间": "24:00"}, "%H:%M:%S|%H:%M", "2026-04-04 00:00:00"),
+        ({"时间": "24:00", "日期": "31/12/2026"}, "%H:%M", "2027-01-01 00:00:00"),
+        ({"时间": "24:01"}, "%H:%M", "03/04/2026 24:01"),
+        ({"时间": "24:00:01"}, "%H:%M:%S", "03/04/2026 24:00:01"),
+        ({"时间": "24:00", "日期": "31/12/9999"}, "%H:%M", "31/12/9999 24:00"),
+    ],
+    ids=str,
+)
+def test_the_end_of_a_day_is_the_midnight_that_ends_it(row, way, moment):
+    columns = tuple(Column(column.heading, column.target, way) if column.target == "time_of_day" else column for column in PURCHASE.columns)
+    assert read(Matching(columns, PURCHASE.events), **row)[0]["occurred_at"] == moment
+
+
 def test_an_id_of_several_columns_is_none_where_one_is_empty():
     assert read(PURCHASE, 行号=" ")[0]["id"] is None
+
+
+@pytest.mark.parametrize("row", [{"单号": "2.10381E+18"}, {"行号": "1E+16"}, {"单号": "2.10381E+18", "行号": ""}], ids=str)
+def test_a_row_has_no_id_where_a_spreadsheet_cut_a_part_of_it(row):
+    both = replace_events(PURCHASE, *PURCHASE.events, COUPON)
+    assert [(one["id"], one.notes[0].code, one.notes[0].path) for one in read(both, 券="C1", **row)] == [
+        (None, "envelope.wrong_type", "id")
+    ] * 2
+
+
+@pytest.mark.parametrize("part", ["AB-2.1E+18", "2.1e+18", "1.3800138000E+10", "E+", "2.1E+18x"])
+def test_an_id_of_which_nothing_is_cut_stays(part):
+    assert [one["id"] for one in read(PURCHASE, 单号=part)] == [f"{part}-0"]
 
 
 def test_blanks_around_a_cell_are_no_part_of_it():
@@ -418,6 +449,33 @@ def test_two_events_of_one_name_in_a_row_are_two_also_sent_again(till, load):
     ]  # fmt: skip
 
 
+CUT = dict.fromkeys(range(4), "2.10381E+18")
+NO_ORDER = RowEvent(name="purchase", columns=BOUGHT[:3])
+ONE_ID = Matching(tuple(column for column in SHARED if column.heading != "行号"), (NO_ORDER, RowEvent(name="login")))
+SAME_PHONE = dict.fromkeys(range(4), "13800138000")
+
+
+@database
+@pytest.mark.parametrize(
+    ("matching", "changed", "events"),
+    [
+        (replace_events(PURCHASE, NO_ORDER), {"行号": dict.fromkeys(range(4), "1")}, 4),
+        (replace_events(PURCHASE, NO_ORDER), {"会员手机": SAME_PHONE}, 4),
+        (PURCHASE, {"行号": dict.fromkeys(range(4), "1")}, 4),
+        (ONE_ID, {}, 8),
+    ],
+    ids=["one line each", "several lines", "order", "two events"],
+)
+def test_rows_with_an_id_of_which_a_part_is_cut_are_held_each_of_its_own(till, load, matching, changed, events):
+    kept(till, matching)
+    run = load(rows(4, 单号=CUT, **changed))
+    assert outcome(run).counts["quarantined"] == events
+    assert Event.objects.filter(standing=Event.Standing.HELD, reasons__code="envelope.wrong_type", reasons__path="id").count() == events
+    back = rows_back(run)
+    found = outcome(load(back[1:], back[0]))
+    assert (found.counts["duplicate"], found.closed) == (events, 0)
+
+
 @database
 def test_held_rows_are_read_again_by_the_matching_of_their_import(till, load):
     kept(till, replace_events(PURCHASE, RowEvent(name="SALE", columns=BOUGHT)))
@@ -514,7 +572,11 @@ def test_a_partner_s_file_is_checked_by_the_matching_that_an_import_would_use_an
         return answer.content.decode()
 
     page = check(address, [row[::-1] for row in rows(3, 数量={2: "two"})], HEADER[::-1])
-    assert "1 row has a fault" in page and f"read by matching {used.number} of" in page and "/admin/ingestion/filematching" not in page
+    assert (
+        "1 row has a fault" in page
+        and f"read as those of “till.csv” (matching {used.number} of" in page
+        and "/admin/ingestion/filematching" not in page
+    )
     assert "this source’s own records" in check(address, [["purchase", "13800138000"]], ["event", "phone"])
     client.force_login(maker)
     link = reverse("admin:ingestion_filematching_change", args=[used.pk])

@@ -449,7 +449,8 @@ def test_a_column_that_tells_of_an_event_names_it_to_readers_of_that_and_takes_o
     hidden = {str(Tag.objects.get(code="refund").pk)} if is_hidden else set()
     monkeypatch.setattr("ingestion.imports.spec_page.hidden_from", lambda rights, items: hidden)
     told = client.get(f"{partner}?matching={number}&language=en").context["spec"].common[-1]
-    assert (told.name, told.choices) == ("状态", []) and told.what == ("" if is_hidden else "Where it says 已退, the row tells of refund.")
+    words = "Where it says 已退, the row tells of Refund (refund) too, beside its other events."
+    assert (told.name, told.choices, told.tells) == ("状态", [], "" if is_hidden else words)
 
 
 def test_one_of_more_layouts_than_are_offered_has_its_template_too(client, partner, matched, monkeypatch):

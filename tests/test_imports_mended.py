@@ -11,7 +11,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from ingestion.doors.files import FileFormat, blocks
 from ingestion.imports.chunk import store_block
-from ingestion.imports.failed import failed_rows
+from ingestion.imports.failed import failed_rows, has_failed_rows
 from ingestion.imports.run import Outcome, outcome, run_import, take_file
 from ingestion.jobs import import_file
 from ingestion.models import ImportRun, QuarantineReason, TrialKey
@@ -106,6 +106,41 @@ def test_mended_json_lines_close_what_they_mend(source_with, load):
     assert found.counts["accepted"] == 3
     assert held() == 0
     assert not QuarantineReason.objects.filter(open=True).exists()
+
+
+def test_only_what_waits_still_or_was_refused_comes_back(source_with, load):
+    source = source_with(OWN)
+    run, found = load(source, lines(*(purchase(id=f"m{n}", event="bad") for n in range(5))) + "no json\n")
+    assert (found.counts["quarantined"], found.counts["refused"]) == (5, 1)
+    returned = [json.loads(line) for line in back(run)]
+    load(source, lines(*({**record, "event": "purchase"} for record in returned[:2])))
+    Event.objects.filter(message_id="m2").update(standing=Event.Standing.DISCARDED)
+    Event.objects.filter(message_id="m3").update(standing=Event.Standing.TAKEN_BACK)
+    assert [json.loads(line) for line in back(run)] == returned[4:]
+    Event.objects.filter(message_id="m4").update(standing=Event.Standing.DISCARDED)
+    assert [json.loads(line) for line in back(run)] == returned[5:]
+    assert has_failed_rows(run)
+    tried, _ = load(source, lines(*(purchase(id=f"t{n}", event="bad") for n in range(5))), dry_run=True)
+    assert len(back(tried)) == 5
+
+
+def test_it_is_one_query_that_finds_what_waits(source_with, load, monkeypatch, django_assert_num_queries):
+    monkeypatch.setattr("ingestion.imports.run.blocks", lambda path, found: blocks(path, found, block_bytes=400))
+    run, _ = load(source_with(OWN), lines(*(purchase(event="bad", phone=f"+861380013{n:04d}") for n in range(20))))
+    assert run.chunks.count() > 1
+    with django_assert_num_queries(1):
+        assert len(back(run)) == 20
+    Event.objects.update(standing=Event.Standing.DISCARDED)
+    assert (back(run), has_failed_rows(run)) == ([], False)
+
+
+def test_a_record_of_which_one_event_waits_names_all_and_tells_why_that_one_does(source_with, load):
+    record = {"phone": "13800138000", "at": "2026-03-01 10:00:00", "lines": [{"event": f"bad{n}", "a": {}} for n in range(2)]}
+    run, _ = load(source_with(MANY), lines(record))
+    Event.objects.filter(name="bad0").update(standing=Event.Standing.DISCARDED)
+    [returned] = [json.loads(line) for line in back(run)]
+    assert len(returned["_tagline_id"].split()) == 2
+    assert "bad1" in returned["_reason"] and "bad0" not in returned["_reason"]
 
 
 def test_a_mended_many_event_record_closes_all_it_held(source_with, load):

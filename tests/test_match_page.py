@@ -10,7 +10,8 @@ from test_file_matching import HEADER, PURCHASE, as_csv, kept, rows, till  # noq
 from test_import_pages import steward  # noqa: F401
 
 from ingestion.doors.files import Column, Matching, RowEvent, compile_matching
-from ingestion.imports.columns import clock_of, look, repeats, ways_of, when
+from ingestion.doors.files.matching import COMMA, POINT
+from ingestion.imports.columns import ASK, clock_of, look, repeats, ways_of, when
 from ingestion.imports.run import outcome, run_import
 from ingestion.imports.suggest import suggest
 from ingestion.models import FileMatching, ImportRun
@@ -54,10 +55,34 @@ def test_a_column_is_known_by_its_values():
 def test_times_of_day_that_are_written_in_two_ways_are_known_and_read():
     assert clock_of(["20:41:59", "09:57", "8:05"]) == "%H:%M:%S|%H:%M"
     assert clock_of(["20:41:59", "later", "09:57"]) == ""
+    assert clock_of(["24:00"]) == "%H:%M"
     way = clock_of(["20:41:59", "09:57"])
     read = compile_matching(Matching((Column("a", "occurred_at", "%d/%m/%Y"), Column("b", "time_of_day", way)), (RowEvent(name="x"),)))
     times = [read({"a": "03/04/2026", "b": clock})[0]["occurred_at"] for clock in ("20:41:59", "9:57", "later")]
     assert times == ["2026-04-03 20:41:59", "2026-04-03 09:57:00", "03/04/2026 later"]
+
+
+@pytest.mark.parametrize(
+    ("values", "notation"),
+    [
+        (["1,234", "2,500"], ASK),
+        (["500", "1,234"], ASK),
+        (["¥1,234", "-2,500元"], ASK),
+        (["1,234", "1.234"], ASK),
+        (["1,234", "12.50"], POINT),
+        (["1,234", "1,234,567"], POINT),
+        (["1 234", "5 000"], POINT),
+        (["¥12", "¥100"], POINT),
+        (["1,234", "12,50"], COMMA),
+        (["0,125", "1,250"], COMMA),
+        (["1.234", "1.234.567"], COMMA),
+        (["1.234", "2.500"], ""),
+        (["12", "tea"], ""),
+    ],
+    ids=str,
+)
+def test_numbers_that_can_be_read_in_two_ways_are_not_guessed(values, notation):
+    assert look(["a"], [[value] for value in values])["a"].numbers == notation
 
 
 def test_rows_told_apart_by_two_columns_do_not_repeat():
@@ -139,6 +164,49 @@ def test_a_chosen_event_brings_its_attributes_and_the_rows_are_judged_anew(uploa
     assert begun.url == reverse("admin:ingestion_importrun_change", args=[run.pk])
     assert FileMatching.objects.get().matching.columns == PURCHASE.columns
     assert outcome(run_import(run.pk)).counts["accepted"] == 8
+
+
+OPEN = {"单价": {0: "1,234", 1: "2,500"}}
+AT = HEADER.index("单价")
+
+
+def test_how_numbers_are_written_is_asked_where_it_may_be_thousands_or_decimals(upload, steward, till):  # noqa: F811
+    run, page = upload(as_csv(rows(2, **OPEN)))
+    page = choose(steward, run, page, event="name:purchase")
+    page = choose(steward, run, page, **{f"c{HEADER.index('日期')}-written": "%d/%m/%Y"})
+    shown = page.context["columns"][AT]
+    assert (shown.target, shown.written, len(page.context["problems"])) == ("attribute.price", ASK, 1)
+    assert [words for _way, words in shown.ways] == ["numbers as they stand", "1,234 is 1234", "1,234 is 1.234"]
+    assert "Which number is it?" in page.content.decode() and '<tr class="tl-ask">' in page.content.decode()
+    assert choose(steward, run, page, "start").status_code == 200
+    page = choose(steward, run, page, **{f"c{AT}-written": COMMA})
+    assert page.context["problems"] == []
+    choose(steward, run, page, "start")
+    assert outcome(run_import(run.pk)).received == 2
+    assert Column("单价", "attribute.price", COMMA) in FileMatching.objects.get().matching.events[0].columns
+    _, page = upload(as_csv(rows(3, 单价=dict.fromkeys(range(3), "1,234"))))
+    assert page.context["problems"] == [], "it was said before"
+
+
+def test_numbers_are_asked_of_a_column_that_becomes_an_attribute(upload, steward):  # noqa: F811
+    run, page = upload(as_csv(rows(2, **OPEN)))
+    assert "Which number is it?" not in page.content.decode()
+    page = choose(steward, run, page, **{f"c{AT}-is": "attribute.price"})
+    assert page.context["columns"][AT].written == ASK
+    page = choose(steward, run, page, **{f"c{AT}-written": ""})
+    assert page.context["columns"][AT].written == "", "they may stay as they stand"
+
+
+def test_numbers_of_a_further_event_are_asked_at_their_column(upload, steward, till):  # noqa: F811
+    kept(till, Matching(PURCHASE.columns, (RowEvent(name="login"),)))
+    run, page = upload(as_csv(rows(2, **OPEN)))
+    said = {"e1-name": "name:purchase", "e1-a-price": str(AT)}
+    page = choose(steward, run, page, **said)
+    assert (page.context["columns"][AT].written, len(page.context["problems"])) == (ASK, 1)
+    page = choose(steward, run, page, **said, **{f"c{AT}-written": POINT})
+    assert (page.context["columns"][AT].written, page.context["problems"]) == (POINT, [])
+    choose(steward, run, page, "start", **said)
+    assert FileMatching.objects.order_by("-number").first().matching.events[1].columns == (Column("单价", "attribute.price", POINT),)
 
 
 def test_the_next_file_with_these_columns_needs_no_choice(upload, steward, till):  # noqa: F811

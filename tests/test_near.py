@@ -14,7 +14,8 @@ from ingestion.accepted.takeback import decide as decide_on
 from ingestion.accepted.takeback import look_at_batch, put_back, work_on
 from ingestion.models import NearDuplicate, NearDuplicateSetting, Replay, TakeBack, Unpaired
 from ingestion.pipeline import Incoming, receive
-from ingestion.quarantine.replay import ask, run_replay, undo
+from ingestion.quarantine.replay import ask, run_replay
+from ingestion.quarantine.undo import undo
 from ingestion.watching.rollup import roll_up
 from profiles.models import Arrival, Batch, Customer, Event, Tally, Tie
 from profiles.timeline import timeline

@@ -10,7 +10,8 @@ from django.urls import reverse
 from ingestion.accepted.past import ask_past, preview_past, run_past
 from ingestion.models import QuarantineReason, Replay, Replayed
 from ingestion.pipeline import Incoming, receive
-from ingestion.quarantine.replay import ask, run_replay, undo
+from ingestion.quarantine.replay import ask, run_replay
+from ingestion.quarantine.undo import undo
 from profiles.models import Customer, Event, FormerReading, Tally, Tie
 from staff.models import User
 from taxonomy.current import current, refresh

@@ -165,12 +165,16 @@ def test_a_cause_lists_its_events_newest_first_page_by_page(client, log_in_as, s
         hold(shop, ("event.unknown", ""), minutes_ago=minutes)
     log_in_as("marketer")
     url = reverse("admin:quarantine_cause", args=[groups()[0].cause.pk])
-    first = client.get(url).context
-    second = client.get(url, {"before": first["next_before"]}).context
+    first, page = (answer := client.get(url)).context, answer.content.decode()
+    assert "More events" in page and "Back to the first events" not in page
+    second, page = (answer := client.get(url, {"before": first["next_before"]})).context, answer.content.decode()
+    assert "More events" not in page and f'<a href="{url}">← Back to the first events</a>' in page
     seen = [line["event"].pk for line in [*first["events"], *second["events"]]]
     assert len(seen) == len(set(seen)) == 53
     assert seen == sorted(seen, reverse=True)
     assert second["next_before"] is None
+    beyond = client.get(url, {"before": seen[-1]}).content.decode()
+    assert "No more events are held" in beyond and "Back to the first events" in beyond
 
 
 def test_no_name_path_or_phone_stands_in_a_url(client, log_in_as, shop, hold):

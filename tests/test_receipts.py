@@ -11,7 +11,7 @@ from test_replay import map_name, replay
 from ingestion.accepted.takeback import decide, look_at_batch, put_back, work_on
 from ingestion.models import Replay, WriteKey
 from ingestion.pipeline import Incoming, receive
-from ingestion.quarantine.replay import undo
+from ingestion.quarantine.undo import undo
 from profiles.models import Batch, Event, FormerReading
 from staff.models import ReadToken, User
 from taxonomy.current import current

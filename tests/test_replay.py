@@ -12,12 +12,15 @@ from django.urls import reverse
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from ingestion.jobs import queue_undo, replay_held, undo_replay
-from ingestion.models import QuarantineReason, ReadingDay, Replay, Replayed, ReplayOffer
+from ingestion.models import Cause, QuarantineReason, ReadingDay, Replay, Replayed, ReplayOffer
 from ingestion.pipeline import Incoming, Receipt, receive
 from ingestion.quarantine import replay as module
 from ingestion.quarantine import stored
+from ingestion.quarantine import undo as undoing
+from ingestion.quarantine.causes import add_up
 from ingestion.quarantine.offer import offer
-from ingestion.quarantine.replay import ask, ask_undo, go_on, preview, run_replay, stop, undo
+from ingestion.quarantine.replay import ask, go_on, preview, run_replay, stop
+from ingestion.quarantine.undo import ask_undo, undo
 from ingestion.reread import reread
 from ingestion.watching.rollup import roll_up
 from profiles.models import Batch, Customer, Event, FormerReading, Link, Original, Tally, Tie
@@ -373,12 +376,24 @@ def test_taken_back_everything_is_held_as_it_was(standard, act):
     assert undo(done.pk) == 0
 
 
+def test_taken_back_what_was_left_held_is_held_for_its_former_reason(standard):
+    send(purchase(1, event="purchse"), purchase(2, event="purchse", attributes={"order_id": ""}), purchase(3, attributes={"order_id": ""}))
+    before = state()
+    done = replay(mends=[{"path": "event", "seen": "purchse", "target": "event", "value": "purchase"}])
+    assert (done.fixed, done.held) == (1, 2)
+    assert state()["m2"][-1] == [("attribute.missing", "attributes.order_id")] != before["m2"][-1]
+    assert undo(done.pk) == 2
+    assert (state(), FormerReading.objects.count()) == (before, 0)
+    add_up(NOW)
+    assert {(cause.code, cause.held) for cause in Cause.objects.filter(held__gt=0)} == {("event.unknown", 2), ("attribute.missing", 1)}
+
+
 def test_taking_back_killed_midway_and_begun_again_ends_as_if_never_interrupted(standard, monkeypatch):
-    monkeypatch.setattr(module, "AT_ONCE", 2)
+    monkeypatch.setattr(undoing, "AT_ONCE", 2)
     send(*(purchase(number, event="purchse", identifiers={"device": "d1"}) for number in range(5)))
     before = state()
     done = replay(mends=[{"path": "event", "seen": "purchse", "target": "event", "value": "purchase"}])
-    real, calls = module.queue_near, []
+    real, calls = undoing.queue_near, []
 
     def queue(*arguments):
         calls.append(1)
@@ -386,7 +401,7 @@ def test_taking_back_killed_midway_and_begun_again_ends_as_if_never_interrupted(
             raise KeyboardInterrupt  # in the middle of a commit
         return real(*arguments)
 
-    monkeypatch.setattr(module, "queue_near", queue)
+    monkeypatch.setattr(undoing, "queue_near", queue)
     assert ask_undo(done) and not ask_undo(done)
     with pytest.raises(KeyboardInterrupt):
         undo_replay(str(done.pk))

@@ -10,7 +10,8 @@ from ingestion.imports.failed import failed_rows
 from ingestion.imports.run import Outcome, outcome, run_import, take_file
 from ingestion.models import ImportRun, QuarantineReason, Replay
 from ingestion.pipeline import Incoming, receive
-from ingestion.quarantine.replay import ask, run_replay, undo
+from ingestion.quarantine.replay import ask, run_replay
+from ingestion.quarantine.undo import undo
 from profiles.models import Batch, Event
 from staff.models import User
 from taxonomy.current import current, refresh

@@ -1,7 +1,7 @@
 """The pages of taking back: chosen, looked at, decided with a reason, watched, put back; by whom it is allowed and whom it concerns."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -89,6 +89,9 @@ def test_from_the_choice_to_putting_back(client, log_in_as, batch):
     assert "a test that went live" in listed
     dashboard = client.get(reverse("admin:index"))
     assert dashboard.context["withdrawn"] == 2 and sum(verdict.count for verdict in dashboard.context["verdicts"]) == 2
+
+    health = client.get(reverse("admin:source_health", args=[one.source_id]))
+    assert health.context["intake"].withdrawn == 2 and "2 of these events were taken back later" in health.content.decode()
 
     client.post(one.get_absolute_url(), {"act": "put", "reason": "it was no test"})
     one = worked_on()
@@ -301,3 +304,85 @@ def test_what_another_delivery_mended_is_told_before_its_first_is_taken_back(cli
     assert "mended or merged since" in page and "was mended by another delivery" in page and "nothing was stored" not in page
     of_batch(client, mended.batch_id)
     assert client.get(worked_on().get_absolute_url()).context["mended_by"] == []
+
+
+@pytest.fixture
+def mended(standard):
+    """A delivery of two looks, one merged since, and two unknowns without a time, one mended by another delivery since: its id."""
+    known = {"event": "product_view", "phone": "+8613800138000", "attributes": {"product_id": "p"}, "occurred_at": "2026-01-05T10:00:00Z"}
+    records = [known | {"id": "a"}, known | {"id": "b"}, {"id": "c", "event": "nonsense"}, {"id": "d", "event": "nonsense"}]
+    said = {"source_code": "website", "door": "api", "received_at": timezone.now() - timedelta(hours=1), "current": current()}
+    first = receive([Incoming(json.dumps(one).encode()) for one in records], **said).batch_id
+    held = Event.objects.filter(standing=Event.Standing.HELD).first()
+    receive([Incoming(json.dumps(known | {"id": "mended"}).encode(), closes=held.public_id)], **said)
+    Event.objects.filter(message_id="b").update(standing=Event.Standing.MERGED)
+    return first
+
+
+def test_a_look_promises_what_the_act_takes_and_what_is_put_back(client, log_in_as, mended):
+    log_in_as("data_steward")
+    of_batch(client, mended)
+    look = client.get(worked_on().get_absolute_url())
+    touches, shown = look.context["touches"], look.content.decode()
+    assert (touches["counted"], touches["held"], touches["events"]) == (2, 2, 4)
+    assert "1 still held or discarded, 1 mended since" in shown and "1 still counted, 1 merged into others since" in shown
+    assert "Take 4 events back" in shown and "1 held event of it was mended" in shown
+    assert [sum(column) for column in zip(*((counted, held) for *_tag, counted, held in look.context["tags"]), strict=True)] == [2, 2]
+    client.post(look.request["PATH_INFO"], {"act": "take", "reason": "why"})
+    one = worked_on()
+    assert (one.counted, one.held) == (2, 2)
+    shown = client.get(one.get_absolute_url()).content.decode()
+    assert "still held or discarded" not in shown and "1 held event of it was mended" in shown
+    client.post(one.get_absolute_url(), {"act": "put", "reason": "why"})
+    one = worked_on()
+    assert (one.put_counted, one.put_held) == (2, 2)
+    assert "was mended by" not in client.get(one.get_absolute_url()).content.decode()
+
+
+def test_the_days_of_a_look_are_those_of_the_counted_events(client, log_in_as, mended):
+    log_in_as("data_steward")
+    of_batch(client, mended)
+    touches = client.get(worked_on().get_absolute_url()).context["touches"]
+    assert touches["first_at"] == touches["last_at"] == datetime(2026, 1, 5, 10, tzinfo=UTC)
+    Event.objects.filter(standing=Event.Standing.COUNTED, batch_id=mended).update(standing=Event.Standing.HELD)
+    of_batch(client, mended)
+    page = client.get(worked_on().get_absolute_url())
+    assert page.context["touches"]["first_at"] is None and "occurred from" not in page.content.decode()
+
+
+def test_an_import_tells_when_and_by_whom_it_was_put_back(client, log_in_as, batch):
+    steward = log_in_as("data_steward")
+    run = ImportRun.objects.create(id=batch, source=Source.objects.get(code="website"), file_name="a.csv", path="/nowhere", status="finished", format={"kind": "csv", "columns": []})  # fmt: skip
+    of_batch(client, batch)
+    taken, put = datetime(2026, 1, 5, 4, 11, tzinfo=UTC), datetime(2026, 1, 6, 4, 22, tzinfo=UTC)
+    other = User.objects.create_user("other@example.com")
+    TakeBack.objects.update(state="taken", reason="x", decided_at=taken, decided_by=steward)
+    page = reverse("admin:ingestion_importrun_change", args=[run.pk])
+    assert f"12:11, {steward}" in client.get(page).content.decode()
+    TakeBack.objects.update(state="put", put_at=put, put_by=other)
+    shown = client.get(page).content.decode()
+    assert f"12:22, {other}: put back" in shown and "12:11" not in shown
+
+
+def test_nothing_is_said_to_be_taken_back_before_it_is_decided_and_there_is_a_way_out(client, log_in_as, batch):
+    log_in_as("data_steward")
+    of_batch(client, batch)
+    page, listed = worked_on().get_absolute_url(), reverse("admin:ingestion_takeback_changelist")
+    shown = client.get(page)
+    heading = shown.content.decode().partition('id="content"')[0]
+    assert "taken back" not in heading.lower() and shown.context["title"] == "Take events back"
+    assert shown.context["back"] == listed and f'<a href="{listed}">Cancel</a>' in shown.content.decode()
+    run = ImportRun.objects.create(id=batch, source=Source.objects.get(code="website"), file_name="a.csv", path="/nowhere", status="finished", format={"kind": "csv", "columns": []})  # fmt: skip
+    assert client.get(page).context["back"] == reverse("admin:ingestion_importrun_change", args=[run.pk])
+
+
+def test_the_list_names_what_it_counts_and_shows(client, log_in_as, batch):
+    log_in_as("data_steward")
+    of_batch(client, batch)
+    client.post(worked_on().get_absolute_url(), {"act": "take", "reason": "why"})
+    client.post(worked_on().get_absolute_url(), {"act": "put", "reason": "why"})
+    worked_on()
+    shown = client.get(reverse("admin:ingestion_takeback_changelist")).content.decode()
+    table = shown.partition('id="result_list"')[2].lower()
+    assert "what was taken back" in table and "number of events" in table
+    assert "1 take-back" in " ".join(shown.split()) and "1 taken back" not in " ".join(shown.split())

@@ -164,7 +164,7 @@ def _take_stretch(take_back_id: int) -> bool:
         )
         if ids := [event_id for (event_id,) in cursor.fetchall()]:
             counts = _count(cursor, take_back, ids)
-            cursor.execute("UPDATE ingestion_quarantinereason SET open = false WHERE open AND event_id = ANY(%s)", [ids])
+            cursor.execute("UPDATE ingestion_quarantinereason SET open = false, taken_back = true WHERE event_id = ANY(%s)", [ids])
             _settle_corrections(cursor, ids)
             queue_untied(cursor, ids)
             queue_near(cursor, ids, ids)
@@ -195,6 +195,7 @@ def _put_stretch(take_back_id: int) -> bool:
             """,
             [ids],
         )
+        cursor.execute("UPDATE ingestion_quarantinereason SET taken_back = false WHERE taken_back AND event_id = ANY(%s)", [ids])
         open_reasons_again(cursor, ids)
         _settle_corrections(cursor, ids)
         queue_untied(cursor, ids)
@@ -207,18 +208,22 @@ def _put_stretch(take_back_id: int) -> bool:
 
 
 def _count(cursor: CursorWrapper, take_back: TakeBack, ids: list[int], *, sign: int = 1) -> tuple[int, int]:
-    """Write these events into the ledger by their first verdict: (counted, held). A held event has no attributes."""
+    """Write these events into the ledger by their first verdict. (counted, held) by the present one: a held event has no attributes."""
     cursor.execute(
         """
-        WITH stretch AS (
-            SELECT source_id, (received_at AT TIME ZONE %(zone)s)::date AS day,
-                count(*) FILTER (WHERE attributes IS NOT NULL) AS counted, count(*) FILTER (WHERE attributes IS NULL) AS held
-            FROM profiles_event WHERE id = ANY(%(ids)s) GROUP BY 1, 2
+        WITH event AS (
+            SELECT source_id, (received_at AT TIME ZONE %(zone)s)::date AS day, attributes IS NOT NULL AS counts, coalesce(
+                (SELECT attributes IS NOT NULL FROM profiles_formerreading AS former WHERE former.event_id = event.id ORDER BY id LIMIT 1),
+                attributes IS NOT NULL
+            ) AS counted_first
+            FROM profiles_event AS event WHERE id = ANY(%(ids)s)
         ), written AS (
             INSERT INTO ingestion_withdrawal (take_back_id, source_id, day, counted, held, at)
-            SELECT %(act)s, source_id, day, %(sign)s * counted, %(sign)s * held, now() FROM stretch
+            SELECT %(act)s, source_id, day, %(sign)s * count(*) FILTER (WHERE counted_first),
+                %(sign)s * count(*) FILTER (WHERE NOT counted_first), now()
+            FROM event GROUP BY source_id, day
         )
-        SELECT sum(counted)::bigint, sum(held)::bigint FROM stretch
+        SELECT count(*) FILTER (WHERE counts), count(*) FILTER (WHERE NOT counts) FROM event
         """,
         {"zone": settings.TIME_ZONE, "ids": ids, "act": take_back.pk, "sign": sign},
     )

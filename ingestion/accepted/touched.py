@@ -49,35 +49,37 @@ def selection(take_back: TakeBack) -> tuple[str, dict[str, Any]]:
 def touched(take_back: TakeBack) -> dict[str, Any]:
     """What it would take back: three questions over the events meant.
 
-    {"counted", "held" (or discarded), "corrected", "customers": numbers; "tags": [[tag's uuid or null, counted, held]], most first;
+    {"counted", "held" (or discarded), "corrected" (held, and mended since), "merged" (counted, and merged since), "customers": numbers;
+    "tags": [[tag's uuid or null, counted or merged, held or corrected]], most first;
     "mended_by": of a delivery [[another's uuid, events of it that count in the place of held ones of this]];
-    "money": [[currency, purchases less refunds, as text]]; "first_at", "last_at": when they occurred; "first_id", "last_id"}
+    "money": [[currency, purchases less refunds, as text]]; "first_at", "last_at": when the counted ones occurred; "first_id", "last_id"}
     """
     meant, values = selection(take_back)
     events = f"profiles_event AS event WHERE {meant}"
-    found: dict[str, Any] = {"counted": 0, "held": 0, "corrected": 0, "tags": []}
+    found: dict[str, Any] = {"counted": 0, "held": 0, "corrected": 0, "merged": 0, "tags": []}
     money = {code: tag.pk if (tag := by_code("tag", code)) else None for code in ("purchase", "refund")}
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             SELECT tag_id::text, count(*) FILTER (WHERE standing = 1), count(*) FILTER (WHERE standing IN (2, 5)),
-                count(*) FILTER (WHERE standing = 4), min(occurred_at), max(occurred_at), min(id), max(id)
+                count(*) FILTER (WHERE standing = 4), count(*) FILTER (WHERE standing = 6),
+                min(occurred_at) FILTER (WHERE standing = 1), max(occurred_at) FILTER (WHERE standing = 1), min(id), max(id)
             FROM {events} AND standing IN {STANDINGS} GROUP BY 1 ORDER BY 2 DESC, 3 DESC, 1
             """,
             values,
         )
         rows = cursor.fetchall()
-        for tag, counted, held, corrected, *_ends in rows:
+        for tag, counted, held, corrected, merged, *_ends in rows:
             found["counted"] += counted
             found["held"] += held
             found["corrected"] += corrected
-            if counted or held:
-                found["tags"].append([tag, counted, held])
+            found["merged"] += merged
+            found["tags"].append([tag, counted + merged, held + corrected])
         found |= {
-            "first_at": min((row[4].isoformat() for row in rows if row[4]), default=None),
-            "last_at": max((row[5].isoformat() for row in rows if row[5]), default=None),
-            "first_id": min((row[6] for row in rows), default=0),
-            "last_id": max((row[7] for row in rows), default=0),
+            "first_at": min((row[5].isoformat() for row in rows if row[5]), default=None),
+            "last_at": max((row[6].isoformat() for row in rows if row[6]), default=None),
+            "first_id": min((row[7] for row in rows), default=0),
+            "last_id": max((row[8] for row in rows), default=0),
         }
         cursor.execute(
             f"""

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from ingestion.doors.files import Column, Matching, RowEvent
 from ingestion.doors.files.matching import ATTRIBUTE, FIELDS, IDENTIFIER, NUMBERS
-from ingestion.imports.columns import Seen, reads_some, reads_some_clocks, repeats
+from ingestion.imports.columns import ASK, Seen, reads_some, reads_some_clocks, repeats
 from ingestion.imports.suggest import Guess, Suggested
 from staff.admin.pages import number_or_none
 from taxonomy.standardize import KINDS
@@ -60,11 +60,11 @@ def _settled(guess: Guess, one: Seen) -> Guess:
     A way that reads its values stays, though this file alone would say another: it is that of the matching which is used again.
     """
     if guess.target == "occurred_at" and guess.written not in one.times and not (guess.written and reads_some(one.examples, guess.written)):
-        return Guess(guess.target, "?" if one.is_asked else one.times[0] if one.times else "")
+        return Guess(guess.target, ASK if one.is_asked else one.times[0] if one.times else "")
     if guess.target == "time_of_day" and not reads_some_clocks(one.examples, guess.written):
         return Guess(guess.target, one.clock)
     if guess.target.startswith(ATTRIBUTE):
-        return guess if guess.written in NUMBERS else Guess(guess.target)
+        return guess if guess.written in ("", *NUMBERS) else Guess(guess.target, one.numbers)
     return guess if guess.target in ("occurred_at", "time_of_day") else Guess(guess.target)
 
 
@@ -77,7 +77,9 @@ def _other(post: Post, number: int, headings: list[str], seen: Mapping[str, Seen
         columns.append(Column(at, "occurred_at", _settled(Guess("occurred_at", post.get(f"{start}written", "")), seen[at]).written))
     for name, position in post.items():
         if name.startswith(f"{start}a-") and (heading := _heading(position, headings)):
-            columns.append(Column(heading, ATTRIBUTE + name.removeprefix(f"{start}a-"), seen[heading].numbers))
+            target = ATTRIBUTE + name.removeprefix(f"{start}a-")
+            # How a column is written is chosen once, for all events.
+            columns.append(Column(heading, target, _settled(Guess(target, post.get(f"c{position}-written", ASK)), seen[heading]).written))
     name = _event(post.get(f"{start}name", ""), {}).partition(":")[2]
     only_if = _heading(post.get(f"{start}if", ""), headings)
     says = tuple(one.strip() for one in re.split("[,，]", post.get(f"{start}says", "")) if one.strip()) if only_if else ()
@@ -91,7 +93,7 @@ def _heading(position: Any, headings: list[str]) -> str:
 
 def as_matching(chosen: Suggested) -> Matching:
     """What was chosen, whole or not: a time whose writing is not said is read as the standard has it."""
-    columns = [Column(heading, one.target, one.written.replace("?", "")) for heading, one in chosen.columns.items() if one.target]
+    columns = [Column(heading, one.target, one.written.replace(ASK, "")) for heading, one in chosen.columns.items() if one.target]
     kind, _sign, name = chosen.event.partition(":")
     attributes = tuple(one for one in columns if one.target.startswith(ATTRIBUTE))
     shared = [one for one in columns if not one.target.startswith(ATTRIBUTE)] + [Column(heading, "id") for heading in chosen.ids]
@@ -100,7 +102,7 @@ def as_matching(chosen: Suggested) -> Matching:
         RowEvent(
             name=one.name,
             only_if=one.only_if,
-            columns=tuple(Column(column.heading, column.target, column.written.replace("?", "")) for column in one.columns),
+            columns=tuple(Column(column.heading, column.target, column.written.replace(ASK, "")) for column in one.columns),
             says=one.says,
         )
         for one in chosen.others
@@ -116,15 +118,15 @@ def missing(chosen: Suggested) -> Iterator[str]:
         yield _("Choose what gives the event: a column, or an event that is always the same.")
     if not any(target == "phone" or target.startswith(IDENTIFIER) for target in targets):
         yield _("Choose the column of the phone, or of another identifier of the customer.")
-    for heading, guess in chosen.columns.items():
-        if guess.written == "?":
-            yield _("Choose how the days in “%(column)s” are written.") % {"column": heading}
-    for one in chosen.others:
-        if not one.name:
-            yield _("Choose which further event the row tells of, or remove it.")
-        for column in one.columns:
-            if column.written == "?":
-                yield _("Choose how the days in “%(column)s” are written.") % {"column": column.heading}
+    columns = [Column(heading, guess.target, guess.written) for heading, guess in chosen.columns.items()]
+    columns += [column for one in chosen.others for column in one.columns]
+    for heading, is_time in dict.fromkeys((one.heading, one.target == "occurred_at") for one in columns if one.written == ASK):
+        asked = (
+            _("Choose how the days in “%(column)s” are written.") if is_time else _("Choose how the numbers in “%(column)s” are written.")
+        )
+        yield asked % {"column": heading}
+    if not all(one.name for one in chosen.others):
+        yield _("Choose which further event the row tells of, or remove it.")
     for target, count in targets.items():
         if count > 1:
             same = ", ".join(heading for heading, guess in chosen.columns.items() if guess.target == target)

@@ -45,8 +45,9 @@ from ingestion.quarantine.desk import (
 from ingestion.quarantine.names import groups_of, labels_of, settle_names, unknown_names, why_none, worth_a_try
 from ingestion.quarantine.remedy import KINDS as REMEDIES
 from ingestion.quarantine.remedy import NoRemedy, effect, offered, propose_change, suggestions
-from ingestion.quarantine.replay import SAMPLE, Preview, ask, ask_undo, go_on, preview, stop, undo
+from ingestion.quarantine.replay import SAMPLE, Preview, ask, go_on, preview, stop
 from ingestion.quarantine.stored import AT_ONCE, text_seen
+from ingestion.quarantine.undo import ask_undo, undo
 from profiles.models import Event
 from profiles.money import is_money, money
 from profiles.sight import Sight
@@ -72,6 +73,7 @@ PROPOSES = (
     "ingestion.view_quarantinereason", "ingestion.add_replay", "taxonomy.add_proposal", "taxonomy.change_tag", "taxonomy.change_attribute",
     "taxonomy.add_mappingrule", "taxonomy.change_mappingrule",
 )  # fmt: skip
+_MENDS_SHOWN = 50
 _RUNNING = (Replay.Status.WAITING, Replay.Status.RUNNING)
 _AT_WORK = (*_RUNNING, Replay.Status.UNDOING)
 # A job that waits its turn is no job that was given up.
@@ -277,11 +279,12 @@ class ReplayAdmin(Unalterable, OfSource):
             "title": _TITLES[replay.act],
             "opts": self.opts,
             "about": about(replay, shown_to(request.user)),
+            "mended": _mended(replay, Sight.of(request.user)),
             "event": Event.objects.filter(pk=replay.event_id).first() if replay.event_id else None,
             "may_stop": may and replay.status in _RUNNING,
             "may_go_on": may and _may_go_on(replay),
             "releases": [] if replay.status == Replay.Status.UNDOING else releases_for(replay),
-            "may_undo": may and replay.status in (Replay.Status.FINISHED, Replay.Status.STOPPED) and replay.fixed + replay.discarded,
+            "may_undo": may and replay.status in (Replay.Status.FINISHED, Replay.Status.STOPPED) and _undoes(replay),
             **(_still_held(request, replay) if replay.held and replay.status not in _AT_WORK and not replay.is_of_past else {}),
             **_progress(replay),
         }
@@ -299,8 +302,8 @@ class ReplayAdmin(Unalterable, OfSource):
                 take_release(request, replay)
                 go_on(replay)
                 (read_past if replay.is_of_past else replay_held).defer(replay_id=str(replay.pk))
-        elif act == "undo" and ask_undo(replay):
-            if replay.fixed + replay.discarded > AT_ONCE:
+        elif act == "undo" and ask_undo(replay, by=cast(User, request.user)):
+            if _undoes(replay) > AT_ONCE:
                 queue_undo(replay.pk)
                 return
             said = (
@@ -317,7 +320,24 @@ class ReplayAdmin(Unalterable, OfSource):
     def _replay(self, request: HttpRequest, replay_id: UUID) -> Replay:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        return get_object_or_404(self.get_queryset(request).select_related("source", "release", "started_by"), pk=replay_id)
+        return get_object_or_404(self.get_queryset(request).select_related("source", "release", "started_by", "undone_by"), pk=replay_id)
+
+
+def _mended(replay: Replay, shown: Sight) -> list[tuple[str, str | None, str | None]]:
+    """What was put right, some of it: (where, what was seen there, None: anything, what was given)."""
+
+    def told(path: str, value: Any) -> str | None:
+        return None if (seen := _seen(replay, path, value, shown)) is None else text_seen(seen)
+
+    return [
+        (one["target"], None if one.get("any") else told(one["path"], one.get("seen")) or "–", told(one["target"], one["value"]))
+        for one in replay.mends[:_MENDS_SHOWN]
+    ]
+
+
+def _undoes(replay: Replay) -> int:
+    """How many events taking it back may touch: what it gave may have changed why others are held."""
+    return replay.fixed + replay.discarded + (replay.held if replay.mends else 0)
 
 
 def reason_in(request: HttpRequest) -> str:

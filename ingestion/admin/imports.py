@@ -21,13 +21,13 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
 
 from ingestion.admin.matching import Matchable
-from ingestion.admin.reading import ReadingForm
+from ingestion.admin.reading import ReadingForm, kind_words
 from ingestion.admin.resuming import releases_for, take_release
 from ingestion.doors.files import BOM, FileFormat, UnreadableFile, check_columns
 from ingestion.imports.again import again_words
 from ingestion.imports.failed import failed_rows
 from ingestion.imports.judged import examples
-from ingestion.imports.preview import preview
+from ingestion.imports.preview import preview, warnings
 from ingestion.imports.report import repeats_words
 from ingestion.imports.run import (
     STANDINGS,
@@ -195,9 +195,10 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
             "opts": self.opts,
             "may_take_back": shown["away"] is None and _may_take_back(request, run),
             "may_put_back": shown["away"] is not None and request.user.has_perms(["ingestion.take_back", "ingestion.view_takeback"]),
-            "acts": TakeBack.objects.done().filter(batch_id=run.pk).select_related("decided_by"),
+            "acts": TakeBack.objects.done().filter(batch_id=run.pk).select_related("decided_by", "put_by"),
             "repeats": repeats_words(run, outcome(run)) if run.dry_run and shown["done"] else "",
             "again": again_words(run) if run.dry_run and shown["done"] and Path(run.path).exists() else [],
+            "traps": warnings(run) if run.dry_run and shown["done"] and shown["may_see_rows"] else [],
             "may_import": run.dry_run and shown["done"] and shown["may_see_rows"],
             "examples": self._examples(request, run) if run.dry_run and shown["done"] else [],
             "may_go_on": self.has_add_permission(request) and shown["standing"] in ("stopped", "failed") and shown["away"] is None,
@@ -268,7 +269,7 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
             "run": run,
             "found": found,
             "form": form,
-            "kind": _kind(run),
+            "kind": kind_words(found.file_format),
             "is_matched": _is_matched(run),
             "again": again_words(run),
         }
@@ -386,23 +387,6 @@ def _is_matched(run: ImportRun) -> bool:
     except UnreadableFile:
         return False
     return file_format.has_columns
-
-
-def _kind(run: ImportRun) -> str:
-    """What the file is, with its packing."""
-    kinds = {
-        "csv": "CSV", "fixed": _("Columns of fixed width"), "ndjson": _("JSON, an object a line"), "json": _("JSON, a list"),
-        "xlsx": "XLSX", "parquet": "Parquet",
-    }  # fmt: skip
-    members = run.format.get("members") or []
-    read = (
-        ngettext("%(n)d file read as one", "%(n)d files read as one", len(members)) % {"n": len(members)}
-        if members
-        else run.format.get("member")
-    )
-    return " · ".join(
-        str(part) for part in (kinds[run.format["kind"]], run.format.get("compression"), read, run.format.get("sheet")) if part
-    )
 
 
 def _count(run: Any, verdict: str) -> str:

@@ -11,11 +11,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from msgspec import structs
 
-from ingestion.doors.files import RESERVED, Column, FileFormat, RowEvent, cells_under
-from ingestion.doors.files.matching import ATTRIBUTE, COMMA, IDENTIFIER, POINT
-from ingestion.imports.columns import LOOKED_AT, Seen, look, reads_some, when
+from ingestion.doors.files import RESERVED, Column, FileFormat, RowEvent, cells_under, decimal_sign
+from ingestion.doors.files.matching import ATTRIBUTE, COMMA, IDENTIFIER, POINT, plain_number
+from ingestion.imports.columns import ASK, LOOKED_AT, Seen, is_either, look, reads_some, when
 from ingestion.imports.judged import first_records
 from ingestion.imports.suggest import Guess, Suggested, attributes_for, names_of, paths_of, rules_of, suggest, tags_of
+from ingestion.imports.traps import Trap, traps_in
 from ingestion.models import FileMatching, ImportRun
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.released import named
@@ -71,8 +72,9 @@ class Look:
     def __init__(self, run: ImportRun, request: HttpRequest) -> None:
         self.run = run
         self.file_format = FileFormat(**run.format)
-        headings, self.rows, self.seen = _looked_at(str(run.pk), run.path, repr(replace(self.file_format, matching=None)))
+        headings, self.rows, self.seen, self.traps = _looked_at(str(run.pk), run.path, repr(replace(self.file_format, matching=None)))
         self.headings = list(headings)
+        self.has_decimal_comma = decimal_sign(self.rows) == ","
         found = standard()
         self.hidden = hidden_in(request, found.items) if found else set()
         self.known: Standard | None = found.without(self.hidden) if found and self.hidden else found
@@ -178,16 +180,29 @@ class Look:
             (_("Other identifiers"), [(IDENTIFIER + kind, kind) for kind in KINDS if kind != "phone"]),
             (_("Attributes"), shown),
         ]
-        ways, meaning = self._ways(guess, one)
+        written = guess
+        if not guess.target.startswith(ATTRIBUTE) and guess.target not in ("occurred_at", "time_of_day"):
+            written = _of_further_events(heading, chosen) or Guess(written=one.numbers)
+        ways, meaning = self._ways(written, one)
         return ShownColumn(
-            at, heading, one.examples, not one.filled, guess.target, groups, ways, guess.written, meaning, guess.why, heading in chosen.ids
+            at,
+            heading,
+            one.examples,
+            not one.filled,
+            guess.target,
+            groups,
+            ways,
+            written.written,
+            meaning,
+            guess.why,
+            heading in chosen.ids,
         )
 
     def _ways(self, guess: Guess, one: Seen) -> tuple[list[Option], str]:
         if guess.target == "occurred_at":
-            return _ways_of_time(one, guess.written), _meaning(one, guess.written) if guess.written != "?" else ""
+            return _ways_of_time(one, guess.written), _meaning(one, guess.written) if guess.written != ASK else ""
         if guess.target.startswith(ATTRIBUTE) and (one.numbers or guess.written):
-            return [(way, str(words)) for way, words in _NUMBER_WORDS.items()], ""
+            return _ways_of_number(one), ""
         return [], ""
 
     def others(self, chosen: Suggested) -> list[ShownEvent]:
@@ -207,20 +222,37 @@ class Look:
 
 
 @lru_cache(maxsize=4)
-def _looked_at(run_id: str, path: str, how: str) -> tuple[tuple[str, ...], list[list[str]], dict[str, Seen]]:
-    """The columns that are not ours, the first rows under them, and what they look like. The same while the file is read the same way."""
+def _looked_at(run_id: str, path: str, how: str) -> tuple[tuple[str, ...], list[list[str]], dict[str, Seen], list[Trap]]:
+    """The columns that are not ours, the first rows under them, what they look like and may hide. The same while the file is read the same way."""
     run = ImportRun.objects.get(pk=run_id)
     file_format = replace(FileFormat(**run.format), matching=None)
     headings = tuple(column for column in file_format.columns if column not in RESERVED)
-    found = [record for record in first_records(run, file_format, LOOKED_AT) if record.refusal is None]
-    rows = [cells_under(record.original, file_format)[0] for record in found]
-    return headings, rows, look(headings, rows)
+    found = first_records(run, file_format, LOOKED_AT)
+    rows = [cells_under(record.original, file_format)[0] for record in found if record.refusal is None]
+    return headings, rows, look(headings, rows), traps_in(found, file_format)
 
 
 def _ways_of_time(one: Seen, written: str) -> list[Option]:
     """What is asked; `written`, where it is none of the ways that differ, is among them."""
-    ways = [*one.times, *([] if written in ("?", *one.times) or not reads_some(one.examples, written) else [written])]
+    ways = [*one.times, *([] if written in (ASK, *one.times) or not reads_some(one.examples, written) else [written])]
     return [(way, _meaning(one, way) or way) for way in ways] if one.is_asked else []
+
+
+def _ways_of_number(one: Seen) -> list[Option]:
+    """The notations; where it is asked, by what they make of a value."""
+    value = next(filter(is_either, one.examples), "") if one.numbers == ASK else ""
+    ways = [(way, str(words)) for way, words in _NUMBER_WORDS.items()]
+    if not value:
+        return ways
+    return [
+        (way, _("%(value)s is %(moment)s") % {"value": value, "moment": plain_number(value, way)} if way else words) for way, words in ways
+    ]
+
+
+def _of_further_events(heading: str, chosen: Suggested) -> Guess | None:
+    """How a column is written that is an attribute of further events of the row."""
+    columns = (column for one in chosen.others for column in one.columns)
+    return next((Guess(one.target, one.written) for one in columns if one.heading == heading and one.target.startswith(ATTRIBUTE)), None)
 
 
 def _meaning(one: Seen, way: str) -> str:

@@ -18,14 +18,18 @@ from unfold.admin import ModelAdmin
 
 from ingestion.admin.choosing import MOST_EVENTS, as_matching, doubts, just_named, missing, said
 from ingestion.admin.match_columns import FIELD_WORDS, Look, some
+from ingestion.admin.reading import reading_words
 from ingestion.doors.files import Column, FileFormat, Matching, UnreadableFile, check_columns
 from ingestion.doors.files.matching import ATTRIBUTE, IDENTIFIER
 from ingestion.imports.again import again_words
+from ingestion.imports.columns import ASK
 from ingestion.imports.judged import Judged, first_events
 from ingestion.imports.matchings import fits_envelope, in_force, use_again
 from ingestion.imports.run import discard_draft, imported_before, match, refuse_under_way, release_draft
+from ingestion.imports.spec_layouts import only_where
 from ingestion.imports.suggest import Suggested, time_column, with_clock
-from ingestion.imports.words import file_problem
+from ingestion.imports.traps import still_open
+from ingestion.imports.words import file_problem, traps_words
 from ingestion.jobs import queue_import
 from ingestion.models import FileMatching, ImportRun
 from staff.admin.pages import ReadOnly, id_or_404
@@ -70,6 +74,7 @@ class Matchable:
             "title": run.file_name,
             "opts": self.opts,  # type: ignore[attr-defined]
             "said": act in ("start", "try"),
+            "reading": reading_words(found.file_format, has_decimal_comma=found.has_decimal_comma),
             **shown(run, found, chosen, by_envelope=by_envelope),
         }
         part = "ingestion/_match.html" if request.headers.get("Accept") == "text/x-part" else "ingestion/match.html"
@@ -121,6 +126,7 @@ class Matchable:
 def shown(run: ImportRun, found: Look, chosen: Suggested, *, by_envelope: bool) -> dict[str, Any]:
     """What the page's part that changes needs."""
     matching = None if by_envelope else as_matching(chosen)
+    asked = [heading for heading, one in chosen.columns.items() if one.written == ASK]
     former = in_force(run.source, found.file_format.columns)
     return {
         "run": run,
@@ -134,6 +140,8 @@ def shown(run: ImportRun, found: Look, chosen: Suggested, *, by_envelope: bool) 
         "others": found.others(chosen),
         "may_add": len(chosen.others) < MOST_EVENTS - 1,
         "rows": len(found.rows),
+        "traps": traps_words(still_open(found.traps, [*matching.written(), *asked] if matching else ())),
+        "has_decimal_comma": by_envelope and found.has_decimal_comma,
         "problems": [] if by_envelope else list(missing(chosen)),
         "replaces": former.number if former and matching and former.matching != matching else None,
         "doubts": []
@@ -231,7 +239,7 @@ class FileMatchingAdmin(ReadOnly, ModelAdmin):
             "title": f"{found.source.label} · {found}",
             "opts": self.opts,
             "one": found,
-            "events": [(event, _in_words(event.columns)) for event in found.matching.events],
+            "events": [(event, only_where(event), _in_words(event.columns)) for event in found.matching.events],
             "shared": _in_words(found.matching.columns),
             "unused": [heading for heading in found.headings if heading not in found.matching.headings()],
             "versions": versions,

@@ -131,7 +131,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
         return answer
 
     def cause_view(self, request: HttpRequest, cause_id: int) -> HttpResponse:
-        """One cause and its newest events; `before` is the reason to go on from."""
+        """One cause and its events, those stored last first; `before` is the event to go on from."""
         add_up(timezone.now())
         cause = get_object_or_404(of_sources_in(Cause.objects.select_related("department", "person"), request), pk=cause_id)
         newest = reasons_like(cause).select_related("event").order_by("-event_id")
@@ -155,6 +155,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
             "events": [_line(reason, sight) for reason in page[:PAGE]],
             "unmasked": sight.unmasked,
             "may_ask": may_ask(request, of_cause(cause)),
+            "is_first": before is None,
             "next_before": page[PAGE - 1].event_id if len(page) > PAGE else None,
             "assignments": cause.assignments.select_related("department", "person", "by")[:_ASSIGNMENTS],
             "departments": Department.objects.all() if may else [],

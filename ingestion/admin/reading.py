@@ -1,13 +1,15 @@
 """The choices of how a file is read, as found, to be corrected."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from ingestion.doors.files import MOST_SIGNS, Choices, is_delimiter
+from ingestion.doors.files import MOST_SIGNS, Choices, FileFormat, is_delimiter
 from ingestion.imports.preview import Preview
 
 ENCODINGS = [
@@ -25,6 +27,13 @@ DELIMITERS = [
 QUOTES = [('"', _('double "')), ("'", _("single '")), ("", _("none"))]
 MEASURES = [("characters", _("characters")), ("gb18030", _("bytes of GB18030: Chinese 2")), ("utf-8", _("bytes of UTF-8: Chinese 3"))]
 HEADERS = [("0", _("none: columns are A, B, C …")), ("1", _("one row")), ("2", _("two rows"))]
+_KINDS = {
+    "csv": "CSV", "fixed": _("Columns of fixed width"), "ndjson": _("JSON, an object a line"), "json": _("JSON, a list"),
+    "xlsx": "XLSX", "parquet": "Parquet",
+}  # fmt: skip
+_PARTED = {
+    ",": _("parted by commas"), ";": _("parted by semicolons"), "\t": _("parted by tabs"), "|": _("parted by vertical bars"),
+}  # fmt: skip
 # What is found out anew where these are changed.
 _PARTS = ("encoding", "delimiter", "quote", "widths", "measure")
 # What there is to choose in files of a kind.
@@ -120,3 +129,48 @@ class ReadingForm(forms.Form):
         if "headers" in kept:
             said["headers"] = int(cleaned["headers"])
         return said
+
+
+def kind_words(file_format: FileFormat) -> str:
+    """What the file is, with its packing."""
+    members = file_format.members
+    read = (
+        ngettext("%(n)d file read as one", "%(n)d files read as one", len(members)) % {"n": len(members)} if members else file_format.member
+    )
+    return _listed(_KINDS[file_format.kind], file_format.compression, read, file_format.sheet)
+
+
+def reading_words(file_format: FileFormat, *, has_decimal_comma: bool) -> str:
+    """How a table is read: "CSV · UTF-8 · parted by commas · header in the first row"."""
+    encoding = dict(ENCODINGS).get(file_format.encoding, file_format.encoding) if file_format.is_text else ""
+    return _listed(
+        kind_words(file_format),
+        encoding,
+        *_cells_words(file_format),
+        *(_header_words(file_format) if file_format.kind != "parquet" else ()),
+        _("decimal comma") if has_decimal_comma else "",
+    )
+
+
+def _cells_words(file_format: FileFormat) -> Iterator[object]:
+    if file_format.kind == "csv":
+        yield _PARTED.get(file_format.delimiter) or _("parted by %(sign)s") % {"sign": file_format.delimiter}
+        if file_format.quote == "'":
+            yield _("in single quotation marks")
+
+
+def _header_words(file_format: FileFormat) -> Iterator[object]:
+    """Rows that are empty are not among those above."""
+    if above := file_format.above:
+        yield ngettext("%(n)d row above the header", "%(n)d rows above the header", above) % {"n": above}
+    match len(file_format.heading):
+        case 0:
+            yield _("no header")
+        case 1 if not above:
+            yield _("header in the first row")
+        case 2:
+            yield _("header of two rows")
+
+
+def _listed(*parts: object) -> str:
+    return " · ".join(str(part) for part in parts if part)

@@ -35,6 +35,7 @@ from taxonomy.rights import among
 
 RIGHT = "ingestion.take_back"
 State = TakeBack.State
+_TITLES: dict[str, Any] = {State.LOOKING: _("Take events back"), State.READY: _("Take events back"), State.PUT: _("Events put back")}
 # A job that waits its turn is no job that was given up.
 _MAY_GO_ON_AFTER = timedelta(minutes=1)
 # Nothing is received ahead of now; an event may have occurred a day ahead, as the clocks of devices go.
@@ -115,11 +116,11 @@ class TakeBackAdmin(Unalterable, OfSource):
         is_list = request.resolver_match and request.resolver_match.url_name == "ingestion_takeback_changelist"
         return found.filter(decided_at__isnull=False) if is_list else found
 
-    @display(description=_("events"))
+    @display(description=_("number of events"))
     def taken(self, one: TakeBack) -> int:
         return one.taken
 
-    @display(description=_("what"))
+    @display(description=_("what was taken back"))
     def chosen(self, one: TakeBack) -> str:
         if one.batch_id:
             return str(one.run or _("one delivery"))
@@ -178,13 +179,17 @@ class TakeBackAdmin(Unalterable, OfSource):
             self._must_take(request)
             self._act(request, one)
             return HttpResponseRedirect(request.path)
+        shown = _shown(request, one)
         context = {
             **self.admin_site.each_context(request),
-            "title": _("Take events back") if one.decided_at is None else _("Events taken back"),
+            "title": _TITLES.get(one.state, _("Events taken back")),
+            "back": reverse("admin:ingestion_importrun_change", args=[shown["run"].pk])
+            if shown["run"]
+            else reverse("admin:ingestion_takeback_changelist"),
             "opts": self.opts,
             "may": self.has_add_permission(request),
             "may_go_on": self.has_add_permission(request) and _is_given_up(one),
-            **_shown(request, one),
+            **shown,
         }
         return TemplateResponse(request, "ingestion/take_back.html", context)
 
@@ -247,16 +252,23 @@ def _shown(request: HttpRequest, one: TakeBack) -> dict[str, Any]:
         "percent": _percent(one),
         "touches": touches and {
             **touches,
-            "events": touches["counted"] + touches["held"],
+            **_would_take(touches),
             "money": [(currency, money(amount, currency)) for currency, amount in touches["money"]],
             "first_at": _moment(touches["first_at"]),
             "last_at": _moment(touches["last_at"]),
         },
         "tags": [(tags.get(tag) if tag else None, tag is None, counted, held) for tag, counted, held in touches.get("tags", [])],
         "put": one.put_counted + one.put_held,
-        "mended_by": _mended_by(touches.get("mended_by", [])),
+        "mended_by": [] if one.put_at else _mended_by(touches.get("mended_by", [])),
         **(_void(one) if touches and not touches["counted"] + touches["held"] else {}),
     }  # fmt: skip
+
+
+def _would_take(touches: dict[str, Any]) -> dict[str, int]:
+    """The numbers the act will come to: what was mended or merged since is taken back too. Nothing where none counts or is held."""
+    still = {"still_counted": touches["counted"], "still_held": touches["held"]}
+    counted, held = touches["counted"] + touches.get("merged", 0), touches["held"] + touches["corrected"]
+    return still | {"counted": counted, "held": held, "events": counted + held if any(still.values()) else 0}
 
 
 def _mended_by(batches: list[tuple[str, int]]) -> list[tuple[ImportRun | None, int]]:

@@ -198,7 +198,7 @@ class ImportFileView(APIView):
 
 class ImportFailedRowsView(APIView):
     @extend_schema(
-        operation_id="read_failed_rows", summary=_("Fetch the rows that failed"), description=_("In the form the file came in, with `_tagline_id` and `_reason`. Mended and sent again, each row closes what it held."), tags=["Imports"], auth=_AUTH,
+        operation_id="read_failed_rows", summary=_("Fetch the rows that failed"), description=_("Those that wait still or were refused, in the form the file came in, with `_tagline_id` and `_reason`. Mended and sent again, each row closes what it held."), tags=["Imports"], auth=_AUTH,
         responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, **dict.fromkeys((401, 403, 404, 409), ErrorSchema)},
     )  # fmt: skip
     def get(self, request: Request, upload_id: UUID) -> StreamingHttpResponse:

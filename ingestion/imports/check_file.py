@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Unpack
 from ingestion.doors.files import Choices, FileFormat, Matching, UnreadableFile, blocks, check_columns, records, sniff
 from ingestion.imports.chunk import incoming_of, notes_of, reasons, trial_key
 from ingestion.imports.matchings import matched
+from ingestion.imports.unlike import Conditions, Unlike
 from ingestion.models import FileMatching
 from ingestion.pipeline import evaluate
 from ingestion.ranked import most_first
@@ -45,7 +46,8 @@ class Finding(NamedTuple):
 class Checked:
     """`counts` are as an import's. `more`: findings beyond those told. `is_cut`: there are rows beyond those looked at.
 
-    `matching`: what read its columns, as an import would; None where the source's envelope did.
+    `matching`: what read its columns, as an import would; None where the source's envelope did. `events`: those accepted, by
+    the code of their tag. `unlike`: no faults, but perhaps meant otherwise.
     """
 
     file_format: FileFormat
@@ -57,6 +59,8 @@ class Checked:
     more: int = 0
     is_cut: bool = False
     matching: FileMatching | None = None
+    events: Counter[str] = field(default_factory=Counter)
+    unlike: list[Unlike] = field(default_factory=list)
 
     @property
     def received(self) -> int:
@@ -83,6 +87,7 @@ def check_file(
     check_columns(file_format)
     file_format, used = matched(file_format, Source.every.get(pk=source.uuid), number=matching)
     checked, keys = Checked(file_format, current.version, matching=used), set[bytes]()
+    conditions = Conditions(file_format.matching) if file_format.matching else None
     seen = 0
     for block in blocks(path, file_format, block_bytes=_BLOCK_BYTES):
         left = None if most_rows is None else most_rows - seen
@@ -92,12 +97,15 @@ def check_file(
             incoming, source_code=source.code, door="file", received_at=received_at, current=current, file_format=file_format
         )
         _note(checked, delivery.entries, keys, source, most_findings)
+        if conditions:
+            conditions.note(found)
         seen += len(found)
         if most_rows is not None and seen >= most_rows and not block.is_last:
             checked.is_cut = True
             break
     if not checked.received:
         raise UnreadableFile("file.no_rows")
+    checked.unlike = conditions.unlike() if conditions else []
     return checked
 
 
@@ -110,6 +118,8 @@ def _note(checked: Checked, entries: list[Entry], keys: set[bytes], source: Sour
             keys.add(key)
     checked.counts.update(counts(entries))
     checked.notes.update(notes_of(entries))
+    accepted = (entry.result for entry in entries if entry.status == "accepted")
+    checked.events.update(result.tag_code for result in accepted if result and result.tag_code)
     for entry in entries:
         if entry.status not in ("quarantined", "refused"):
             continue
@@ -154,6 +164,8 @@ def as_json(checked: Checked) -> dict[str, Any]:
         **{name: checked.counts[name] for name in ("accepted", "changed", "duplicate", "quarantined", "refused")},
         "causes": dict(most_first(checked.causes)),
         "notes": dict(most_first(checked.notes)),
+        "events": dict(most_first(checked.events)),
+        "unlike": [one._asdict() for one in checked.unlike],
         "findings": [one._asdict() for one in checked.findings],
         "more_findings": checked.more,
         "is_cut": checked.is_cut,

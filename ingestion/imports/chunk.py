@@ -2,9 +2,9 @@
 
 import errno
 from base64 import b64encode
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection
-from itertools import groupby
+from itertools import chain, groupby, islice
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -139,11 +139,35 @@ def _by_outcome(entries: list[Entry]) -> dict[str, list[Entry]]:
 
 
 def _examples(found: dict[str, list[Entry]]) -> dict[str, list[list[Any]]]:
+    """{outcome: [[row, its bytes in base64, which event of the row, its first reason]]}; of what failed, by the reasons of most."""
+    some = {outcome: _various(entries) if outcome in ("quarantined", "refused") else entries for outcome, entries in found.items()}
     return {
-        outcome: [[entry.row, b64encode(entry.original).decode()] for entry in entries[:_EXAMPLES]]
-        for outcome, entries in found.items()
+        outcome: [[entry.row, b64encode(entry.original).decode(), item_of(entry), _cause(entry)] for entry in entries[:_EXAMPLES]]
+        for outcome, entries in some.items()
         if entries
     }
+
+
+def _various(entries: list[Entry]) -> list[Entry]:
+    alike = defaultdict[str, list[Entry]](list)
+    for entry in entries:
+        alike[_cause(entry)].append(entry)
+    return one_of_each(sorted(alike.values(), key=len, reverse=True), _EXAMPLES)
+
+
+def one_of_each[One](groups: Collection[list[One]], number: int) -> list[One]:
+    """So many of them, one of each group before a second of any."""
+    return list(islice(chain((group[0] for group in groups), (one for group in groups for one in group[1:])), number))
+
+
+def _cause(entry: Entry) -> str:
+    found = reasons(entry, most=1)
+    return found[0].code if found else ""
+
+
+def item_of(entry: Entry) -> int | None:
+    """Which event of its row it is; None: the only one, or refused."""
+    return entry.raw.item if entry.raw else None
 
 
 # Tells a customer's key in a try from an event's.

@@ -8,9 +8,11 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from ingestion.discovery.values import kind_of
-from ingestion.doors.files.matching import COMMA, EITHER, POINT, SERIAL, plain_number, plain_signs, reads_as
+from ingestion.doors.files.matching import COMMA, EITHER, NUMBERS, POINT, SERIAL, is_written, plain_number, plain_signs, reads_as
 from taxonomy.standardize.times import parse_moment
 
+# How a column is written, where somebody must say.
+ASK = "?"
 # Rows that are looked at: enough that a day above twelve comes, and that an id which is none repeats.
 LOOKED_AT = 1_000
 _SHOWN = 3
@@ -39,6 +41,8 @@ _CLOCK = re.compile(r"\d{1,2}[:：时]\d{2}.*|\d{4}(?:\d{2})?")
 _DATE_LIKE = re.compile(r"\d{1,4}\s?[-/.年]\s?\d{1,2}\s?[-/.月]\s?\d{1,4}.*|20\d{6}(?:\d{4,6})?|1[0-9]{9}(?:[0-9]{3})?")
 _SERIAL_LIKE = re.compile(r"[2-6]\d{4}(?:\.\d+)?")
 _PLAIN_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
+# No group of thousands begins with a nought: 0,125 has a decimal comma.
+_NOUGHT_FIRST = re.compile(r"[-+]?0\d.*")
 # One value a day tells how days are written.
 _DAY = re.compile(r"[ T]")
 _DAYS = 100
@@ -50,7 +54,8 @@ class Seen:
     """One column. `examples` are its first different values; `names` {value: rows} where there are few.
 
     `times` are the ways in which its values can be read as times, "" for the standard's; those that mean the same are one.
-    `clock` is how they are written as times of day, `numbers` the notation of its numbers, "" where they are plain or none.
+    `clock` is how they are written as times of day, `numbers` the notation of its numbers, "" where they are plain or none, ASK
+    where they are other numbers in another.
     """
 
     heading: str
@@ -182,10 +187,22 @@ def _share(values: Sequence[str], pattern: re.Pattern[str]) -> float:
 
 
 def _notation(values: Sequence[str]) -> str:
-    """The notation in which most of the values are numbers, where they are not plain."""
+    """The notation in which most of the values are numbers, where they are not plain; ASK where 1,234 may be either's, and no other value says."""
     plain = sum(_PLAIN_NUMBER.fullmatch(value) is not None for value in values)
     if plain == len(values):
         return ""
-    read = {way: sum(_PLAIN_NUMBER.fullmatch(plain_number(value, way)) is not None for value in values) for way in (POINT, COMMA)}
-    best = max(read, key=lambda way: read[way])
-    return best if read[best] > plain and read[best] >= _MOSTLY * len(values) else ""
+    read = {way: sum(_PLAIN_NUMBER.fullmatch(plain_number(value, way)) is not None for value in values) for way in NUMBERS}
+    best = max(read.values())
+    if best <= plain or best < _MOSTLY * len(values):
+        return ""
+    ways = [way for way in read if read[way] == best]
+    fitting = {
+        way: sum(is_written(value, way) and not _NOUGHT_FIRST.fullmatch(plain_number(value, way)) for value in values) for way in ways
+    }
+    likely = [way for way in ways if fitting[way] == max(fitting.values())]
+    return likely[0] if len(likely) == 1 or not any(is_either(value) for value in values) else ASK
+
+
+def is_either(value: str) -> bool:
+    """Whether it is one number in one notation and another in the other: 1,234."""
+    return all(is_written(value, way) for way in NUMBERS) and plain_number(value, POINT) != plain_number(value, COMMA)

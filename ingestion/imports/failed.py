@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from django.db.models.expressions import RawSQL
 from msgspec import convert
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
@@ -33,10 +35,18 @@ from ingestion.doors.files import (
 )  # fmt: skip
 from ingestion.imports.words import with_column
 from ingestion.models import ImportChunk, ImportRun
+from profiles.models import Event
 from taxonomy.standardize import Violation, decode_json, encode_json
 from taxonomy.violations import message_for
 
 _PIECE_BYTES = 64 * 1024
+# Of a chunk's failed rows, the events that wait still.
+_HELD = """
+    ARRAY(
+        SELECT failed->>1 FROM jsonb_array_elements(failed_rows) AS failed JOIN profiles_event ON key = decode(failed->>1, 'hex')
+        WHERE standing = %s
+    )
+"""
 
 
 class _Failed(NamedTuple):
@@ -46,13 +56,17 @@ class _Failed(NamedTuple):
 
 
 def failed_rows(run: ImportRun) -> Iterator[bytes]:
-    """The records that were held or refused, with `_tagline_id` and `_reason`."""
+    """The records of which an event is held still, and those that were refused, with `_tagline_id` and `_reason`. Of a try, all that failed."""
     file_format = FileFormat(**run.format)
     if file_format.kind == "parquet":
         yield from _as_parquet(run, file_format)
         return
     write = {"csv": _as_csv, "fixed": _as_fixed, "ndjson": _as_lines, "json": _as_list, "xlsx": _as_workbook}[file_format.kind]
     yield from write(_failed(run, file_format), file_format)
+
+
+def has_failed_rows(run: ImportRun) -> bool:
+    return next(_failures(run), None) is not None
 
 
 def _failed(run: ImportRun, file_format: FileFormat) -> Iterator[_Failed]:
@@ -177,7 +191,14 @@ def _kept(file_format: FileFormat) -> list[str]:
 
 
 def _failures(run: ImportRun) -> Iterator[tuple[int, str | None, list[dict[str, Any]]]]:
-    """(row, id of the held event, its reasons), in the file's order."""
-    chunks = ImportChunk.objects.filter(run=run).order_by("index").values_list("failed_rows", flat=True)
-    for failures in chunks.iterator(chunk_size=8):
-        yield from ((row, event_id, reasons) for row, event_id, reasons, *_ in failures)
+    """(row, id of its event, why that waits), in the file's order. One query.
+
+    A row is left out once nothing of it waits; else it names all its events, so that those that were mended do not count again.
+    """
+    chunks = ImportChunk.objects.filter(run=run).order_by("index").annotate(held=RawSQL(_HELD, [Event.Standing.HELD]))
+    for failures, held in chunks.values_list("failed_rows", "held").iterator(chunk_size=8):
+        waiting = {None, *held}
+        for _row, events in groupby(failures, key=itemgetter(0)):
+            told = [(row, event_id, reasons, run.dry_run or event_id in waiting) for row, event_id, reasons, *_ in events]
+            if any(waits for *_, waits in told):
+                yield from ((row, event_id, reasons if waits else []) for row, event_id, reasons, waits in told)

@@ -4,17 +4,21 @@ from base64 import b64decode
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from ingestion.doors.files import FileFormat, Matching, Record, UnreadableFile, blocks, decode_row, records
-from ingestion.imports.chunk import incoming_of, reasons
+from ingestion.imports.chunk import incoming_of, item_of, one_of_each, reasons
 from ingestion.imports.words import column_in, with_column
 from ingestion.models import ImportChunk, ImportRun
 from ingestion.pipeline import Incoming, evaluate
-from profiles.entries import Delivery, Entry
+from profiles.entries import Delivery, Entry, as_stored
 from profiles.record import find_duplicates
 from taxonomy.current import Current
 from taxonomy.places import attribute_words, place_of, place_words
@@ -64,29 +68,47 @@ def first_events(
 
 
 def examples(run: ImportRun, obeyed: Current, *, hidden: Collection[str]) -> list[tuple[str, list[Judged]]]:
-    """Of a try, rows of each outcome as its release has them: [(outcome, events)]."""
+    """Of a try, events of each outcome as its release has them: [(outcome, events)]."""
     file_format = FileFormat(**run.format)
-    rows: dict[str, list[Incoming]] = {outcome: [] for outcome in OUTCOMES}
+    assert run.started_at is not None
+    told = []
+    for outcome, some in _samples(run).items():
+        rows = {row: b64decode(written) for row, written, *_ in some}
+        found = [Incoming(original, decode_row(original, file_format), row=row) for row, original in rows.items()]
+        # one that was taken by an earlier version tells only its row
+        chosen = {(row, *which[:1]) for row, _written, *which in some}
+        among = partial(_only, chosen, outcome)
+        told.append((outcome, judged(found, run, file_format, obeyed, received_at=run.started_at, hidden=hidden, among=among)))
+    return [(outcome, events) for outcome, events in told if events]
+
+
+def _samples(run: ImportRun) -> dict[str, list[Any]]:
+    """Of each outcome those of different reasons first, in the file's order."""
+    alike: dict[str, dict[str, list[Any]]] = {outcome: {} for outcome in OUTCOMES}
     for found in ImportChunk.objects.filter(run=run).order_by("index").values_list("examples", flat=True).iterator(chunk_size=50):
         for outcome, some in found.items():
-            for row, written in some[: max(0, _EXAMPLES - len(rows[outcome]))]:
-                original = b64decode(written)
-                rows[outcome].append(Incoming(original, decode_row(original, file_format), row=row))
-        if all(len(some) >= _EXAMPLES for some in rows.values()):
+            for one in some:
+                kept = alike[outcome].setdefault(one[3] if len(one) > 3 else "", [])
+                kept += [one] if len(kept) < _EXAMPLES else []
+        if all(sum(map(len, groups.values())) >= _EXAMPLES for groups in alike.values()):
             break
-    assert run.started_at is not None
-    return [
-        (outcome, judged(some, run, file_format, obeyed, received_at=run.started_at, hidden=hidden))
-        for outcome, some in rows.items()
-        if some
-    ]
+    chosen = {outcome: one_of_each(groups.values(), _EXAMPLES) for outcome, groups in alike.items()}
+    return {outcome: sorted(some, key=itemgetter(0)) for outcome, some in chosen.items() if some}
+
+
+def _only(chosen: Collection[tuple[Any, ...]], outcome: str, deliveries: list[Delivery]) -> None:
+    """Keep these events of the rows, as what the try found them to be."""
+    for delivery in deliveries:
+        delivery.entries = [entry for entry in delivery.entries if (entry.row,) in chosen or (entry.row, item_of(entry)) in chosen]
+        for entry in delivery.entries if outcome == "duplicate" else []:
+            entry.first = as_stored(entry) if entry.result else None
 
 
 def judged(
     found: Iterable[Incoming], run: ImportRun, file_format: FileFormat, obeyed: Current, *, received_at: datetime,
     hidden: Collection[str], among: Callable[[list[Delivery]], None] | None = None,
 ) -> list[Judged]:  # fmt: skip
-    """`hidden`: items of the release that the reader may not read. `among` finds duplicates among the rows and of what is stored."""
+    """`hidden`: items of the release that the reader may not read. `among` may look at them together, as `find_duplicates` does."""
     source = obeyed.plan.sources_by_uuid.get(str(run.source_id))
     if source is None:
         return []
@@ -128,7 +150,9 @@ def _in_short(one: Violation, matching: Matching | None, hidden: Collection[str]
     place = place_of(one, hidden)
     where = place if heading in ("", path) or place.startswith(f"{heading} (") else f"{heading} → {place}"
     seen = "" if one.seen is None else f" “{one.seen}”"
-    return f"{title_for(one.code)}: {where}{seen}" if where else f"{title_for(one.code)}{seen}"
+    return (
+        _("%(fault)s: %(where)s") % {"fault": title_for(one.code), "where": f"{where}{seen}"} if where else f"{title_for(one.code)}{seen}"
+    )
 
 
 def _label(tag: str | None) -> str:

@@ -39,10 +39,11 @@ def offered(source: Source) -> list[FileMatching]:
 
 
 def numbered(source: Source, number: str) -> FileMatching | None:
-    """The one in force that somebody asks for by its number."""
+    """The one in force that somebody asks for by its number, or by that of an earlier one for the same headings."""
     if not number.isdecimal() or len(number) > 9:
         return None
-    return FileMatching.objects.filter(source=source).newest_of_each().filter(number=int(number)).first()
+    found = FileMatching.objects.filter(source=source, number=int(number)).first()
+    return in_force(source, found.headings) if found else None
 
 
 def fitting(known: Collection[FileMatching], columns: Collection[str]) -> FileMatching | None:

@@ -1,6 +1,6 @@
 """The first rows of a file as they are understood, before any of them is imported."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,16 @@ from ingestion.doors.files import (
 )  # fmt: skip
 from ingestion.doors.files.sheets import sheet_names
 from ingestion.doors.files.unpack import data_files, whole
-from ingestion.imports.traps import find_traps
-from ingestion.imports.words import file_problem, trap_words
+from ingestion.imports.columns import LOOKED_AT
+from ingestion.imports.judged import first_records
+from ingestion.imports.traps import MOST_COLUMNS, still_open, traps_in
+from ingestion.imports.words import file_problem, traps_words
 from ingestion.models import ImportRun
 from taxonomy.standardize import Refusal, Violation, encode_json, storable
 from taxonomy.violations import message_for
 
 _ROWS = 10
-# As many rows as one block has are looked through for what may be read otherwise than it was meant.
-_LOOKED_AT = 500
-_MOST_TRAPS = 12
 _BLOCK_BYTES = 64 * 1024
-# A table of more columns than these is not looked through before an import; the rest can be scrolled to.
-_COLUMNS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ def preview(run: ImportRun) -> Preview:
         looked_at = list(
             islice(
                 (record for block in blocks(path, file_format, block_bytes=_BLOCK_BYTES) for record in records(block, file_format)),
-                _LOOKED_AT,
+                LOOKED_AT,
             )
         )
         first = looked_at[:_ROWS]
@@ -86,8 +83,21 @@ def preview(run: ImportRun) -> Preview:
         sheets,
         problem,
         decimal_sign([row.cells for row in rows]) == ",",
-        _traps(looked_at, file_format),
+        traps_words(traps_in(looked_at, file_format)) if file_format.has_columns else [],
     )
+
+
+def warnings(run: ImportRun) -> list[str]:
+    """What its first rows may hide that its matching leaves open; nothing where its file is not kept any more."""
+    file_format = FileFormat(**run.format)
+    if not file_format.has_columns or not Path(run.path).exists():
+        return []
+    read = replace(file_format, matching=None)
+    try:
+        traps = traps_in(first_records(run, read, LOOKED_AT), read)
+    except UnreadableFile:
+        return []
+    return traps_words(still_open(traps, file_format.matching.written() if file_format.matching else ()))
 
 
 def _sheets(path: Path, file_format: FileFormat) -> list[str]:
@@ -97,26 +107,19 @@ def _sheets(path: Path, file_format: FileFormat) -> list[str]:
         return sheet_names(unpacked)
 
 
-def _traps(looked_at: list[Record], file_format: FileFormat) -> list[str]:
-    if not file_format.has_columns:
-        return []
-    rows = ((one.row, cells_under(one.original, file_format)[0]) for one in looked_at if one.cells is not None)
-    return [trap_words(trap) for trap in find_traps(_shown_columns(file_format), rows)][:_MOST_TRAPS]
-
-
 def _table(first: list[Record], file_format: FileFormat) -> tuple[list[str], list[PreviewRow]]:
     if file_format.has_columns:
         found = [(record, cells_under(record.original, file_format)) for record in first if not record.is_heading]
         return _shown_columns(file_format), [
-            PreviewRow(one.row, storable([*cells, *more][:_COLUMNS]), _problem(one.refusal)) for one, (cells, more) in found
+            PreviewRow(one.row, storable([*cells, *more][:MOST_COLUMNS]), _problem(one.refusal)) for one, (cells, more) in found
         ]
     decoded = [(record, record.refusal or decode_row(record.original, file_format)) for record in first]
-    columns = list(dict.fromkeys(name for _, said in decoded if isinstance(said, dict) for name in said))[:_COLUMNS]
+    columns = list(dict.fromkeys(name for _, said in decoded if isinstance(said, dict) for name in said))[:MOST_COLUMNS]
     return columns, [PreviewRow(record.row, *_fields(said, columns)) for record, said in decoded]
 
 
 def _shown_columns(file_format: FileFormat) -> list[str]:
-    return [column for column in file_format.columns if column not in RESERVED][:_COLUMNS]
+    return [column for column in file_format.columns if column not in RESERVED][:MOST_COLUMNS]
 
 
 def _fields(said: object, columns: list[str]) -> tuple[list[str], str]:

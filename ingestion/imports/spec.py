@@ -3,10 +3,13 @@
 All of it is read from the released plan, and what is offered as an example or a choice was tried on the core. Pure.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+
+from django.utils.translation import gettext as _
 
 from ingestion.doors.files import FileFormat
 from ingestion.reread import read_as
@@ -15,6 +18,7 @@ from taxonomy.dictionary.examples import as_cell, values_of
 from taxonomy.dictionary.sheets import tag_sheet
 from taxonomy.dictionary.standard import Standard
 from taxonomy.dictionary.words import ENVELOPE, TIME_FORMATS, row_words, type_words
+from taxonomy.rule_words import limits_words
 from taxonomy.standardize import Plan, Refusal, SourcePlan, standardize
 from taxonomy.standardize.paths import plain_names
 from taxonomy.standardize.plan import RulePlan, TagPlan
@@ -30,6 +34,7 @@ _ENVELOPE_FIELDS = ("event", "phone", "occurred_at", "message_id", "region", "so
 _OURS = {"message_id": "id"}
 _RECOMMENDED = frozenset({"occurred_at", "message_id"})
 _KEEP_LETTERS = frozenset({"trim", "lower", "upper"})
+_CHANGE_NUMBER = frozenset({"multiply", "divide", "divide_by"})
 # What is taken although nobody offered it: the column takes anything.
 _NO_CHOICE = "no such choice 0"
 _TABLE = FileFormat("csv")
@@ -37,7 +42,10 @@ _TABLE = FileFormat("csv")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`need`: "required", "recommended" or "". `field`: of the envelope, "" for an attribute. `type`: the attribute's, "" for the envelope's."""
+    """`need`: "required", "recommended" or "". `field`: of the envelope, "" for an attribute. `type`: the attribute's, "" for the envelope's.
+
+    `tells`: which events the row tells of by what stands in it.
+    """
 
     name: str
     told: str
@@ -48,11 +56,12 @@ class Column:
     choices: list[str] = field(default_factory=list)
     field: str = ""
     type: str = ""
+    tells: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that can be said: `name` is what stands for it in the file. `row` is accepted as it stands; None where none is known."""
+    """One thing that can be said: `name` is what stands for it in the file, `when` which rows say it. `row` is accepted as it stands; None where none is known."""
 
     name: str
     tag: str
@@ -61,6 +70,7 @@ class Event:
     columns: list[Column]
     one_of: list[list[str]]
     row: Row | None
+    when: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +123,13 @@ def spec_of(source: str, known: Standard, *, at: datetime, seen: frozenset[str] 
     found = [event_of(rule, tag, own, known, at, f"example-{number}") for number, (rule, tag) in enumerate(told, 1)]
     tried = [(event.row, tag) for (event, _example), (_rule, tag) in zip(found, told, strict=True) if event.row]
     lines = [example.record for _event, example in found if example]
-    return Spec(own, _common(own, plan, tried, at), [event for event, _example in found], lines, len(ways) - len(told))
+    return Spec(own, _common(own, plan, tried, at), _apart([event for event, _example in found]), lines, len(ways) - len(told))
+
+
+def _apart(events: list[Event]) -> list[Event]:
+    """Where a name is several events, each says when it is which: rules are tried in order, and one without limits takes the rest."""
+    names = Counter(event.name for event in events)
+    return [replace(event, when=_("otherwise")) if names[event.name] > 1 and not event.when else event for event in events]
 
 
 def takes(row: Row, tag: TagPlan, source: SourcePlan, plan: Plan, at: datetime) -> bool:
@@ -204,7 +220,10 @@ def _event(rule: RulePlan | None, tag: TagPlan, row: Row | None, source: SourceP
         mapped[target] = names[0]
         cell = (row or {}).get(names[0], "")
         sent = _attribute(names[0], uses[target], cell, tag, how=row_words(line)["how"])
-        columns.setdefault(names[0], _with_choices(sent, target, line.get("transforms") or "", tag, row, source, known, at))
+        transforms = line.get("transforms") or ""
+        if _changes_number(transforms):  # the bounds are of what comes out, not of what is written
+            sent = replace(sent, what=type_words(known.items[tag.slots[target].uuid]))
+        columns.setdefault(names[0], _with_choices(sent, target, transforms, tag, row, source, known, at))
     if rule is None or rule.definition.get("keep_unmapped", True):
         for code, use in uses.items():
             if code not in mapped and code not in columns and code not in envelope:
@@ -216,7 +235,13 @@ def _event(rule: RulePlan | None, tag: TagPlan, row: Row | None, source: SourceP
     one_of = [[mapped.get(code, code) for code in group] for group in sheet["one_of"]]
     name = rule.definition["name"] if rule else tag.code
     ordered = sorted(columns.values(), key=lambda one: one.need != "required")
-    return Event(name, tag.code, sheet["label"], sheet["description"], ordered, one_of, row)
+    when = limits_words(rule.definition) if rule else ""
+    return Event(name, tag.code, sheet["label"], sheet["description"], ordered, one_of, row, when)
+
+
+def _changes_number(transforms: str) -> bool:
+    steps = parse_transforms(transforms)
+    return not isinstance(steps, TransformError) and any(step.name in _CHANGE_NUMBER for step in steps)
 
 
 def _attribute(name: str, use: dict[str, Any], cell: str, tag: TagPlan, how: str = "") -> Column:

@@ -14,7 +14,7 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
 from ingestion.doors.files import BOM, FileFormat, write_row
-from ingestion.imports.spec import Column, Spec
+from ingestion.imports.spec import Column, Event, Spec
 
 _LAST_ROW = 1_048_576
 _NUMBERS: dict[str, Any] = {"integer": "whole", "decimal": "decimal"}
@@ -101,11 +101,23 @@ def _lines(spec: Spec) -> Iterator[list[str]]:
     words = {"required": _("required"), "recommended": _("recommended"), "": ""}
     yield [_("Event"), _("Column"), _("Meaning"), _("Needed"), _("What it holds"), _("Example")]
     for column in spec.common:
-        yield [_("every event"), column.name, column.told, words[column.need], column.how, column.example]
+        yield [
+            _("every event"),
+            column.name,
+            column.told,
+            words[column.need],
+            "; ".join(filter(None, (column.what, column.how, column.tells))),
+            column.example,
+        ]
     for event in spec.events:
         for column in event.columns:
-            holds = [part for part in (column.what, column.how, " / ".join(column.choices)) if part]
-            yield [event.name, column.name, column.told, words[column.need], "; ".join(holds), column.example]
+            holds = [part for part in (column.what, column.how, " / ".join(column.choices), column.tells) if part]
+            yield [_named(event), column.name, column.told, words[column.need], "; ".join(holds), column.example]
+
+
+def _named(event: Event) -> str:
+    name = f"{event.label} ({event.name})"
+    return f"{name} · {event.when}" if event.when else name
 
 
 def _put(sheet: Worksheet, row: int, at: int, text: str, *, bold: bool = False) -> None:

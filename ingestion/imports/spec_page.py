@@ -30,12 +30,14 @@ from ingestion.imports.matchings import ENVELOPE, fits_envelope, fitting, in_for
 from ingestion.imports.spec import Spec, spec_of
 from ingestion.imports.spec_files import example_csv, example_ndjson, template_csv, template_xlsx
 from ingestion.imports.spec_layouts import spec_of_layout
+from ingestion.imports.unlike import Unlike
 from ingestion.imports.words import file_problem, with_values
 from ingestion.models import FileMatching, ReadingDay, SpecLink
 from ingestion.ranked import most_first
 from staff.models import User
 from taxonomy.current import current
 from taxonomy.dictionary.standard import Standard, standard
+from taxonomy.dictionary.words import label
 from taxonomy.models import Source
 from taxonomy.released import Named, named
 from taxonomy.request_rights import hidden_in, sources_in
@@ -61,7 +63,8 @@ class _Check:
     """What the page tells of a file: what was found, or why it cannot be read.
 
     `chosen`: the matching as it was asked for, "" where nobody chose. `by_itself`: an import reads the file so too, with nothing
-    said. `fits`: another matching, all of whose columns are in the file.
+    said. `fits`: another matching, all of whose columns are in the file. `events`: (label, code, number) of what was accepted,
+    the code "" of all that the reader may not read. `unlike`: with what the column tells of.
     """
 
     name: str
@@ -72,6 +75,8 @@ class _Check:
     fits: FileMatching | None = None
     causes: list[tuple[str, str, int]] = field(default_factory=list)
     notes: list[tuple[str, str, int]] = field(default_factory=list)
+    events: list[tuple[str, str, int]] = field(default_factory=list)
+    unlike: list[tuple[Unlike, str]] = field(default_factory=list)
 
 
 @never_cache
@@ -93,7 +98,7 @@ def spec_of_source(request: HttpRequest, source_id: UUID) -> HttpResponse:
         else:
             links.filter(token=request.POST.get("link", "").replace("\0", "")).update(revoked_at=timezone.now())
             messages.success(request, _("The link opens nothing any more."))
-        return HttpResponseRedirect(f"{request.path}#links")
+        return HttpResponseRedirect(f"{request.get_full_path()}#links")
     known = _without(standard(), lambda items: hidden_in(request, items))
     check = _checked(request, source) if request.method == "POST" else None
     context = {
@@ -172,6 +177,14 @@ def _page(request: HttpRequest, source: Source, known: Standard | None, check: _
     if layout and layout not in layouts:
         layouts.append(layout)
     spec = _spec(str(source.pk), known, layout)
+    if check and check.found:
+        check.events = _by_event(check.found, known)
+        tells = (
+            {column.name: column.tells for column in [*spec.common, *(one for event in spec.events for one in event.columns)]}
+            if spec
+            else {}
+        )
+        check.unlike = [(one, tells[one.column]) for one in check.found.unlike if tells.get(one.column)]
     context = {
         **admin.site.each_context(request),
         "title": _("Files of %(source)s") % {"source": one.label},
@@ -188,6 +201,17 @@ def _page(request: HttpRequest, source: Source, known: Standard | None, check: _
         **more,
     }  # fmt: skip
     return TemplateResponse(request, "ingestion/spec.html", context)
+
+
+def _by_event(found: Checked, known: Standard | None) -> list[tuple[str, str, int]]:
+    told, others = [], 0
+    for code, count in most_first(found.events):
+        tag = known.plan.tags_by_code.get(code.lower()) if known else None
+        if known and tag and tag.uuid in known.items:
+            told.append((label(known.items[tag.uuid]), code, count))
+        else:
+            others += count
+    return [*told, (_("other events"), "", others)] if others else told
 
 
 def _download(request: HttpRequest, source: Source, known: Standard | None, file: str) -> HttpResponse:
@@ -212,7 +236,8 @@ def _checked(request: HttpRequest, source: Source) -> _Check:
     if upload is None:
         return _Check("", problem=_("Choose a file first."))
     known, chosen = offered(source), request.POST.get("matching", "")
-    check = _Check(upload.name or "", chosen=chosen if chosen == str(ENVELOPE) or numbered(source, chosen) else "")
+    layout = numbered(source, chosen)
+    check = _Check(upload.name or "", chosen=str(layout.number) if layout else chosen if chosen == str(ENVELOPE) else "")
     with tempfile.NamedTemporaryFile() as stored:
         for piece in upload.chunks():
             stored.write(piece)

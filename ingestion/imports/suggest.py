@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from ingestion.doors.files import Matching, RowEvent
 from ingestion.doors.files.matching import ATTRIBUTE, FIELDS, IDENTIFIER
-from ingestion.imports.columns import Seen, repeats
+from ingestion.imports.columns import ASK, Seen, repeats
 from ingestion.models import FileMatching
 from taxonomy.dictionary.standard import Standard
 from taxonomy.similar.names import best_of
@@ -65,7 +65,7 @@ _CALLED: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """`target`: what the column is, "" for nothing known; `written`: how; "?" where somebody must say."""
+    """`target`: what the column is, "" for nothing known; `written`: how; ASK where somebody must say."""
 
     target: str = ""
     written: str = ""
@@ -326,9 +326,9 @@ def _why(target: str, one: Seen) -> str:
 
 
 def written_for(target: str, one: Seen) -> str:
-    """How a column is written: "?" where its days can be read in several ways."""
+    """How a column is written: ASK where its days, or its numbers, can be read in several ways."""
     if target == "occurred_at":
-        return "?" if one.is_asked else one.times[0] if one.times else ""
+        return ASK if one.is_asked else one.times[0] if one.times else ""
     if target == "time_of_day":
         return one.clock
     return one.numbers if target.startswith(ATTRIBUTE) else ""

@@ -1,9 +1,10 @@
 """What in a file's first rows may be read otherwise than it was meant, or has lost something: each once a column, with its row."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
+from ingestion.doors.files import RESERVED, FileFormat, Record, cells_under
 from taxonomy.standardize import is_cut, possible_days
 
 _TIME = re.compile(r"[0-9]{4}[-/.年].*[0-9]{1,2}:[0-9]{2}.*")
@@ -14,6 +15,10 @@ _SUM = re.compile(r"(?:合\s*计|总\s*计|小\s*计|(?:grand |sub-?)?total)s?\s
 # A sum is named in one of these.
 _FIRST_CELLS = 3
 _ODD_SPACE = re.compile("[\u00a0\u2007\u200b\u202f\u3000\ufeff]")
+# A table of more columns than these is not looked through.
+MOST_COLUMNS = 200
+# Nothing is open in these once a matching says how the column is written.
+_WRITTEN = ("grouped", "day_order", "day_number")
 
 
 class Trap(NamedTuple):
@@ -43,6 +48,17 @@ def find_traps(columns: list[str], rows: Iterable[tuple[int, list[str]]]) -> lis
                 if zoned.setdefault(at, (has_zone, number))[0] != has_zone:
                     found.setdefault((at, "zones"), Trap("zones", columns[at], number, cell))
     return [found[key] for key in sorted(found)]
+
+
+def traps_in(found: Iterable[Record], file_format: FileFormat) -> list[Trap]:
+    """The traps of a table's rows."""
+    rows = ((one.row, cells_under(one.original, file_format)[0]) for one in found if one.cells is not None)
+    return find_traps([column for column in file_format.columns if column not in RESERVED][:MOST_COLUMNS], rows)
+
+
+def still_open(traps: Iterable[Trap], written: Collection[str]) -> list[Trap]:
+    """Those left where the writing of some columns is said."""
+    return [trap for trap in traps if trap.kind not in _WRITTEN or trap.column not in written]
 
 
 def _sum_at(cells: list[str]) -> int | None:

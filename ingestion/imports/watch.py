@@ -23,8 +23,9 @@ from django.utils.translation import gettext as _
 
 from ingestion.alone import alone, alone_or_not
 from ingestion.doors.files import UnreadableFile
-from ingestion.imports.failed import failed_rows
-from ingestion.imports.report import failed_words, has_failed, problem, report, report_text
+from ingestion.imports.failed import failed_rows, has_failed_rows
+from ingestion.imports.preview import warnings
+from ingestion.imports.report import failed_words, problem, report, report_text
 from ingestion.imports.run import former_import, run_import, sha256_of, take_file
 from ingestion.models import ImportRun
 from ingestion.room import is_no_room
@@ -262,11 +263,13 @@ def _finish(path: Path, claim: UUID, inbox: Inbox, place: str, told: dict[str, A
         if told["error"]:
             text += "\n" + told["error"]["message"]
         told = {**told, "file": path.name, "imported_before": is_again, "failed_rows": None}
-        if run is not None and has_failed(run) and not is_again:
+        if run is not None and not is_again and has_failed_rows(run):
             told["failed_rows"] = f"{target.name}.failed.{run.format['kind']}"
             _write(folder / told["failed_rows"], failed_rows(run))
             text += "\n" + failed_words(told["failed_rows"])
-        _write(folder / f"{target.name}.report.txt", iter([(text + "\n").encode()]))
+        # What it quotes of cells stands beside the file only, never in the watcher's own output.
+        whole = "\n".join([text, *(warnings(run) if run else [])])
+        _write(folder / f"{target.name}.report.txt", iter([(whole + "\n").encode()]))
         _write(folder / f"{target.name}.report.json", iter([json.dumps(told, ensure_ascii=False, indent=2).encode() + b"\n"]))
     except OSError as error:
         if not is_no_room(error):

@@ -1,5 +1,7 @@
 """What a person reads when a whole file cannot be taken."""
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from django.utils.functional import Promise
@@ -82,6 +84,8 @@ TRAPS: dict[str, Promise | str] = {
     "odd_space": _("Column “%(column)s”, row %(row)d: “%(seen)s” has a space that does not look like one. Around numbers, times and phones it does no harm; a name or a choice with it is another."),
 }  # fmt: skip
 
+_MOST_TRAPS = 12
+
 
 def with_column(one: Violation, matching: Matching | None) -> Violation:
     """The same, with the file's own column before its path, where the matching knows it."""
@@ -100,6 +104,11 @@ def column_in(one: Violation, matching: Matching | None) -> str:
     path = str(one.values.get("from") or one.path)
     heading = matching.heading_of(path) if matching and path else ""
     return heading if matching and heading in matching.headings() else ""
+
+
+def traps_words(traps: Iterable[Trap]) -> list[str]:
+    """As many as anybody reads."""
+    return [trap_words(trap) for trap in islice(traps, _MOST_TRAPS)]
 
 
 def trap_words(trap: Trap) -> str:

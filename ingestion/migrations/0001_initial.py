@@ -700,8 +700,8 @@ class Migration(migrations.Migration):
                 ('tag', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='taxonomy.tag', verbose_name='tag')),
             ],
             options={
-                'verbose_name': 'taken back',
-                'verbose_name_plural': 'taken back',
+                'verbose_name': 'take-back',
+                'verbose_name_plural': 'take-backs',
                 'ordering': ['-id'],
                 'permissions': [('take_back', 'Can take events back and put them back')],
                 'default_permissions': ('view',),

@@ -50,7 +50,7 @@ class Cause(models.Model):
 
 
 class CauseDay(models.Model):
-    """One cause and day (the company's): events that arrived with it, and events it was put right of on that day."""
+    """One cause and day (the company's): events that arrived with it, and events it was put right of on that day; none that are taken back."""
 
     id = models.BigAutoField(primary_key=True)
     cause = models.ForeignKey(Cause, models.CASCADE, db_index=False, related_name="days")

@@ -41,5 +41,10 @@ class FileMatching(models.Model):
         return _("matching %(number)s") % {"number": self.number}
 
     @property
+    def called(self) -> str:
+        """As whoever sends such files knows it: the file it was made with, else the first headings."""
+        return self.file_name or ", ".join(self.headings[:3])
+
+    @property
     def matching(self) -> Matching:
         return Matching.of(self.definition)

@@ -19,6 +19,8 @@ class QuarantineReason(models.Model):
     leads = models.BooleanField(default=True, help_text="Whether it is the first of its event's reasons")
     fixed_at = models.DateTimeField(null=True, help_text="When the event was let in or sent anew; null while held, and where it was let go")
 
+    taken_back = models.BooleanField(db_default=False, help_text="Whether its event is taken back: it counts in no sum then")
+
     class Meta:
         verbose_name = _("quarantine reason")
         verbose_name_plural = _("quarantine")

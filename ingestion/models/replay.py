@@ -58,6 +58,8 @@ class Replay(models.Model):
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("by"))
     created_at = models.DateTimeField(_("asked for"), default=timezone.now)
     finished_at = models.DateTimeField(_("finished"), null=True)
+    undone_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("taken back by"))
+    undone_at = models.DateTimeField(_("taken back"), null=True)
 
     class Meta:
         ordering = ["-created_at", "-id"]
@@ -105,4 +107,4 @@ class Replayed(models.Model):
 
     @property
     def is_undone(self) -> bool:
-        return self.replay.status == Replay.Status.UNDONE and self.outcome != self.Outcome.HELD
+        return self.replay.status == Replay.Status.UNDONE

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q, Sum
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -77,8 +77,8 @@ class TakeBack(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        verbose_name = _("taken back")
-        verbose_name_plural = _("taken back")
+        verbose_name = _("take-back")
+        verbose_name_plural = _("take-backs")
         default_permissions = ("view",)
         permissions = [("take_back", "Can take events back and put them back")]
         constraints = [
@@ -108,8 +108,14 @@ class TakeBack(models.Model):
         return ImportRun.objects.filter(pk=self.batch_id).first() if self.batch_id else None
 
 
+class WithdrawalQuerySet(models.QuerySet["Withdrawal"]):
+    def events(self) -> int:
+        """How many of these days' events are taken back now."""
+        return self.aggregate(events=Sum(F("counted") + F("held"), default=0))["events"]
+
+
 class Withdrawal(models.Model):
-    """The ledger: what one commit of an act took back, or (below zero) put back, by the day it was received. Rows are only added."""
+    """The ledger: what one commit of an act took back, or (below zero) put back, by the day it was received and its first verdict. Rows are only added."""
 
     id = models.BigAutoField(primary_key=True)
     take_back = models.ForeignKey(TakeBack, models.PROTECT, related_name="withdrawals")
@@ -118,6 +124,8 @@ class Withdrawal(models.Model):
     counted = models.IntegerField()
     held = models.IntegerField()
     at = models.DateTimeField(default=timezone.now)
+
+    objects = WithdrawalQuerySet.as_manager()
 
     class Meta:
         default_permissions = ()

@@ -1,12 +1,14 @@
 """Why events are held: written in the commit that holds them, closed in the commit that mends them."""
 
 from collections.abc import Collection
+from typing import Any
 
 from django.db.backends.utils import CursorWrapper
 
 from profiles.copying import array
 from profiles.entries import Delivery
-from taxonomy.standardize import general, storable
+from taxonomy.standardize import decode_json, general, storable
+from taxonomy.violations import is_blocking
 
 _CHARACTERS = 200
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -44,6 +46,24 @@ def replace_reasons(cursor: CursorWrapper, event_ids: Collection[int], deliverie
     _insert(cursor, deliveries)
 
 
+def reasons_as_reported(cursor: CursorWrapper, event_ids: Collection[int]) -> None:
+    """Of events that are held: what their readings say of them."""
+    cursor.execute("DELETE FROM ingestion_quarantinereason WHERE event_id = ANY(%s::bigint[])", [array(sorted(event_ids))])
+    cursor.execute(
+        "SELECT id, source_id, name, received_at, report::text FROM profiles_event WHERE id = ANY(%s::bigint[]) AND standing = 2",
+        [array(sorted(event_ids))],
+    )
+    _copy(
+        cursor,
+        {
+            (event_id, str(source), one["code"], _short(general(one.get("path", ""))), _short(name or ""), received_at)
+            for event_id, source, name, received_at, report in cursor.fetchall()
+            for one in decode_json(report.encode())["violations"]
+            if is_blocking(one)
+        },
+    )
+
+
 def _insert(cursor: CursorWrapper, deliveries: list[Delivery]) -> None:
     rows = {
         (
@@ -61,6 +81,10 @@ def _insert(cursor: CursorWrapper, deliveries: list[Delivery]) -> None:
         for violation in entry.result.violations
         if violation.blocking
     }
+    _copy(cursor, rows)
+
+
+def _copy(cursor: CursorWrapper, rows: set[tuple[Any, ...]]) -> None:
     if not rows:
         return
     before = None

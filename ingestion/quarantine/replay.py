@@ -24,9 +24,8 @@ from ingestion.models import Cause, QuarantineReason, Replay, Replayed, ReplayOf
 from ingestion.outgoing.announce import queue_accepted
 from ingestion.pool import in_processes
 from ingestion.quarantine.causes import add_up
-from ingestion.quarantine.reasons import close_reasons, open_reasons_again, replace_reasons
+from ingestion.quarantine.reasons import close_reasons, replace_reasons
 from ingestion.quarantine.stored import (
-    AT_ONCE,
     Stored,
     delivery_of,
     done_by,
@@ -40,12 +39,12 @@ from ingestion.quarantine.stored import (
 )
 from ingestion.ranked import most_first
 from ingestion.watching.rollup import roll_up
-from profiles.anew import discard, give_back, hold_still, read_anew
+from profiles.anew import discard, hold_still, read_anew
 from profiles.entries import Delivery, Entry
 from profiles.link import settle
 from profiles.record import again_where_others_write
 from profiles.subjects import known
-from profiles.untied import queue_untied, tie_anew
+from profiles.untied import tie_anew
 from taxonomy.current import Current, current, plan_of, refresh
 from taxonomy.standardize import Plan, RawEvent, Result, decode_json, general
 
@@ -187,45 +186,6 @@ def go_on(replay: Replay) -> None:
     """Let one go on that stopped, failed or was given up: no stop asked for before counts. Its job is for the caller to start."""
     gone = (Replay.Status.STOPPED, Replay.Status.FAILED, Replay.Status.RUNNING)
     Replay.objects.filter(pk=replay.pk, status__in=gone).update(status=Replay.Status.WAITING, stop_asked=False)
-
-
-def ask_undo(replay: Replay) -> bool:
-    """Have a replay that ended taken back; `undo` is for the caller to call, or to start as a job. False for any other."""
-    ended = Replay.objects.filter(pk=replay.pk, status__in=(Replay.Status.FINISHED, Replay.Status.STOPPED))
-    return bool(ended.update(status=Replay.Status.UNDOING, seen=0, finished_at=timezone.now()))
-
-
-def undo(replay_id: UUID) -> int:
-    """Give the events that a replay read otherwise, or let go of, and that still stand so, their former readings; how many.
-
-    Safe to call again after any interruption; of two at once the second waits.
-    """
-    done = 0
-    with alone(replay_id):
-        replay = Replay.objects.get(pk=replay_id)
-        if replay.status == Replay.Status.UNDONE:
-            return 0
-        Replay.objects.filter(pk=replay_id).update(status=Replay.Status.UNDOING, seen=0)
-        outcomes = (Replayed.Outcome.FIXED, Replayed.Outcome.DISCARDED)
-        ids = list(replay.replayed.filter(outcome__in=outcomes).order_by("event_id").values_list("event_id", flat=True))
-        for start in range(0, len(ids), AT_ONCE):
-            some = ids[start : start + AT_ONCE]
-            done += again_where_others_write(partial(_undo, some, replay_id))
-            Replay.objects.filter(pk=replay_id).update(seen=F("seen") + len(some))
-        tie_anew()
-        find_near_duplicates(timezone.now())
-        Replay.objects.filter(pk=replay_id).update(status=Replay.Status.UNDONE, finished_at=timezone.now())
-    return done
-
-
-def _undo(event_ids: list[int], replay_id: UUID) -> int:
-    with transaction.atomic(), connection.cursor() as cursor:
-        queue_untied(cursor, event_ids)  # by the subjects that they have now
-        back = give_back(cursor, event_ids, replay_id)
-        open_reasons_again(cursor, back)
-        queue_untied(cursor, back)  # and by those that they had before
-        queue_near(cursor, back, back)
-        return len(back)
 
 
 def _begin(replay: Replay) -> None:

@@ -4,12 +4,14 @@ On the days and at the hour that each chose for reminders, in their language. Pe
 """
 
 import logging
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q, Sum
+from django.db import transaction
+from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext_noop
@@ -28,7 +30,7 @@ from taxonomy.released import Named, released
 from taxonomy.rights import among, rights_of
 
 logger = logging.getLogger(__name__)
-# A cause grows when on its last whole day as many events came as this, and this many times those of a usual day before.
+# A cause grew on a day when as many events came as this, and this many times those of a usual day before.
 GROWS_FROM, GROWS_BY = 10, 2
 _USUAL_DAYS = 7
 # Of each kind, those with most events; the page of the quarantine has all.
@@ -37,10 +39,11 @@ _MOST = 20
 
 @dataclass(frozen=True, slots=True)
 class Growing:
-    """`last_day`: events of the last whole day; `usual`: of a day of the week before it, on average."""
+    """`events`: those of the day; `usual`: of a day of the week before it, on average."""
 
     group: Group
-    last_day: int
+    day: date
+    events: int
     usual: float
 
 
@@ -61,7 +64,8 @@ def news_for(person: User, since: datetime, until: datetime, *, shown: Any = mas
     if rights.limited:
         mine = mine.filter(source_id__in=among(Source.every.all(), rights).values("pk"))
     new = mine.filter(opened_at__gt=since, opened_at__lte=until, held__gt=0)
-    grown = _grown(mine.filter(held__gt=0, opened_at__lte=since), timezone.localdate(until, timezone.get_default_timezone()))
+    first, today = (timezone.localdate(at, timezone.get_default_timezone()) for at in (since, until))
+    grown = _grown(mine.filter(held__gt=0, opened_at__lte=since), first, today)
     growing = held_groups(mine.filter(pk__in=grown), limit=_MOST, shown=shown)
     fixed = mine.filter(emptied_at__gt=since, emptied_at__lte=until)
     return News(
@@ -71,15 +75,19 @@ def news_for(person: User, since: datetime, until: datetime, *, shown: Any = mas
     )
 
 
-def _grown(causes: Any, today: date) -> dict[int, tuple[int, float]]:
-    """{cause: (events of yesterday, of a usual day before)} of those that grew. One query."""
-    yesterday = today - timedelta(days=1)
-    days = CauseDay.objects.filter(cause__in=causes, day__gte=yesterday - timedelta(days=_USUAL_DAYS), day__lte=yesterday)
-    rows = days.values("cause").annotate(
-        last=Sum("arrived", filter=Q(day=yesterday), default=0), before=Sum("arrived", filter=Q(day__lt=yesterday), default=0)
-    )
-    found = {row["cause"]: (row["last"], row["before"] / _USUAL_DAYS) for row in rows}
-    return {cause: (last, usual) for cause, (last, usual) in found.items() if last >= GROWS_FROM and last >= GROWS_BY * usual}
+def _grown(causes: Any, first: date, today: date) -> dict[int, tuple[date, int, float]]:
+    """{cause: (day, its events, those of a usual day before)} of those that grew on a day since `first`: where on several, the worst. One query."""
+    days = CauseDay.objects.filter(cause__in=causes, day__gte=first - timedelta(days=_USUAL_DAYS), day__lt=today)
+    arrived: dict[int, dict[date, int]] = defaultdict(dict)
+    for cause, day, events in days.values_list("cause", "day", "arrived"):
+        arrived[cause][day] = events
+    grown: dict[int, tuple[date, int, float]] = {}
+    for cause, by_day in arrived.items():
+        for day, events in by_day.items():
+            usual = sum(by_day.get(day - timedelta(days=back), 0) for back in range(1, _USUAL_DAYS + 1)) / _USUAL_DAYS
+            if day >= first and events >= max(GROWS_FROM, GROWS_BY * usual) and (cause not in grown or events > grown[cause][1]):
+                grown[cause] = day, events, usual
+    return grown
 
 
 def send_digests(now: datetime) -> int:
@@ -87,55 +95,73 @@ def send_digests(now: datetime) -> int:
     add_up(now)
     written = 0
     people = User.objects.filter(is_active=True, department__isnull=False).exclude(reminder_days=[]).select_related("department")
-    last = dict(Digest.objects.filter(user__in=people).order_by("user", "-until").distinct("user").values_list("user", "until"))
+    last = {one.user_id: one for one in Digest.objects.filter(user__in=people).order_by("user_id", "-until").distinct("user_id")}
     for person in people:
-        before = last.get(person.pk)
-        if is_due(person, now, before) and person.has_perm("ingestion.view_quarantinereason"):
-            written += _digest(person, before or now - timedelta(days=1), now) + (_month(person, before, now) if before else 0)
+        digest = last.get(person.pk)
+        if not is_due(person, now, None) or not person.has_perm("ingestion.view_quarantinereason"):
+            continue
+        if digest is None or is_due(person, now, digest.until):
+            digest = _tell(person, digest, now)
+        written += sum(_write(person, digest, letter) for letter in list(digest.unsent))
     return written
 
 
-def _digest(person: User, since: datetime, now: datetime) -> int:
+def _tell(person: User, last: Digest | None, now: datetime) -> Digest:
+    """Leave notices of what is new since the last digest. What the last one's letter could not tell is told by this one's."""
+    until = last.until if last else now - timedelta(days=1)
+    late = last.unsent if last else []
+    digest = Digest(user=person, since=last.since if last and "digest" in late else until, until=now)
     with translation.override(person.language or settings.LANGUAGE_CODE):
-        news = news_for(person, since, now)
-    digest = Digest.objects.create(user=person, since=since, until=now, news=len(news))
-    if not news:
-        return 0
-    said = gettext_noop("Quarantine: %(new)s new causes, %(growing)s growing, %(fixed)s fixed.")
-    tell([person], said, link=digest.get_absolute_url(), new=str(len(news.new)), growing=str(len(news.growing)), fixed=str(len(news.fixed)))
-    return _write(person, "digest", {"news": news, "digest": digest})
+        fresh = news_for(person, until, now)
+        digest.news = len(news_for(person, digest.since, now)) if "digest" in late else len(fresh)
+        cards = _cards(person, now) if last and _month(until) != _month(now) else []
+    digest.unsent = [name for name, wanted in (("digest", digest.news), ("scorecard", cards or "scorecard" in late)) if wanted]
+    with transaction.atomic():
+        digest.save()
+        if fresh:
+            said = gettext_noop("Quarantine: %(new)s new causes, %(growing)s growing, %(fixed)s fixed.")
+            numbers = {"new": str(len(fresh.new)), "growing": str(len(fresh.growing)), "fixed": str(len(fresh.fixed))}
+            tell([person], said, link=digest.get_absolute_url(), **numbers)
+        for one, month, _earlier, link in cards:
+            said = gettext_noop("%(source)s in %(month)s: %(conformity)s %% on the standard.")
+            tell([person], said, link=link, source=one.labels, month=f"{month.month:%Y-%m}", conformity=f"{month.conformity:.1f}")
+    return digest
 
 
-def _month(person: User, before: datetime, now: datetime) -> int:
-    """The scorecards of the month that ended since the last digest, of the sources that the person's department owns."""
-    zone = timezone.get_default_timezone()
-    this = month_of(timezone.localdate(now, zone))
-    if month_of(timezone.localdate(before, zone)) == this or rights_of(person).limited:
-        return 0
+def _month(at: datetime) -> date:
+    return month_of(timezone.localdate(at, timezone.get_default_timezone()))
+
+
+def _cards(person: User, at: datetime) -> list[tuple[Named, Scorecard, Scorecard, str]]:
+    """The scorecards of the month before, of the sources that the person's department owns: with those of the one before it, and a link."""
+    if rights_of(person).limited:
+        return []
     owned = sorted(
         (one for one in released("source").values() if one.definition.get("owner") == person.department_id), key=lambda one: one.code
     )
-    with translation.override(person.language or settings.LANGUAGE_CODE):
-        cards = [(one, scorecards(one, month_before(this), months=2, shown=mask_in_text)) for one in owned]
-    told: list[tuple[Named, Scorecard, Scorecard, str]] = [
-        (one, month, earlier, scorecard_link(one, month.month)) for one, (month, earlier) in cards if month.judged
-    ]
-    if not told:
-        return 0
-    for one, month, _earlier, link in told:
-        said = gettext_noop("%(source)s in %(month)s: %(conformity)s %% on the standard.")
-        tell([person], said, link=link, source=one.labels, month=f"{month.month:%Y-%m}", conformity=f"{month.conformity:.1f}")
-    return _write(person, "scorecard", {"cards": told, "month": month_before(this)})
+    cards = [(one, scorecards(one, month_before(_month(at)), months=2, shown=mask_in_text)) for one in owned]
+    return [(one, month, earlier, scorecard_link(one, month.month)) for one, (month, earlier) in cards if month.judged]
 
 
 def scorecard_link(source: Named, month: date) -> str:
     return f"{reverse('admin:quarantine_scorecard', args=[source.pk])}?month={month:%Y-%m}"
 
 
-def _write(person: User, template: str, context: dict[str, Any]) -> int:
+def _write(person: User, digest: Digest, letter: str) -> int:
+    """Until a mail server takes it, it is tried again at every run of the person's hours."""
+    with translation.override(person.language or settings.LANGUAGE_CODE):
+        context: dict[str, Any]
+        if letter == "digest":
+            context = {"news": news_for(person, digest.since, digest.until), "digest": digest}
+        else:
+            context = {"cards": _cards(person, digest.until), "month": month_before(_month(digest.until))}
+    there = context.get("news") or context.get("cards")  # it may be gone since
     try:
-        send_letter(person, template, {**context, "site": settings.SITE_URL.rstrip("/")})
+        if there:
+            send_letter(person, letter, {**context, "site": settings.SITE_URL.rstrip("/")})
     except OSError as error:
         logger.error("A letter about the quarantine could not be sent to colleague %s: %s", person.pk, type(error).__name__)
         return 0
-    return 1
+    digest.unsent.remove(letter)
+    digest.save(update_fields=["unsent"])
+    return int(bool(there))

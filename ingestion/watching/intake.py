@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Q, Sum
 
-from ingestion.models import Hook, ReadingDay, WriteKey
+from ingestion.models import Hook, ReadingDay, Withdrawal, WriteKey
 from profiles.models import Event
 from taxonomy.released import Named
 
@@ -53,11 +53,12 @@ class Lateness:
 
 @dataclass(slots=True)
 class Intake:
-    """`mapped` and `native`: accepted events that a rule read, and that came in the standard's own names."""
+    """`withdrawn`: of the days' events, those that are taken back now. `mapped` and `native`: accepted events that a rule read, and that came in the standard's own names."""
 
     days: list[Counts]
     hours: list[Counts]
     lateness: Lateness | None = None
+    withdrawn: int = 0
     mapped: int = 0
     native: int = 0
     keys: list[WriteKey] = field(default_factory=list)
@@ -84,7 +85,7 @@ class Intake:
 
 
 def intake(source: Named, today: date, days: int, now: datetime) -> Intake:
-    """Of the last `days` days, and of the last 24 hours. Six queries."""
+    """Of the last `days` days, and of the last 24 hours. Seven queries."""
     since = today - timedelta(days=days - 1)
     read = ReadingDay.objects.filter(source=source.pk, day__gte=since, day__lte=today, accepted=True).aggregate(
         mapped=Sum("count", filter=Q(rule__isnull=False)), native=Sum("count", filter=Q(rule=None))
@@ -93,6 +94,7 @@ def intake(source: Named, today: date, days: int, now: datetime) -> Intake:
         days=_by_day(source.pk, since, today),
         hours=_by_hour(source.pk, now),
         lateness=_lateness(source.pk),
+        withdrawn=Withdrawal.objects.filter(source=source.pk, day__gte=since, day__lte=today).events(),
         mapped=read["mapped"] or 0,
         native=read["native"] or 0,
         keys=list(WriteKey.objects.filter(source=source.pk).order_by("-last_used_at", "-created_at", "-id")),

@@ -9,7 +9,7 @@ from django.db.models import Sum
 from django.db.models.functions import TruncMonth
 from django.utils import timezone
 
-from ingestion.models import Cause, CauseDay
+from ingestion.models import Cause, CauseDay, Withdrawal
 from ingestion.quarantine.held import Group
 from profiles.models import Tally
 from taxonomy.released import Named
@@ -17,7 +17,7 @@ from taxonomy.released import Named
 
 @dataclass(frozen=True, slots=True)
 class Scorecard:
-    """First verdicts of the month; `fixed`: reasons put right in it; `top`: the cause with most arrivals, of which `top_events`."""
+    """First verdicts of the month, without what is taken back; `fixed`: reasons put right in it; `top`: the cause with most arrivals, of which `top_events`."""
 
     month: date
     accepted: int
@@ -39,14 +39,17 @@ class Scorecard:
 
 
 def scorecards(source: Named, month: date, *, months: int, shown: Any) -> list[Scorecard]:
-    """The month and those before it, the newest first. Three queries."""
+    """The month and those before it, the newest first. Four queries."""
     firsts = [month_before(month, back) for back in range(months)]
     zone = timezone.get_default_timezone()
     begin, end = (datetime.combine(day, time.min, tzinfo=zone) for day in (firsts[-1], month_before(month, -1)))
     tallies = Tally.objects.filter(source=source.pk, received_at__gte=begin, received_at__lt=end)
     verdicts = tallies.annotate(month=TruncMonth("received_at", tzinfo=zone)).values_list("month")
     judged = {row[0].date(): row[1:] for row in verdicts.annotate(*(Sum(name) for name in ("accepted", "quarantined", "refused")))}
-    days = CauseDay.objects.filter(cause__source=source.pk, day__gte=firsts[-1], day__lt=month_before(month, -1))
+    within = {"day__gte": firsts[-1], "day__lt": month_before(month, -1)}
+    away = Withdrawal.objects.filter(source=source.pk, **within).annotate(month=TruncMonth("day")).values_list("month")
+    withdrawn = {first: numbers for first, *numbers in away.annotate(Sum("counted"), Sum("held"))}
+    days = CauseDay.objects.filter(cause__source=source.pk, **within)
     sums = days.annotate(month=TruncMonth("day")).values_list("month", "cause")
     by_month: dict[date, list[_OfCause]] = defaultdict(list)
     for first, *numbers in sums.annotate(Sum("arrived"), Sum("fixed"), Sum("fixed_after_seconds")):
@@ -57,11 +60,12 @@ def scorecards(source: Named, month: date, *, months: int, shown: Any) -> list[S
     found = []
     for first in firsts:
         accepted, quarantined, refused = judged.get(first, (0, 0, 0))
+        counted, held = withdrawn.get(first, (0, 0))
         fixed = sum(row.fixed for row in by_month[first])
         after = timedelta(seconds=sum(row.seconds for row in by_month[first]) / fixed) if fixed > 0 else None
         top = tops[first] if first in tops and tops[first].arrived > 0 else None
         held_most = (groups[top.cause], top.arrived) if top else (None, 0)
-        found.append(Scorecard(first, accepted, quarantined, refused, fixed, after, *held_most))
+        found.append(Scorecard(first, accepted - counted, quarantined - held, refused, fixed, after, *held_most))
     return found
 
 

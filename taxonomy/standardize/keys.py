@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from taxonomy.standardize.decode import storable
-from taxonomy.standardize.read import text_of
+from taxonomy.standardize.read import CUT, text_of
+from taxonomy.standardize.spreadsheets import is_cut
 from taxonomy.standardize.structs import RawEvent
 
 if TYPE_CHECKING:
@@ -47,15 +48,24 @@ def message_key_of(raw: RawEvent, source: "SourcePlan", *, nonce: bytes = b"", r
         return MessageKey(message_key(source.uuid, raw.message_id), "given")
     hashing = _started(source.uuid, b"derived").copy()
     hashing.update(_as_written(raw))
-    if raw.notes and any(note.path == "id" and note.expected == "text" for note in raw.notes):
-        # An id was sent and cannot be read: events with other ids are not each other's duplicates.
-        hashing.update(raw.original + b"\0%d" % (raw.item or 0))
+    if raw.notes:
+        hashing.update(_left_of_id(raw))
     if raw.occurred_at is None:
         hashing.update(nonce)
         return MessageKey(hashing.digest(), "none")
     if source.separate_rows:
         hashing.update(row)
     return MessageKey(hashing.digest(), "derived")
+
+
+def _left_of_id(raw: RawEvent) -> bytes:
+    """Where an id was sent and cannot be read: what keeps events with other ids from being each other's duplicates."""
+    for note in raw.notes:
+        if note.path == "id" and note.expected == "text":
+            return raw.original + b"\0%d" % (raw.item or 0)
+        if note.path == "id" and note.expected == CUT and not is_cut(note.seen):
+            return str(note.seen).encode()  # the parts beside the cut one
+    return b""
 
 
 def told_apart(key: MessageKey, likes: dict[bytes, int]) -> bytes:

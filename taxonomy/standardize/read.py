@@ -113,7 +113,7 @@ def _read_item(
     message_id = raw.message_id
     if message_id is not None and is_cut(message_id):
         # Many ids become the same one so: each is its own event, by its content.
-        notes.append(Violation("envelope.wrong_type", "id", message_id, CUT))
+        notes.append(cut_id(message_id))
         raw.message_id = message_id = None
     if message_id is not None and len(message_id) > _MAX_ID_CHARACTERS:
         return Refusal("limit.message_id", where, {"seen": len(message_id), "limit": _MAX_ID_CHARACTERS})
@@ -122,6 +122,11 @@ def _read_item(
     if raw.name is None and not any(is_given(value) for key, value in item.items() if key not in RESERVED):
         return Refusal("record.empty", where)
     return raw
+
+
+def cut_id(written: str) -> Violation:
+    """What is said of an id in which digits are lost."""
+    return Violation("envelope.wrong_type", "id", shorten(written), CUT)
 
 
 def is_given(value: Any) -> bool:

@@ -107,7 +107,7 @@ def _parser(format: str, zone: ZoneInfo) -> Callable[[Any], datetime | None]:
         first = 1904 if format == "excel_1904" else 1900
         return lambda value: None if (days := _number(value)) is None else _in_utc(from_day_number(float(days), first), zone)
     parse = compile_strptime(format)
-    return lambda value: _in_utc(_parse_to_midnight(parse, half_width(_as_text(value))), zone)
+    return lambda value: _in_utc(parse_to_midnight(parse, half_width(_as_text(value))), zone)
 
 
 def not_read(kind: str, expected: str, value: Any) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def not_read(kind: str, expected: str, value: Any) -> dict[str, Any]:
     return {kind: expected, "days": days} if days else {kind: expected}
 
 
-def _parse_to_midnight(parse: Callable[[str], datetime | None], text: str) -> datetime | None:
+def parse_to_midnight(parse: Callable[[str], datetime | None], text: str) -> datetime | None:
     """As `parse`; 24:00 is the midnight that ends the day."""
     if "24:00" in text and (found := _MIDNIGHT.search(text)):
         midnight = parse(text[: found.start()] + "00:00" + text[found.end() :])

@@ -1,7 +1,8 @@
 """What the columns of a file mean: each row becomes records of our own JSON, one for each event it tells of. Pure.
 
 A matching says how a layout is read and judges nothing: names stay as sent, for the source's rules; values stay texts, for the
-core. Only how a cell is *written* is undone here: blanks around it, the order of a date, the separators of a number.
+core. Only how a cell is *written* is undone here: blanks around it, the order of a date, the separators of a number. An id of
+which a spreadsheet cut a part is told here, for joined with others it cannot be seen.
 """
 
 import re
@@ -13,8 +14,10 @@ from typing import Any
 
 import msgspec
 
-from taxonomy.standardize.read import text_of
-from taxonomy.standardize.times import compile_strptime
+from taxonomy.standardize.decode import NotedRecord
+from taxonomy.standardize.read import cut_id, text_of
+from taxonomy.standardize.spreadsheets import is_cut
+from taxonomy.standardize.times import compile_strptime, parse_to_midnight
 
 # What a column can hold for every event of its row. Columns with the same one are joined, "id" by a hyphen, a time by a space.
 FIELDS = ("phone", "occurred_at", "time_of_day", "id", "region", "source_version")
@@ -96,6 +99,11 @@ class Matching(msgspec.Struct, frozen=True, cache_hash=True):
         """The columns that together name a row."""
         return [column.heading for column in self.columns if column.target == "id"]
 
+    def written(self) -> list[str]:
+        """The columns of which it says how they are written."""
+        columns = [*self.columns, *(column for one in self.events for column in one.columns)]
+        return [column.heading for column in columns if column.written]
+
     def headings(self) -> list[str]:
         """The columns it reads, each once."""
         columns = [*self.columns, *(column for one in self.events for column in one.columns)]
@@ -125,7 +133,9 @@ def compile_matching(matching: Matching) -> Callable[[Cells], list[dict[str, Any
         said = {field: value for field, find in shared if (value := find(cells)) is not None}
         identifiers = {kind: value for kind, find in kinds if (value := find(cells)) is not None}
         parts = [value for find in ids if (value := find(cells)) is not None]
-        message_id = "-".join(map(text_of, parts)) if parts and len(parts) == len(ids) else None
+        joined = "-".join(map(text_of, parts))
+        has_cut = "E+" in joined and any(is_cut(text_of(part)) for part in parts)
+        message_id = joined if parts and len(parts) == len(ids) and not has_cut else None
         records: list[dict[str, Any] | None] = []
         for event, id_ends in events:
             record = None
@@ -141,6 +151,9 @@ def compile_matching(matching: Matching) -> Callable[[Cells], list[dict[str, Any
                 if said or identifiers or attributes or parts or at is not None:
                     own_id = message_id and message_id + id_ends.format(name=name)
                     record = {**said, "id": own_id, "event": name, "occurred_at": at, "identifiers": identifiers, "attributes": attributes}
+                    if has_cut:
+                        record = NotedRecord(record)
+                        record.notes = [cut_id(joined)]
             records.append(record)
         return records
 
@@ -220,6 +233,11 @@ def plain_number(text: str, written: str) -> str:
     return f"{found[1] or found[2]}{digits}".removeprefix("+")
 
 
+def is_written(text: str, written: str) -> bool:
+    """Whether it is a number in this notation."""
+    return _NUMBER[written].fullmatch(plain_signs(text)) is not None
+
+
 def plain_signs(text: str) -> str:
     """Full-width digits and signs as usual ones, other blanks as spaces."""
     return text if text.isascii() else unicodedata.normalize("NFKC", text)
@@ -256,7 +274,7 @@ def _moments(written: str) -> Callable[[str], datetime | None]:
     @lru_cache(maxsize=4096)  # rows that stand together often have the same time
     def moment_of(text: str) -> datetime | None:
         try:
-            return parse(plain_signs(text))
+            return parse_to_midnight(parse, plain_signs(text))
         except (ValueError, ArithmeticError):
             return None
 

@@ -71,5 +71,11 @@ Exit codes:
             self.stdout.write(ngettext("and %(n)s more", "and %(n)s more", checked.more) % {"n": intcomma(checked.more)})
         for code, count in most_first(checked.notes):
             self.stdout.write(f"{intcomma(count):>15}  {title_for(code)} ({code})")
+        for unlike in checked.unlike:
+            place = _("row %(row)s") % {"row": intcomma(unlike.row)} + f", {unlike.column}"
+            told = _("“%(seen)s” tells of no event, %(times)s times; these would: %(says)s")
+            self.stdout.write(f"{place}: " + told % {"seen": unlike.seen, "times": intcomma(unlike.times), "says": ", ".join(unlike.says)})
+        for code, count in most_first(checked.events):
+            self.stdout.write(f"{intcomma(count):>15}  {code}")
         self.stdout.write(f"{intcomma(checked.received):>15}  {_('received in all')}")
         self.stdout.write(f"{intcomma(checked.received - checked.failed):>15}  {_('without a fault')}")

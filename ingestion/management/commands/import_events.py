@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from ingestion.doors.files import ENCODINGS, MEASURES, MOST_SIGNS, Choices, UnreadableFile, is_delimiter
 from ingestion.imports.again import again_words
-from ingestion.imports.failed import failed_rows
+from ingestion.imports.failed import failed_rows, has_failed_rows
 from ingestion.imports.report import failed_words, has_failed, report, report_text
 from ingestion.imports.run import imported_before, run_import, take_file
 from ingestion.imports.words import file_problem
@@ -122,7 +122,7 @@ Exit codes:
     def _report(self, run: ImportRun, failed: Path | None, *, as_json: bool) -> None:
         # what is held already is a duplicate now: its rows are those that failed then
         of = run if has_failed(run) else imported_before(run)
-        if run.error or of is None or not has_failed(of):
+        if failed is None or run.error or of is None or not has_failed_rows(of):
             failed = None  # those of half a file would look like all
         is_kept = failed is None or of is None or _is_written(failed, failed_rows(of))
         if as_json:

@@ -1,0 +1,101 @@
+"""How a file was read and what its first rows may hide is told where a person decides: at its columns, with a dry run, in its report."""
+
+import html
+import re
+
+import pytest
+from django.urls import reverse
+from test_file_matching import as_csv, kept, rows, till  # noqa: F401
+from test_import_pages import steward  # noqa: F401
+from test_imports import source  # noqa: F401
+from test_match_page import choose, upload  # noqa: F401
+
+from ingestion.admin.reading import reading_words
+from ingestion.doors.files import FileFormat
+from ingestion.imports.run import run_import
+from ingestion.imports.watch import Settled, inboxes, work_through
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HURT = "门店日报,,,\n单号,会员手机,姓名,金额\nm1,13800138000,李四,1\n2.10381E+18,13900139000,王\u00a0五,2\n"
+
+
+def warned(page) -> list[str]:
+    """The warnings that are shown, as they are read."""
+    shown = re.search(r'<div class="[^"]*tl-traps.*?</div>', page.content.decode(), re.DOTALL)
+    return [html.unescape(one) for one in re.findall(r"<li>(.*?)</li>", shown[0] if shown else "")]
+
+
+@pytest.mark.parametrize(
+    ("language", "reading", "cut", "space"),
+    [
+        (
+            "en",
+            "How the file is read: CSV · GB18030, GBK (Chinese) · parted by commas · 1 row above the header.",
+            "Column “单号”, row 4: “2.10381E+18” has lost its last digits",
+            "Column “姓名”, row 4: “王\u00a0五” has a space",
+        ),
+        (
+            "zh-hans",
+            "文件的读取方式：CSV · GB18030、GBK（中文） · 逗号分隔 · 表头以上 1 行。",
+            "列“单号”第 4 行：“2.10381E+18”",
+            "列“姓名”第 4 行：“王\u00a0五”",
+        ),
+    ],
+    ids=["en", "zh-hans"],
+)
+def test_the_page_where_an_upload_lands_says_how_it_was_read_and_what_it_may_hide(upload, steward, language, reading, cut, space):  # noqa: F811
+    steward.defaults["HTTP_ACCEPT_LANGUAGE"] = language
+    run, page = upload(HURT.encode("gb18030"))
+    assert page.redirect_chain[-1][0] == reverse("admin:ingestion_importrun_match", args=[run.pk])
+    assert reading in page.content.decode()
+    assert reverse("admin:ingestion_importrun_check", args=[run.pk]) in page.content.decode()
+    told = warned(page)
+    assert [one[: len(start)] for one, start in zip(told, (cut, space), strict=True)] == [cut, space]
+    assert warned(steward.get(reverse("admin:ingestion_importrun_check", args=[run.pk]))) == told
+
+
+def test_nothing_is_shown_where_nothing_is_hidden(upload):  # noqa: F811
+    _, page = upload("手机,姓名\n13800138000,李四\n".encode())
+    assert "tl-traps" not in page.content.decode()
+
+
+def test_which_day_is_meant_is_no_trap_where_the_page_asks_it(upload, steward):  # noqa: F811
+    run, page = upload(as_csv(rows(3)))  # 03/04/2026
+    assert len(page.context["problems"]) == 2 and warned(page) == []
+    for other in (steward.get(reverse("admin:ingestion_importrun_check", args=[run.pk])), choose(steward, run, page, by="envelope")):
+        assert ["2026-03-04" in one for one in warned(other)] == [True]
+
+
+def test_a_dry_run_tells_them_again(upload, steward, till):  # noqa: F811
+    kept(till)
+    run, page = upload(as_csv(rows(3, 单号={1: "2.10381E+18"})))
+    choose(steward, run, page, "try")
+    run_import(run.pk)
+    told = warned(steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk])))
+    assert [one.split(":")[0] for one in told] == ["Column “单号”, row 3"]
+
+
+def test_a_drop_folder_s_report_tells_them_and_the_watcher_s_output_does_not(source, settings, tmp_path):  # noqa: F811
+    settings.UPLOAD_DIR = tmp_path / "uploads"
+    drop = tmp_path / "drop" / "files"
+    drop.mkdir(parents=True)
+    (drop / "a.csv").write_text("id,event,phone\n2.10381E+18,login,13800138000\n")
+    [result] = [one for inbox in inboxes(drop.parent, [])[0] for one in work_through(inbox, Settled(0))]
+    assert "Column “id”, row 2: “2.10381E+18”" in (drop / "done" / "a.csv.report.txt").read_text()
+    assert "2.10381E+18" not in result.told
+
+
+@pytest.mark.parametrize(
+    ("file_format", "words"),
+    [
+        (FileFormat("csv", "zip", ";", ["a"], heading=[["a"]], member="a.csv"), "CSV · zip · a.csv · UTF-8 · parted by semicolons · header in the first row"),
+        (FileFormat("csv", delimiter="+|", quote="'", heading=[]), "CSV · UTF-8 · parted by +| · in single quotation marks · no header"),
+        (FileFormat("fixed", encoding="cp1252", above=2, heading=[[], []]), "Columns of fixed width · Windows-1252, Latin-1 (Western) · 2 rows above the header · header of two rows"),
+        (FileFormat("xlsx", sheet="May", heading=[["a"]]), "XLSX · May · header in the first row"),
+        (FileFormat("parquet"), "Parquet"),
+    ],
+)  # fmt: skip
+def test_how_a_file_is_read_is_said_in_a_line(file_format, words):
+    assert reading_words(file_format, has_decimal_comma=False) == words
+    assert reading_words(file_format, has_decimal_comma=True) == f"{words} · decimal comma"

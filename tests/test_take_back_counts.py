@@ -1,0 +1,75 @@
+"""What is taken back is in no month, trend or sum of a source, and in them again when put back."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from django.db.models import Sum
+
+from ingestion.models import Cause, CauseDay, Replay
+from ingestion.pipeline import Incoming, receive
+from ingestion.quarantine.causes import add_up, trends
+from ingestion.quarantine.replay import ask, run_replay
+from ingestion.quarantine.undo import undo
+from ingestion.watching.intake import intake
+from ingestion.watching.scorecard import scorecards
+from profiles.models import Batch
+from staff.models import User
+from taxonomy.current import current
+from taxonomy.released import by_code
+from tests.test_take_back import put_again, taken_back
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
+
+
+@pytest.fixture
+def steward(standard):
+    return User.objects.create_user("steward@example.com", "x")
+
+
+def send(*names: str, at=NOW) -> Batch:
+    events = [{"id": uuid4().hex, "event": name, "phone": "13800138000", "attributes": {"product_id": "p1"}} for name in names]
+    incoming = [Incoming(json.dumps(one).encode()) for one in events]
+    return Batch.objects.get(pk=receive(incoming, source_code="website", door="api", received_at=at, current=current()).batch_id)
+
+
+def seen() -> tuple:
+    """The month's accepted, quarantined, top cause and its events; the trend of gibberish; how many were fixed, whenever."""
+    add_up(NOW)
+    card, _before = scorecards(by_code("source", "website"), NOW.date().replace(day=1), months=2, shown=str)
+    trend = trends(Cause.objects.filter(name="gibberish").values_list("pk", flat=True), NOW.date())
+    fixed = CauseDay.objects.aggregate(fixed=Sum("fixed"))["fixed"]
+    return card.accepted, card.quarantined, card.top.cause.name, card.top_events, sum(map(sum, trend.values())), fixed
+
+
+def withdrawn() -> int:
+    return intake(by_code("source", "website"), NOW.date(), 14, NOW).withdrawn
+
+
+def test_a_month_and_a_trend_are_without_what_is_taken_back(steward):
+    send("product_view", "nonsense")
+    send("product_view", at=NOW - timedelta(days=30))
+    batch = send("product_view", "gibberish", "gibberish", "gibberish")
+    before = (2, 4, "gibberish", 3, 3, 0)
+    assert (seen(), withdrawn()) == (before, 0)
+    act = taken_back(batch, steward)
+    assert (seen(), withdrawn()) == ((1, 1, "nonsense", 1, 0, 0), 4)
+    put_again(act, steward)
+    assert (seen(), withdrawn()) == (before, 0)
+
+
+def test_what_was_let_in_before_it_was_taken_back_leaves_by_its_first_verdict(steward):
+    send("product_view", "gibberish")
+    batch = send("rubbish", "rubbish")
+    mends = [{"path": "event", "seen": "rubbish", "target": "event", "value": "product_view"}]
+    replay = run_replay(ask(Replay(name="rubbish", mends=mends)).pk)
+    before = (1, 3, "rubbish", 2, 1, 2)
+    assert (replay.fixed, seen()) == (2, before)
+    act = taken_back(batch, steward)
+    assert ((act.counted, act.held), seen()) == ((2, 0), (1, 1, "gibberish", 1, 1, 0))
+    undo(replay.pk)
+    assert seen() == (1, 1, "gibberish", 1, 1, 0)
+    put_again(act, steward)
+    assert seen() == (1, 3, "rubbish", 2, 1, 0)
