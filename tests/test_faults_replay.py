@@ -33,7 +33,7 @@ print(ask(Replay(source=Source.objects.get(code="website"), mends=mends)).pk)
 ASK_UNDO = (
     "from ingestion.models import Replay; from ingestion.quarantine.undo import ask_undo; print(ask_undo(Replay.objects.get(pk={pk!r})))"
 )
-DO = "from uuid import UUID; from ingestion.quarantine.replay import {do}; {do}(UUID({pk!r}))"
+DO = "from uuid import UUID; from ingestion.quarantine.{module} import {do}; {do}(UUID({pk!r}))"
 
 
 class Held(Product):
@@ -45,7 +45,7 @@ class Held(Product):
         self.manage("shell", "-c", PREPARE.format(path=str(self.home / "held.ndjson"), lines=HELD_LINES))
 
     def do(self, do: str, pk: str) -> subprocess.Popen:
-        command = [sys.executable, "manage.py", "shell", "-c", DO.format(do=do, pk=pk)]
+        command = [sys.executable, "manage.py", "shell", "-c", DO.format(module={"run_replay": "replay", "undo": "undo"}[do], do=do, pk=pk)]
         where = self.home / "said"
         with where.open("ab") as said:
             return subprocess.Popen(command, cwd=ROOT, env=self.environment, start_new_session=True, stdout=said, stderr=said)
