@@ -271,6 +271,20 @@ def _forget() -> None:
     lookalikes.forget()
 
 
+@pytest.fixture(scope="module")
+def loaded(django_db_setup, django_db_blocker):
+    """The starter standard, loaded once for a file; what a test does to it is undone with the test."""
+    from django.db import transaction
+
+    from taxonomy.starter.load import load_starter
+
+    with django_db_blocker.unblock(), transaction.atomic():
+        make_departments()
+        load_starter()
+        yield
+        transaction.set_rollback(True)
+
+
 def make_departments() -> None:
     """The six departments, as the migrations make them."""
     from staff.models import Department

@@ -4,11 +4,9 @@ import io
 import re
 
 import pytest
-from conftest import make_departments
 from django.contrib.auth.models import Group
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
-from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 from openpyxl import load_workbook
@@ -21,7 +19,6 @@ from staff.models import User
 from taxonomy.dictionary.standard import standard
 from taxonomy.models import MappingRow, MappingRule, Source, Tag
 from taxonomy.publish import publish
-from taxonomy.starter.load import load_starter
 
 pytestmark = pytest.mark.django_db
 HEADINGS = ["会员手机", "下单日期", "订单编号", "实付", "优惠券", "退款标志", "退款时间"]
@@ -39,15 +36,6 @@ ORDERS = Matching(
         RowEvent("coupon_redeem", only_if="优惠券", columns=(Column("优惠券", "attribute.coupon_code"),)),
     ),
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def loaded(django_db_setup, django_db_blocker):
-    with django_db_blocker.unblock(), transaction.atomic():
-        make_departments()
-        load_starter()
-        yield
-        transaction.set_rollback(True)
 
 
 @pytest.fixture

@@ -7,11 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import make_departments
 from django.contrib.auth.models import Group
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
-from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 from openpyxl import load_workbook
@@ -28,21 +26,10 @@ from taxonomy.current import current
 from taxonomy.dictionary.standard import standard as known_standard
 from taxonomy.models import Attribute, Grant, MappingRow, MappingRule, Source, Tag
 from taxonomy.publish import publish
-from taxonomy.starter.load import load_starter
 
 pytestmark = pytest.mark.django_db
 
 SOURCES = ["website", "mini_program", "till", "call_centre", "crm", "sms", "email"]
-
-
-@pytest.fixture(scope="module")
-def loaded(django_db_setup, django_db_blocker):
-    """Loaded once for the file; what a test does to it is undone with the test."""
-    with django_db_blocker.unblock(), transaction.atomic():
-        make_departments()
-        load_starter()
-        yield
-        transaction.set_rollback(True)
 
 
 @pytest.fixture
