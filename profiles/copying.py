@@ -37,10 +37,11 @@ _TEXT_TYPE, _JSONB_VERSION = 25, b"\x01"
 def copy_events(
     cursor: CursorWrapper, new: "list[tuple[Delivery, Entry]]", ids: dict[Subject, int], *, table: str = "profiles_event"
 ) -> None:
+    """Written by key, as the index has them; built as they came, as they lie in memory: a block's events are more than its caches hold."""
     alike: dict[tuple[int, str | None, str | None, bool], bytes] = {}
     names: dict[str | None, bytes] = {None: _NONE}
     about: dict[Subject, tuple[bytes, bytes]] = {}
-    pieces = [_BEGIN]
+    rows: list[tuple[bytes, bytes]] = []
     for delivery, entry in new:
         result, name = entry.result, entry.raw.name  # type: ignore[union-attr]
         assert result is not None
@@ -59,10 +60,10 @@ def copy_events(
             whom = _about(result, ids)
             if is_one:
                 about[subject] = whom  # type: ignore[index]
-        pieces += (head, _event(entry, named, *whom, held=held))
-    pieces.append(_END)
+        rows.append((entry.key, _event(head, entry, named, *whom, held=held)))
+    rows.sort()
     with cursor.copy(f"COPY {table} ({_COLUMNS}) FROM STDIN (FORMAT binary)") as copy:
-        copy.write(b"".join(pieces))
+        copy.write(b"".join((_BEGIN, *[row for _, row in rows], _END)))
 
 
 def copy_originals(cursor: CursorWrapper, new: "list[tuple[Delivery, Entry]]") -> None:
@@ -104,12 +105,13 @@ def _about(result: Result, ids: dict[Subject, int]) -> tuple[bytes, bytes]:
     return subject, _json(result.identifiers) if result.identifiers else _NONE
 
 
-def _event(entry: "Entry", name: bytes, subject: bytes, identifiers: bytes, *, held: bool) -> bytes:
-    """The rest of its row."""
+def _event(head: bytes, entry: "Entry", name: bytes, subject: bytes, identifiers: bytes, *, held: bool) -> bytes:
+    """Its row, which begins with `head`."""
     result, raw = entry.result, entry.raw
     assert result is not None and raw is not None
     return b"".join(
         (
+            head,
             _keyed(8, entry.event_id, 16, entry.key),
             _NONE if raw.message_id is None else _text(raw.message_id),
             name,

@@ -124,33 +124,32 @@ def _store_wave(
             repeats.append(pair)
     before = {} if believes_new else stored_of(cursor, _keys_of(firsts.values()))
     named = _named_by_rows(cursor, firsts.values(), before)
-    new: dict[bytes, Pair] = {}
+    new: list[Pair] = []
     superseded: list[tuple[Stored, Entry]] = []
-    for key in sorted(firsts):
-        pair = firsts[key]
+    for key, pair in firsts.items():
         delivery, entry = pair
         stands = before.get(key)
         if stands is None:
             if entry.closes:
                 entry.first = _named(entry, delivery, named)
             if entry.first is None:
-                new[key] = pair
+                new.append(pair)
             else:
                 entry.differs = says_otherwise(entry, entry.first, delivery)
         elif supersedes(entry, stands, delivery):
             superseded.append((stands, entry))
-            new[key] = pair
+            new.append(pair)
         else:
             entry.first, entry.differs = stands, says_otherwise(entry, stands, delivery)
+    superseded.sort(key=lambda one: one[0].key)
     # Numbered as they came, though written by key: what happened at the same time is told in this order.
-    as_they_came = [firsts[key] for key in firsts if key in new] if len(new) < len(firsts) else list(firsts.values())
-    for (_, entry), event_id in zip(as_they_came, _event_ids(len(new)), strict=True):
+    for (_, entry), event_id in zip(new, _event_ids(len(new)), strict=True):
         entry.event_id = event_id
     set_aside(cursor, superseded)
     closed += [stands.event_id for stands, _ in superseded]
     closed += close(cursor, firsts.values(), named)
     if new:
-        _write_events(cursor, list(new.values()), as_they_came, ties, learned)
+        _write_events(cursor, new, ties, learned)
     return _answer_repeats(repeats, firsts)
 
 
@@ -203,10 +202,9 @@ def _answer_repeats(repeats: list[Pair], firsts: dict[bytes, Pair]) -> list[Pair
     return left
 
 
-def _write_events(cursor: CursorWrapper, by_key: list[Pair], by_id: list[Pair], ties: Ties, learned: dict[Subject, int]) -> None:
-    """New events, in the two orders of the tables' indexes."""
+def _write_events(cursor: CursorWrapper, new: list[Pair], ties: Ties, learned: dict[Subject, int]) -> None:
     subjects: set[Subject] = set()
-    for _, entry in by_id:
+    for _, entry in new:
         assert entry.result is not None
         if entry.result.subject is not None:
             subjects.add(entry.result.subject)
@@ -214,9 +212,9 @@ def _write_events(cursor: CursorWrapper, by_key: list[Pair], by_id: list[Pair], 
                 subjects.update(entry.others)
     ids = subject_ids(cursor, subjects)
     learned |= ids
-    copy_events(cursor, by_key, ids)
-    copy_originals(cursor, by_id)  # nobody else has these ids, so their index grows at its end
-    ties.add(by_key, ids)
+    copy_events(cursor, new, ids)
+    copy_originals(cursor, new)  # nobody else has these ids, so their index grows at its end
+    ties.add(new, ids)
 
 
 _ids_lock = threading.Lock()

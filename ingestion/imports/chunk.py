@@ -3,7 +3,7 @@
 import errno
 from base64 import b64encode
 from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from itertools import chain, groupby, islice
 from operator import attrgetter
 from typing import Any
@@ -36,9 +36,16 @@ def store_block(run_id: UUID, block: Block) -> None:
     """Idempotent: of a block that is stored already, also by a process that outlived its import, nothing is stored again."""
     run = ImportRun.objects.get(pk=run_id)
     file_format = FileFormat(**run.format)
-    found = list(records(block, file_format))
-    incoming = [incoming_of(record, file_format) for record in found if not record.is_heading]
-    skipped = len(found) - len(incoming)
+    skipped = 0
+
+    def incoming() -> Iterator[Incoming]:
+        nonlocal skipped
+        for record in records(block, file_format):
+            if record.is_heading:
+                skipped += 1
+            else:
+                yield incoming_of(record, file_format)
+
     assert run.release_id is not None and run.started_at is not None
     obeyed = plan_of(run.release_id)
     arguments: dict[str, Any] = {
@@ -61,9 +68,9 @@ def store_block(run_id: UUID, block: Block) -> None:
 
     try:
         if run.dry_run:
-            _try_block(run, block, receive(incoming, dry_run=True, **arguments).entries, skipped)
+            _try_block(run, block, receive(incoming(), dry_run=True, **arguments).entries, skipped)
         else:
-            receive(incoming, store=store, **arguments)
+            receive(incoming(), store=store, **arguments)
     except IntegrityError:
         if not ImportChunk.objects.filter(run=run, index=block.index).exists():
             raise
