@@ -25,7 +25,7 @@ def stored_of(cursor: CursorWrapper, keys: Iterable[bytes]) -> dict[bytes, Store
         """
         SELECT event.id, event.source_id, key, standing, corrected_by_id, tag_id, refinements,
             (CASE WHEN read_by IS NULL THEN report ELSE (
-                SELECT former.report FROM profiles_formerreading AS former WHERE former.event_id = event.id ORDER BY former.id LIMIT 1
+                SELECT (array_agg(former.report ORDER BY former.id))[1] FROM profiles_formerreading AS former WHERE former.event_id = event.id
             ) END)::text, coalesce(original.record, holder.record), original.item, batch_id
         FROM profiles_event AS event LEFT JOIN profiles_original AS original ON original.event_id = event.id
         LEFT JOIN profiles_original AS holder ON holder.event_id = original.holder_id

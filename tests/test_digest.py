@@ -169,6 +169,19 @@ def test_a_scorecard_that_no_mail_server_took_is_tried_again_alone(kim, mail_fai
     assert ("89.0 %" in mail.outbox[0].body, Notice.objects.filter(link__contains="scorecard").count()) == (True, 1)
 
 
+def test_scorecards_that_no_mail_server_took_for_over_a_month_are_all_sent(kim, mail_fails):
+    judged(2, 89, 10)
+    judged(3, 79, 20)
+    send_digests(datetime(2026, 2, 27, 1, 5, tzinfo=UTC))
+    hold("buy_now", at=MONDAY - timedelta(hours=3))
+    april = datetime(2026, 4, 1, 1, 5, tzinfo=UTC)
+    assert [send_digests(at) for at in (MONDAY, MONDAY + timedelta(days=1), april)] == [0, 0, 0]
+    mail_fails.undo()
+    assert [send_digests(april + timedelta(minutes=minutes)) for minutes in (10, 20)] == [3, 0]
+    told = [[month in letter.body for month in ("month=2026-02", "month=2026-03")] for letter in mail.outbox]
+    assert told == [[True, False], [False, False], [False, True]]
+
+
 def test_the_page_shows_ones_own_digest(client, kim):
     hold("buy_now", at=MONDAY - timedelta(hours=3))
     send_digests(MONDAY)

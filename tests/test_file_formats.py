@@ -304,6 +304,34 @@ def test_a_sheet_gives_what_its_cells_show(tmp_path):
     assert decode_row(first.original, found) == first.cells
 
 
+def sharing_texts(path: Path, rows: list[list[str]], spoil: bytes = b"") -> Path:
+    """A workbook as Excel writes it: its texts apart, numbered as they come. `spoil` stands after them."""
+    workbook(path, [["x"]])
+    with zipfile.ZipFile(path) as packed:
+        parts = {name: packed.read(name) for name in packed.namelist()}
+    texts: dict[str, int] = {}
+    lines = ("".join(f'<c t="s"><v>{texts.setdefault(text, len(texts))}</v></c>' for text in row) for row in rows)
+    parts["xl/worksheets/sheet1.xml"] = f"<worksheet><sheetData><row>{'</row><row>'.join(lines)}</row></sheetData></worksheet>".encode()
+    parts["xl/sharedStrings.xml"] = f"<sst>{''.join(f'<si><t>{text}</t></si>' for text in texts)}".encode() + spoil + b"</sst>"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as packed:
+        for name, content in parts.items():
+            packed.writestr(name, content)
+    return path
+
+
+def test_shared_texts_are_read_as_far_as_the_rows_that_are_asked_for(tmp_path):
+    rows = [["id", "name"], *([f"m{number}", f"李{number % 7}"] for number in range(20_000))]
+    path = sharing_texts(tmp_path / "a.xlsx", rows)
+    found = sniff(path)
+    cut = list(blocks(path, found, block_bytes=100_000))
+    assert [list(one.cells.values()) for block in cut for one in records(block, found)] == rows[1:]
+    so_far = [block.read_bytes for block in cut]
+    assert so_far == sorted(set(so_far)) and so_far[-1] == path.stat().st_size
+    spoiled = sharing_texts(tmp_path / "b.xlsx", [*rows, ["last", "<t"]], spoil=b"<")
+    assert (sniff(spoiled).columns, next(blocks(spoiled, found, block_bytes=100)).first_row) == (["id", "name"], 2)
+    assert code_of(spoiled) == "file.damaged"
+
+
 @pytest.mark.parametrize("block_bytes", [30, 1_000_000])
 def test_the_sheet_that_is_said_is_read(tmp_path, block_bytes):
     path = workbook(tmp_path / "a.xlsx", [["x"]], [["a", "b"], *([n, "z"] for n in range(1, 50))])

@@ -236,6 +236,15 @@ def test_what_a_mended_row_closed_is_held_again(steward):
     assert held.standing == Event.Standing.CORRECTED and not QuarantineReason.objects.filter(open=True).exists()
 
 
+def test_when_it_was_mended_outlives_being_taken_back_and_put_back(steward):
+    world = World()
+    first = world.send([world.event("a", (1, {}, 0, "nonsense"))])
+    world.send([view(world, "mended") | {"closes": Event.objects.get().public_id}])
+    QuarantineReason.objects.update(fixed_at=NOW)
+    put_again(taken_back(first, steward), steward)
+    assert [(one.open, one.fixed_at) for one in QuarantineReason.objects.all()] == [(False, NOW)]
+
+
 def test_first_verdicts_stay_and_the_ledger_says_what_was_taken_and_put_back(steward):
     world = World()
     batch = world.send([view(world, "a"), view(world, "b"), world.event("c", (1, {}, 0, "nonsense"))])

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.db.models import Sum
+from django.test.utils import CaptureQueriesContext
 
 from ingestion.models import Cause, CauseDay, Replay
 from ingestion.pipeline import Incoming, receive
@@ -14,7 +16,7 @@ from ingestion.quarantine.replay import ask, run_replay
 from ingestion.quarantine.undo import undo
 from ingestion.watching.intake import intake
 from ingestion.watching.scorecard import scorecards
-from profiles.models import Batch
+from profiles.models import Batch, Original
 from staff.models import User
 from taxonomy.current import current
 from taxonomy.released import by_code
@@ -73,3 +75,29 @@ def test_what_was_let_in_before_it_was_taken_back_leaves_by_its_first_verdict(st
     assert seen() == (1, 1, "gibberish", 1, 1, 0)
     put_again(act, steward)
     assert seen() == (1, 3, "rubbish", 2, 1, 0)
+
+
+@pytest.fixture
+def many_readings():
+    """Of other events, as many as a replay leaves, before PostgreSQL has looked at them."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE profiles_formerreading SET (autovacuum_enabled = false)")
+        cursor.execute(
+            "INSERT INTO profiles_formerreading (event_id, replaced_at, replaced_by, standing)"
+            " SELECT 1000000 + g, now(), gen_random_uuid(), 2 FROM generate_series(1, 20000) AS g"
+        )
+        yield
+        cursor.execute("ALTER TABLE profiles_formerreading RESET (autovacuum_enabled)")
+
+
+def test_the_first_verdict_is_found_by_its_event_however_many_were_just_read_anew(steward, many_readings):
+    batch = send("product_view")
+    with CaptureQueriesContext(connection) as asked:
+        taken_back(batch, steward)
+        receive([Incoming(bytes(Original.objects.get().record))], source_code="website", door="api", received_at=NOW, current=current())
+    asking = [one["sql"] for one in asked if "FROM profiles_formerreading" in one["sql"]]
+    assert len(asking) == 2
+    with connection.cursor() as cursor:
+        for one in asking:
+            cursor.execute(f"EXPLAIN {one}")
+            assert "profiles_formerreading_event_id" in str(cursor.fetchall())

@@ -82,6 +82,9 @@ def test_a_file_is_announced_sent_in_parts_and_imported(send, content):
     failed = b"".join(send("GET", told["failed_rows"]).streaming_content).decode("utf-8-sig")
     assert "_tagline_id" in failed and "m1," in failed and "m2," not in failed
     assert Event.objects.count() == 6
+    Event.objects.filter(standing=Event.Standing.HELD).update(standing=Event.Standing.CORRECTED)
+    told = send("GET", here).json()
+    assert (told["failed_rows"], told["findings"]) == (None, f"{here}/findings")
 
 
 def test_a_dry_run_and_a_test_key_store_nothing(send, source, content):  # noqa: F811

@@ -196,8 +196,8 @@ def _put_stretch(take_back_id: int) -> bool:
             [ids],
         )
         cursor.execute("UPDATE ingestion_quarantinereason SET taken_back = false WHERE taken_back AND event_id = ANY(%s)", [ids])
+        _settle_corrections(cursor, ids)  # before reasons open: those of a corrected event keep when they were fixed
         open_reasons_again(cursor, ids)
-        _settle_corrections(cursor, ids)
         queue_untied(cursor, ids)
         queue_near(cursor, ids, ids)
         counts = _count(cursor, take_back, ids, sign=-1)
@@ -213,7 +213,7 @@ def _count(cursor: CursorWrapper, take_back: TakeBack, ids: list[int], *, sign: 
         """
         WITH event AS (
             SELECT source_id, (received_at AT TIME ZONE %(zone)s)::date AS day, attributes IS NOT NULL AS counts, coalesce(
-                (SELECT attributes IS NOT NULL FROM profiles_formerreading AS former WHERE former.event_id = event.id ORDER BY id LIMIT 1),
+                (SELECT (array_agg(attributes IS NOT NULL ORDER BY id))[1] FROM profiles_formerreading AS former WHERE former.event_id = event.id),
                 attributes IS NOT NULL
             ) AS counted_first
             FROM profiles_event AS event WHERE id = ANY(%(ids)s)

@@ -25,7 +25,7 @@ from ingestion.doors.deliver import body_of, length_of
 from ingestion.doors.errors import ApiError
 from ingestion.doors.files import ENCODINGS, MEASURES, MOST_SIGNS, QUOTES, FileFormat, is_delimiter
 from ingestion.imports.check_file import finding
-from ingestion.imports.failed import failed_rows
+from ingestion.imports.failed import failed_rows, has_failed_rows
 from ingestion.imports.report import has_failed, problem, report
 from ingestion.imports.run import was_imported_before
 from ingestion.imports.uploads import MOST_BYTES, Busy, NoRoom, WrongOffset, begin_upload, receive_part
@@ -327,7 +327,8 @@ def _status(upload: Upload) -> dict[str, Any]:
     told |= {name: found[name] for name in ("status", "received", "accepted", "changed", "duplicate", "quarantined", "refused", "causes", "notes", "error")}  # fmt: skip
     told["imported_before"] = was_imported_before(upload.run)
     if told["status"] in ("finished", "stopped", "failed") and has_failed(upload.run):
-        told |= {"failed_rows": f"{here}/failed-rows", "findings": f"{here}/findings"}
+        told["findings"] = f"{here}/findings"
+        told["failed_rows"] = f"{here}/failed-rows" if has_failed_rows(upload.run) else None
     return told
 
 

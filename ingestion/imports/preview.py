@@ -1,6 +1,7 @@
 """The first rows of a file as they are understood, before any of them is imported."""
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from ingestion.doors.files.sheets import sheet_names
 from ingestion.doors.files.unpack import data_files, whole
 from ingestion.imports.columns import LOOKED_AT
 from ingestion.imports.judged import first_records
-from ingestion.imports.traps import MOST_COLUMNS, still_open, traps_in
+from ingestion.imports.traps import MOST_COLUMNS, Trap, still_open, traps_in
 from ingestion.imports.words import file_problem, traps_words
 from ingestion.models import ImportRun
 from taxonomy.standardize import Refusal, Violation, encode_json, storable
@@ -88,16 +89,21 @@ def preview(run: ImportRun) -> Preview:
 
 
 def warnings(run: ImportRun) -> list[str]:
-    """What its first rows may hide that its matching leaves open; nothing where its file is not kept any more."""
+    """What the first rows of a run that began may hide, that its matching leaves open; nothing where its file is not kept any more."""
     file_format = FileFormat(**run.format)
     if not file_format.has_columns or not Path(run.path).exists():
         return []
-    read = replace(file_format, matching=None)
     try:
-        traps = traps_in(first_records(run, read, LOOKED_AT), read)
+        return traps_words(still_open(_traps(run), file_format.matching.written() if file_format.matching else ()))
     except UnreadableFile:
         return []
-    return traps_words(still_open(traps, file_format.matching.written() if file_format.matching else ()))
+
+
+@lru_cache(maxsize=64)
+def _traps(run: ImportRun) -> list[Trap]:
+    """How a run that began reads its file does not change. Opening a workbook or Parquet takes tenths of a second."""
+    read = replace(FileFormat(**run.format), matching=None)
+    return traps_in(first_records(run, read, LOOKED_AT), read)
 
 
 def _sheets(path: Path, file_format: FileFormat) -> list[str]:

@@ -101,23 +101,27 @@ def send_digests(now: datetime) -> int:
         if not is_due(person, now, None) or not person.has_perm("ingestion.view_quarantinereason"):
             continue
         if digest is None or is_due(person, now, digest.until):
-            digest = _tell(person, digest, now)
-        written += sum(_write(person, digest, letter) for letter in list(digest.unsent))
+            _tell(person, digest, now)
+        late = Digest.objects.filter(user=person).exclude(unsent=[]).order_by("until", "pk")
+        written += sum(_write(person, one, letter) for one in late for letter in list(one.unsent))
     return written
 
 
-def _tell(person: User, last: Digest | None, now: datetime) -> Digest:
-    """Leave notices of what is new since the last digest. What the last one's letter could not tell is told by this one's."""
+def _tell(person: User, last: Digest | None, now: datetime) -> None:
+    """Leave notices of what is new since the last digest. What the last one's letter could not tell is told by this one's; scorecards wait with theirs."""
     until = last.until if last else now - timedelta(days=1)
-    late = last.unsent if last else []
-    digest = Digest(user=person, since=last.since if last and "digest" in late else until, until=now)
+    untold = last if last and "digest" in last.unsent else None
+    digest = Digest(user=person, since=untold.since if untold else until, until=now)
     with translation.override(person.language or settings.LANGUAGE_CODE):
         fresh = news_for(person, until, now)
-        digest.news = len(news_for(person, digest.since, now)) if "digest" in late else len(fresh)
+        digest.news = len(news_for(person, digest.since, now)) if untold else len(fresh)
         cards = _cards(person, now) if last and _month(until) != _month(now) else []
-    digest.unsent = [name for name, wanted in (("digest", digest.news), ("scorecard", cards or "scorecard" in late)) if wanted]
+    digest.unsent = [name for name, wanted in (("digest", digest.news), ("scorecard", cards)) if wanted]
     with transaction.atomic():
         digest.save()
+        if untold:
+            untold.unsent.remove("digest")
+            untold.save(update_fields=["unsent"])
         if fresh:
             said = gettext_noop("Quarantine: %(new)s new causes, %(growing)s growing, %(fixed)s fixed.")
             numbers = {"new": str(len(fresh.new)), "growing": str(len(fresh.growing)), "fixed": str(len(fresh.fixed))}
@@ -125,7 +129,6 @@ def _tell(person: User, last: Digest | None, now: datetime) -> Digest:
         for one, month, _earlier, link in cards:
             said = gettext_noop("%(source)s in %(month)s: %(conformity)s %% on the standard.")
             tell([person], said, link=link, source=one.labels, month=f"{month.month:%Y-%m}", conformity=f"{month.conformity:.1f}")
-    return digest
 
 
 def _month(at: datetime) -> date:

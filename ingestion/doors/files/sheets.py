@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 from xml.parsers import expat
 
 from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format, is_timedelta_format
@@ -31,6 +31,7 @@ _EXACT = 10**15
 _BROKEN = (*DAMAGED, LookupError, ValueError, TypeError, ArithmeticError, RuntimeError, StopIteration, struct.error, expat.ExpatError)
 _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 _DIGITS = "0123456789"
+_END = object()
 # Of a cell, its value; or its text where it stands within.
 _CONTENT = frozenset({"v", "t"})
 
@@ -42,27 +43,29 @@ class _Book(NamedTuple):
     """`sheets`: {name: part}. `texts` and `showers` go by number: the shared texts, and how a number of each style is shown."""
 
     sheets: dict[str, str]
-    texts: list[str]
+    texts: "_Texts"
     showers: list[_Shower]
 
 
 def sheet_names(path: Path) -> list[str]:
-    with _opened(path) as (_, packed):
+    with _opened(path) as packed:
         return list(_sheets(packed)[0])
 
 
 def sheet_rows(path: Path, sheet: str) -> Iterator[tuple[int, list[str], int]]:
     """(its number in the sheet; the cells as they are seen, without empty ones at the end; bytes of the file read so far), of every row with one."""
-    with _opened(path) as (stored, packed):
+    size = path.stat().st_size
+    with _opened(path) as packed:
         book = _read_book(packed)
         if sheet not in book.sheets:
             raise UnreadableFile("file.no_sheet", sheet=sheet)
+        whole = packed.getinfo(book.sheets[sheet]).file_size
         with packed.open(book.sheets[sheet]) as part:
             for number, cells in _rows(part, book):
                 while cells and not cells[-1].strip():
                     cells.pop()
                 if cells:
-                    yield number, cells, stored.tell()
+                    yield number, cells, size * part.tell() // whole
 
 
 def sheet_blocks(path: Path, file_format: FileFormat, numbering: Numbering, *, block_bytes: int) -> Iterator[Block]:
@@ -90,16 +93,16 @@ def sheet_blocks(path: Path, file_format: FileFormat, numbering: Numbering, *, b
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, zipfile.ZipFile]]:
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
-        with path.open("rb") as stored, zipfile.ZipFile(stored) as packed:
+        with zipfile.ZipFile(path) as packed:
             held = 0
             for part in packed.infolist():
                 refuse_bomb(part.file_size, part.compress_size)
                 held += 0 if part.filename.startswith("xl/worksheets/") else part.file_size
             if held > _HELD_BYTES:
                 raise UnreadableFile("file.workbook_too_large")
-            yield stored, packed
+            yield packed
     except _BROKEN as error:
         raise damaged(error) from error
 
@@ -107,9 +110,8 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, zipfile.ZipFile]]:
 def _read_book(packed: zipfile.ZipFile) -> _Book:
     sheets, is_1904 = _sheets(packed)
     parts = packed.namelist()
-    texts = _texts(packed) if "xl/sharedStrings.xml" in parts else []
     formats = _number_formats(packed) if "xl/styles.xml" in parts else []
-    return _Book(sheets, texts, [_shower(one, is_1904) for one in formats or [""]])
+    return _Book(sheets, _Texts(packed), [_shower(one, is_1904) for one in formats or [""]])
 
 
 def _sheets(packed: zipfile.ZipFile) -> tuple[dict[str, str], bool]:
@@ -154,9 +156,23 @@ def _elements(packed: zipfile.ZipFile, part: str) -> list[tuple[str, dict[str, s
     return found
 
 
-def _texts(packed: zipfile.ZipFile) -> list[str]:
-    """The shared texts, each joined of its runs; how it is pronounced is no part of it."""
-    texts: list[str] = []
+class _Texts:
+    """The shared texts, read as far as they are asked for: writers number them as they come, so that those of the first rows stand first."""
+
+    def __init__(self, packed: zipfile.ZipFile) -> None:
+        self.read: list[str] = []
+        self._more = _read_texts(packed, self.read)
+
+    def __getitem__(self, number: int) -> str:
+        while number >= len(self.read) and next(self._more, _END) is not _END:
+            pass
+        return self.read[number]
+
+
+def _read_texts(packed: zipfile.ZipFile, texts: list[str]) -> Iterator[None]:
+    """Add them, each joined of its runs; how it is pronounced is no part of it."""
+    if "xl/sharedStrings.xml" not in packed.namelist():
+        return
     runs: list[str] = []
     is_inside = False
     pronounced = 0
@@ -188,9 +204,7 @@ def _texts(packed: zipfile.ZipFile) -> list[str]:
     parser = _parser()
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, characters
     with packed.open("xl/sharedStrings.xml") as stream:
-        for _ in _parsed(parser, stream):
-            pass
-    return texts
+        yield from _parsed(parser, stream)
 
 
 def _rows(part: _Part, book: _Book) -> Iterator[tuple[int, list[str]]]:
