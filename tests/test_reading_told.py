@@ -1,6 +1,7 @@
 """How a file was read and what its first rows may hide is told where a person decides: at its columns, with a dry run, in its report."""
 
 import html
+import json
 import re
 
 import pytest
@@ -84,6 +85,8 @@ def test_a_drop_folder_s_report_tells_them_and_the_watcher_s_output_does_not(sou
     [result] = [one for inbox in inboxes(drop.parent, [])[0] for one in work_through(inbox, Settled(0))]
     assert "Column “id”, row 2: “2.10381E+18”" in (drop / "done" / "a.csv.report.txt").read_text()
     assert "2.10381E+18" not in result.told
+    [told] = json.loads((drop / "done" / "a.csv.report.json").read_text())["traps"]
+    assert (told["code"], told["column"], told["row"]) == ("cut", "id", 2) and "“2.10381E+18”" in told["message"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The first rows of a file as they are understood, before any of them is imported."""
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from ingestion.doors.files.sheets import sheet_names
 from ingestion.doors.files.unpack import data_files, whole
 from ingestion.imports.columns import LOOKED_AT
 from ingestion.imports.judged import first_records
-from ingestion.imports.traps import MOST_COLUMNS, still_open, traps_in
+from ingestion.imports.traps import MOST_COLUMNS, Trap, still_open, traps_in
 from ingestion.imports.words import file_problem, traps_words
 from ingestion.models import ImportRun
 from taxonomy.standardize import Refusal, Violation, encode_json, storable
@@ -87,17 +88,25 @@ def preview(run: ImportRun) -> Preview:
     )
 
 
-def warnings(run: ImportRun) -> list[str]:
+def warnings(run: ImportRun) -> list[Trap]:
     """What its first rows may hide that its matching leaves open; nothing where its file is not kept any more."""
     file_format = FileFormat(**run.format)
     if not file_format.has_columns or not Path(run.path).exists():
         return []
     read = replace(file_format, matching=None)
     try:
-        traps = traps_in(first_records(run, read, LOOKED_AT), read)
+        traps = _traps_of(str(run.pk), Path(run.path).stat().st_mtime_ns, repr(read))
     except UnreadableFile:
         return []
-    return traps_words(still_open(traps, file_format.matching.written() if file_format.matching else ()))
+    return still_open(traps, file_format.matching.written() if file_format.matching else ())
+
+
+@lru_cache(maxsize=16)  # who sent a file by the API may ask again and again
+def _traps_of(run_id: str, _changed: int, _how: str) -> list[Trap]:
+    """The same while neither the file nor how it is read changes."""
+    run = ImportRun.objects.get(pk=run_id)
+    read = replace(FileFormat(**run.format), matching=None)
+    return traps_in(first_records(run, read, LOOKED_AT), read)
 
 
 def _sheets(path: Path, file_format: FileFormat) -> list[str]:

@@ -111,6 +111,12 @@ def traps_words(traps: Iterable[Trap]) -> list[str]:
     return [trap_words(trap) for trap in islice(traps, _MOST_TRAPS)]
 
 
+def told_traps(traps: Iterable[Trap]) -> list[dict[str, Any]]:
+    """The same for machines: [{"code", "column", "row", "message"}]."""
+    few = islice(traps, _MOST_TRAPS)
+    return [{"code": one.kind, "column": storable(one.column), "row": one.row, "message": trap_words(one)} for one in few]
+
+
 def trap_words(trap: Trap) -> str:
     days = str(_(" or ")).join(trap.days)
     return str(TRAPS[trap.kind]) % {"column": storable(trap.column), "row": trap.row, "seen": storable(trap.seen[:60]), "days": days}
