@@ -56,6 +56,35 @@ def test_the_page_where_an_upload_lands_says_how_it_was_read_and_what_it_may_hid
     assert warned(steward.get(reverse("admin:ingestion_importrun_check", args=[run.pk]))) == told
 
 
+TORN = """id,event,phone,channel
+m1,login,13800138000.0,"web
+id,event,phone,channel
+m3,login,13700137000,"web, app
+"""
+TOLD = [
+    ("quote", "Column “channel”, row 2: a quotation mark opens the cell", 'is read as “"web”'),
+    ("quote_refused", "Row 4: a quotation mark opens a cell", '“"web, app”. The row has not as many cells'),
+    ("decimal", "Column “phone”, row 2: a spreadsheet has made a decimal", "read as 13800138000;"),
+    ("header", "Row 3 is the header once more.", "passed over"),
+]
+
+
+def test_torn_rows_and_phones_as_decimals_are_told_as_they_were_read(upload, steward, source, settings, tmp_path):  # noqa: F811
+    run, page = upload(TORN.encode())
+    check = steward.get(reverse("admin:ingestion_importrun_check", args=[run.pk]))
+    drop = tmp_path / "drop" / "files"
+    drop.mkdir(parents=True)
+    (drop / "a.csv").write_text(TORN)
+    settings.UPLOAD_DIR = tmp_path / "uploads"
+    list(work_through(inboxes(drop.parent, [])[0][0], Settled(0)))
+    told = json.loads((drop / "done" / "a.csv.report.json").read_text())
+    for messages in (warned(page), warned(check), [one["message"] for one in told["traps"]]):
+        for (_, start, end), message in zip(TOLD, messages, strict=True):
+            assert message.startswith(start) and end in message
+    assert [one["code"] for one in told["traps"]] == [code for code, *_ in TOLD]
+    assert (told["accepted"], told["refused"], told["skipped"]) == (1, 1, 1)
+
+
 def test_nothing_is_shown_where_nothing_is_hidden(upload):  # noqa: F811
     _, page = upload("手机,姓名\n13800138000,李四\n".encode())
     assert "tl-traps" not in page.content.decode()

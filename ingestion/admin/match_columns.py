@@ -227,8 +227,8 @@ def _looked_at(run_id: str, path: str, how: str) -> tuple[tuple[str, ...], list[
     run = ImportRun.objects.get(pk=run_id)
     file_format = replace(FileFormat(**run.format), matching=None)
     headings = tuple(column for column in file_format.columns if column not in RESERVED)
-    found = first_records(run, file_format, LOOKED_AT)
-    rows = [cells_under(record.original, file_format)[0] for record in found if record.refusal is None]
+    found = first_records(run, file_format, LOOKED_AT, with_headers=True)
+    rows = [cells_under(record.original, file_format)[0] for record in found if record.cells is not None]
     return headings, rows, look(headings, rows), traps_in(found, file_format)
 
 

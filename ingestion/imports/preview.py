@@ -106,7 +106,7 @@ def _traps_of(run_id: str, _changed: int, _how: str) -> list[Trap]:
     """The same while neither the file nor how it is read changes."""
     run = ImportRun.objects.get(pk=run_id)
     read = replace(FileFormat(**run.format), matching=None)
-    return traps_in(first_records(run, read, LOOKED_AT), read)
+    return traps_in(first_records(run, read, LOOKED_AT, with_headers=True), read)
 
 
 def _sheets(path: Path, file_format: FileFormat) -> list[str]:
