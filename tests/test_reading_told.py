@@ -85,6 +85,26 @@ def test_torn_rows_and_phones_as_decimals_are_told_as_they_were_read(upload, ste
     assert (told["accepted"], told["refused"], told["skipped"]) == (1, 1, 1)
 
 
+def test_how_far_a_file_was_looked_through_is_said(upload, steward, source, settings, tmp_path):  # noqa: F811
+    lines = [f"m{at},login,13800138000,2026-03-04 10:00:00{'Z' if at == 1_000 else ''}" for at in range(1_001)]
+    text = "\n".join(["id,event,phone,occurred_at", *lines, ""])
+    run, page = upload(text.encode())
+    said = "Only the first 1,000 rows were looked through"
+    assert said in page.content.decode() and warned(page) == []
+    assert said in steward.get(reverse("admin:ingestion_importrun_check", args=[run.pk])).content.decode()
+    choose(steward, run, page, "try", by="envelope")
+    run_import(run.pk)
+    tried = steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk]))
+    assert said in tried.content.decode()
+    settings.UPLOAD_DIR = tmp_path / "uploads"
+    drop = tmp_path / "drop" / "files"
+    drop.mkdir(parents=True)
+    for name, length in (("a", 1_002), ("b", 1_000)):
+        (drop / f"{name}.csv").write_text("".join(f"{line}\n" for line in text.splitlines()[:length]))
+    list(work_through(inboxes(drop.parent, [])[0][0], Settled(0)))
+    assert [said in (drop / "done" / f"{name}.csv.report.txt").read_text() for name in "ab"] == [True, False]
+
+
 def test_nothing_is_shown_where_nothing_is_hidden(upload):  # noqa: F811
     _, page = upload("手机,姓名\n13800138000,李四\n".encode())
     assert "tl-traps" not in page.content.decode()

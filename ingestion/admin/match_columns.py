@@ -16,7 +16,7 @@ from ingestion.doors.files.matching import ATTRIBUTE, COMMA, IDENTIFIER, POINT, 
 from ingestion.imports.columns import ASK, LOOKED_AT, Seen, is_either, look, reads_some, when
 from ingestion.imports.judged import first_records
 from ingestion.imports.suggest import Guess, Suggested, attributes_for, names_of, paths_of, rules_of, suggest, tags_of
-from ingestion.imports.traps import Trap, traps_in
+from ingestion.imports.traps import Looked, look_through
 from ingestion.models import FileMatching, ImportRun
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.released import named
@@ -72,7 +72,7 @@ class Look:
     def __init__(self, run: ImportRun, request: HttpRequest) -> None:
         self.run = run
         self.file_format = FileFormat(**run.format)
-        headings, self.rows, self.seen, self.traps = _looked_at(str(run.pk), run.path, repr(replace(self.file_format, matching=None)))
+        headings, self.rows, self.seen, self.looked = _looked_at(str(run.pk), run.path, repr(replace(self.file_format, matching=None)))
         self.headings = list(headings)
         self.has_decimal_comma = decimal_sign(self.rows) == ","
         found = standard()
@@ -222,14 +222,14 @@ class Look:
 
 
 @lru_cache(maxsize=4)
-def _looked_at(run_id: str, path: str, how: str) -> tuple[tuple[str, ...], list[list[str]], dict[str, Seen], list[Trap]]:
+def _looked_at(run_id: str, path: str, how: str) -> tuple[tuple[str, ...], list[list[str]], dict[str, Seen], Looked]:
     """The columns that are not ours, the first rows under them, what they look like and may hide. The same while the file is read the same way."""
     run = ImportRun.objects.get(pk=run_id)
     file_format = replace(FileFormat(**run.format), matching=None)
     headings = tuple(column for column in file_format.columns if column not in RESERVED)
     found = first_records(run, file_format, LOOKED_AT, with_headers=True)
     rows = [cells_under(record.original, file_format)[0] for record in found if record.cells is not None]
-    return headings, rows, look(headings, rows), traps_in(found, file_format)
+    return headings, rows, look(headings, rows), look_through(found, file_format)
 
 
 def _ways_of_time(one: Seen, written: str) -> list[Option]:

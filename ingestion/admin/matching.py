@@ -29,7 +29,7 @@ from ingestion.imports.run import discard_draft, imported_before, match, refuse_
 from ingestion.imports.spec_layouts import only_where
 from ingestion.imports.suggest import Suggested, time_column, with_clock
 from ingestion.imports.traps import still_open
-from ingestion.imports.words import file_problem, traps_words
+from ingestion.imports.words import file_problem, looked_words, traps_words
 from ingestion.jobs import queue_import
 from ingestion.models import FileMatching, ImportRun
 from staff.admin.pages import ReadOnly, id_or_404
@@ -140,7 +140,8 @@ def shown(run: ImportRun, found: Look, chosen: Suggested, *, by_envelope: bool) 
         "others": found.others(chosen),
         "may_add": len(chosen.others) < MOST_EVENTS - 1,
         "rows": len(found.rows),
-        "traps": traps_words(still_open(found.traps, [*matching.written(), *asked] if matching else ())),
+        "traps": traps_words(still_open(found.looked.traps, [*matching.written(), *asked] if matching else ())),
+        "looked_at": looked_words(found.looked),
         "has_decimal_comma": by_envelope and found.has_decimal_comma,
         "problems": [] if by_envelope else list(missing(chosen)),
         "replaces": former.number if former and matching and former.matching != matching else None,

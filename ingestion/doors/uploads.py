@@ -343,7 +343,7 @@ def _status(upload: Upload) -> dict[str, Any]:
     told["imported_before"] = was_imported_before(upload.run)
     if told["status"] not in ("finished", "stopped", "failed"):
         return told
-    told["traps"] = told_traps(warnings(upload.run))
+    told["traps"] = told_traps(warnings(upload.run).traps)
     if has_failed(upload.run):
         told |= {"failed_rows": f"{here}/failed-rows", "findings": f"{here}/findings"}
     return told

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ingestion.doors.files import RESERVED, FileFormat, Record, cells_under
+from ingestion.imports.columns import LOOKED_AT
 from taxonomy.standardize import is_cut, possible_days, whole_digits
 
 _TIME = re.compile(r"[0-9]{4}[-/.年].*[0-9]{1,2}:[0-9]{2}.*")
@@ -33,6 +34,13 @@ class Trap(NamedTuple):
     means: tuple[str, ...] = ()
 
 
+class Looked(NamedTuple):
+    """What the first rows of a file may hide. `rows`: how many were looked through, 0 where that was all."""
+
+    traps: list[Trap]
+    rows: int
+
+
 def find_traps(columns: list[str], rows: Iterable[tuple[int, list[str]]]) -> list[Trap]:
     """`rows`: (number, cells). The first of each kind in each column, in the order of columns."""
     found: dict[tuple[int, str], Trap] = {}
@@ -50,6 +58,11 @@ def find_traps(columns: list[str], rows: Iterable[tuple[int, list[str]]]) -> lis
                 if zoned.setdefault(at, (has_zone, number))[0] != has_zone:
                     found.setdefault((at, "zones"), Trap("zones", columns[at], number, cell))
     return [found[key] for key in sorted(found)]
+
+
+def look_through(found: Sequence[Record], file_format: FileFormat) -> Looked:
+    """`found`: the first LOOKED_AT of the file."""
+    return Looked(traps_in(found, file_format), 0 if len(found) < LOOKED_AT else len(found))
 
 
 def traps_in(found: Sequence[Record], file_format: FileFormat) -> list[Trap]:

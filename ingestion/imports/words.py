@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 from msgspec.structs import replace
 
 from ingestion.doors.files import Matching
-from ingestion.imports.traps import Trap
+from ingestion.imports.traps import Looked, Trap
 from taxonomy.standardize import Violation, storable
 
 FILE_PROBLEMS: dict[str, Promise | str] = {
@@ -120,6 +121,16 @@ def told_traps(traps: Iterable[Trap]) -> list[dict[str, Any]]:
     """The same for machines: [{"code", "column", "row", "message"}]."""
     few = islice(traps, _MOST_TRAPS)
     return [{"code": one.kind, "column": storable(one.column), "row": one.row, "message": trap_words(one)} for one in few]
+
+
+def looked_words(found: Looked) -> str:
+    """How far a file was looked through, "" where that was all of it."""
+    if not found.rows:
+        return ""
+    said = _(
+        "Only the first %(rows)s rows were looked through for what may be read otherwise than it was meant, such as times of another zone."
+    )
+    return str(said) % {"rows": intcomma(found.rows)}
 
 
 def trap_words(trap: Trap) -> str:
