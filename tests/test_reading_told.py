@@ -1,20 +1,23 @@
 """How a file was read and what its first rows may hide is told where a person decides: at its columns, with a dry run, in its report."""
 
 import html
+import io
 import json
 import re
 
+import openpyxl
 import pytest
 from django.urls import reverse
-from test_file_matching import as_csv, kept, rows, till  # noqa: F401
+from test_file_matching import HEADER, as_csv, kept, rows, till  # noqa: F401
 from test_import_pages import steward  # noqa: F401
 from test_imports import source  # noqa: F401
 from test_match_page import choose, upload  # noqa: F401
 
 from ingestion.admin.reading import reading_words
 from ingestion.doors.files import FileFormat
-from ingestion.imports.run import run_import
+from ingestion.imports.run import follow, outcome, run_import
 from ingestion.imports.watch import Settled, inboxes, work_through
+from ingestion.models import ImportRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -83,6 +86,46 @@ def test_torn_rows_and_phones_as_decimals_are_told_as_they_were_read(upload, ste
             assert message.startswith(start) and end in message
     assert [one["code"] for one in told["traps"]] == [code for code, *_ in TOLD]
     assert (told["accepted"], told["refused"], told["skipped"]) == (1, 1, 1)
+
+
+def as_xlsx(lines: list[list[str]]) -> bytes:
+    book, written = openpyxl.Workbook(), io.BytesIO()
+    for line in (HEADER, *lines):
+        book.active.append(line)
+    book.save(written)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize("packed", [as_csv, as_xlsx])
+def test_a_sum_at_the_end_can_be_left_out_and_taken_in_again(upload, steward, till, packed):  # noqa: F811
+    kept(till)
+    lines = [*rows(3), ["合计", *[""] * (len(HEADER) - 2), "36"]]
+    run, page = upload(packed(lines))
+    assert len(warned(page)) == 1 and 'name="leave_out" value="5"' in page.content.decode()
+    page = choose(steward, run, page, leave_out="5")
+    assert warned(page) == [] and page.context["left_out"] == ["合计 · 36"]
+    page = choose(steward, run, page, leave_out="none")
+    assert len(warned(page)) == 1 and page.context["left_out"] == []
+    page = choose(steward, run, page, leave_out="5")
+    choose(steward, run, page, "try")
+    run_import(run.pk)
+    tried = steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk]))
+    assert "1 row is the header once more, or was left out" in tried.content.decode() and warned(tried) == []
+    made, _ = follow(ImportRun.objects.get(pk=run.pk), by=None)
+    for _ in range(2):
+        found = outcome(run_import(made.pk))
+        assert (found.received, found.skipped, found.counts["accepted"]) == (3, 1, 3)
+
+
+def test_a_row_that_is_left_out_is_told_by_all_its_cells(upload, steward, till):  # noqa: F811
+    kept(till)
+    ends = [["合计", *[""] * (len(HEADER) - 2), amount] for amount in ("36", "36", "37")]
+    run, page = upload(as_csv([*rows(2), *ends]))
+    page = choose(steward, run, page, leave_out="4")
+    assert [one.split("“")[0] for one in warned(page)] == ["Row 6 looks like a sum: it says "]
+    assert page.context["sums"] == ["6"]
+    choose(steward, run, page, leave_out="999")
+    assert ImportRun.objects.get().format["left_out"] == [ends[0]]
 
 
 def test_how_far_a_file_was_looked_through_is_said(upload, steward, source, settings, tmp_path):  # noqa: F811

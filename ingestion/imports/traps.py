@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from ingestion.doors.files import RESERVED, FileFormat, Record, cells_under
+from ingestion.doors.files import RESERVED, FileFormat, Record, all_cells, cells_under
 from ingestion.imports.columns import LOOKED_AT
 from taxonomy.standardize import is_cut, possible_days, whole_digits
 
@@ -69,8 +69,13 @@ def traps_in(found: Sequence[Record], file_format: FileFormat) -> list[Trap]:
     """The traps of a table's rows, and of its headers that come again."""
     rows = ((one.row, cells_under(one.original, file_format)[0]) for one in found if one.cells is not None)
     columns = [column for column in file_format.columns if column not in RESERVED][:MOST_COLUMNS]
-    again = [Trap("header", "", one.row, "") for one in found if one.is_heading]
-    return [*_broken_quotes(found, file_format), *find_traps(columns, rows), *again[:1]]
+    again = next((one for one in found if one.is_heading and not _is_left_out(one, file_format)), None)
+    header = [] if again is None else [Trap("header", "", again.row, "")]
+    return [*_broken_quotes(found, file_format), *find_traps(columns, rows), *header]
+
+
+def _is_left_out(one: Record, file_format: FileFormat) -> bool:
+    return bool(file_format.left_out) and all_cells(one.original, file_format.as_json()) in file_format.left_out
 
 
 def _broken_quotes(found: Iterable[Record], file_format: FileFormat) -> list[Trap]:
