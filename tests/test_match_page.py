@@ -76,7 +76,12 @@ def test_times_of_day_that_are_written_in_two_ways_are_known_and_read():
         (["1,234", "12,50"], COMMA),
         (["0,125", "1,250"], COMMA),
         (["1.234", "1.234.567"], COMMA),
-        (["1.234", "2.500"], ""),
+        (["1.234", "2.500"], ASK),
+        (["500", "-1.234"], ASK),
+        (["1.234", "2.5"], ""),
+        (["1.234", "0.125"], ""),
+        (["1.234", "0"], ASK),
+        (["500", "12.50"], ""),
         (["12", "tea"], ""),
     ],
     ids=str,
@@ -185,6 +190,21 @@ def test_how_numbers_are_written_is_asked_where_it_may_be_thousands_or_decimals(
     assert outcome(run_import(run.pk)).received == 2
     assert Column("单价", "attribute.price", COMMA) in FileMatching.objects.get().matching.events[0].columns
     _, page = upload(as_csv(rows(3, 单价=dict.fromkeys(range(3), "1,234"))))
+    assert page.context["problems"] == [], "it was said before"
+
+
+def test_points_that_may_part_thousands_are_asked_as_commas_are(upload, steward, till):  # noqa: F811
+    run, page = upload(as_csv(rows(2, 单价={0: "1.234", 1: "2.500"})))
+    page = choose(steward, run, page, event="name:purchase")
+    page = choose(steward, run, page, **{f"c{HEADER.index('日期')}-written": "%d/%m/%Y"})
+    shown = page.context["columns"][AT]
+    assert (shown.written, [words for _way, words in shown.ways]) == (ASK, ["numbers as they stand", "1.234 is 1.234", "1.234 is 1234"])
+    assert page.context["problems"] == ["Choose how the numbers in “单价” are written."]
+    page = choose(steward, run, page, **{f"c{AT}-written": COMMA}, **{f"c{HEADER.index('商品')}-is": "attribute.product_id"})
+    choose(steward, run, page, "start")
+    run_import(run.pk)
+    assert [event.attributes["price"]["amount"] for event in Event.objects.order_by("id")] == [1234, 2500]
+    _, page = upload(as_csv(rows(3, 单价=dict.fromkeys(range(3), "1.234"))))
     assert page.context["problems"] == [], "it was said before"
 
 

@@ -1,19 +1,23 @@
 """How a file was read and what its first rows may hide is told where a person decides: at its columns, with a dry run, in its report."""
 
 import html
+import io
+import json
 import re
 
+import openpyxl
 import pytest
 from django.urls import reverse
-from test_file_matching import as_csv, kept, rows, till  # noqa: F401
+from test_file_matching import HEADER, as_csv, kept, rows, till  # noqa: F401
 from test_import_pages import steward  # noqa: F401
 from test_imports import source  # noqa: F401
 from test_match_page import choose, upload  # noqa: F401
 
 from ingestion.admin.reading import reading_words
 from ingestion.doors.files import FileFormat
-from ingestion.imports.run import run_import
+from ingestion.imports.run import follow, outcome, run_import
 from ingestion.imports.watch import Settled, inboxes, work_through
+from ingestion.models import ImportRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -55,6 +59,95 @@ def test_the_page_where_an_upload_lands_says_how_it_was_read_and_what_it_may_hid
     assert warned(steward.get(reverse("admin:ingestion_importrun_check", args=[run.pk]))) == told
 
 
+TORN = """id,event,phone,channel
+m1,login,13800138000.0,"web
+id,event,phone,channel
+m3,login,13700137000,"web, app
+"""
+TOLD = [
+    ("quote", "Column “channel”, row 2: a quotation mark opens the cell", 'is read as “"web”'),
+    ("quote_refused", "Row 4: a quotation mark opens a cell", '“"web, app”. The row has not as many cells'),
+    ("decimal", "Column “phone”, row 2: a spreadsheet has made a decimal", "read as 13800138000;"),
+    ("header", "Row 3 is the header once more.", "passed over"),
+]
+
+
+def test_torn_rows_and_phones_as_decimals_are_told_as_they_were_read(upload, steward, source, settings, tmp_path):  # noqa: F811
+    run, page = upload(TORN.encode())
+    check = steward.get(reverse("admin:ingestion_importrun_check", args=[run.pk]))
+    drop = tmp_path / "drop" / "files"
+    drop.mkdir(parents=True)
+    (drop / "a.csv").write_text(TORN)
+    settings.UPLOAD_DIR = tmp_path / "uploads"
+    list(work_through(inboxes(drop.parent, [])[0][0], Settled(0)))
+    told = json.loads((drop / "done" / "a.csv.report.json").read_text())
+    for messages in (warned(page), warned(check), [one["message"] for one in told["traps"]]):
+        for (_, start, end), message in zip(TOLD, messages, strict=True):
+            assert message.startswith(start) and end in message
+    assert [one["code"] for one in told["traps"]] == [code for code, *_ in TOLD]
+    assert (told["accepted"], told["refused"], told["skipped"]) == (1, 1, 1)
+
+
+def as_xlsx(lines: list[list[str]]) -> bytes:
+    book, written = openpyxl.Workbook(), io.BytesIO()
+    for line in (HEADER, *lines):
+        book.active.append(line)
+    book.save(written)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize("packed", [as_csv, as_xlsx])
+def test_a_sum_at_the_end_can_be_left_out_and_taken_in_again(upload, steward, till, packed):  # noqa: F811
+    kept(till)
+    lines = [*rows(3), ["合计", *[""] * (len(HEADER) - 2), "36"]]
+    run, page = upload(packed(lines))
+    assert len(warned(page)) == 1 and 'name="leave_out" value="5"' in page.content.decode()
+    page = choose(steward, run, page, leave_out="5")
+    assert warned(page) == [] and page.context["left_out"] == ["合计 · 36"]
+    page = choose(steward, run, page, leave_out="none")
+    assert len(warned(page)) == 1 and page.context["left_out"] == []
+    page = choose(steward, run, page, leave_out="5")
+    choose(steward, run, page, "try")
+    run_import(run.pk)
+    tried = steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk]))
+    assert "1 row is the header once more, or was left out" in tried.content.decode() and warned(tried) == []
+    made, _ = follow(ImportRun.objects.get(pk=run.pk), by=None)
+    for _ in range(2):
+        found = outcome(run_import(made.pk))
+        assert (found.received, found.skipped, found.counts["accepted"]) == (3, 1, 3)
+
+
+def test_a_row_that_is_left_out_is_told_by_all_its_cells(upload, steward, till):  # noqa: F811
+    kept(till)
+    ends = [["合计", *[""] * (len(HEADER) - 2), amount] for amount in ("36", "36", "37")]
+    run, page = upload(as_csv([*rows(2), *ends]))
+    page = choose(steward, run, page, leave_out="4")
+    assert [one.split("“")[0] for one in warned(page)] == ["Row 6 looks like a sum: it says "]
+    assert page.context["sums"] == ["6"]
+    choose(steward, run, page, leave_out="999")
+    assert ImportRun.objects.get().format["left_out"] == [ends[0]]
+
+
+def test_how_far_a_file_was_looked_through_is_said(upload, steward, source, settings, tmp_path):  # noqa: F811
+    lines = [f"m{at},login,13800138000,2026-03-04 10:00:00{'Z' if at == 1_000 else ''}" for at in range(1_001)]
+    text = "\n".join(["id,event,phone,occurred_at", *lines, ""])
+    run, page = upload(text.encode())
+    said = "Only the first 1,000 rows were looked through"
+    assert said in page.content.decode() and warned(page) == []
+    assert said in steward.get(reverse("admin:ingestion_importrun_check", args=[run.pk])).content.decode()
+    choose(steward, run, page, "try", by="envelope")
+    run_import(run.pk)
+    tried = steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk]))
+    assert said in tried.content.decode()
+    settings.UPLOAD_DIR = tmp_path / "uploads"
+    drop = tmp_path / "drop" / "files"
+    drop.mkdir(parents=True)
+    for name, length in (("a", 1_002), ("b", 1_000)):
+        (drop / f"{name}.csv").write_text("".join(f"{line}\n" for line in text.splitlines()[:length]))
+    list(work_through(inboxes(drop.parent, [])[0][0], Settled(0)))
+    assert [said in (drop / "done" / f"{name}.csv.report.txt").read_text() for name in "ab"] == [True, False]
+
+
 def test_nothing_is_shown_where_nothing_is_hidden(upload):  # noqa: F811
     _, page = upload("手机,姓名\n13800138000,李四\n".encode())
     assert "tl-traps" not in page.content.decode()
@@ -86,6 +179,8 @@ def test_a_drop_folder_s_report_tells_them_and_the_watcher_s_output_does_not(sou
     [result] = [one for inbox in inboxes(drop.parent, [])[0] for one in work_through(inbox, Settled(0))]
     assert "Column “id”, row 2: “2.10381E+18”" in (drop / "done" / "a.csv.report.txt").read_text()
     assert "2.10381E+18" not in result.told
+    [told] = json.loads((drop / "done" / "a.csv.report.json").read_text())["traps"]
+    assert (told["code"], told["column"], told["row"]) == ("cut", "id", 2) and "“2.10381E+18”" in told["message"]
 
 
 @pytest.mark.parametrize(

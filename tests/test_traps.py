@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 from plans import CASES, small_plan_items
 
-from ingestion.doors.files import blocks, cells_under, decode_row, records, sniff
-from ingestion.imports.traps import find_traps
+from ingestion.doors.files import blocks, decode_row, records, sniff
+from ingestion.imports.traps import traps_in
 from ingestion.imports.words import TRAPS, trap_words
 from taxonomy.standardize import Refusal, compile_plan, message_key_of, read, record_of_row, standardize
 
@@ -22,7 +22,8 @@ def test_a_trap(tmp_path, case):
     path = tmp_path / "a.csv"
     path.write_text(case["file"], encoding="utf-8", newline="")
     found = sniff(path)
-    rows = [record for block in blocks(path, found) for record in records(block, found) if not record.is_heading]
+    whole = [record for block in blocks(path, found) for record in records(block, found)]
+    rows = [record for record in whole if not record.is_heading]
     if "columns" in case:
         assert found.columns == case["columns"]
         return
@@ -38,7 +39,7 @@ def test_a_trap(tmp_path, case):
         assert [result.occurred_at.isoformat()[:19] for result in results] == case["times"]
     if "days" in case:
         assert [one.expected["days"] for one in results[0].violations if one.blocking] == [case["days"]]
-    traps = find_traps(found.columns, [(row.row, cells_under(row.original, found)[0]) for row in rows if row.cells])
+    traps = traps_in(whole, found)
     assert sorted(f"{trap.kind} {trap.column} {trap.row}" for trap in traps) == case.get("told", [])
     assert all(f"{trap.row}" in trap_words(trap) and trap.column in trap_words(trap) for trap in traps)
 

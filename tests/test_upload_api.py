@@ -87,6 +87,21 @@ def test_a_file_is_announced_sent_in_parts_and_imported(send, content):
     assert (told["failed_rows"], told["findings"]) == (None, f"{here}/findings")
 
 
+def test_what_the_first_rows_may_hide_is_told_once_it_has_ended(send, content):
+    cut = content.replace(b"\nm3,", b"\n2.10381E+18,")
+    announced = announce(send, len(cut))
+    here = announced.headers["Location"]
+    assert announced.json()["traps"] == []
+    part(send, announced.json()["upload"], 0, cut)
+    assert send("GET", here).json()["traps"] == []
+    finish_upload(Upload.objects.get().pk)
+    [told] = send("GET", here).json()["traps"]
+    assert told.pop("message").startswith("Column “id”, row 5: “2.10381E+18” has lost its last digits")
+    assert told == {"code": "cut", "column": "id", "row": 5}
+    [in_chinese] = send("GET", here, Accept_Language="zh-hans").json()["traps"]
+    assert in_chinese["message"].startswith("列“id”第 5 行")
+
+
 def test_a_dry_run_and_a_test_key_store_nothing(send, source, content):  # noqa: F811
     for more, key in (({"dry_run": True}, {}), ({}, {"key": key_of(source, test=True)})):
         announced = announce(lambda *a, key=key, **named: send(*a, **named, **key), len(content), **more)

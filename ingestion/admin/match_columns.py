@@ -11,12 +11,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from msgspec import structs
 
-from ingestion.doors.files import RESERVED, Column, FileFormat, RowEvent, cells_under, decimal_sign
+from ingestion.doors.files import RESERVED, Column, FileFormat, RowEvent, all_cells, cells_under, decimal_sign
 from ingestion.doors.files.matching import ATTRIBUTE, COMMA, IDENTIFIER, POINT, plain_number
 from ingestion.imports.columns import ASK, LOOKED_AT, Seen, is_either, look, reads_some, when
 from ingestion.imports.judged import first_records
 from ingestion.imports.suggest import Guess, Suggested, attributes_for, names_of, paths_of, rules_of, suggest, tags_of
-from ingestion.imports.traps import Trap, traps_in
+from ingestion.imports.traps import Looked, look_through
 from ingestion.models import FileMatching, ImportRun
 from taxonomy.dictionary.standard import Standard, standard
 from taxonomy.released import named
@@ -72,8 +72,11 @@ class Look:
     def __init__(self, run: ImportRun, request: HttpRequest) -> None:
         self.run = run
         self.file_format = FileFormat(**run.format)
-        headings, self.rows, self.seen, self.traps = _looked_at(str(run.pk), run.path, repr(replace(self.file_format, matching=None)))
+        headings, self.rows, self.seen, self.looked, self.sums = _looked_at(
+            str(run.pk), run.path, repr(replace(self.file_format, matching=None))
+        )
         self.headings = list(headings)
+        self.left_out = self.file_format.left_out
         self.has_decimal_comma = decimal_sign(self.rows) == ","
         found = standard()
         self.hidden = hidden_in(request, found.items) if found else set()
@@ -222,14 +225,17 @@ class Look:
 
 
 @lru_cache(maxsize=4)
-def _looked_at(run_id: str, path: str, how: str) -> tuple[tuple[str, ...], list[list[str]], dict[str, Seen], list[Trap]]:
-    """The columns that are not ours, the first rows under them, what they look like and may hide. The same while the file is read the same way."""
+def _looked_at(run_id: str, path: str, how: str) -> tuple[tuple[str, ...], list[list[str]], dict[str, Seen], Looked, dict[str, list[str]]]:
+    """The columns that are not ours, the first rows under them, what they look like and may hide, {row: cells} of sums. The same while the file is read the same way."""
     run = ImportRun.objects.get(pk=run_id)
     file_format = replace(FileFormat(**run.format), matching=None)
     headings = tuple(column for column in file_format.columns if column not in RESERVED)
-    found = first_records(run, file_format, LOOKED_AT)
-    rows = [cells_under(record.original, file_format)[0] for record in found if record.refusal is None]
-    return headings, rows, look(headings, rows), traps_in(found, file_format)
+    found = first_records(run, file_format, LOOKED_AT, with_headers=True)
+    rows = [cells_under(record.original, file_format)[0] for record in found if record.cells is not None]
+    looked = look_through(found, file_format)
+    sums = {trap.row for trap in looked.traps if trap.kind == "sum" and file_format.kind != "parquet"}
+    cells = {str(one.row): all_cells(one.original, run.format) for one in found if one.row in sums}
+    return headings, rows, look(headings, rows), looked, cells
 
 
 def _ways_of_time(one: Seen, written: str) -> list[Option]:

@@ -25,11 +25,11 @@ from ingestion.imports.again import again_words
 from ingestion.imports.columns import ASK
 from ingestion.imports.judged import Judged, first_events
 from ingestion.imports.matchings import fits_envelope, in_force, use_again
-from ingestion.imports.run import discard_draft, imported_before, match, refuse_under_way, release_draft
+from ingestion.imports.run import discard_draft, imported_before, leave_out, match, refuse_under_way, release_draft
 from ingestion.imports.spec_layouts import only_where
 from ingestion.imports.suggest import Suggested, time_column, with_clock
 from ingestion.imports.traps import still_open
-from ingestion.imports.words import file_problem, traps_words
+from ingestion.imports.words import file_problem, looked_words, traps_words
 from ingestion.jobs import queue_import
 from ingestion.models import FileMatching, ImportRun
 from staff.admin.pages import ReadOnly, id_or_404
@@ -63,6 +63,10 @@ class Matchable:
             return check
         if not found.file_format.has_columns:
             return check
+        if row := request.POST.get("leave_out"):
+            more = [found.sums[row]] if row in found.sums else []
+            leave_out(run, [] if row == "none" else [*found.left_out, *more])
+            found = Look(run, request)
         chosen = self._chosen(request, found)
         by_envelope = self._by_envelope(request, run, found)
         if act in ("start", "try") and (by_envelope or not any(missing(chosen))):
@@ -140,7 +144,10 @@ def shown(run: ImportRun, found: Look, chosen: Suggested, *, by_envelope: bool) 
         "others": found.others(chosen),
         "may_add": len(chosen.others) < MOST_EVENTS - 1,
         "rows": len(found.rows),
-        "traps": traps_words(still_open(found.traps, [*matching.written(), *asked] if matching else ())),
+        "traps": traps_words(still_open(found.looked.traps, [*matching.written(), *asked] if matching else ())),
+        "looked_at": looked_words(found.looked),
+        "sums": list(found.sums),
+        "left_out": [" · ".join(filter(None, cells)) for cells in found.left_out],
         "has_decimal_comma": by_envelope and found.has_decimal_comma,
         "problems": [] if by_envelope else list(missing(chosen)),
         "replaces": former.number if former and matching and former.matching != matching else None,

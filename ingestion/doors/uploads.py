@@ -26,9 +26,11 @@ from ingestion.doors.errors import ApiError
 from ingestion.doors.files import ENCODINGS, MEASURES, MOST_SIGNS, QUOTES, FileFormat, is_delimiter
 from ingestion.imports.check_file import finding
 from ingestion.imports.failed import failed_rows, has_failed_rows
+from ingestion.imports.preview import warnings
 from ingestion.imports.report import has_failed, problem, report
 from ingestion.imports.run import was_imported_before
 from ingestion.imports.uploads import MOST_BYTES, Busy, NoRoom, WrongOffset, begin_upload, receive_part
+from ingestion.imports.words import TRAPS, told_traps
 from ingestion.jobs import finish_file
 from ingestion.models import ImportChunk, ImportRun, Upload
 from taxonomy.current import NoRelease, current
@@ -44,7 +46,9 @@ _AUTH: Any = [{"write key": []}]
 _EXAMPLE: dict[str, Any] = {
     "id": "8c1f0c6a-5b7d-4a1f-9a3b-2c1d0e9f8a7b", "status": "finished", "file": "orders.csv", "size_bytes": 20_480, "offset": 20_480,
     "dry_run": False, "received": 120, "accepted": 117, "changed": 120, "duplicate": 0, "quarantined": 2, "refused": 1,
-    "causes": {"attribute.wrong_type": 2, "record.columns": 1}, "notes": {}, "error": None,
+    "causes": {"attribute.wrong_type": 2, "record.columns": 1}, "notes": {},
+    "traps": [{"code": "cut", "column": "order_id", "row": 7, "message": "Column “order_id”, row 7: “2.10381E+18” has lost its last digits in a spreadsheet. Such ids are held; export the column as text."}],
+    "error": None,
     "imported_before": False, "upload": "/api/v1/imports/8c1f0c6a-5b7d-4a1f-9a3b-2c1d0e9f8a7b/file",
     "failed_rows": "/api/v1/imports/8c1f0c6a-5b7d-4a1f-9a3b-2c1d0e9f8a7b/failed-rows",
     "findings": "/api/v1/imports/8c1f0c6a-5b7d-4a1f-9a3b-2c1d0e9f8a7b/findings",
@@ -85,6 +89,13 @@ class AnnounceSchema(serializers.Serializer[Any]):
     format = FormatSchema(required=False)
 
 
+class TrapSchema(serializers.Serializer[Any]):
+    code = serializers.ChoiceField(list(TRAPS))
+    column = serializers.CharField(help_text=_("Empty for the row as a whole."))
+    row = serializers.IntegerField()
+    message = serializers.CharField()
+
+
 class ImportSchema(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     status = serializers.ChoiceField(["uploading", "waiting", "running", "finished", "stopped", "failed"])
@@ -100,6 +111,10 @@ class ImportSchema(serializers.Serializer[Any]):
     refused = serializers.IntegerField()
     causes = serializers.DictField(child=serializers.IntegerField(), help_text=_("Rows by why they failed."))
     notes = serializers.DictField(child=serializers.IntegerField(), help_text=_("Rows by what was only noted."))
+    traps = TrapSchema(
+        many=True,
+        help_text=_("Once it has ended: what in the first 1,000 rows may be read otherwise than it was meant, or has lost something. The first of each kind in each column."),
+    )  # fmt: skip
     error = serializers.DictField(child=serializers.CharField(), allow_null=True, help_text=_("code and message, where the file as a whole failed."))  # fmt: skip
     imported_before = serializers.BooleanField(
         help_text=_("An earlier import brought the same content in and was not taken back. Rows with neither id nor time count again, and so do like rows of a source that keeps them apart.")
@@ -134,7 +149,7 @@ class ImportsView(APIView):
         operation_id="announce_import", summary=_("Announce a file"), description=_("Announce a file of up to 20 GB; then send its bytes by PATCH. What is not sent to its end is forgotten after seven days."), tags=["Imports"], auth=_AUTH,
         request=OpenApiRequest(AnnounceSchema, examples=[OpenApiExample("A file", summary=_("A file"), value=_ANNOUNCED)]),
         responses={201: ImportSchema, **dict.fromkeys((400, 401, 403, 411, 413, 503, 507), ErrorSchema)},
-        examples=[OpenApiExample("Announced", {**_EXAMPLE, "status": "uploading", "offset": 0, "failed_rows": None, "findings": None}, response_only=True, status_codes=["201"])],
+        examples=[OpenApiExample("Announced", {**_EXAMPLE, "status": "uploading", "offset": 0, "traps": [], "failed_rows": None, "findings": None}, response_only=True, status_codes=["201"])],
     )  # fmt: skip
     def post(self, request: Request) -> HttpResponse:
         sender = authenticated(request)
@@ -316,7 +331,7 @@ def _status(upload: Upload) -> dict[str, Any]:
     told: dict[str, Any] = {
         "id": str(upload.pk), "status": "waiting" if upload.is_whole else "uploading", "file": upload.file_name, "size_bytes": upload.size_bytes,
         "offset": upload.received_bytes, "dry_run": upload.dry_run, "received": 0, "accepted": 0, "changed": 0, "duplicate": 0,
-        "quarantined": 0, "refused": 0, "causes": {}, "notes": {}, "error": None, "imported_before": False,
+        "quarantined": 0, "refused": 0, "causes": {}, "notes": {}, "traps": [], "error": None, "imported_before": False,
         "upload": f"{here}/file", "failed_rows": None, "findings": None,
     }  # fmt: skip
     if upload.error:
@@ -326,7 +341,10 @@ def _status(upload: Upload) -> dict[str, Any]:
     found = report(upload.run)
     told |= {name: found[name] for name in ("status", "received", "accepted", "changed", "duplicate", "quarantined", "refused", "causes", "notes", "error")}  # fmt: skip
     told["imported_before"] = was_imported_before(upload.run)
-    if told["status"] in ("finished", "stopped", "failed") and has_failed(upload.run):
+    if told["status"] not in ("finished", "stopped", "failed"):
+        return told
+    told["traps"] = told_traps(warnings(upload.run).traps)
+    if has_failed(upload.run):
         told["findings"] = f"{here}/findings"
         told["failed_rows"] = f"{here}/failed-rows" if has_failed_rows(upload.run) else None
     return told

@@ -187,22 +187,24 @@ def _share(values: Sequence[str], pattern: re.Pattern[str]) -> float:
 
 
 def _notation(values: Sequence[str]) -> str:
-    """The notation in which most of the values are numbers, where they are not plain; ASK where 1,234 may be either's, and no other value says."""
+    """The notation in which most of the values are numbers, where they are not plain; ASK where 1,234 or 1.234 may be either's, and no other value says."""
     plain = sum(_PLAIN_NUMBER.fullmatch(value) is not None for value in values)
     if plain == len(values):
-        return ""
+        return ASK if all(_fits(value, COMMA) for value in values) and any(is_either(value) for value in values) else ""
     read = {way: sum(_PLAIN_NUMBER.fullmatch(plain_number(value, way)) is not None for value in values) for way in NUMBERS}
     best = max(read.values())
     if best <= plain or best < _MOSTLY * len(values):
         return ""
     ways = [way for way in read if read[way] == best]
-    fitting = {
-        way: sum(is_written(value, way) and not _NOUGHT_FIRST.fullmatch(plain_number(value, way)) for value in values) for way in ways
-    }
+    fitting = {way: sum(_fits(value, way) for value in values) for way in ways}
     likely = [way for way in ways if fitting[way] == max(fitting.values())]
     return likely[0] if len(likely) == 1 or not any(is_either(value) for value in values) else ASK
 
 
+def _fits(value: str, way: str) -> bool:
+    return is_written(value, way) and not _NOUGHT_FIRST.fullmatch(plain_number(value, way))
+
+
 def is_either(value: str) -> bool:
-    """Whether it is one number in one notation and another in the other: 1,234."""
+    """Whether it is one number in one notation and another in the other: 1,234 and 1.234."""
     return all(is_written(value, way) for way in NUMBERS) and plain_number(value, POINT) != plain_number(value, COMMA)

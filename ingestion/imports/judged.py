@@ -50,10 +50,12 @@ class Judged:
     why: list[tuple[str, str]]
 
 
-def first_records(run: ImportRun, file_format: FileFormat, number: int, *, at_once: int = _BLOCK_BYTES) -> list[Record]:
-    """The first records of a file that are no headers. Raises UnreadableFile."""
+def first_records(
+    run: ImportRun, file_format: FileFormat, number: int, *, at_once: int = _BLOCK_BYTES, with_headers: bool = False
+) -> list[Record]:
+    """The first records of a file; those that are its header once more only where asked for. Raises UnreadableFile."""
     whole = (record for block in blocks(Path(run.path), file_format, block_bytes=at_once) for record in records(block, file_format))
-    return list(islice((record for record in whole if not record.is_heading), number))
+    return list(islice((record for record in whole if with_headers or not record.is_heading), number))
 
 
 def first_events(

@@ -22,8 +22,8 @@ from ingestion.doors.files.sheets import sheet_names
 from ingestion.doors.files.unpack import data_files, whole
 from ingestion.imports.columns import LOOKED_AT
 from ingestion.imports.judged import first_records
-from ingestion.imports.traps import MOST_COLUMNS, Trap, still_open, traps_in
-from ingestion.imports.words import file_problem, traps_words
+from ingestion.imports.traps import MOST_COLUMNS, Looked, look_through, still_open
+from ingestion.imports.words import file_problem, looked_words, traps_words
 from ingestion.models import ImportRun
 from taxonomy.standardize import Refusal, Violation, encode_json, storable
 from taxonomy.violations import message_for
@@ -53,6 +53,7 @@ class Preview:
     problem: str = ""
     has_decimal_comma: bool = False
     traps: list[str] = field(default_factory=list)
+    looked_at: str = ""
 
 
 def preview(run: ImportRun) -> Preview:
@@ -76,6 +77,7 @@ def preview(run: ImportRun) -> Preview:
         problem = file_problem(error.code, error.values)
     else:
         problem = ""
+    found = look_through(looked_at, file_format) if file_format.has_columns else Looked([], 0)
     return Preview(
         file_format,
         columns,
@@ -84,26 +86,30 @@ def preview(run: ImportRun) -> Preview:
         sheets,
         problem,
         decimal_sign([row.cells for row in rows]) == ",",
-        traps_words(traps_in(looked_at, file_format)) if file_format.has_columns else [],
+        traps_words(found.traps),
+        looked_words(found),
     )
 
 
-def warnings(run: ImportRun) -> list[str]:
-    """What the first rows of a run that began may hide, that its matching leaves open; nothing where its file is not kept any more."""
+def warnings(run: ImportRun) -> Looked:
+    """What its first rows may hide that its matching leaves open; nothing where its file is not kept any more."""
     file_format = FileFormat(**run.format)
     if not file_format.has_columns or not Path(run.path).exists():
-        return []
+        return Looked([], 0)
+    read = replace(file_format, matching=None)
     try:
-        return traps_words(still_open(_traps(run), file_format.matching.written() if file_format.matching else ()))
+        found = _looked_through(str(run.pk), Path(run.path).stat().st_mtime_ns, repr(read))
     except UnreadableFile:
-        return []
+        return Looked([], 0)
+    return found._replace(traps=still_open(found.traps, file_format.matching.written() if file_format.matching else ()))
 
 
-@lru_cache(maxsize=64)
-def _traps(run: ImportRun) -> list[Trap]:
-    """How a run that began reads its file does not change. Opening a workbook or Parquet takes tenths of a second."""
+@lru_cache(maxsize=16)  # who sent a file by the API may ask again and again
+def _looked_through(run_id: str, _changed: int, _how: str) -> Looked:
+    """The same while neither the file nor how it is read changes."""
+    run = ImportRun.objects.get(pk=run_id)
     read = replace(FileFormat(**run.format), matching=None)
-    return traps_in(first_records(run, read, LOOKED_AT), read)
+    return look_through(first_records(run, read, LOOKED_AT, with_headers=True), read)
 
 
 def _sheets(path: Path, file_format: FileFormat) -> list[str]:

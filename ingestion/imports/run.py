@@ -35,7 +35,7 @@ from profiles.models import Event
 from staff.models import User
 from taxonomy.current import NoRelease, current, plan_of, refresh
 from taxonomy.models import Source
-from taxonomy.standardize import Violation
+from taxonomy.standardize import Violation, storable
 
 # Below this a file is stored in this process: starting others takes longer.
 _SMALL_BYTES = 4 * 1024 * 1024
@@ -169,6 +169,12 @@ def read_otherwise(run: ImportRun, **said: Unpack[Choices]) -> None:
     file_format, run.matching = _as_matched(sniff(Path(run.path), **said), run.source)
     run.format = file_format.as_json()
     ImportRun.objects.filter(pk=run.pk, status=ImportRun.Status.DRAFT).update(format=run.format, matching=run.matching)
+
+
+def leave_out(run: ImportRun, rows: list[list[str]]) -> None:
+    """Pass over a draft's rows that have just these cells; none: over none of them."""
+    run.format = replace(FileFormat(**run.format), left_out=storable(rows)).as_json()
+    ImportRun.objects.filter(pk=run.pk, status=ImportRun.Status.DRAFT).update(format=run.format)
 
 
 def match(run: ImportRun, matching: Matching | None, *, by: User | None) -> FileMatching | None:

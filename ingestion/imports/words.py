@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 from msgspec.structs import replace
 
 from ingestion.doors.files import Matching
-from ingestion.imports.traps import Trap
+from ingestion.imports.traps import Looked, Trap
 from taxonomy.standardize import Violation, storable
 
 FILE_PROBLEMS: dict[str, Promise | str] = {
@@ -75,11 +76,16 @@ _VALUES: dict[str, Promise] = {
 # What a cell of the first rows may hide; a column, a row and the cell as it stands.
 TRAPS: dict[str, Promise | str] = {
     "cut": _("Column “%(column)s”, row %(row)d: “%(seen)s” has lost its last digits in a spreadsheet. Such ids are held; export the column as text."),
+    "decimal": _("Column “%(column)s”, row %(row)d: a spreadsheet has made a decimal of a number that counts nothing, “%(seen)s”. As a phone it is read as %(means)s; an id or a text stays as it is written."),
     "grouped": _("Column “%(column)s”, row %(row)d: in “%(seen)s” the comma may part thousands or decimals. As a number it is held; write it without."),
-    "day_order": _("Column “%(column)s”, row %(row)d: “%(seen)s” may be %(days)s. As a time it is held unless the source's time format says which."),
-    "day_number": _("Column “%(column)s”, row %(row)d: “%(seen)s” may be a spreadsheet's number of a day, %(days)s. As a time it is held unless the source's time format is excel or excel_1904."),
+    "day_order": _("Column “%(column)s”, row %(row)d: “%(seen)s” may be %(means)s. As a time it is held unless the source's time format says which."),
+    "day_number": _("Column “%(column)s”, row %(row)d: “%(seen)s” may be a spreadsheet's number of a day, %(means)s. As a time it is held unless the source's time format is excel or excel_1904."),
     "zones": _("Column “%(column)s”: some times have a time zone and some, such as “%(seen)s” in row %(row)d, are written otherwise. Those without one are read in the zone of the source."),
     "sum": _("Row %(row)d looks like a sum: it says “%(seen)s” in column “%(column)s”. Where it names no customer it will be held; take such rows out."),
+    "quote": _("Column “%(column)s”, row %(row)d: a quotation mark opens the cell and is not closed, or is closed before the cell ends. The row ends with its line; the cell is read as “%(seen)s”."),
+    "quote_lines": _("Column “%(column)s”, row %(row)d: a quotation mark opens the cell and is closed on another line, before a cell ends. What stands between is read as one cell, “%(seen)s”: rows in it are not rows. Take the mark out, or close it."),
+    "quote_refused": _("Row %(row)d: a quotation mark opens a cell and is not closed, or is closed before the cell ends: “%(seen)s”. The row has not as many cells as the header, and is refused."),
+    "header": _("Row %(row)d is the header once more. Such rows are passed over and counted."),
     "full_width": _("Column “%(column)s”, row %(row)d: “%(seen)s” has characters of full width. Numbers, times and phones are read; names and ids are another than in ordinary letters."),
     "odd_space": _("Column “%(column)s”, row %(row)d: “%(seen)s” has a space that does not look like one. Around numbers, times and phones it does no harm; a name or a choice with it is another."),
 }  # fmt: skip
@@ -111,9 +117,26 @@ def traps_words(traps: Iterable[Trap]) -> list[str]:
     return [trap_words(trap) for trap in islice(traps, _MOST_TRAPS)]
 
 
+def told_traps(traps: Iterable[Trap]) -> list[dict[str, Any]]:
+    """The same for machines: [{"code", "column", "row", "message"}]."""
+    few = islice(traps, _MOST_TRAPS)
+    return [{"code": one.kind, "column": storable(one.column), "row": one.row, "message": trap_words(one)} for one in few]
+
+
+def looked_words(found: Looked) -> str:
+    """How far a file was looked through, "" where that was all of it."""
+    if not found.rows:
+        return ""
+    said = _(
+        "Only the first %(rows)s rows were looked through for what may be read otherwise than it was meant, such as times of another zone."
+    )
+    return str(said) % {"rows": intcomma(found.rows)}
+
+
 def trap_words(trap: Trap) -> str:
-    days = str(_(" or ")).join(trap.days)
-    return str(TRAPS[trap.kind]) % {"column": storable(trap.column), "row": trap.row, "seen": storable(trap.seen[:60]), "days": days}
+    means = str(_(" or ")).join(trap.means)
+    seen = storable(trap.seen[:60]).replace("\n", "⏎")
+    return str(TRAPS[trap.kind]) % {"column": storable(trap.column), "row": trap.row, "seen": seen, "means": means}
 
 
 def file_problem(code: str, values: dict[str, Any]) -> str:

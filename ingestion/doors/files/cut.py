@@ -171,13 +171,13 @@ def _finish(rest: bytes, stream: BinaryIO, head: bytes, row: int) -> None:
 
 
 def _rows(block: Block, file_format: FileFormat) -> Iterator[Record]:
-    width, heading = len(file_format.columns), file_format.heading
+    width, passed = len(file_format.columns), [*file_format.heading, *file_format.left_out]
     rows = read_rows(block.data, file_format, width)
     ends_open = block.is_last and not block.data.endswith(b"\n")
     for counted, row in enumerate(rows):
         number = block.first_row + (row.at if file_format.by_line else counted)
         original = to_original(row.line, file_format.encoding)
-        if row.cells in heading:
+        if row.cells in passed:
             yield Record(number, original, is_heading=True)
             continue
         cells = _by_column(row, file_format)
@@ -190,11 +190,12 @@ def _rows(block: Block, file_format: FileFormat) -> Iterator[Record]:
 
 
 def _listed_rows(block: Block, file_format: FileFormat) -> Iterator[Record]:
+    passed = [*file_format.heading, *file_format.left_out]
     for number, line in enumerate(block.data.split(b"\n"), block.first_row):
         if not line:
             continue
         row = _row(line, file_format)
-        if row.cells in file_format.heading:
+        if row.cells in passed:
             yield Record(number, line, is_heading=True)
             continue
         cells = _by_column(row, file_format)

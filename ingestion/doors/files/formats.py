@@ -42,6 +42,7 @@ class FileFormat:
     the one of a workbook. `widths` of columns are counted in `measure`: characters, or bytes of an encoding; 0: to the line's end.
     `matching` says what the columns mean; None: the source's envelope does. `by_line`: rows have the numbers of the file's own
     lines, or of the sheet's rows; else, as where there are no lines or several files, and in formats kept before, they are counted.
+    `left_out` are rows, cell by cell, that somebody said are none, such as a sum: passed over like the header where it comes again.
     """
 
     kind: str
@@ -59,6 +60,7 @@ class FileFormat:
     measure: str = ""
     matching: Matching | None = None
     by_line: bool = False
+    left_out: list[list[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """From JSON too, as it is stored."""
@@ -106,7 +108,7 @@ class Numbering:
 class Record(msgspec.Struct, gc=False):
     """One record of a file: its exact bytes, and of a row its cells by column.
 
-    `refusal` says why it cannot be read; `is_heading` that it is the header once more, which is no record of events.
+    `refusal` says why it cannot be read; `is_heading` that it is the header once more or left out, which is no record of events.
     """
 
     row: int
