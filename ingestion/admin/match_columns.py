@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from msgspec import structs
 
-from ingestion.doors.files import RESERVED, Column, FileFormat, RowEvent, cells_under, decimal_sign
+from ingestion.doors.files import RESERVED, Column, FileFormat, RowEvent, cells_of, cells_under, decimal_sign
 from ingestion.doors.files.matching import ATTRIBUTE, COMMA, IDENTIFIER, POINT, plain_number
 from ingestion.imports.columns import ASK, LOOKED_AT, Seen, is_either, look, reads_some, when
 from ingestion.imports.judged import first_records
@@ -228,7 +228,7 @@ def _looked_at(run_id: str, path: str, how: str) -> tuple[tuple[str, ...], list[
     file_format = replace(FileFormat(**run.format), matching=None)
     headings = tuple(column for column in file_format.columns if column not in RESERVED)
     found = first_records(run, file_format, LOOKED_AT)
-    rows = [cells_under(record.original, file_format)[0] for record in found if record.refusal is None]
+    rows = [cells_under(record.original, file_format)[0] for record in found if cells_of(record, file_format) is not None]
     return headings, rows, look(headings, rows), traps_in(found, file_format)
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
-from ingestion.doors.files import RESERVED, FileFormat, Record, cells_under
+from ingestion.doors.files import RESERVED, FileFormat, Record, cells_of, cells_under
 from taxonomy.standardize import is_cut, possible_days
 
 _TIME = re.compile(r"[0-9]{4}[-/.年].*[0-9]{1,2}:[0-9]{2}.*")
@@ -52,7 +52,7 @@ def find_traps(columns: list[str], rows: Iterable[tuple[int, list[str]]]) -> lis
 
 def traps_in(found: Iterable[Record], file_format: FileFormat) -> list[Trap]:
     """The traps of a table's rows."""
-    rows = ((one.row, cells_under(one.original, file_format)[0]) for one in found if one.cells is not None)
+    rows = ((one.row, cells_under(one.original, file_format)[0]) for one in found if cells_of(one, file_format) is not None)
     return find_traps([column for column in file_format.columns if column not in RESERVED][:MOST_COLUMNS], rows)
 
 
