@@ -5,6 +5,7 @@ from typing import Any
 
 from ingestion.doors.files import FileFormat, Matching, compile_matching, decode_row
 from taxonomy.standardize import Plan, RawEvent, Refusal, SourcePlan, decode_body, decode_json, read, record_of_row
+from taxonomy.standardize.decode import NotedRecord
 
 # Envelopes without columns: the rows of a table are read by our own.
 _WITHOUT_COLUMNS = frozenset({"tagline", "segment", "cloudevents"})
@@ -48,7 +49,8 @@ def _in_places(
 ) -> list[RawEvent | Refusal]:
     """As `read_as`, each at its `item`: where a row does not tell of one of its matching's events stands that."""
     if file_format and file_format.matching and isinstance(decoded, dict):
-        return _read_matched(decoded, file_format.matching, source, plan, received_at=received_at, original=original)
+        matched = _read_matched(decoded, file_format.matching, source, plan, received_at=received_at, original=original)
+        return _noted(matched, decoded) if isinstance(decoded, NotedRecord) else matched
     preset = _PRESETS.get(door, "")
     own = source.envelope.get("preset") or "tagline"
     if file_format and file_format.has_columns and isinstance(decoded, dict) and own in _WITHOUT_COLUMNS:
@@ -59,6 +61,14 @@ def _in_places(
             # When a row was sent was said by another clock about another sending: it corrects nothing.
             if isinstance(event, RawEvent) and event.sent_at is not None:
                 event.sent_at = None
+    return events
+
+
+def _noted(events: list[RawEvent | Refusal], record: NotedRecord) -> list[RawEvent | Refusal]:
+    """With what is said of reading the record itself."""
+    for event in events:
+        if isinstance(event, RawEvent):
+            event.notes = [*record.notes, *event.notes]
     return events
 
 

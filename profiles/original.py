@@ -12,6 +12,9 @@ from profiles.sight import Sight, matched_columns
 from staff.masking import STARS
 from taxonomy.standardize import Refusal, decode_body
 
+# Files whose rows are objects.
+_JSON = ("json", "ndjson")
+
 
 @dataclass(frozen=True)
 class ShownOriginal:
@@ -27,20 +30,21 @@ def shown_original(original: Original, event: Event, sight: Sight) -> ShownOrigi
     record = original.whole_record
     file_format = event.batch.format or {}
     item = None if original.item is None else original.item + 1
-    if file_format.get("columns"):
+    matching = file_format.get("matching") or {}
+    matched = [column for one in (matching, *matching.get("events", ())) for column in one.get("columns", ())]
+    columns = None if sight.unmasked else matched_columns(matched, sight)
+    if file_format.get("columns") and file_format.get("kind") not in _JSON:
         cells = dict(zip(file_format["columns"], import_string(settings.TAGLINE_CELLS)(record, file_format), strict=False))
-        matching = file_format.get("matching") or {}
-        matched = [column for one in (matching, *matching.get("events", ())) for column in one.get("columns", ())]
         if file_format.get("kind") == "fixed" and not sight.unmasked:
             # one text, which no column's name tells apart
             cells = dict.fromkeys(cells, STARS)
-        cells = sight.record(cells, event, columns=None if sight.unmasked else matched_columns(matched, sight))
+        cells = sight.record(cells, event, columns=columns)
         return ShownOriginal("", list(cells.items()), item, len(record))
     text = record.decode(file_format.get("encoding") or "utf-8", "replace")
-    return ShownOriginal(_pretty(text, event, sight), None, item, len(record))
+    return ShownOriginal(_pretty(text, event, sight, columns), None, item, len(record))
 
 
-def _pretty(text: str, event: Event, sight: Sight) -> str:
+def _pretty(text: str, event: Event, sight: Sight, columns: dict[str, str] | None) -> str:
     """Numbers keep their digits; what is no JSON stays as it is, but a webhook's form or XML that is masked is shown as what it says."""
     try:
         record = json.loads(text, parse_float=_Digits, parse_int=_Digits)
@@ -48,7 +52,7 @@ def _pretty(text: str, event: Event, sight: Sight) -> str:
         record = Refusal("") if sight.unmasked or event.batch.door != Batch.Door.HOOK else decode_body(text.encode("utf-8", "replace"))
         if isinstance(record, Refusal):
             return sight(text)
-    pretty = _json(sight.record(record, event))
+    pretty = _json(sight.record(record, event, columns=columns))
     return pretty.encode("utf-8", "backslashreplace").decode()
 
 

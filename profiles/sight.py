@@ -37,12 +37,13 @@ class Sight:
         return values if self.unmasked else mask_in_record(values, hidden=self.personal.attributes)
 
     def record(self, value: Any, event: Event, *, columns: dict[str, str] | None = None) -> Any:
-        """What a source sent, or a part of it. `columns`: how more of a file's are hidden."""
+        """What a source sent, or a part of it. `columns`: how more of a file's are hidden; a dot leads into an object of JSON."""
         if self.unmasked:
             return value
         places = self.personal.as_read(event.source_id, (event.report or {}).get("changes", []))
         if columns:
-            places = Places({**places.kinds, **{(heading,): kind for heading, kind in columns.items()}})
+            own = {names: kind for heading, kind in columns.items() for names in ((heading,), tuple(heading.split(".")))}
+            places = Places({**places.kinds, **own})
         return mask_in_record(value, hidden=places, hidden_values=frozenset((event.identifiers or {}).values()))
 
     def refinements(self, event: Event) -> list[str]:

@@ -139,7 +139,7 @@ def read(found: FileFormat, at_once: int) -> Outcome:
 def assert_read_again(record: Record, found: FileFormat) -> None:
     """As a stored record is: by reread.py, and in the admin by its cells."""
     said = decode_row(record.original, found)
-    if found.has_columns:
+    if found.has_names:
         cells, beyond = cells_under(record.original, found)
         assert len(cells) == sum(column not in RESERVED for column in found.columns)
     if record.is_heading:

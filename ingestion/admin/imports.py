@@ -383,13 +383,13 @@ def _page(run: ImportRun) -> str:
 
 
 def _is_matched(run: ImportRun) -> bool:
-    """Whether its rows have columns that can be told apart."""
+    """Whether its values have names that can be told apart."""
     file_format = FileFormat(**run.format)
     try:
         check_columns(file_format)
     except UnreadableFile:
         return False
-    return file_format.has_columns
+    return file_format.has_names
 
 
 def _count(run: Any, verdict: str) -> str:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from msgspec import structs
 
-from ingestion.doors.files import RESERVED, Column, FileFormat, RowEvent, all_cells, cells_under, decimal_sign
+from ingestion.doors.files import RESERVED, Column, FileFormat, RowEvent, all_cells, cells_of, cells_under, decimal_sign
 from ingestion.doors.files.matching import ATTRIBUTE, COMMA, IDENTIFIER, POINT, plain_number
 from ingestion.imports.columns import ASK, LOOKED_AT, Seen, is_either, look, reads_some, when
 from ingestion.imports.judged import first_records
@@ -231,9 +231,9 @@ def _looked_at(run_id: str, path: str, how: str) -> tuple[tuple[str, ...], list[
     file_format = replace(FileFormat(**run.format), matching=None)
     headings = tuple(column for column in file_format.columns if column not in RESERVED)
     found = first_records(run, file_format, LOOKED_AT, with_headers=True)
-    rows = [cells_under(record.original, file_format)[0] for record in found if record.cells is not None]
+    rows = [cells_under(record.original, file_format)[0] for record in found if cells_of(record, file_format) is not None]
     looked = look_through(found, file_format)
-    sums = {trap.row for trap in looked.traps if trap.kind == "sum" and file_format.kind != "parquet"}
+    sums = {trap.row for trap in looked.traps if trap.kind == "sum" and file_format.has_columns and file_format.kind != "parquet"}
     cells = {str(one.row): all_cells(one.original, run.format) for one in found if one.row in sums}
     return headings, rows, look(headings, rows), looked, cells
 

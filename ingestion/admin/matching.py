@@ -61,7 +61,7 @@ class Matchable:
             found = Look(run, request)
         except UnreadableFile:
             return check
-        if not found.file_format.has_columns:
+        if not found.file_format.has_names:
             return check
         if row := request.POST.get("leave_out"):
             more = [found.sums[row]] if row in found.sums else []
@@ -107,7 +107,7 @@ class Matchable:
         """Whether the rows are read as the source's own records are."""
         if request.method == "POST":
             return request.POST.get("by") == "envelope"
-        return run.matching_id is None and fits_envelope(run.source, found.file_format.columns)
+        return run.matching_id is None and fits_envelope(run.source, found.file_format)
 
     def _begin(self, request: HttpRequest, run: ImportRun, chosen: Suggested | None, *, dry_run: bool) -> HttpResponse | None:
         """Where to go then; None where it cannot begin now, as is said."""
@@ -131,13 +131,13 @@ def shown(run: ImportRun, found: Look, chosen: Suggested, *, by_envelope: bool) 
     """What the page's part that changes needs."""
     matching = None if by_envelope else as_matching(chosen)
     asked = [heading for heading, one in chosen.columns.items() if one.written == ASK]
-    former = in_force(run.source, found.file_format.columns)
+    former = in_force(run.source, found.file_format.columns, is_json=found.file_format.is_json)
     return {
         "run": run,
         "chosen": chosen,
         "time_column": time_column(chosen),
         "by_envelope": by_envelope,
-        "fits_envelope": fits_envelope(run.source, found.file_format.columns),
+        "may_be_envelope": found.file_format.is_json or fits_envelope(run.source, found.file_format),
         "columns": found.columns(chosen),
         "event_groups": found.event_groups(chosen),
         "values": found.named_values(chosen.event),

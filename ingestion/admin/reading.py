@@ -147,7 +147,7 @@ def reading_words(file_format: FileFormat, *, has_decimal_comma: bool) -> str:
         kind_words(file_format),
         encoding,
         *_cells_words(file_format),
-        *(_header_words(file_format) if file_format.kind != "parquet" else ()),
+        *(_header_words(file_format) if file_format.kind != "parquet" and not file_format.is_json else ()),
         _("decimal comma") if has_decimal_comma else "",
     )
 

@@ -35,7 +35,7 @@ def counts_again(run: ImportRun, file_format: FileFormat) -> bool:
         source = current().plan.sources_by_uuid.get(str(run.source_id))
     except NoRelease:
         return False
-    return source is not None and source.separate_rows and file_format.has_columns and not _has_ids(file_format, source)
+    return source is not None and source.separate_rows and file_format.is_read_by_column and not _has_ids(file_format, source)
 
 
 def _has_ids(file_format: FileFormat, source: SourcePlan) -> bool:

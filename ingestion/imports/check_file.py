@@ -98,7 +98,7 @@ def check_file(
         )
         _note(checked, delivery.entries, keys, source, most_findings)
         if conditions:
-            conditions.note(found)
+            conditions.note(found, file_format)
         seen += len(found)
         if most_rows is not None and seen >= most_rows and not block.is_last:
             checked.is_cut = True

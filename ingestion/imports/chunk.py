@@ -13,7 +13,7 @@ import msgspec
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from ingestion.doors.files import Block, FileFormat, Record, as_sent, decode_object, records
+from ingestion.doors.files import Block, FileFormat, Record, as_matched, as_sent, decode_object, records
 from ingestion.models import ImportChunk, ImportRun
 from ingestion.pipeline import Incoming, in_commit, receive
 from ingestion.room import is_no_room
@@ -197,7 +197,7 @@ def incoming_of(record: Record, file_format: FileFormat) -> Incoming:
         return Incoming(record.original, record.cells, closes if isinstance(closes, str) else None, record.row)
     said = decode_object(record.original, file_format)
     closes = said.get("_tagline_id") if isinstance(said, dict) else None
-    return Incoming(record.original, as_sent(said), closes if isinstance(closes, str) else None, record.row)
+    return Incoming(record.original, as_matched(as_sent(said), file_format), closes if isinstance(closes, str) else None, record.row)
 
 
 def _chunk(run: ImportRun, block: Block, entries: list[Entry], skipped: int) -> dict[str, Any]:

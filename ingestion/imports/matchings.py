@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 from django.db import transaction
@@ -10,6 +11,7 @@ from django.db.models import Max
 
 from ingestion.doors.files import RESERVED, FileFormat, Matching, UnreadableFile, compile_matching
 from ingestion.models import FileMatching
+from ingestion.models.matching import JSON
 from staff.models import User
 from taxonomy.current import NoRelease, current
 from taxonomy.models import Source
@@ -22,15 +24,36 @@ _TOLD = 5
 _OFFERED = 20
 
 
-def fingerprint(headings: Collection[str]) -> str:
-    """Of a layout: its headings in any order, without ours, so that a failed-rows file has that of the file it came of."""
-    own = sorted({*headings} - {*RESERVED})
-    return blake2b(msgspec.json.encode(own), digest_size=16).hexdigest()
+def fingerprint(headings: Collection[str], *, is_json: bool = False) -> str:
+    """Of a layout: its headings in any order, without ours, so that a failed-rows file has that of the file it came of.
+
+    JSON has another than a table: only once its own names are matched it is read otherwise than by the source's envelope.
+    """
+    own = msgspec.json.encode(sorted({*headings} - {*RESERVED}))
+    return JSON + blake2b(own, digest_size=13).hexdigest() if is_json else blake2b(own, digest_size=16).hexdigest()
 
 
-def in_force(source: Source, headings: Collection[str]) -> FileMatching | None:
-    """The matching that reads files of the source with these headings."""
-    return FileMatching.objects.filter(source=source, fingerprint=fingerprint(headings)).order_by("-number").first()
+def in_force(source: Source, headings: Collection[str], *, is_json: bool = False) -> FileMatching | None:
+    """The matching that reads files of the source with these headings: of JSON also some of them, for objects leave out what they lack."""
+    known = FileMatching.objects.filter(source=source).order_by("-number")
+    if found := known.filter(fingerprint=fingerprint(headings, is_json=is_json)).first():
+        return found
+    if is_json:
+        return max(
+            (one for one in known.newest_of_each() if one.is_json and _knows(one, headings)),
+            key=lambda one: (_shared(one, headings), one.number),
+            default=None,
+        )
+    return known.filter(fingerprint=fingerprint(headings, is_json=True)).first()
+
+
+def _shared(one: FileMatching, names: Collection[str]) -> int:
+    return len({*one.matching.headings()} & {*names})
+
+
+def _knows(one: FileMatching, names: Collection[str]) -> bool:
+    """Whether objects with these names are of its layout; some that failed and came back may have one that was not seen before."""
+    return _shared(one, names) > 0 and ({*names} <= {*one.headings} or "_tagline_id" in names)
 
 
 def offered(source: Source) -> list[FileMatching]:
@@ -43,7 +66,7 @@ def numbered(source: Source, number: str) -> FileMatching | None:
     if not number.isdecimal() or len(number) > 9:
         return None
     found = FileMatching.objects.filter(source=source, number=int(number)).first()
-    return in_force(source, found.headings) if found else None
+    return in_force(source, found.headings, is_json=found.is_json) if found else None
 
 
 def fitting(known: Collection[FileMatching], columns: Collection[str]) -> FileMatching | None:
@@ -53,69 +76,93 @@ def fitting(known: Collection[FileMatching], columns: Collection[str]) -> FileMa
 
 
 def keep(
-    matching: Matching, *, source: Source, headings: list[str], file_name: str, by: User | None, again: int | None = None
-) -> FileMatching:
+    matching: Matching, *, source: Source, headings: list[str], file_name: str, by: User | None, again: int | None = None,
+    is_json: bool = False,
+) -> FileMatching:  # fmt: skip
     """Keep what was matched for files with these headings, unless it says what is in force already. Raises ValueError for what cannot be read by."""
     matching = matching.in_order()
     compile_matching(matching)
     definition = msgspec.to_builtins(matching)
     with transaction.atomic():
         Source.every.select_for_update().get(pk=source.pk)  # numbers are given in turn
-        found = in_force(source, headings)
+        found = in_force(source, headings, is_json=is_json)
         if found is not None and found.matching == matching:
             return found
+        headings = [one for one in headings if one not in RESERVED]
+        if found is not None and is_json and {*headings} <= {*found.headings}:
+            headings = found.headings
         last = source.matchings.aggregate(last=Max("number"))["last"] or 0  # type: ignore[attr-defined]
         return FileMatching.objects.create(
-            source=source, number=last + 1, headings=[one for one in headings if one not in RESERVED], fingerprint=fingerprint(headings),
+            source=source, number=last + 1, headings=headings, fingerprint=fingerprint(headings, is_json=is_json),
             definition=definition, again=again, file_name=file_name[:255], made_by=by,
         )  # fmt: skip
 
 
 def use_again(former: FileMatching, *, by: User | None) -> FileMatching:
     """Bring an earlier matching back into force, as a new one."""
-    return keep(former.matching, source=former.source, headings=former.headings, file_name=former.file_name, by=by, again=former.number)
+    return keep(
+        former.matching, source=former.source, headings=former.headings, file_name=former.file_name, by=by, again=former.number,
+        is_json=former.is_json,
+    )  # fmt: skip
 
 
 def matched(file_format: FileFormat, source: Source, *, number: int | None = None) -> tuple[FileFormat, FileMatching | None]:
     """The format with the matching that reads its rows: of this number, else the one in force for its headings, else none.
 
-    Raises UnreadableFile where the source's files are matched, and this one has other columns, which its envelope cannot read.
+    Of JSON that the source's envelope cannot read also one all of whose columns are there, a table's too. Raises UnreadableFile where the source's files are matched, and this one has other columns, which its envelope cannot read.
     """
-    if number == ENVELOPE or not file_format.has_columns:
+    if number == ENVELOPE or not file_format.has_names:
         return replace(file_format, matching=None), None
-    found = _named(source, number, file_format.columns) if number else in_force(source, file_format.columns)
-    if found is None and not fits_envelope(source, file_format.columns):
-        _refuse_other_columns(source, file_format.columns)
+    columns, is_json = file_format.columns, file_format.is_json
+    found = _named(source, number, file_format) if number else in_force(source, columns, is_json=is_json)
+    if found is None and not fits_envelope(source, file_format):
+        found = fitting(FileMatching.objects.filter(source=source).newest_of_each(), columns) if is_json else None
+        if found is None:
+            _refuse_other_columns(source, file_format)
     return replace(file_format, matching=found.matching if found else None), found
 
 
-def _named(source: Source, number: int, columns: list[str]) -> FileMatching:
+def _named(source: Source, number: int, file_format: FileFormat) -> FileMatching:
     found = FileMatching.objects.filter(source=source, number=number).first()
     if found is None:
         known = FileMatching.objects.filter(source=source).order_by("-number").values_list("number", flat=True)[:_TOLD]
         raise UnreadableFile("matching.unknown", number=number, known=", ".join(map(str, known)) or "–")
-    missing = [heading for heading in found.matching.headings() if heading not in columns]
-    if missing:
+    missing = [heading for heading in found.matching.headings() if heading not in file_format.columns]
+    if missing and not (file_format.is_json and _shared(found, file_format.columns)):
         raise UnreadableFile("matching.missing", columns=", ".join(missing[:_TOLD]))
     return found
 
 
-def fits_envelope(source: Source, columns: list[str]) -> bool:
-    """Whether the source's own envelope finds an event in rows with these columns."""
+def fits_envelope(source: Source, file_format: FileFormat) -> bool:
+    """Whether the source's own envelope finds an event in rows with its columns."""
     try:
         known = current().plan.sources_by_uuid.get(str(source.pk))
     except NoRelease:
         return True
     if known is None or known.envelope.get("event_constant"):
         return True
+    if file_format.is_json:
+        names = _names_of_events(known.envelope)
+        return not names or any(column == name or column.startswith(f"{name}.") for column in file_format.columns for name in names)
     path = (known.envelope.get("event") or "event") if known.envelope.get("preset") == "custom" else "event"
-    return bool(set(first_names(path.removeprefix("$."))) & {*columns})
+    return bool(set(first_names(path.removeprefix("$."))) & {*file_format.columns})
 
 
-def _refuse_other_columns(source: Source, columns: list[str]) -> None:
-    nearest = max(
-        FileMatching.objects.filter(source=source).newest_of_each(), key=lambda one: len({*one.headings} & {*columns}), default=None
-    )
+def _names_of_events(envelope: dict[str, Any]) -> set[str]:
+    """Where objects have what makes them an event, or several; none where any may."""
+    preset = envelope.get("preset") or "tagline"
+    if preset != "custom":
+        return {"segment": {"type", "event", "batch"}, "cloudevents": {"type"}}.get(preset, {"event"})
+    paths = [envelope.get("event") or "event", envelope.get("events") or ""]
+    return {name for path in paths if path for name in first_names(path.removeprefix("$."))}
+
+
+def _refuse_other_columns(source: Source, file_format: FileFormat) -> None:
+    """Of tables where one was matched, of JSON where such was."""
+    columns = file_format.columns
+    every = FileMatching.objects.filter(source=source).newest_of_each()
+    known = [one for one in every if one.is_json == file_format.is_json]
+    nearest = max(known, key=lambda one: len({*one.headings} & {*columns}), default=None)
     if nearest is None:
         return
     new = [column for column in columns if column not in {*nearest.headings, *RESERVED}]

@@ -94,7 +94,7 @@ def preview(run: ImportRun) -> Preview:
 def warnings(run: ImportRun) -> Looked:
     """What its first rows may hide that its matching leaves open; nothing where its file is not kept any more."""
     file_format = FileFormat(**run.format)
-    if not file_format.has_columns or not Path(run.path).exists():
+    if not file_format.is_read_by_column or not Path(run.path).exists():
         return Looked([], 0)
     read = replace(file_format, matching=None)
     try:
@@ -120,14 +120,22 @@ def _sheets(path: Path, file_format: FileFormat) -> list[str]:
 
 
 def _table(first: list[Record], file_format: FileFormat) -> tuple[list[str], list[PreviewRow]]:
-    if file_format.has_columns:
+    if file_format.has_names:
         found = [(record, cells_under(record.original, file_format)) for record in first if not record.is_heading]
         return _shown_columns(file_format), [
-            PreviewRow(one.row, storable([*cells, *more][:MOST_COLUMNS]), _problem(one.refusal)) for one, (cells, more) in found
+            PreviewRow(one.row, storable([*cells, *more][:MOST_COLUMNS]), _problem(_refusal(one, file_format)))
+            for one, (cells, more) in found
         ]
     decoded = [(record, record.refusal or decode_row(record.original, file_format)) for record in first]
     columns = list(dict.fromkeys(name for _, said in decoded if isinstance(said, dict) for name in said))[:MOST_COLUMNS]
     return columns, [PreviewRow(record.row, *_fields(said, columns)) for record, said in decoded]
+
+
+def _refusal(record: Record, file_format: FileFormat) -> Refusal | None:
+    if record.refusal or not file_format.is_json:
+        return record.refusal
+    said = decode_row(record.original, file_format)
+    return said if isinstance(said, Refusal) else None if isinstance(said, dict) else Refusal("record.not_object")
 
 
 def _shown_columns(file_format: FileFormat) -> list[str]:

@@ -160,8 +160,12 @@ def _of_content(source: Source, fingerprint: str) -> QuerySet[ImportRun]:
 
 
 def _reads_alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two formats, as they are kept, read a file alike: how rows are numbered reads nothing."""
-    return replace(FileFormat(**one), by_line=False) == replace(FileFormat(**other), by_line=False)
+    """Whether two formats, as they are kept, read a file alike: how rows are numbered, and which names of JSON were seen, reads nothing."""
+    return _reading(FileFormat(**one)) == _reading(FileFormat(**other))
+
+
+def _reading(file_format: FileFormat) -> FileFormat:
+    return replace(file_format, by_line=False, columns=[] if file_format.is_json else file_format.columns)
 
 
 def read_otherwise(run: ImportRun, **said: Unpack[Choices]) -> None:
@@ -180,9 +184,10 @@ def leave_out(run: ImportRun, rows: list[list[str]]) -> None:
 def match(run: ImportRun, matching: Matching | None, *, by: User | None) -> FileMatching | None:
     """Keep what a draft's columns mean, for its source, and read the draft so. None: as the source's envelope has it."""
     file_format = FileFormat(**run.format)
-    columns, source = file_format.columns, run.source
     matching = matching and matching.in_order()
-    run.matching = None if matching is None else keep(matching, source=source, headings=columns, file_name=run.file_name, by=by)
+    run.matching = None if matching is None else keep(
+        matching, source=run.source, headings=file_format.columns, file_name=run.file_name, by=by, is_json=file_format.is_json,
+    )  # fmt: skip
     run.format = replace(file_format, matching=matching).as_json()
     ImportRun.objects.filter(pk=run.pk, status=ImportRun.Status.DRAFT).update(format=run.format, matching=run.matching)
     return run.matching

@@ -26,7 +26,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from ingestion.alone import alone_or_not
 from ingestion.doors.files import UnreadableFile, sniff
 from ingestion.imports.check_file import Checked, check_file
-from ingestion.imports.matchings import ENVELOPE, fits_envelope, fitting, in_force, numbered, offered
+from ingestion.imports.matchings import ENVELOPE, fitting, matched, numbered, offered
 from ingestion.imports.spec import Spec, spec_of
 from ingestion.imports.spec_files import example_csv, example_ndjson, template_csv, template_xlsx
 from ingestion.imports.spec_layouts import spec_of_layout
@@ -168,6 +168,14 @@ def _spec(source: str, known: Standard | None, layout: FileMatching | None) -> S
     return spec_of_layout(spec, layout.matching, layout.headings, known, at=timezone.now()) if layout else spec
 
 
+def _is_by_itself(found: Checked, source: Source) -> bool:
+    """Whether an import reads the file so where nobody chooses."""
+    try:
+        return matched(found.file_format, source)[1] == found.matching
+    except UnreadableFile:
+        return False
+
+
 def _page(request: HttpRequest, source: Source, known: Standard | None, check: _Check | None, more: dict[str, Any]) -> TemplateResponse:
     one: Named = named("source", [source.pk])[source.pk]
     layouts = offered(source)
@@ -269,11 +277,8 @@ def _read(path: Path, source: Source, check: _Check, known: list[FileMatching]) 
         if fits is None:
             raise
         found = read(fits.number)
-    columns = found.file_format.columns
-    alone = in_force(source, columns) if found.file_format.has_columns else None
     check.found = found
-    by_envelope = not known or not found.file_format.has_columns or fits_envelope(source, columns)
-    check.by_itself = found.matching == alone and (alone is not None or by_envelope)
-    check.fits = fitting(known, columns) if known and found.matching is None and found.file_format.has_columns else None
+    check.by_itself = _is_by_itself(found, source)
+    check.fits = fitting(known, found.file_format.columns) if found.matching is None and found.file_format.has_columns else None
     check.causes = [(code, title_for(code), count) for code, count in most_first(found.causes)]
     check.notes = [(code, title_for(code), count) for code, count in most_first(found.notes)]

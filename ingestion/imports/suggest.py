@@ -1,5 +1,6 @@
 """What the columns of a file may be, each with the reason: from earlier files, the envelope, the rules, its name, its values."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,8 @@ _MOSTLY = 0.7
 # A tag is offered first when so many of its attributes are among the columns.
 _LEAST_COVERED, _OFFERED = 2, 3
 
+# Where a word begins in orderNo; what stands between words, and between names that lead into an object.
+_WORDS, _PARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])"), re.compile(r"[_.]")
 # What columns are called; longer ones first, so that a card number is no phone number.
 _CALLED: dict[str, tuple[str, ...]] = {
     "time_of_day": ("交易时刻", "时刻", "time_of_day", "clock"),
@@ -274,7 +277,8 @@ def time_column(found: Suggested) -> str:
 
 def _ids(seen: Mapping[str, Seen], rows: Sequence[Sequence[str]]) -> list[str]:
     """The column whose name says that it is one and that is different in every row; else a receipt's with its lines' numbers."""
-    if named := [heading for heading, one in seen.items() if one.is_unique and (_called(heading, "id") or _called(heading, "receipt"))]:
+    unique = [heading for heading, one in seen.items() if one.is_unique and _called(heading, "identifier.crm_id") < _BY_NAME]
+    if named := [heading for heading in unique if _called(heading, "id") or _called(heading, "receipt")]:
         return named[:1]
     whole = [heading for heading, one in seen.items() if _called(heading, "receipt") and one.is_filled]
     lines = [heading for heading, one in seen.items() if _called(heading, "line") and one.is_filled]
@@ -309,11 +313,14 @@ def _score(target: str, one: Seen) -> int:
 
 def _called(heading: str, target: str) -> int:
     """How well a heading says what it is: 2 for its very name, 1 for a part, 0."""
-    text = heading.strip().lower().replace(" ", "_")
+    plain = heading.strip().lower().replace(" ", "_")
+    text = _WORDS.sub("_", heading.strip()).lower().replace(" ", "_")
     words = (target, *_CALLED.get(target, ()))
-    if text in words:
+    if plain in words or text.replace(".", "_") in words:
         return 2
-    return int(any(word in text and not word.isascii() for word in words) or any(part in words for part in text.split("_")))
+    if text.rpartition(".")[2] in words:
+        return 1
+    return int(any(word in text and not word.isascii() for word in words) or any(part in words for part in _PARTS.split(text)))
 
 
 def _why(target: str, one: Seen) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from ingestion.doors.files import RESERVED, FileFormat, Record, all_cells, cells_under
+from ingestion.doors.files import RESERVED, FileFormat, Record, all_cells, cells_of, cells_under
 from ingestion.imports.columns import LOOKED_AT
 from taxonomy.standardize import is_cut, possible_days, whole_digits
 
@@ -67,7 +67,7 @@ def look_through(found: Sequence[Record], file_format: FileFormat) -> Looked:
 
 def traps_in(found: Sequence[Record], file_format: FileFormat) -> list[Trap]:
     """The traps of a table's rows, and of its headers that come again."""
-    rows = ((one.row, cells_under(one.original, file_format)[0]) for one in found if one.cells is not None)
+    rows = ((one.row, cells_under(one.original, file_format)[0]) for one in found if cells_of(one, file_format) is not None)
     columns = [column for column in file_format.columns if column not in RESERVED][:MOST_COLUMNS]
     again = next((one for one in found if one.is_heading and not _is_left_out(one, file_format)), None)
     header = [] if again is None else [Trap("header", "", again.row, "")]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ingestion.doors.files import Column, Matching, Record, RowEvent, compile_matching
+from ingestion.doors.files import Column, FileFormat, Matching, Record, RowEvent, cells_of, compile_matching
 from taxonomy.standardize.read import text_of
 
 _CELL = "cell"
@@ -48,12 +48,12 @@ class Conditions:
         self._read = compile_matching(Matching((), tuple(asked)))
         self._found: dict[str, dict[str, _First]] = {heading: {} for heading in self._says}
 
-    def note(self, found: Iterable[Record]) -> None:
+    def note(self, found: Iterable[Record], file_format: FileFormat) -> None:
         if not self._says:
             return
         for record in found:
-            if record.cells is not None and not record.is_heading:
-                self._note(record.row, self._read(record.cells))
+            if not record.is_heading and (cells := cells_of(record, file_format)) is not None:
+                self._note(record.row, self._read(cells))
 
     def _note(self, row: int, read: list[dict[str, dict[str, object]] | None]) -> None:
         for known, filled, fits in zip(self._found.values(), read[::2], read[1::2], strict=True):

@@ -6,6 +6,9 @@ from django.utils.translation import gettext_lazy as _
 from ingestion.doors.files import Matching
 from taxonomy.models import Source
 
+# How the fingerprints of layouts of JSON begin.
+JSON = "json:"
+
 
 class FileMatchingQuerySet(models.QuerySet["FileMatching"]):
     def newest_of_each(self) -> "FileMatchingQuerySet":
@@ -44,6 +47,11 @@ class FileMatching(models.Model):
     def called(self) -> str:
         """As whoever sends such files knows it: the file it was made with, else the first headings."""
         return self.file_name or ", ".join(self.headings[:3])
+
+    @property
+    def is_json(self) -> bool:
+        """Whether it was made with objects of JSON, which need not all have every name."""
+        return self.fingerprint.startswith(JSON)
 
     @property
     def matching(self) -> Matching:

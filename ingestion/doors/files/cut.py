@@ -25,6 +25,7 @@ from ingestion.doors.files.formats import (
     Record,
     UnreadableFile,
 )
+from ingestion.doors.files.names import by_name
 from ingestion.doors.files.parquet import parquet_lines
 from ingestion.doors.files.rows import Row, cut_lines, cut_rows, read_row, read_rows, start_of_rows
 from ingestion.doors.files.sheets import sheet_blocks
@@ -103,7 +104,12 @@ def decode_row(original: bytes, file_format: FileFormat) -> object:
     if file_format.has_columns:
         found = _by_column(_row(original, file_format), file_format)
         return found if isinstance(found, Refusal) else {column: cell for column, cell in found.items() if column not in RESERVED}
-    return as_sent(decode_object(original, file_format))
+    return as_matched(as_sent(decode_object(original, file_format)), file_format)
+
+
+def as_matched(decoded: object, file_format: FileFormat) -> object:
+    """A record of JSON as the file's matching reads it."""
+    return by_name(decoded) if file_format.matching and isinstance(decoded, dict) else decoded
 
 
 def as_sent(decoded: object) -> object:
@@ -124,9 +130,32 @@ def decode_object(original: bytes, file_format: FileFormat) -> object:
         return Refusal("record.encoding", values={"encoding": file_format.encoding})
 
 
+def cells_of(record: Record, file_format: FileFormat) -> dict[str, Any] | None:
+    """What a record says by column; None where it cannot be read so."""
+    return record.cells if not file_format.is_json or record.refusal else _named(record.original, file_format)
+
+
+def _named(original: bytes, file_format: FileFormat) -> dict[str, Any] | None:
+    decoded = as_sent(decode_object(original, file_format))
+    return by_name(decoded) if isinstance(decoded, dict) else None
+
+
+def first_objects(head: bytes, file_format: FileFormat, *, is_whole: bool) -> Iterator[dict[str, Any]]:
+    """The objects of JSON in the file's head, by name. `is_whole`: the file ends there."""
+    data = head[_start(head, file_format) :]
+    whole_ones = data[: _cut(data, file_format, last=is_whole)[0]]
+    for record in records(Block(0, 1, whole_ones, 0, is_whole), file_format):
+        found = cells_of(record, file_format)
+        if found is not None:
+            yield found
+
+
 def cells_under(original: bytes, file_format: FileFormat) -> tuple[list[str], list[str]]:
     """(the cells of a row under each column that is not ours, empty where the row is too short; what stands beyond the last column)."""
     columns = file_format.columns
+    if file_format.is_json:
+        named = _named(original, file_format) or {}
+        return [_text(named.get(column)) for column in columns if column not in RESERVED], []
     cells = [_text(cell) for cell in _row(original, file_format).cells]
     padded = [*cells, *[""] * (len(columns) - len(cells))]
     return [cell for column, cell in zip(columns, padded, strict=False) if column not in RESERVED], padded[len(columns) :]

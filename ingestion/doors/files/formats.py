@@ -37,7 +37,7 @@ class UnreadableFile(Exception):
 class FileFormat:
     """How a file is read. `kind` is csv, fixed (width), ndjson, json (one list), xlsx or parquet.
 
-    `columns`, `delimiter` and `quote` are for rows only. `above` counts the rows before the header, `heading` is the header
+    `delimiter` and `quote` are for rows only. `columns` are theirs, or the names in the first objects of JSON. `above` counts the rows before the header, `heading` is the header
     as it stands: no row, one or two. `member` is the file taken from a zip, `members` several that are read as one, `sheet`
     the one of a workbook. `widths` of columns are counted in `measure`: characters, or bytes of an encoding; 0: to the line's end.
     `matching` says what the columns mean; None: the source's envelope does. `by_line`: rows have the numbers of the file's own
@@ -74,6 +74,20 @@ class FileFormat:
     @property
     def has_columns(self) -> bool:
         return self.kind in ("csv", "fixed", "xlsx", "parquet")
+
+    @property
+    def is_json(self) -> bool:
+        return self.kind in ("ndjson", "json")
+
+    @property
+    def has_names(self) -> bool:
+        """Whether its values have names that can be matched."""
+        return self.has_columns or bool(self.columns)
+
+    @property
+    def is_read_by_column(self) -> bool:
+        """Of JSON, only what is matched."""
+        return self.has_columns or self.matching is not None
 
     @property
     def is_text(self) -> bool:

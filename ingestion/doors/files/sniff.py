@@ -5,20 +5,23 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 from ingestion.doors.files.arrays import start_of_list
+from ingestion.doors.files.cut import first_objects
 from ingestion.doors.files.encodings import as_cut, detect_encoding, inner, without_mark
 from ingestion.doors.files.fixed import CHARACTERS, find_widths
 from ingestion.doors.files.formats import HEAD_BYTES, FileFormat, UnreadableFile
+from ingestion.doors.files.names import names_in
 from ingestion.doors.files.parquet import parquet_lines
 from ingestion.doors.files.rows import cut_rows, read_rows
 from ingestion.doors.files.sheets import sheet_names, sheet_rows
 from ingestion.doors.files.unpack import DAMAGED, damaged, data_files, opened, packing, table_kind, whole
-from taxonomy.standardize import decode_json, storable
+from taxonomy.standardize import LIMITS, decode_json, storable
 
 DELIMITERS = (",", ";", "\t", "|")
 QUOTES = ('"', "'")
@@ -68,7 +71,8 @@ def sniff(path: Path, **said: Unpack[Choices]) -> FileFormat:
 
 def _is_alike(path: Path, name: str, first: FileFormat, said: Choices) -> bool:
     try:
-        return replace(_sniff_one(path, "zip", name, said), member=first.member) == first
+        found = replace(_sniff_one(path, "zip", name, said), member=first.member)
+        return (replace(found, columns=first.columns) if first.is_json else found) == first
     except UnreadableFile:
         return False
 
@@ -113,7 +117,7 @@ def _sniff_text(path: Path, found: FileFormat, said: Choices) -> FileFormat:
     if found.kind == "json" and head.lstrip()[1:].lstrip()[:1] == b"]":
         raise UnreadableFile("file.empty")
     if found.kind != "csv":
-        return found
+        return replace(found, columns=_names(head, found, is_whole))
     if b"\r" in head and b"\n" not in head:
         raise UnreadableFile("file.line_ends")
     text = _whole_lines(head, is_whole).decode(inner(encoding), "replace")
@@ -128,6 +132,13 @@ def _sniff_text(path: Path, found: FileFormat, said: Choices) -> FileFormat:
         if len(words) == len(found.columns):  # a header need not stand over its columns
             found = replace(found, columns=storable(words))
     return found
+
+
+def _names(head: bytes, found: FileFormat, is_whole: bool) -> list[str]:
+    """Of the values in the first objects. What cannot be cut is told when it is read."""
+    with suppress(UnreadableFile):
+        return names_in(islice(first_objects(head, found, is_whole=is_whole), _ROWS))[: LIMITS.attributes]
+    return []
 
 
 def _parted(text: str, found: FileFormat, said: Choices) -> FileFormat:
