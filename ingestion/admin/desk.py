@@ -72,7 +72,7 @@ TRIED = 1_000
 # What it takes to propose what would let a cause's events in.
 PROPOSES = (
     "ingestion.view_quarantinereason", "ingestion.add_replay", "taxonomy.add_proposal", "taxonomy.change_tag", "taxonomy.change_attribute",
-    "taxonomy.add_mappingrule", "taxonomy.change_mappingrule",
+    "taxonomy.add_mappingrule", "taxonomy.change_mappingrule", "taxonomy.change_source",
 )  # fmt: skip
 _MENDS_SHOWN = 50
 _RUNNING = (Replay.Status.WAITING, Replay.Status.RUNNING)
