@@ -43,7 +43,7 @@ from ingestion.quarantine.desk import (
     values_seen,
     workbook_of,
 )
-from ingestion.quarantine.names import groups_of, labels_of, settle_names, tag_shown, unknown_names, why_none, worth_a_try
+from ingestion.quarantine.names import labels_of, settle_names, tag_shown, unknown_names, why_none, worth_a_try
 from ingestion.quarantine.remedy import KINDS as REMEDIES
 from ingestion.quarantine.remedy import NoRemedy, effect, offered, propose_change, suggestions
 from ingestion.quarantine.replay import SAMPLE, Preview, ask, go_on, preview, stop
@@ -60,7 +60,7 @@ from taxonomy.admin.live import LiveFilter, OfSource
 from taxonomy.current import NoRelease, current
 from taxonomy.exchange.book import UnreadableBook
 from taxonomy.exchange.words import book_text
-from taxonomy.places import place_words
+from taxonomy.places import cause_words
 from taxonomy.proposals.refused import said_of
 from taxonomy.released import named
 from taxonomy.request_rights import hidden_in, of_sources_in, released_in, rights_in, source_in
@@ -194,7 +194,7 @@ class ReplayAdmin(Unalterable, OfSource):
             "found": found,
             "percent": 100 * found.fixed // max(found.tried, 1),
             "reasons": [
-                (title_for(code), code, shown(place_words(where, groups_of(found, code), hidden)), count)
+                (title_for(code), code, shown(cause_words(code, where, found.one_of, hidden)), count)
                 for code, where, count in found.reasons[:12]
             ],
             "why_none": shown(why_none(found, replay, hidden)) if looked or replay.mends else "",

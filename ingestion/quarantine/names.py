@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from ingestion.models import Replay
 from ingestion.quarantine.replay import Preview
 from staff.models import in_reader_language
-from taxonomy.places import place_words
+from taxonomy.places import cause_words
 from taxonomy.standardize import Plan
 from taxonomy.standardize.plan import TagPlan
 from taxonomy.violations import WORDS
@@ -87,14 +87,9 @@ def why_none(found: Preview, replay: Replay, hidden: Collection[str] = ()) -> st
         if code == "event.unknown" and any(one["target"] == "event" for one in replay.mends):
             told.append(_("The rules for the name given apply only within limits, which these events do not keep."))
             continue
-        happened, where = str(WORDS[code][1]), place_words(path, groups_of(found, code), hidden)
+        happened, where = str(WORDS[code][1]), cause_words(code, path, found.one_of, hidden)
         told.append(_("%(what)s: %(where)s.") % {"what": happened.rstrip(".。"), "where": where} if path else happened)
     return ("" if (get_language() or "").startswith("zh") else " ").join(told)
-
-
-def groups_of(found: Preview, code: str) -> list[tuple[str, ...]]:
-    """The attributes of each of which one is missing, where that is the code."""
-    return list(found.one_of) if code == "attribute.missing" else []
 
 
 def worth_a_try(found: Preview, chosen: str, replay: Replay, plan: Plan, hidden: Collection[str] = ()) -> list[str]:
