@@ -494,7 +494,9 @@ def test_values_of_another_cause_are_not_shown(standard):
 def kept(standard):
     """A tag, its source's name for it, and an attribute of it, that marketing alone reads; and a source that is open."""
     category = Category.objects.create(code="kept", label_en="Kept", label_zh_hans="留")
-    tag = Tag.objects.create(code="kept_tag", label_en="Kept tag", label_zh_hans="留存", category=category, owner_id="marketing", status="active")
+    tag = Tag.objects.create(
+        code="kept_tag", label_en="Kept tag", label_zh_hans="留存", category=category, owner_id="marketing", status="active"
+    )
     tag.uses.create(attribute=Attribute.objects.create(code="kept_field", label_en="Kept", label_zh_hans="留"), required=True, position=0)
     MappingRule.objects.create(source=Source.objects.get(code="website"), name="keptName", tag=tag, position=900)
     publish(notes="", by=None)
@@ -511,7 +513,7 @@ def test_a_tag_that_is_hidden_from_the_reader_is_neither_offered_nor_given(clien
     page = client.get(desk("event"))
     may = department == "marketing"
     assert {name for name, _label in page.context["options"]}.issuperset({"kept_tag", "keptName"}) is may
-    assert bool({"kept_tag", "Kept tag", "keptName"} & {*re.split("[<>\"]", page.content.decode())}) is may
+    assert bool({"kept_tag", "Kept tag", "keptName"} & {*re.split('[<>"]', page.content.decode())}) is may
     for act in ("try", "read"):
         tried = client.post(desk("event"), {"act": act, field_of(page, "unheard"): given})
         if may and act == "try":
@@ -537,4 +539,6 @@ def test_what_is_read_as_a_hidden_tag_is_told_without_its_name(client, log_in, k
     assert (page.context["tags"], page.context["examples"]) == ([("(not shown to you)", 1)], [("unheard", "(not shown to you)")])
     mends = [{"path": "event", "seen": "unheard", "target": "event", "value": "kept_tag"}]
     made = Replay.objects.create(source=Source.objects.get(code="website"), last_event_id=0, status="finished", mends=mends)
-    assert client.get(reverse("admin:ingestion_replay_change", args=[made.pk])).context["mended"] == [("event", "unheard", "(not shown to you)")]
+    assert client.get(reverse("admin:ingestion_replay_change", args=[made.pk])).context["mended"] == [
+        ("event", "unheard", "(not shown to you)")
+    ]

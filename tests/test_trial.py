@@ -159,7 +159,9 @@ def test_its_page_tells_and_stores_nothing(items, client):
 
 def test_the_attributes_of_which_one_is_missing_are_named(items, client):
     send([{"id": "1", "event": "login", "attributes": {"order_id": "o1", "product_id": "p1", "quantity": 1}}])
-    rule = MappingRule.objects.create(source=Source.objects.get(code="website"), name="login", tag=Tag.objects.get(code="purchase"), position=0)
+    rule = MappingRule.objects.create(
+        source=Source.objects.get(code="website"), name="login", tag=Tag.objects.get(code="purchase"), position=0
+    )
     root = User.objects.create_superuser("root@example.com", "x", language="en")
     client.force_login(root)
     proposal = propose([str(rule.pk)], title="t", why="w", by=root)

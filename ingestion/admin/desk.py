@@ -201,7 +201,11 @@ class ReplayAdmin(Unalterable, OfSource):
             "worth_a_try": worth_a_try(found, request.POST.get("choice-map", "") if looked else "", replay, obeyed.plan, hidden),
             "tags": [(tag_shown(code, obeyed.plan, hidden), count) for code, count in found.tags.most_common(8)],
             # what is read of a value that the reader sees masked would tell of it
-            "examples": [(seen, _read(replay, tag_shown(value, obeyed.plan, hidden) if replay.path == "event" else value, shown)) for seen, value in found.examples if _sees(replay, seen, shown)],
+            "examples": [
+                (seen, _read(replay, tag_shown(value, obeyed.plan, hidden) if replay.path == "event" else value, shown))
+                for seen, value in found.examples
+                if _sees(replay, seen, shown)
+            ],
             "values": [_shown(request, replay, replay.path, value, shown) for value in values],
             "many_values": len(values) >= MOST_VALUES,
             "kind": kind,

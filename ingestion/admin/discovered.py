@@ -206,7 +206,8 @@ def _for_a_name(request: HttpRequest, row: Discovered) -> dict[str, Any]:
         "carried": [{"one": one, "kind": KINDS[one.kind]} for one in carried(held, row.source_id)],
         "sample": SAMPLE,
         "matches": [
-            {"item": one.item, "reason": one.reason, **_filling_shown(request, _filling(row, one.item, items, held), items)} for one in matches
+            {"item": one.item, "reason": one.reason, **_filling_shown(request, _filling(row, one.item, items, held), items)}
+            for one in matches
         ],
         "tags": tags,
         # a name that looks personal stays out of addresses
