@@ -4,7 +4,7 @@ Whoever reads an event anew holds its row, so that of two only one does, and a l
 """
 
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
@@ -120,7 +120,7 @@ def wait_for_writers(cursor: CursorWrapper, event_ids: Collection[int]) -> None:
 
 def hand_over(cursor: CursorWrapper, heirs: Mapping[int, UUID], act: UUID) -> None:
     """Have readings of the act stand by other acts, which read the same. `heirs`: the other act, by event."""
-    pairs = [array(list(heirs)), array([str(heir) for heir in heirs.values()]), act]
+    pairs: list[Any] = [array(list(heirs)), array([str(heir) for heir in heirs.values()]), act]
     pair = "unnest(%s::bigint[], %s::uuid[]) AS heir (event_id, act)"
     cursor.execute(
         f"UPDATE profiles_event AS event SET read_by = heir.act FROM {pair} WHERE event.id = heir.event_id AND read_by = %s", pairs
