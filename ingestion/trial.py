@@ -13,6 +13,7 @@ from django.db.models import Sum
 from ingestion.doors.files import FileFormat
 from ingestion.reread import reread
 from profiles.models import Event, Tally
+from taxonomy.places import groups_in
 from taxonomy.standardize import Plan, RawEvent, Refusal, Result, decode_json, standardize
 
 Outcome = Literal["held", "let_in", "watched", "held_otherwise", "otherwise"]
@@ -34,7 +35,10 @@ class Example(NamedTuple):
 
 @dataclass(slots=True)
 class Difference:
-    """Events of one source and tag with which the same would happen. `before` and `after` are codes of tags, "" for none."""
+    """Events of one source and tag with which the same would happen. `before` and `after` are codes of tags, "" for none.
+
+    `one_of`: attributes of which they lack one.
+    """
 
     outcome: Outcome
     source: str
@@ -42,6 +46,7 @@ class Difference:
     after: str
     count: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    one_of: Counter[tuple[str, ...]] = field(default_factory=Counter)
     examples: list[Example] = field(default_factory=list)
 
 
@@ -217,6 +222,8 @@ def _note(
     else:
         told = {"watched": watched, "held": newly, "let_in": _holding(first)}
         reasons = sorted(told.get(outcome, _holding(second)))
+        read = first if outcome == "let_in" else second
+        one.one_of.update(groups_in(wrong for wrong in (read.violations if read else ()) if (wrong.code, wrong.path) in reasons))
     one.reasons.update({f"{code} {path}".strip() for code, path in reasons})
     if len(one.examples) < _EXAMPLES:
         one.examples.append(Example(event.key.hex(), is_held, reasons))

@@ -19,6 +19,7 @@ from ingestion.trial import OUTCOMES, Difference, Trial, try_plan
 from staff.masking import shown_to
 from taxonomy.definition import Items
 from taxonomy.models import Proposal, Source
+from taxonomy.places import cause_words
 from taxonomy.problems import plan_problem
 from taxonomy.proposals.propose import proposed
 from taxonomy.publish import company_day, items_of, newest
@@ -95,7 +96,7 @@ def trial(request: HttpRequest, proposal_id: int) -> HttpResponse:
         context |= {"absent": absent, "none_concerned": bool(concerned) and len(absent) == len(concerned)}
         context |= {
             "trial": done,
-            "groups": _groups(done, shown_to(request.user)),
+            "groups": _groups(done, shown_to(request.user), hidden),
             "may_open": request.user.has_perm("profiles.view_event"),
         }
     return render(request, "ingestion/_trial.html", context)
@@ -120,7 +121,7 @@ def _readable(differences: list[Difference], names: Items, hidden: set[str]) -> 
     return [one for one in differences if one.source not in hidden and not {one.before, one.after} & codes]
 
 
-def _groups(done: Trial, shown: Callable[[str], str]) -> list[dict[str, Any]]:
+def _groups(done: Trial, shown: Callable[[str], str], hidden: set[str]) -> list[dict[str, Any]]:
     labels = {str(one.pk): one.label for one in named("source", {UUID(one.source) for one in done.differences}).values()}
     return [
         {
@@ -134,7 +135,7 @@ def _groups(done: Trial, shown: Callable[[str], str]) -> list[dict[str, Any]]:
                     "before": one.before,
                     "after": one.after,
                     "count": one.count,
-                    "reasons": [(shown(_reason(reason)), count) for reason, count in most_first(one.reasons)[:3]],
+                    "reasons": [(shown(_reason(reason, one, hidden)), count) for reason, count in most_first(one.reasons)[:3]],
                     "examples": one.examples,
                 }
                 for one in done.differences
@@ -145,6 +146,6 @@ def _groups(done: Trial, shown: Callable[[str], str]) -> list[dict[str, Any]]:
     ]
 
 
-def _reason(reason: str) -> str:
+def _reason(reason: str, of: Difference, hidden: set[str]) -> str:
     code, _space, path = reason.partition(" ")
-    return f"{title_for(code)} {path}".strip() if code in CODES else str(_COMPARED[code])
+    return f"{title_for(code)} {cause_words(code, path, of.one_of, hidden)}".strip() if code in CODES else str(_COMPARED[code])

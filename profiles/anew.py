@@ -3,8 +3,8 @@
 Whoever reads an event anew holds its row, so that of two only one does, and a later sending that corrects it waits.
 """
 
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
@@ -113,14 +113,48 @@ def keep_former(cursor: CursorWrapper, event_ids: Collection[int], act: UUID) ->
     )
 
 
+def wait_for_writers(cursor: CursorWrapper, event_ids: Collection[int]) -> None:
+    """Lock events: what else changes how they stand is waited for, and seen."""
+    cursor.execute("SELECT FROM profiles_event WHERE id = ANY(%s::bigint[]) ORDER BY id FOR UPDATE", [array(sorted(event_ids))])
+
+
+def hand_over(cursor: CursorWrapper, heirs: Mapping[int, UUID], act: UUID) -> None:
+    """Have readings of the act stand by other acts, which read the same. `heirs`: the other act, by event."""
+    pairs: list[Any] = [array(list(heirs)), array([str(heir) for heir in heirs.values()]), act]
+    pair = "unnest(%s::bigint[], %s::uuid[]) AS heir (event_id, act)"
+    cursor.execute(
+        f"UPDATE profiles_event AS event SET read_by = heir.act FROM {pair} WHERE event.id = heir.event_id AND read_by = %s", pairs
+    )
+    cursor.execute(
+        f"UPDATE profiles_formerreading AS former SET replaced_by = heir.act FROM {pair}"
+        " WHERE former.event_id = heir.event_id AND replaced_by = %s",
+        pairs,
+    )
+
+
+def leave_out(cursor: CursorWrapper, event_ids: Collection[int], act: UUID) -> None:
+    """Where a later act replaced the act's reading of an event, have it replace the one before."""
+    cursor.execute(
+        """
+        WITH newer AS (
+            DELETE FROM profiles_formerreading AS newer USING profiles_formerreading AS former
+            WHERE former.event_id = ANY(%s::bigint[]) AND former.replaced_by = %s
+                AND newer.event_id = former.event_id AND newer.read_by = %s AND newer.id > former.id
+            RETURNING former.id, newer.replaced_by, newer.replaced_at
+        )
+        UPDATE profiles_formerreading AS former SET replaced_by = newer.replaced_by, replaced_at = newer.replaced_at
+        FROM newer WHERE former.id = newer.id
+        """,
+        [array(sorted(event_ids)), act, act],
+    )
+
+
 def give_back(cursor: CursorWrapper, event_ids: Collection[int], act: UUID) -> list[int]:
-    """Give events the readings they had before the act; the ids of those that still had the act's, and stand by it again.
+    """Give events, locked by `wait_for_writers`, the readings they had before the act; the ids of those that still had the act's, and stand by it again.
 
     What was taken back or corrected since stands as it did, over the reading it had: put back, it is what it was before the act.
     """
     ids = array(sorted(event_ids))
-    # what else changes how they stand is waited for, and seen
-    cursor.execute("SELECT FROM profiles_event WHERE id = ANY(%s::bigint[]) ORDER BY id FOR UPDATE", [ids])
     given = ", ".join(f"{column} = former.{column}" for column in _COLUMNS if column != "standing")
     # The events are named too: joined by their former readings alone, all before them were gone through for each stretch.
     cursor.execute(

@@ -25,6 +25,16 @@ def place_words(path: str, groups: Iterable[Iterable[str]] = (), hidden: Collect
     return attribute_words(path.removeprefix(f"{ATTRIBUTES}."), hidden) if path.startswith(f"{ATTRIBUTES}.") else path
 
 
+def cause_words(code: str, path: str, one_of: Iterable[Iterable[str]], hidden: Collection[str] = ()) -> str:
+    """Where events are wrong that have one code and path. `one_of`: the attributes of each of which they lack one, see `groups_in`."""
+    return place_words(path, one_of if code == "attribute.missing" else (), hidden)
+
+
+def groups_in(violations: Iterable[Violation]) -> list[tuple[str, ...]]:
+    """The attributes of which one must be there, for each of these violations that says so."""
+    return [tuple(group) for one in violations for group in group_of(one.expected)]
+
+
 def group_of(expected: Any) -> tuple[list[str], ...]:
     """The attributes of which a violation says that one must be there."""
     group = expected.get("one_of") if isinstance(expected, dict) else None

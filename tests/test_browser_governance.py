@@ -5,12 +5,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from conftest import wait_until
 from django.contrib.auth.models import Group
 from django.urls import reverse
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
-from ingestion.models import WriteKey
+from ingestion.models import ReplayOffer, WriteKey
+from ingestion.pipeline import Incoming, receive
+from profiles.models import Event
 from staff.models import User
+from taxonomy.current import current
 from taxonomy.definition import apply_definition, definition
 from taxonomy.models import Proposal, Release, Source, Tag
 from taxonomy.publish import publish
@@ -127,6 +131,42 @@ def test_departments_change_the_standard_together_and_go_back(pages: dict[str, P
     assert third.version not in (first.version, second.version)
     assert send("back") == ("quarantined", third.version)
     assert Tag.objects.get(pk=viewing.pk).label_en == "View a product"
+
+
+def test_a_held_name_is_mapped_from_its_group_and_its_events_are_let_in_once_that_is_released(pages: dict[str, Page], viewing: Tag, worker):
+    mia, max_, sue, dan = pages["mia"], pages["max"], pages["sue"], pages["dan"]
+    seen = [{"id": f"v{n}", "event": "goods_seen", "phone": "13800138000", "attributes": {"product_id": f"p{n}"}} for n in range(3)]
+    receive(
+        [Incoming(json.dumps(one).encode()) for one in seen],
+        source_code="website", door="api", received_at=datetime.now(UTC), current=current(),
+    )  # fmt: skip
+    worker()
+    mia.goto(reverse("admin:ingestion_quarantinereason_changelist"))
+    mia.click("table a:has(strong)")
+    mia.click("a.tl-button[href*='/desk/']")
+    figures = mia.locator("#outcome .tl-figure")
+    expect(figures).to_have_text(["0", "3"])
+    mia.fill("#choice-map", viewing.code)
+    mia.click("button[value=look][form=remedy-map]")
+    expect(figures).to_have_text(["3", "0"])
+    assert not Proposal.objects.exists()
+    press(mia, mia.locator("[value=propose]"))
+    proposal = Proposal.objects.get()
+    assert mia.url.endswith(proposal.get_absolute_url())
+
+    act(mia, proposal, "submit")
+    for page in (max_, sue, dan):
+        sign(page, proposal, "approve", "")
+    assert Event.objects.filter(standing=Event.Standing.HELD).count() == 3
+    act(dan, proposal, "release")
+    wait_until(ReplayOffer.objects.exists)
+    mia.goto(reverse("admin:ingestion_quarantinereason_changelist"))
+    mia.click("a[href*='/desk/?source=website']")
+    expect(figures).to_have_text(["3", "0"])
+    press(mia, mia.locator("#outcome [value=read]"))
+    mia.locator("[data-progress][data-done]").wait_for(timeout=60_000)
+    assert {(one.standing, one.tag) for one in Event.objects.select_related("tag")} == {(Event.Standing.COUNTED, viewing)}
+    assert Event.objects.count() == 3
 
 
 def log_in(context, email: str) -> Page:

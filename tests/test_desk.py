@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -19,8 +20,8 @@ from ingestion.quarantine.stored import finder
 from ingestion.quarantine.undo import undo
 from profiles.models import Event
 from staff.models import User
-from taxonomy.current import current
-from taxonomy.models import Source
+from taxonomy.current import current, refresh
+from taxonomy.models import Attribute, Category, Grant, MappingRule, Source, Tag
 from taxonomy.publish import newest, publish
 from taxonomy.standardize import Violation
 
@@ -487,3 +488,57 @@ def test_values_of_another_cause_are_not_shown(standard):
     source = Source.objects.get(code="website")
     found = values_seen(Replay(source=source, code=reason.code, path=reason.path, name=reason.name))
     assert [(value.seen, value.events) for value in found] == [("two", 1)]
+
+
+@pytest.fixture
+def kept(standard):
+    """A tag, its source's name for it, and an attribute of it, that marketing alone reads; and a source that is open."""
+    category = Category.objects.create(code="kept", label_en="Kept", label_zh_hans="留")
+    tag = Tag.objects.create(
+        code="kept_tag", label_en="Kept tag", label_zh_hans="留存", category=category, owner_id="marketing", status="active"
+    )
+    tag.uses.create(attribute=Attribute.objects.create(code="kept_field", label_en="Kept", label_zh_hans="留"), required=True, position=0)
+    MappingRule.objects.create(source=Source.objects.get(code="website"), name="keptName", tag=tag, position=900)
+    publish(notes="", by=None)
+    Grant.objects.create(department_id="marketing", may="read", category=category)
+    return tag
+
+
+@pytest.mark.parametrize("department", ["marketing", "sales"])
+@pytest.mark.parametrize("given", ["kept_tag", "KEPT TAG", "留存", "keptName"])
+def test_a_tag_that_is_hidden_from_the_reader_is_neither_offered_nor_given(client, log_in, kept, department, given):
+    log_in("marketer", department_id=department)
+    Source.objects.filter(code="website").update(owner="sales")
+    hold(view(1, "unheard"))
+    page = client.get(desk("event"))
+    may = department == "marketing"
+    assert {name for name, _label in page.context["options"]}.issuperset({"kept_tag", "keptName"}) is may
+    assert bool({"kept_tag", "Kept tag", "keptName"} & {*re.split('[<>"]', page.content.decode())}) is may
+    for act in ("try", "read"):
+        tried = client.post(desk("event"), {"act": act, field_of(page, "unheard"): given})
+        if may and act == "try":
+            assert (tried.context["problem"], tried.context["reasons"][0][1]) == ("", "attribute.missing")
+        elif not may:
+            assert "no such tag" in tried.context["problem"]
+            assert "kept_field" not in tried.content.decode()
+            assert given not in tried.content.decode().replace(f"“{given}”", "").replace(f'value="{given}"', "")
+    assert Replay.objects.exists() is may
+    for choice in (given, str(kept.pk)) if given != "keptName" else ():
+        looked = client.post(f"{desk('event')}&remedy=map", {"act": "look", "choice-map": choice})
+        assert bool(looked.context["looked"]) is (may and choice == given)
+
+
+def test_what_is_read_as_a_hidden_tag_is_told_without_its_name(client, log_in, kept):
+    log_in("marketer", department_id="sales")
+    hold(view(1, "unheard"))
+    kept.uses.all().delete()
+    MappingRule.objects.create(source=Source.objects.get(code="website"), name="unheard", tag=kept, position=901)
+    publish(notes="", by=None)
+    refresh()
+    page = client.get(desk("event"))
+    assert (page.context["tags"], page.context["examples"]) == ([("(not shown to you)", 1)], [("unheard", "(not shown to you)")])
+    mends = [{"path": "event", "seen": "unheard", "target": "event", "value": "kept_tag"}]
+    made = Replay.objects.create(source=Source.objects.get(code="website"), last_event_id=0, status="finished", mends=mends)
+    assert client.get(reverse("admin:ingestion_replay_change", args=[made.pk])).context["mended"] == [
+        ("event", "unheard", "(not shown to you)")
+    ]

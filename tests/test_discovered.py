@@ -482,6 +482,14 @@ def test_readers_see_and_only_editors_act(client_of):
 
 
 @db
+def test_the_attributes_of_which_one_is_missing_are_named(client_of):
+    client = client_of("marketer")
+    row = unknown("purchases", attributes={"order_id": "o1", "product_id": "p1", "quantity": 1})
+    match = next(one for one in page(client, row).context["matches"] if one["item"].code == "purchase")
+    assert [one.partition(" Unit")[1:] for one in match["holds"]] == [(" Unit", " price (price) or Line total (amount)")]
+
+
+@db
 def test_who_may_not_see_the_quarantine_sees_none_of_it(client_of):
     client, row = client_of("compliance_officer"), unknown()
     Group.objects.get(name="compliance_officer").permissions.remove(Permission.objects.get(codename="view_quarantinereason"))

@@ -184,6 +184,15 @@ def test_a_steward_sees_what_it_does_says_why_and_can_take_it_back(standard, cli
     assert Event.objects.get().tag.code == "product_view"
 
 
+def test_the_attributes_of_which_one_is_missing_are_named(standard, client):
+    map_name("goods_paid", "product_view")
+    send({**purchase(1, event="goods_paid"), "attributes": {"order_id": "o1", "product_id": "p1", "quantity": 1}})
+    remap("goods_paid", "purchase")
+    log_in(client, "data_steward")
+    tried = client.post(reverse("admin:ingestion_replay_add"), {"source": Source.objects.get(code="website").pk, "act": "try"})
+    assert [where for _title, where, _count in tried.context["reasons"]] == ["Unit price (price) or Line total (amount)"]
+
+
 def test_who_may_only_mend_held_events_may_not_read_the_past(standard, client):
     log_in(client, "sales_rep")
     assert client.get(reverse("admin:ingestion_replay_add")).status_code == 403

@@ -17,16 +17,17 @@ from ingestion.quarantine.remedy import NoRemedy, change, effect, offered, sugge
 from ingestion.quarantine.replay import run_replay
 from staff.models import User
 from taxonomy.current import current, refresh
-from taxonomy.models import MappingRule, Proposal, Tag
+from taxonomy.models import MappingRule, Proposal, Source, Tag
 from taxonomy.publish import publish
+from taxonomy.standardize import compile_plan
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
 
 
-def hold(*events: dict, source="website") -> None:
+def hold(*events: dict, source="website", at=NOW) -> None:
     incoming = [Incoming(json.dumps(event).encode()) for event in events]
-    receipt = receive(incoming, source_code=source, door="api", received_at=NOW, current=current())
+    receipt = receive(incoming, source_code=source, door="api", received_at=at, current=current())
     assert receipt.counts["quarantined"] == len(events)
 
 
@@ -107,6 +108,52 @@ def test_a_proposal_that_would_let_nothing_in_says_so_beside_its_button(client, 
     assert "would let in none of these events" in looked.content.decode().partition('value="propose"')[2]
 
 
+@pytest.mark.parametrize(
+    ("remedy", "path", "sent", "choice", "field", "wrong"),
+    [
+        ("region", "phone", {"phone": "13800138000"}, "cn", lambda source: source.region, ("", "China", "XX")),
+        ("time_format", "occurred_at", {"occurred_at": "03/04/2026 10:00"}, "%d/%m/%Y %H:%M", lambda source: source.envelope["time_format"], ("", "yesterday", "%Q")),
+    ],
+)  # fmt: skip
+def test_a_source_s_region_and_time_format_are_proposed_so_that_tomorrow_s_file_is_let_in(client, marketer, remedy, path, sent, choice, field, wrong):  # fmt: skip
+    if remedy == "region":
+        Source.objects.filter(code="website").update(region="")
+        publish(notes="", by=None)
+        refresh()
+    later = datetime(2026, 5, 1, tzinfo=UTC)
+    hold(*({**purchase(number, quantity=1), **sent} for number in (1, 2)), at=later)
+    assert client.get(desk(path)).context["remedies"] == [remedy]
+    for one in wrong:
+        assert client.post(desk(path, remedy), {"act": "look", f"choice-{remedy}": one}).context["problem"]
+    looked = client.post(desk(path, remedy), {"act": "look", f"choice-{remedy}": choice})
+    assert (looked.context["found"].fixed, looked.context["looked"], Proposal.objects.count()) == (2, remedy, 0)
+    done = client.post(desk(path, remedy), {"act": "propose", f"choice-{remedy}": choice})
+    proposal = Proposal.objects.get()
+    assert (done.headers["Location"], proposal.state, choice in proposal.title) == (proposal.get_absolute_url(), "draft", True)
+    source = Source.objects.get(code="website")
+    assert field(source) in (choice, "CN")
+    publish([str(source.pk)], notes="", by=None)
+    refresh()
+    receipt = receive([Incoming(json.dumps({**purchase(3, quantity=1), **sent}).encode())], source_code="website", door="api", received_at=later, current=current())  # fmt: skip
+    assert receipt.counts["accepted"] == 1
+    again = client.post(desk(path, remedy), {"act": "propose", f"choice-{remedy}": choice}, follow=True)
+    assert "draft of the standard is so already" in again.content.decode()
+
+
+def test_time_formats_that_would_read_the_values_are_suggested(client, marketer):
+    hold({**purchase(1), "occurred_at": "13/02/2026 10:00"}, {**purchase(2), "occurred_at": "03/02/2026 10:00"})
+    assert client.get(desk("occurred_at")).context["suggestions"] == [("%d/%m/%Y %H:%M", 2), ("%m/%d/%Y %H:%M", 1)]
+
+
+def test_no_time_format_is_offered_where_the_form_of_the_records_says_how_times_are(standard):
+    items = dict(current().plan.items)
+    source = uuid_of(items, "source", "website")
+    replay = Replay(source_id=source, code="time.invalid", path="occurred_at", name="purchase")
+    for preset, remedies in (("flat", ["time_format"]), ("segment", []), ("cloudevents", [])):
+        items[source] = {**items[source], "envelope": {"preset": preset}}
+        assert offered(replay, compile_plan(items)) == remedies
+
+
 def test_a_transform_is_added_to_the_rule_that_read_it(client, marketer):
     hold(event(1, "goods_bought", id="1", price="12 yuan"))
     path = "attributes.price"
@@ -170,7 +217,6 @@ def test_nothing_is_offered_where_no_such_change_helps(standard, code, path, nam
 
 def test_the_effect_is_that_of_the_whole_plan(standard):
     from ingestion.quarantine.replay import preview
-    from taxonomy.standardize import compile_plan
 
     hold(event(1, product_id="p", price="1"), event(2, "purchase", price="x"))
     replay = replay_of("attributes.order_id")

@@ -388,6 +388,36 @@ def test_taken_back_what_was_left_held_is_held_for_its_former_reason(standard):
     assert {(cause.code, cause.held) for cause in Cause.objects.filter(held__gt=0)} == {("event.unknown", 2), ("attribute.missing", 1)}
 
 
+def given(name: str, quantity: str = "") -> list[dict]:
+    """A name put right, and perhaps an amount."""
+    amount = [{"path": "attributes.quantity", "seen": None, "target": "attributes.quantity", "value": quantity}] if quantity else []
+    return [{"path": "event", "seen": "purchse", "target": "event", "value": name}, *amount]
+
+
+# which are taken back in which order, and whose reading is left: the first's (of a purchase), the second's or none
+@pytest.mark.parametrize("second", ["the same", "another", "none", "lets in"])
+@pytest.mark.parametrize("order", ["first", "second", "first second", "second first"])
+def test_an_event_is_held_for_what_the_newest_replay_that_stands_found(standard, second, order):
+    found = {"the same": given("purchase"), "another": given("refund"), "none": [], "lets in": given("purchase", "1")}
+    sent = {key: value for key, value in purchase(1)["attributes"].items() if key != "quantity"}
+    send({**purchase(1, event="purchse"), "attributes": sent})
+    states = {"": state()}
+    made = {"first": replay(mends=given("purchase"))}
+    states["first"] = state()
+    assert states["first"]["m1"][-1] == [("attribute.missing", "attributes.quantity")]
+    made["second"] = replay(mends=found[second])
+    states["second"] = state()
+    assert (states["second"] == states["first"]) is (second == "the same") and (states["second"] == states[""]) is (second == "none")
+    for name in order.split():
+        undo(made[name].pk)
+    left = {"first": "second", "second": "first"}.get(order, "")
+    assert state() == states[left]
+    assert FormerReading.objects.exists() is bool(left)
+    add_up(NOW)
+    held = {(cause.code, cause.path) for cause in Cause.objects.filter(held__gt=0)}
+    assert held == {*states[left]["m1"][-1]}
+
+
 def test_taking_back_killed_midway_and_begun_again_ends_as_if_never_interrupted(standard, monkeypatch):
     monkeypatch.setattr(undoing, "AT_ONCE", 2)
     send(*(purchase(number, event="purchse", identifiers={"device": "d1"}) for number in range(5)))

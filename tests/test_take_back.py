@@ -251,9 +251,9 @@ def test_first_verdicts_stay_and_the_ledger_says_what_was_taken_and_put_back(ste
     before = list(Tally.objects.values())
     act = taken_back(batch, steward)
     assert (act.counted, act.held) == (2, 1)
-    assert [(one.counted, one.held, one.day) for one in Withdrawal.objects.all()] == [(2, 1, NOW.date())]
+    assert sorted((one.counted, one.held, one.day) for one in Withdrawal.objects.all()) == [(0, 1, NOW.date()), (2, 0, NOW.date())]
     put_again(act, steward)
-    assert [(one.counted, one.held) for one in Withdrawal.objects.order_by("id")] == [(2, 1), (-2, -1)]
+    assert sorted((one.counted, one.held) for one in Withdrawal.objects.all()) == [(-2, 0), (0, -1), (0, 1), (2, 0)]
     assert list(Tally.objects.values()) == before
 
 

@@ -2,19 +2,25 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
 
-from ingestion.models import Cause, CauseDay, Replay
+from ingestion.models import Cause, CauseDay, Replay, Withdrawal
 from ingestion.pipeline import Incoming, receive
 from ingestion.quarantine.causes import add_up, trends
 from ingestion.quarantine.replay import ask, run_replay
 from ingestion.quarantine.undo import undo
+from ingestion.watching.health import tag_health
 from ingestion.watching.intake import intake
+from ingestion.watching.rollup import roll_up
 from ingestion.watching.scorecard import scorecards
 from profiles.models import Batch, Original
 from staff.models import User
@@ -46,7 +52,10 @@ def seen() -> tuple:
     return card.accepted, card.quarantined, card.top.cause.name, card.top_events, sum(map(sum, trend.values())), fixed
 
 
-def withdrawn() -> int:
+def withdrawn(tag: str = "") -> int:
+    """Of the source, or of a tag."""
+    if tag:
+        return tag_health(by_code("tag", tag), NOW.date(), 14, None, by_code("source", "website")).withdrawn
     return intake(by_code("source", "website"), NOW.date(), 14, NOW).withdrawn
 
 
@@ -101,3 +110,39 @@ def test_the_first_verdict_is_found_by_its_event_however_many_were_just_read_ane
         for one in asking:
             cursor.execute(f"EXPLAIN {one}")
             assert "profiles_formerreading_event_id" in str(cursor.fetchall())
+
+
+def test_a_tag_s_page_says_how_many_of_its_events_are_taken_back(steward, client):
+    User.objects.filter(pk=steward.pk).update(is_superuser=True, language="en")
+    client.force_login(steward)
+    send("product_view", at=timezone.now())
+    batch = send("product_view", "product_view", "login", "gibberish", at=timezone.now())
+    roll_up(timezone.now())
+    act = taken_back(batch, steward)
+    url = reverse("admin:tag_health", args=[by_code("tag", "product_view").pk])
+    page = client.get(url)
+    assert (page.context["health"].total, page.context["health"].withdrawn) == (3, 2)
+    assert "2 of these events were taken back" in page.content.decode()
+    assert client.get(url, {"source": "app"}).context["health"].withdrawn == 0
+    put_again(act, steward)
+    assert client.get(url).context["health"].withdrawn == 0
+
+
+def test_what_was_let_in_is_taken_back_from_the_tag_that_it_had_first(steward):
+    send("product_view")
+    batch = send("rubbish", "product_view")
+    replay = run_replay(ask(Replay(name="rubbish", mends=[{"path": "event", "seen": "rubbish", "target": "event", "value": "login"}])).pk)
+    act = taken_back(batch, steward)
+    assert (replay.fixed, act.counted, withdrawn("product_view"), withdrawn("login"), withdrawn()) == (1, 2, 1, 0, 2)
+    undo(replay.pk)
+    put_again(act, steward)
+    assert (withdrawn("product_view"), withdrawn("login"), withdrawn()) == (0, 0, 0)
+
+
+def test_what_was_taken_back_before_tags_were_counted_is_given_its_tag(steward):
+    taken_back(send("product_view", "product_view", "gibberish"), steward)
+    Withdrawal.objects.update(tag=None)
+    assert (withdrawn("product_view"), withdrawn()) == (0, 3)
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("ingestion.migrations.0014_withdrawn_by_tag")._PART, [settings.TIME_ZONE])
+    assert (withdrawn("product_view"), withdrawn()) == (2, 3)

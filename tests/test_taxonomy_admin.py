@@ -162,6 +162,17 @@ def test_an_envelope_is_edited_without_json(steward):
     assert source.envelope == {"preset": "custom", "event": "type", "identifiers": {"email": "customer.email"}}
 
 
+@pytest.mark.parametrize(("preset", "keeps"), [("tagline", True), ("flat", True), ("segment", False)])
+def test_a_time_format_stays_where_the_records_are_in_a_form_of_ours(steward, preset, keeps):
+    source = Source.objects.get(code="website")
+    source.envelope = {"preset": preset, "time_format": "epoch_s"}
+    source.save()
+    url = reverse("admin:taxonomy_source_change", args=[source.pk])
+    assert steward.post(url, form_of(steward.get(url))).status_code == 302
+    source.refresh_from_db()
+    assert source.envelope == {"preset": preset, **({"time_format": "epoch_s"} if keeps else {})}
+
+
 @pytest.mark.parametrize(
     ("written", "meant"),
     [

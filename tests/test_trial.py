@@ -15,7 +15,7 @@ from profiles.models import Event
 from staff.models import User
 from taxonomy.current import current, refresh
 from taxonomy.definition import apply_definition
-from taxonomy.models import Source
+from taxonomy.models import MappingRule, Source, Tag
 from taxonomy.proposals.propose import propose
 from taxonomy.publish import items_of, newest, publish
 from taxonomy.standardize import compile_plan
@@ -155,6 +155,19 @@ def test_its_page_tells_and_stores_nothing(items, client):
     assert "+86138" not in page.content.decode()
     client.force_login(User.objects.create_user("nobody@example.com", "x"))
     assert client.post(reverse("trial", args=[proposal.pk])).status_code == 403
+
+
+def test_the_attributes_of_which_one_is_missing_are_named(items, client):
+    send([{"id": "1", "event": "login", "attributes": {"order_id": "o1", "product_id": "p1", "quantity": 1}}])
+    rule = MappingRule.objects.create(
+        source=Source.objects.get(code="website"), name="login", tag=Tag.objects.get(code="purchase"), position=0
+    )
+    root = User.objects.create_superuser("root@example.com", "x", language="en")
+    client.force_login(root)
+    proposal = propose([str(rule.pk)], title="t", why="w", by=root)
+    page = client.post(reverse("trial", args=[proposal.pk]), days(), headers={"Accept-Language": "en"})
+    [(reason, count)] = page.context["groups"][0]["rows"][0]["reasons"]
+    assert (reason.endswith(" Unit price (price) or Line total (amount)"), count) == (True, 1), reason
 
 
 def test_what_stays_held_for_another_reason_and_what_is_held_from_its_day_on(items):

@@ -25,6 +25,8 @@ from profiles.record import again_where_others_write
 from profiles.subjects import known
 from profiles.untied import queue_untied
 from taxonomy.current import Current, current, plan_of
+from taxonomy.places import groups_in
+from taxonomy.standardize import Violation
 
 _EXAMPLES = 5
 # What counts, and what would if it were not merged into another: together they stay equal.
@@ -34,7 +36,8 @@ STAND = (COUNTED, MERGED)
 @dataclass(slots=True)
 class Preview:
     """What reading anew would do to `tried` of `in_all` events. `tags`: (uuid before, uuid after); `what`: columns of a reading
-    that differ; `causes`: codes and paths of what the release would hold, and leaves; `examples`: (public id, Difference)."""
+    that differ; `causes`: codes and paths of what the release would hold, and leaves; `one_of`: attributes of which those lack one;
+    `examples`: (public id, Difference)."""
 
     in_all: int
     tried: int = 0
@@ -43,6 +46,7 @@ class Preview:
     tags: Counter[tuple[str | None, str | None]] = field(default_factory=Counter)
     what: Counter[str] = field(default_factory=Counter)
     causes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    one_of: Counter[tuple[str, ...]] = field(default_factory=Counter)
     examples: list[tuple[str, Difference]] = field(default_factory=list)
 
     @property
@@ -91,8 +95,9 @@ def _try(cursor: CursorWrapper, event_ids: list[int], obeyed: Current, found: Pr
     read, held = _read(event_ids, obeyed)
     found.tried += len(read) + len(held)
     found.held += len(held)
-    for causes in held.values():
-        found.causes.update(causes)
+    for wrong in held.values():
+        found.causes.update({(one.code, one.path) for one in wrong})
+        found.one_of.update(groups_in(wrong))
     if not read:
         return
     stage(cursor, read)
@@ -127,11 +132,11 @@ def _store(replay: Replay, read: list[tuple[Delivery, Entry]], held: list[int]) 
     known.learn(ids)
 
 
-def _read(event_ids: list[int], obeyed: Current) -> tuple[list[tuple[Delivery, Entry]], dict[int, set[tuple[str, str]]]]:
-    """What the release accepts of these events, and of the others why not: (code, path); none where it finds no such event."""
+def _read(event_ids: list[int], obeyed: Current) -> tuple[list[tuple[Delivery, Entry]], dict[int, list[Violation]]]:
+    """What the release accepts of these events, and of the others why not; nothing where it finds no such event."""
     deliveries: dict[tuple[UUID, Any], Delivery] = {}
     read: list[tuple[Delivery, Entry]] = []
-    left: dict[int, set[tuple[str, str]]] = {}
+    left: dict[int, list[Violation]] = {}
     mends, nothing = _mends_of(event_ids), finder(())
     events = load(event_ids, standings=STAND)
     finds = {one.key: mends.get(one.event_id, nothing) for one in events}
@@ -139,7 +144,7 @@ def _read(event_ids: list[int], obeyed: Current) -> tuple[list[tuple[Delivery, E
         if raw is not None and result is not None and result.verdict == "accepted":
             read.append((delivery_of(deliveries, stored, obeyed), entry_of(stored, raw, result, obeyed)))
         else:
-            left[stored.event_id] = {(one.code, one.path) for one in result.violations if one.blocking} if result else set()
+            left[stored.event_id] = [one for one in result.violations if one.blocking] if result else []
     return read, left
 
 

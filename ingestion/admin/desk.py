@@ -1,5 +1,6 @@
 """The desk: what is held for one cause, what would let it in, and the replays that did."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -42,7 +43,7 @@ from ingestion.quarantine.desk import (
     values_seen,
     workbook_of,
 )
-from ingestion.quarantine.names import groups_of, labels_of, settle_names, unknown_names, why_none, worth_a_try
+from ingestion.quarantine.names import labels_of, settle_names, tag_shown, unknown_names, why_none, worth_a_try
 from ingestion.quarantine.remedy import KINDS as REMEDIES
 from ingestion.quarantine.remedy import NoRemedy, effect, offered, propose_change, suggestions
 from ingestion.quarantine.replay import SAMPLE, Preview, ask, go_on, preview, stop
@@ -59,7 +60,7 @@ from taxonomy.admin.live import LiveFilter, OfSource
 from taxonomy.current import NoRelease, current
 from taxonomy.exchange.book import UnreadableBook
 from taxonomy.exchange.words import book_text
-from taxonomy.places import place_words
+from taxonomy.places import cause_words
 from taxonomy.proposals.refused import said_of
 from taxonomy.released import named
 from taxonomy.request_rights import hidden_in, of_sources_in, released_in, rights_in, source_in
@@ -71,7 +72,7 @@ TRIED = 1_000
 # What it takes to propose what would let a cause's events in.
 PROPOSES = (
     "ingestion.view_quarantinereason", "ingestion.add_replay", "taxonomy.add_proposal", "taxonomy.change_tag", "taxonomy.change_attribute",
-    "taxonomy.add_mappingrule", "taxonomy.change_mappingrule",
+    "taxonomy.add_mappingrule", "taxonomy.change_mappingrule", "taxonomy.change_source",
 )  # fmt: skip
 _MENDS_SHOWN = 50
 _RUNNING = (Replay.Status.WAITING, Replay.Status.RUNNING)
@@ -153,7 +154,8 @@ class ReplayAdmin(Unalterable, OfSource):
         looked = cause is not None and act in ("look", "propose")
         try:
             obeyed = current()
-            problem = problem or _wrong_name(replay, obeyed.plan)
+            hidden = hidden_in(request, obeyed.plan.items)
+            problem = problem or _wrong_name(replay, obeyed.plan, hidden)
             if cause is not None and looked:
                 choice = request.POST.get(f"choice-{remedy}", "")
                 try:
@@ -166,18 +168,19 @@ class ReplayAdmin(Unalterable, OfSource):
                 return start(request, replay)
             if not looked:
                 found, others = (
-                    try_with_others(replay, values, request.POST, sample=TRIED) if cause else (preview(replay, sample=TRIED), {})
+                    try_with_others(replay, values, request.POST, sample=TRIED, hidden=hidden)
+                    if cause
+                    else (preview(replay, sample=TRIED), {})
                 )
-                problem = problem or _wrong_name(replay, obeyed.plan)
+                problem = problem or _wrong_name(replay, obeyed.plan, hidden)
             if act == "read" and not problem:
                 return start(request, replay)
         except NoRelease:
             messages.error(request, _("No standard has been published yet. Publish one, then read held events again."))
             return HttpResponseRedirect(reverse("admin:ingestion_quarantinereason_changelist"))
-        kind, options = choices_for(replay, replay.path, obeyed.plan)
+        kind, options = choices_for(replay, replay.path, obeyed.plan, hidden)
         to_map = _tags_to_map(request) if may_propose and replay.code == "event.unknown" else []
         alike = matching_tags(replay.name or "", hidden=partial(hidden_in, request)) if to_map else []
-        hidden = hidden_in(request, obeyed.plan.items)
         given = [(one["seen"], one["value"]) for one in replay.mends if one.get("path") == replay.path and "seen" in one]
         context = {
             **self.admin_site.each_context(request),
@@ -191,19 +194,23 @@ class ReplayAdmin(Unalterable, OfSource):
             "found": found,
             "percent": 100 * found.fixed // max(found.tried, 1),
             "reasons": [
-                (title_for(code), code, shown(place_words(where, groups_of(found, code), hidden)), count)
+                (title_for(code), code, shown(cause_words(code, where, found.one_of, hidden)), count)
                 for code, where, count in found.reasons[:12]
             ],
             "why_none": shown(why_none(found, replay, hidden)) if looked or replay.mends else "",
-            "worth_a_try": worth_a_try(found, request.POST.get("choice-map", "") if looked else "", replay, obeyed.plan),
-            "tags": found.tags.most_common(8),
+            "worth_a_try": worth_a_try(found, request.POST.get("choice-map", "") if looked else "", replay, obeyed.plan, hidden),
+            "tags": [(tag_shown(code, obeyed.plan, hidden), count) for code, count in found.tags.most_common(8)],
             # what is read of a value that the reader sees masked would tell of it
-            "examples": [(seen, _read(replay, value, shown)) for seen, value in found.examples if _sees(replay, seen, shown)],
+            "examples": [
+                (seen, _read(replay, tag_shown(value, obeyed.plan, hidden) if replay.path == "event" else value, shown))
+                for seen, value in found.examples
+                if _sees(replay, seen, shown)
+            ],
             "values": [_shown(request, replay, replay.path, value, shown) for value in values],
             "many_values": len(values) >= MOST_VALUES,
             "kind": kind,
             "options": options,
-            "others": [_beside(request, replay, path, some, obeyed.plan, shown) for path, some in others.items()],
+            "others": [_beside(request, replay, path, some, obeyed.plan, shown, hidden) for path, some in others.items()],
             "targets": [(f"attributes.{code}", code) for code in attributes_missing(replay, obeyed.plan)],
             "regions": sorted(phonenumbers.SUPPORTED_REGIONS) if request.POST.get("region") or _lack_region(replay, found) else [],
             "posted": request.POST,
@@ -279,7 +286,7 @@ class ReplayAdmin(Unalterable, OfSource):
             "title": _TITLES[replay.act],
             "opts": self.opts,
             "about": about(replay, shown_to(request.user)),
-            "mended": _mended(replay, Sight.of(request.user)),
+            "mended": _mended(request, replay),
             "event": Event.objects.filter(pk=replay.event_id).first() if replay.event_id else None,
             "may_stop": may and replay.status in _RUNNING,
             "may_go_on": may and _may_go_on(replay),
@@ -323,14 +330,19 @@ class ReplayAdmin(Unalterable, OfSource):
         return get_object_or_404(self.get_queryset(request).select_related("source", "release", "started_by", "undone_by"), pk=replay_id)
 
 
-def _mended(replay: Replay, shown: Sight) -> list[tuple[str, str | None, str | None]]:
+def _mended(request: HttpRequest, replay: Replay) -> list[tuple[str, str | None, str | None]]:
     """What was put right, some of it: (where, what was seen there, None: anything, what was given)."""
+    shown, plan = Sight.of(request.user), current().plan if replay.mends else None
+    hidden = hidden_in(request, plan.items) if plan else set()
 
     def told(path: str, value: Any) -> str | None:
         return None if (seen := _seen(replay, path, value, shown)) is None else text_seen(seen)
 
+    def given(path: str, value: Any) -> str | None:
+        return tag_shown(value, plan, hidden) if path == "event" and plan else told(path, value)
+
     return [
-        (one["target"], None if one.get("any") else told(one["path"], one.get("seen")) or "–", told(one["target"], one["value"]))
+        (one["target"], None if one.get("any") else told(one["path"], one.get("seen")) or "–", given(one["target"], one["value"]))
         for one in replay.mends[:_MENDS_SHOWN]
     ]
 
@@ -387,10 +399,10 @@ def _tag_of(request: HttpRequest, code: str) -> str:
     return str(found[0].pk) if name else ""
 
 
-def _wrong_name(replay: Replay, plan: Plan) -> str:
+def _wrong_name(replay: Replay, plan: Plan, hidden: Collection[str]) -> str:
     """Take tags by what they are called too; what is wrong where a name given is none, and then nothing is given."""
-    replay.mends = settle_names(replay.mends, replay, plan)
-    unknown = unknown_names(replay.mends, replay, plan)
+    replay.mends = settle_names(replay.mends, replay, plan, hidden)
+    unknown = unknown_names(replay.mends, replay, plan, hidden)
     if not unknown:
         return ""
     replay.mends = []
@@ -419,9 +431,11 @@ def about(replay: Replay, shown: Any) -> str:
     return _("%(source)s: %(what)s") % {"source": source, "what": _(", ").join(map(str, parts))}
 
 
-def _beside(request: HttpRequest, replay: Replay, path: str, values: list[Value], plan: Plan, shown: Sight) -> dict[str, Any]:
+def _beside(
+    request: HttpRequest, replay: Replay, path: str, values: list[Value], plan: Plan, shown: Sight, hidden: Collection[str]
+) -> dict[str, Any]:
     """A place that holds the same events too, with the values seen there."""
-    kind, options = choices_for(replay, path, plan)
+    kind, options = choices_for(replay, path, plan, hidden)
     return {
         "path": shown(path),
         "list": f"options-{path}",

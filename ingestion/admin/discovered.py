@@ -41,6 +41,8 @@ from taxonomy.diff import title
 from taxonomy.draft import ItemLocked
 from taxonomy.models import Attribute, Tag
 from taxonomy.personal import Personal
+from taxonomy.places import cause_words
+from taxonomy.publish import items_of, newest
 from taxonomy.request_rights import hidden_in, of_sources_in, released_in, rights_in, said_outside, sources_in, tags_in
 from taxonomy.rights import OutsideGrant, among
 from taxonomy.standardize import RawEvent
@@ -204,7 +206,8 @@ def _for_a_name(request: HttpRequest, row: Discovered) -> dict[str, Any]:
         "carried": [{"one": one, "kind": KINDS[one.kind]} for one in carried(held, row.source_id)],
         "sample": SAMPLE,
         "matches": [
-            {"item": one.item, "reason": one.reason, **_filling_shown(_filling(row, one.item, items, held), items)} for one in matches
+            {"item": one.item, "reason": one.reason, **_filling_shown(request, _filling(row, one.item, items, held), items)}
+            for one in matches
         ],
         "tags": tags,
         # a name that looks personal stays out of addresses
@@ -223,8 +226,9 @@ def _filling(row: Discovered, tag: Tag, items: Items, held: list[RawEvent]) -> F
     return filling(row.name, str(tag.pk), source=str(row.source_id), items=items, events=held)
 
 
-def _filling_shown(found: Filling, items: Items) -> dict[str, Any]:
+def _filling_shown(request: HttpRequest, found: Filling, items: Items) -> dict[str, Any]:
     """What a page says of the rows to be made."""
+    hidden = hidden_in(request, items_of(newest())) if rights_in(request).limited else set()
     names = {one["code"]: title(one, items) for one in items.values() if one["kind"] == "attribute"}
     return {
         "rows": [{"row": row, "name": names.get(row.target, row.target)} for row in found.rows],
@@ -232,7 +236,9 @@ def _filling_shown(found: Filling, items: Items) -> dict[str, Any]:
         "missing": [names[code] for code in found.missing],
         "accepted": found.accepted,
         "tried": found.tried,
-        "holds": [f"{title_for(code)} {path}".strip() for (code, path), _count in found.reasons[:5]],
+        "holds": [
+            f"{title_for(code)} {cause_words(code, path, found.one_of, hidden)}".strip() for (code, path), _count in found.reasons[:5]
+        ],
     }
 
 
@@ -267,7 +273,7 @@ def _map(request: HttpRequest, row: Discovered) -> str | None:
     rows = [one for one in found.rows if one.target in wanted]
     rule, made = map_to_tag(row, tag, by=request.user, rows=rows)  # type: ignore[arg-type]
     if made:
-        shown = _filling_shown(found, items)
+        shown = _filling_shown(request, found, items)
         filled = ", ".join(f"{one.target} ← {one.path or one.transforms}" for one in rows)
         messages.success(
             request, _("A draft rule maps it to %(tag)s. Look at where its attributes come from, then propose it.") % {"tag": tag}

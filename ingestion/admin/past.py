@@ -25,8 +25,9 @@ from staff.models import User
 from taxonomy.admin.live import LiveChoiceField
 from taxonomy.current import NoRelease, current
 from taxonomy.models import Source, Tag
+from taxonomy.places import cause_words
 from taxonomy.released import named
-from taxonomy.request_rights import item_in, rights_in, sources_in
+from taxonomy.request_rights import hidden_in, item_in, rights_in, sources_in
 from taxonomy.rights import among
 from taxonomy.violations import title_for
 
@@ -100,11 +101,15 @@ def past_page(request: HttpRequest, *, site: AdminSite, opts: Any) -> HttpRespon
 
 
 def _readable(request: HttpRequest, found: Preview) -> dict[str, Any]:
+    shown, hidden = shown_to(request.user), hidden_in(request, current().plan.items)
     tags = {one: _tag(request, one) for pair in found.tags for one in pair}
     return {
         "tags": [(tags[before], tags[after], count) for (before, after), count in found.tags.most_common(_MOST)],
         "what": [(WHAT[column], count) for column, count in found.what.most_common()],
-        "reasons": [(title_for(code), shown_to(request.user)(path), count) for (code, path), count in most_first(found.causes)[:_MOST]],
+        "reasons": [
+            (title_for(code), shown(cause_words(code, path, found.one_of, hidden)), count)
+            for (code, path), count in most_first(found.causes)[:_MOST]
+        ],
         "examples": [(key, [WHAT[column] for column in one.what]) for key, one in found.examples],
     }
 

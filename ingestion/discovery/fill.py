@@ -15,6 +15,7 @@ from ingestion.ranked import most_first
 from staff.masking import mask_in_text
 from taxonomy.definition import Items
 from taxonomy.diff import title
+from taxonomy.places import groups_in
 from taxonomy.similar.names import ALIKE, Index
 from taxonomy.similar.words import reason_text
 from taxonomy.standardize import RawEvent, Result, compile_plan, standardize
@@ -48,7 +49,8 @@ class Row(NamedTuple):
 class Filling:
     """`kept`: sent under the standard's names; `missing`: required, and nothing seen has it; all by code.
 
-    With these rows `accepted` of the `tried` events would be; `reasons`: what holds the others, [((code, path), events)].
+    With these rows `accepted` of the `tried` events would be; `reasons`: what holds the others, [((code, path), events)],
+    `one_of`: attributes of which they lack one.
     """
 
     rows: list[Row]
@@ -57,6 +59,7 @@ class Filling:
     accepted: int
     tried: int
     reasons: list[tuple[tuple[str, str], int]]
+    one_of: list[tuple[str, ...]]
 
 
 def filling(name: str, tag: str, *, source: str, items: Items, events: list[RawEvent]) -> Filling:
@@ -80,6 +83,7 @@ def filling(name: str, tag: str, *, source: str, items: Items, events: list[RawE
         sum(one.verdict == "accepted" for one in results),
         len(events),
         most_first(reasons),
+        list(dict.fromkeys(group for one in results for group in groups_in(one.violations))),
     )
 
 

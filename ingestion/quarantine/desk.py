@@ -10,7 +10,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
 from ingestion.models import QuarantineReason, Replay
-from ingestion.quarantine.names import names_for, settle_names
+from ingestion.quarantine.names import names_for, settle_names, unknown_names
 from ingestion.quarantine.remedy import meanings
 from ingestion.quarantine.replay import Preview, preview
 from ingestion.quarantine.stored import text_seen
@@ -110,10 +110,13 @@ def _field(path: str, seen: str | None) -> str:
     return f"value-{salted_hmac('desk', f'{path}-' if seen is None else f'{path}={seen}').hexdigest()[:16]}"
 
 
-def try_with_others(replay: Replay, values: Iterable[Value], posted: Any, *, sample: int) -> tuple[Preview, dict[str, list[Value]]]:
+def try_with_others(
+    replay: Replay, values: Iterable[Value], posted: Any, *, sample: int, hidden: Collection[str] = ()
+) -> tuple[Preview, dict[str, list[Value]]]:
     """Try an unsaved replay of a cause, with what is posted for whatever else holds its events: {path: values seen there}.
 
-    `replay.mends` grows by what is posted. What is given can show what holds an event next, so that it takes rounds.
+    `replay.mends` grows by what is posted. What is given can show what holds an event next, so that it takes rounds; a name
+    that is none, or that means what is `hidden` from the reader, shows nothing.
     """
     own, others = {value.seen for value in values}, dict[str, dict[str | None, Value]]()
     while True:
@@ -129,7 +132,11 @@ def try_with_others(replay: Replay, values: Iterable[Value], posted: Any, *, sam
                 more += _offer(others, f"attributes.{code}", Value(None, events, _field(f"attributes.{code}", None)), "attributes", posted)
         if not more:
             return found, {path: list(there.values()) for path, there in others.items()}
-        replay.mends = [*replay.mends, *settle_names(more, replay, current().plan)]
+        plan = current().plan
+        more = settle_names(more, replay, plan, hidden)
+        replay.mends = [*replay.mends, *more]
+        if unknown_names(more, replay, plan, hidden):
+            return found, {path: list(there.values()) for path, there in others.items()}
 
 
 def _offer(others: dict[str, dict[str | None, Value]], path: str, value: Value, seen_at: str, posted: Any) -> list[dict[str, Any]]:
@@ -211,11 +218,11 @@ def workbook_of(values: Iterable[tuple[str, Value]]) -> bytes:
     return save_xlsx([SheetOut("values", _("Values"), header, [None] * 5, rows)], about, Words())
 
 
-def choices_for(replay: Replay, path: str, plan: Plan) -> tuple[str, list[tuple[str, str]]]:
+def choices_for(replay: Replay, path: str, plan: Plan, hidden: Collection[str] = ()) -> tuple[str, list[tuple[str, str]]]:
     """What may be given at a path: the kind of field ("tag", "choice" or "text"), and what to choose from, with labels."""
     if path == "event":
-        return "tag", names_for(replay, plan)
-    for tag in _tags_named(replay, plan):
+        return "tag", names_for(replay, plan, hidden)
+    for tag in (one for one in _tags_named(replay, plan) if one.uuid not in hidden):
         definition = _definition_at(tag, path)
         kind = definition.get("type")
         kind = definition.get("of") if kind == "list" and path.endswith("[]") else kind

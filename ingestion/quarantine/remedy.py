@@ -3,8 +3,9 @@
 Whatever only mends the events that are held is the desk's; here the standard changes, so that it ends in a proposal.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
+from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
@@ -21,12 +22,14 @@ from taxonomy.problems import plan_problem
 from taxonomy.proposals.propose import propose_definitions
 from taxonomy.released import named
 from taxonomy.standardize import Plan, check_plan, compile_plan
+from taxonomy.standardize.phone import normalize_region
 from taxonomy.standardize.plan import Meaning, Slot
+from taxonomy.standardize.times import compile_time
 from taxonomy.standardize.transforms import WrongTransforms, compile_transforms
 from taxonomy.standardize.types import ABSENT, Defaults, Fault, Faults
 from taxonomy.violations import title_for
 
-KINDS = ("map", "optional", "transform")
+KINDS = ("map", "optional", "transform", "region", "time_format")
 # Whole, with nothing of a number beside it: of "9,90 yuan" or "1,299.00" a part would be another number.
 _NUMBER = 'extract("^[^0-9.,-]*([0-9]+(?:[.][0-9]+)?)[^0-9.,-]*$", 1)'
 # Transforms that often put values of a type right.
@@ -40,6 +43,12 @@ _OFTEN: dict[str, Sequence[str]] = {
     "date": ("date_format(%d/%m/%Y)", "date_format(%m/%d/%Y)", "date_format(%d.%m.%Y)", "date_format(%Y年%m月%d日)", "date_format(%Y%m%d)"),
     "datetime": ("date_format(%d/%m/%Y %H:%M:%S)", "date_format(%d/%m/%Y %H:%M)", "date_format(%m/%d/%Y %H:%M)"),
 }
+_TIMES = (
+    "epoch_s", "epoch_ms", "epoch_us", "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%d.%m.%Y %H:%M:%S", "%d-%m-%Y %H:%M:%S", "%d/%m/%Y %H:%M",
+    "%m/%d/%Y %H:%M", "%d.%m.%Y %H:%M", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y%m%d%H%M%S", "%Y%m%d%H%M", "%y/%m/%d %H:%M:%S", "excel",
+)  # fmt: skip
+# Records whose form is another's: so are their times.
+_TIMES_FIXED = ("segment", "cloudevents")
 
 
 class NoRemedy(Exception):
@@ -50,6 +59,11 @@ def offered(replay: Replay, plan: Plan) -> list[str]:
     """Which changes the standard offers for a cause."""
     if replay.code == "event.unknown" and replay.name and len(replay.name) < CUT_AT:
         return ["map"]
+    source = plan.sources_by_uuid.get(str(replay.source_id))
+    if replay.code == "phone.region_unknown" and replay.path == "phone" and source:
+        return ["region"]
+    if replay.code == "time.invalid" and replay.path == "occurred_at" and source and source.envelope.get("preset") not in _TIMES_FIXED:
+        return ["time_format"]
     if not replay.path.startswith("attributes") or not meanings(replay, plan):
         return []
     found = ["optional"] if replay.code == "attribute.missing" else []
@@ -72,11 +86,15 @@ def slots(replay: Replay, plan: Plan) -> list[Slot]:
 
 
 def change(kind: str, choice: str, replay: Replay, items: Items) -> Items:
-    """Definitions of `items` as the change would have them. `choice`: a tag's id to map to, or transforms. Raises NoRemedy."""
+    """Definitions of `items` as the change would have them. Raises NoRemedy.
+
+    `choice`: a tag's id to map to, transforms, a region, or a time format.
+    """
     plan = current().plan
     if kind not in offered(replay, plan):
         raise NoRemedy(_("The standard offers no such change for this cause any more."))
-    wanted = {"map": _mapped, "optional": _optional, "transform": _transformed}[kind](choice.strip(), replay, plan, items)
+    ways = {"map": _mapped, "optional": _optional, "transform": _transformed, "region": _in_region, "time_format": _timed}
+    wanted = ways[kind](choice.strip(), replay, plan, items)
     if not wanted:
         raise NoRemedy(_("The draft of the standard is so already. Propose what it changes, and release it."))
     return wanted
@@ -95,8 +113,12 @@ def effect(kind: str, choice: str, replay: Replay, *, sample: int) -> Preview:
 def propose_change(kind: str, choice: str, cause: Cause, replay: Replay, found: Preview, *, by: User) -> Proposal:
     """A draft of the change and its proposal, saying why. Raises NoRemedy, and what `propose_definitions` does."""
     source = named("source", [cause.source_id])[cause.source_id]
-    what = {"map": _("Map a name of %(source)s to a tag"), "optional": _("Ask no longer for %(path)s"), "transform": _("Transform %(path)s of %(source)s")}  # fmt: skip
-    title = what[kind] % {"source": source, "path": replay.path.removeprefix("attributes.").removeprefix("attributes")}
+    what = {
+        "map": _("Map a name of %(source)s to a tag"), "optional": _("Ask no longer for %(path)s"), "transform": _("Transform %(path)s of %(source)s"),
+        "region": _("Default region of %(source)s: %(choice)s"), "time_format": _("Time format of %(source)s: %(choice)s"),
+    }  # fmt: skip
+    path = replay.path.removeprefix("attributes.").removeprefix("attributes")
+    title = what[kind] % {"source": source, "path": path, "choice": choice.strip()}
     why = _("%(count)s events of %(source)s are held: %(title)s. Of the newest %(tried)s this lets %(fixed)s in.") % {
         "count": f"{cause.held:,}", "source": source, "title": title_for(cause.code), "tried": f"{found.tried:,}", "fixed": f"{found.fixed:,}",
     }  # fmt: skip
@@ -105,15 +127,22 @@ def propose_change(kind: str, choice: str, cause: Cause, replay: Replay, found: 
 
 
 def suggestions(replay: Replay, plan: Plan, seen: Iterable[tuple[str | None, int]], given: Sequence[tuple[str | None, str]] = ()) -> list[tuple[str, int]]:  # fmt: skip
-    """Transforms that would read the values seen, [(value, events)], best first: [(transforms, events)]. `given`: wrong → right."""
+    """What would read the values seen, [(value, events)], best first: [(transforms or time format, events)]. `given`: wrong → right."""
+    if "time_format" in offered(replay, plan):
+        zone = plan.sources_by_uuid[str(replay.source_id)].timezone
+        return _best(_TIMES, seen, lambda text, value: not isinstance(compile_time(text, zone)(value), Fault))
     found = slots(replay, plan)
     if not found:
         return []
     pairs = [(wrong, right) for wrong, right in given if wrong is not None]
     often = ["trim", *_OFTEN.get(found[0].type, ())] if replay.code != "attribute.missing" else []
     tried = [*([f"value_map({', '.join(f'{_quoted(wrong)}={_quoted(right)}' for wrong, right in pairs)})"] if pairs else []), *often]
+    return _best(tried, seen, lambda text, value: _reads(text, value, found[0]))
+
+
+def _best(tried: Iterable[str], seen: Iterable[tuple[str | None, int]], reads: Callable[[str, str], bool]) -> list[tuple[str, int]]:
     values = [(value, events) for value, events in seen if value is not None]
-    counted = ((text, sum(events for value, events in values if _reads(text, value, found[0]))) for text in tried)
+    counted = ((text, sum(events for value, events in values if reads(text, value))) for text in tried)
     return sorted(((text, events) for text, events in counted if events), key=lambda one: -one[1])
 
 
@@ -191,6 +220,27 @@ def _transformed(choice: str, replay: Replay, plan: Plan, items: Items) -> Items
             row["transforms"] = " | ".join(step for step in steps if step.strip())
         wanted[str(meaning.reading.rule)] = {**rule, "rows": rows}
     return wanted
+
+
+def _in_region(choice: str, replay: Replay, _plan: Plan, items: Items) -> Items:
+    region = normalize_region(choice)
+    if not region:
+        raise NoRemedy(_("Give a country in two letters, such as CN."))
+    return _of_source(replay, items, {"region": region})
+
+
+def _timed(choice: str, replay: Replay, _plan: Plan, items: Items) -> Items:
+    try:
+        compile_time(choice or "-", "UTC")
+    except ValueError:
+        raise NoRemedy(_("Say how times are written, such as %d/%m/%Y %H:%M:%S or epoch_s.")) from None
+    envelope = items.get(str(replay.source_id), {}).get("envelope") or {}
+    return _of_source(replay, items, {"envelope": {**envelope, "time_format": choice}})
+
+
+def _of_source(replay: Replay, items: Items, fields: dict[str, Any]) -> Items:
+    uuid = str(replay.source_id)
+    return {uuid: {**items[uuid], **fields}} if uuid in items and items[uuid] != {**items[uuid], **fields} else {}
 
 
 def _ruled(replay: Replay, plan: Plan) -> list[Meaning]:

@@ -46,6 +46,7 @@ from profiles.record import again_where_others_write
 from profiles.subjects import known
 from profiles.untied import tie_anew
 from taxonomy.current import Current, current, plan_of, refresh
+from taxonomy.places import groups_in
 from taxonomy.standardize import Plan, RawEvent, Result, decode_json, general
 
 # Below this they are read in this process: starting others takes longer.
@@ -107,9 +108,7 @@ def preview(replay: Replay, *, plan: Plan | None = None, sample: int = SAMPLE) -
                 holding = [(one, general(one.path)) for one in result.violations if one.blocking]
                 found.causes.update({(one.code, path) for one, path in holding})
                 found.values.update({(one.code, path, None if one.seen is None else text_seen(one.seen)) for one, path in holding})
-                found.one_of.update(
-                    tuple(one.expected["one_of"]) for one, path in holding if path == "attributes" and one.code == "attribute.missing"
-                )
+                found.one_of.update(groups_in(one for one, _path in holding))
     return found
 
 

@@ -4,7 +4,8 @@ from functools import partial
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.backends.utils import CursorWrapper
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from ingestion.accepted.near import find_near_duplicates, queue_near
@@ -12,11 +13,27 @@ from ingestion.alone import alone
 from ingestion.models import Replay, Replayed
 from ingestion.quarantine.reasons import open_reasons_again, reasons_as_reported
 from ingestion.quarantine.stored import AT_ONCE
-from profiles.anew import give_back
+from profiles.anew import give_back, hand_over, leave_out, wait_for_writers
 from profiles.copying import array
+from profiles.models import FormerReading
 from profiles.record import again_where_others_write
 from profiles.untied import queue_untied, tie_anew
 from staff.models import User
+
+# That replaced the reasons it came with: those are told by its reading alone.
+_HELD_OTHERWISE = """
+    SELECT DISTINCT told.event_id FROM ingestion_replayed AS told JOIN ingestion_replay AS replay ON replay.id = told.replay_id
+    WHERE told.event_id = ANY(%s::bigint[]) AND told.outcome = %s AND replay.status IN ('undoing', 'undone')
+"""
+_LEFT_HELD = """
+    SELECT told.event_id, (
+        SELECT newer.replay_id FROM ingestion_replayed AS newer JOIN ingestion_replay AS replay ON replay.id = newer.replay_id
+        WHERE newer.event_id = told.event_id AND newer.id > told.id AND newer.outcome = told.outcome
+            AND replay.status NOT IN ('undoing', 'undone')
+        ORDER BY newer.id LIMIT 1
+    )
+    FROM ingestion_replayed AS told WHERE told.replay_id = %s AND told.event_id = ANY(%s::bigint[]) AND told.outcome = %s
+"""
 
 
 def ask_undo(replay: Replay, *, by: User | None = None) -> bool:
@@ -29,7 +46,7 @@ def ask_undo(replay: Replay, *, by: User | None = None) -> bool:
 def undo(replay_id: UUID) -> int:
     """Give the events that a replay read otherwise, or let go of, and that still stand so, their former readings; how many.
 
-    What it left held, but for another reason, is held for the former one again.
+    What it left held, but for another reason, is held for the former one again, unless a newer replay found that reason too.
 
     Safe to call again after any interruption; of two at once the second waits.
     """
@@ -39,7 +56,8 @@ def undo(replay_id: UUID) -> int:
         if replay.status == Replay.Status.UNDONE:
             return 0
         Replay.objects.filter(pk=replay_id).update(status=Replay.Status.UNDOING, seen=0)
-        done_otherwise = ~Q(outcome=Replayed.Outcome.HELD) | Q(event__read_by=replay_id)
+        read_otherwise = FormerReading.objects.filter(event=OuterRef("event_id"), replaced_by=replay_id)
+        done_otherwise = ~Q(outcome=Replayed.Outcome.HELD) | Exists(read_otherwise)
         ids = list(replay.replayed.filter(done_otherwise).order_by("event_id").values_list("event_id", flat=True))
         for start in range(0, len(ids), AT_ONCE):
             some = ids[start : start + AT_ONCE]
@@ -53,15 +71,22 @@ def undo(replay_id: UUID) -> int:
 
 def _undo(event_ids: list[int], replay_id: UUID) -> int:
     with transaction.atomic(), connection.cursor() as cursor:
+        wait_for_writers(cursor, event_ids)
+        left_held = _left_held(cursor, event_ids, replay_id)
+        hand_over(cursor, {event_id: heir for event_id, heir in left_held.items() if heir}, replay_id)
+        leave_out(cursor, left_held, replay_id)
         queue_untied(cursor, event_ids)  # by the subjects that they have now
         back = give_back(cursor, event_ids, replay_id)
-        cursor.execute(
-            "SELECT event_id FROM ingestion_replayed WHERE replay_id = %s AND outcome = %s AND event_id = ANY(%s::bigint[])",
-            [replay_id, Replayed.Outcome.HELD, array(back)],
-        )
+        cursor.execute(_HELD_OTHERWISE, [array(back), Replayed.Outcome.HELD])
         held_otherwise = {event_id for (event_id,) in cursor.fetchall()}
         reasons_as_reported(cursor, held_otherwise)
         open_reasons_again(cursor, [event_id for event_id in back if event_id not in held_otherwise])
         queue_untied(cursor, back)  # and by those that they had before
         queue_near(cursor, back, back)
         return len(back)
+
+
+def _left_held(cursor: CursorWrapper, event_ids: list[int], replay_id: UUID) -> dict[int, UUID | None]:
+    """Of these events those that it left held, each with the next replay that stands and left it held too."""
+    cursor.execute(_LEFT_HELD, [replay_id, array(event_ids), Replayed.Outcome.HELD])
+    return dict(cursor.fetchall())

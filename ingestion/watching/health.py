@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet, Sum
 from django.utils.translation import gettext as _
 
-from ingestion.models import AttributeDay, ReadingDay, Stream, ViolationDay
+from ingestion.models import AttributeDay, ReadingDay, Stream, ViolationDay, Withdrawal
 from taxonomy.models import Attribute, Release, Source, Tag
 from taxonomy.released import Named, by_codes, codes_of, named
 
@@ -96,12 +96,13 @@ class Around:
 
 @dataclass(slots=True)
 class Health:
-    """`by_day`: {part: [events of each day]}; parts are a tag's sources or a source's tags."""
+    """`by_day`: {part: [events of each day]}; parts are a tag's sources or a source's tags. `withdrawn`: of all these, those taken back now."""
 
     days: list[date]
     by_day: dict[str, list[int]]
     accepted: int = 0
     held: int = 0
+    withdrawn: int = 0
     parts: list[Volume] = field(default_factory=list)
     attributes: list[AttributeShare] = field(default_factory=list)
     violations: list[ViolationLine] = field(default_factory=list)
@@ -174,6 +175,7 @@ def _health(of: Q, part: str, kind: str, today: date, days: int, release: Releas
         by_day=_by_day(rows, part, names, since, days),
         accepted=sum(row["events"] for row in rows if row["accepted"]),
         held=sum(row["events"] for row in rows if not row["accepted"]),
+        withdrawn=Withdrawal.objects.filter(near).events(),
         parts=_volumes(rows, lambda row: row[part]),
         releases=_by_release(rows),
         versions=_volumes([row for row in rows if row["source_version"]], lambda row: row["source_version"]),

@@ -96,6 +96,8 @@ class SourceForm(WhyForm):
             envelope |= {key: cleaned[f"envelope_{key}"] for key, *_rest in ENVELOPE if cleaned.get(f"envelope_{key}")}
             known = {kind: cleaned[f"identifier_{kind}"] for kind in IDENTIFIERS if cleaned.get(f"identifier_{kind}")}
             envelope |= {"identifiers": known} if known else {}
+        elif cleaned["preset"] in ("tagline", "flat") and cleaned["envelope_time_format"]:
+            envelope["time_format"] = cleaned["envelope_time_format"]
         self.instance.envelope = envelope
         return super().save(commit)
 
@@ -272,7 +274,7 @@ class SourceAdmin(Trying):
         (gettext_lazy("Defaults"), {"fields": (("region", "timezone", "currency"), "namespace", ("hold_unreadable_phone", "separate_rows"), "replay_held")}),
         (gettext_lazy("Envelope"), {
             "fields": ("preset", *(f"envelope_{key}" for key, *_rest in ENVELOPE)),
-            "description": gettext_lazy("Where in a record things are found, such as customer.mobile. Only for a format of its own."),
+            "description": gettext_lazy("Where in a record things are found, such as customer.mobile. Only for a format of its own; the time format for Tagline JSON and flat rows too."),
         }),
         (gettext_lazy("Identifiers"), {"fields": tuple(f"identifier_{kind}" for kind in IDENTIFIERS)}),
     )  # fmt: skip
