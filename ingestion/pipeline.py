@@ -134,7 +134,9 @@ def evaluate(
                 row = of_batch + one.row.to_bytes(8) + _place(raw.item) if one.row else b""
                 nonce = row or (secrets.token_bytes(16) if raw.message_id is None else b"")
                 key = message_key_of(raw, source, nonce=nonce, row=row)
-                read.append(Entry(one.original, raw, key=key.key if len(found) == 1 else told_apart(key, likes), closes=closes, row=one.row))
+                read.append(
+                    Entry(one.original, raw, key=key.key if len(found) == 1 else told_apart(key, likes), closes=closes, row=one.row)
+                )
         for entry in read:
             if entry.raw is not None:
                 result = entry.result = standardize(entry.raw, plan)

@@ -40,11 +40,11 @@ def store_block(run_id: UUID, block: Block) -> None:
 
     def incoming() -> Iterator[Incoming]:
         nonlocal skipped
-        for record in records(block, file_format):
-            if record.is_heading:
+        for one in records(block, file_format):
+            if one.is_heading:
                 skipped += 1
             else:
-                yield incoming_of(record, file_format)
+                yield incoming_of(one, file_format)
 
     assert run.release_id is not None and run.started_at is not None
     obeyed = plan_of(run.release_id)

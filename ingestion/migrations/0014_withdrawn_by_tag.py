@@ -12,8 +12,8 @@ _PART = """
             count(*) FILTER (WHERE coalesce(first.counted, event.attributes IS NOT NULL)) AS counted,
             count(*) FILTER (WHERE NOT coalesce(first.counted, event.attributes IS NOT NULL)) AS held
         FROM profiles_event AS event LEFT JOIN LATERAL (
-            SELECT tag_id, attributes IS NOT NULL AS counted FROM profiles_formerreading AS former
-            WHERE former.event_id = event.id ORDER BY id LIMIT 1
+            SELECT (array_agg(tag_id ORDER BY id))[1] AS tag_id, (array_agg(attributes IS NOT NULL ORDER BY id))[1] AS counted
+            FROM profiles_formerreading AS former WHERE former.event_id = event.id
         ) AS first ON true WHERE event.take_back_id IS NOT NULL AND event.standing = 3 GROUP BY 1, 2, 3, 4
     ) AS taken CROSS JOIN LATERAL (VALUES (taken.tag_id, 1), (NULL, -1)) AS side (tag_id, sign)
     WHERE taken.tag_id IS NOT NULL
