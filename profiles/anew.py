@@ -149,8 +149,9 @@ def leave_out(cursor: CursorWrapper, event_ids: Collection[int], act: UUID) -> N
     )
 
 
-def give_back(cursor: CursorWrapper, event_ids: Collection[int], act: UUID) -> list[int]:
-    """Give events, locked by `wait_for_writers`, the readings they had before the act; the ids of those that still had the act's, and stand by it again.
+def give_back(cursor: CursorWrapper, event_ids: Collection[int], act: UUID) -> tuple[list[int], list[int]]:
+    """Give events, locked by `wait_for_writers`, the readings they had before the act: ids (of those that still had the act's, and
+    stand by it again, of those that stand aside).
 
     What was taken back or corrected since stands as it did, over the reading it had: put back, it is what it was before the act.
     """
@@ -171,4 +172,6 @@ def give_back(cursor: CursorWrapper, event_ids: Collection[int], act: UUID) -> l
         """,
         [act, ids, ids, act, [TAKEN_BACK, CORRECTED], ids],
     )
-    return sorted(event_id for event_id, standing in cursor.fetchall() if standing not in (TAKEN_BACK, CORRECTED))
+    read = sorted(cursor.fetchall())
+    aside = [event_id for event_id, standing in read if standing in (TAKEN_BACK, CORRECTED)]
+    return [event_id for event_id, standing in read if standing not in (TAKEN_BACK, CORRECTED)], aside

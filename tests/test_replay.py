@@ -442,6 +442,18 @@ def test_taking_back_killed_midway_and_begun_again_ends_as_if_never_interrupted(
     assert (done.status, done.seen, state(), FormerReading.objects.count()) == ("undone", 5, before, 0)
 
 
+def test_a_large_replay_that_read_by_a_new_release_is_taken_back_in_the_background(standard, client, monkeypatch):
+    monkeypatch.setattr("ingestion.admin.desk.AT_ONCE", 1)
+    client.force_login(User.objects.create_superuser("boss@example.com"))
+    send(*(purchase(number, event="goods_paid", attributes={"order_id": ""}) for number in range(2)), purchase(3, event="goods_paid"))
+    map_name("goods_paid", "purchase")
+    done = replay()
+    assert (done.fixed, done.held) == (1, 2)
+    client.post(reverse("admin:ingestion_replay_change", args=[done.pk]), {"act": "undo"})
+    assert Replay.objects.get(pk=done.pk).status == Replay.Status.UNDOING
+    assert ProcrastinateJob.objects.filter(task_name="ingestion.jobs.undo_replay", status="todo").count() == 1
+
+
 def test_taking_back_is_queued_once(standard):
     asked = Replay.objects.create(last_event_id=0, status=Replay.Status.UNDOING)
     queue_undo(asked.pk)
@@ -477,6 +489,28 @@ def test_of_what_is_taken_back_an_undone_replay_leaves_nothing(standard, act, pu
         put_again(taken, steward)
         assert (taken.taken_over, state(), Tie.objects.count()) == (0, before, 0)
         assert replay(mends=mends).fixed == 2
+
+
+@pytest.mark.parametrize("aside", ["taken back", "corrected"])
+def test_what_it_left_held_and_stands_aside_waits_for_its_former_reason_once_it_is_held_again(standard, aside):
+    steward = User.objects.create_user("steward@example.com")
+    batch = Batch.objects.get(pk=send(purchase(1, event="purchse", attributes={"order_id": ""})).batch_id)
+    before = state()
+    done = replay(mends=given("purchase"))
+    assert (done.held, state()["m1"][-1]) == (1, [("attribute.missing", "attributes.order_id")])
+    correction = Batch.objects.get(pk=send(purchase(1)).batch_id) if aside == "corrected" else batch
+    taken = taken_back(batch, steward) if aside == "taken back" else None
+    undo(done.pk)
+    assert not QuarantineReason.objects.filter(open=True).exists()
+    if taken:
+        put_again(taken, steward)
+    else:
+        taken_back(correction, steward)
+    add_up(NOW)
+    held = Event.objects.get(standing=Event.Standing.HELD)
+    assert [one["code"] for one in held.report["violations"]] == ["event.unknown"]
+    assert {(cause.code, cause.held) for cause in Cause.objects.filter(held__gt=0)} == {("event.unknown", 1)}
+    assert aside == "corrected" or state() == before
 
 
 def test_what_was_let_go_of_stays_so_when_it_is_taken_back_and_put_back(standard):

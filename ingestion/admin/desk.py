@@ -291,7 +291,7 @@ class ReplayAdmin(Unalterable, OfSource):
             "may_stop": may and replay.status in _RUNNING,
             "may_go_on": may and _may_go_on(replay),
             "releases": [] if replay.status == Replay.Status.UNDOING else releases_for(replay),
-            "may_undo": may and replay.status in (Replay.Status.FINISHED, Replay.Status.STOPPED) and _undoes(replay),
+            "may_undo": may and replay.status in (Replay.Status.FINISHED, Replay.Status.STOPPED) and _has_done(replay),
             **(_still_held(request, replay) if replay.held and replay.status not in _AT_WORK and not replay.is_of_past else {}),
             **_progress(replay),
         }
@@ -310,7 +310,7 @@ class ReplayAdmin(Unalterable, OfSource):
                 go_on(replay)
                 (read_past if replay.is_of_past else replay_held).defer(replay_id=str(replay.pk))
         elif act == "undo" and ask_undo(replay, by=cast(User, request.user)):
-            if _undoes(replay) > AT_ONCE:
+            if _reached(replay) > AT_ONCE:
                 queue_undo(replay.pk)
                 return
             said = (
@@ -347,9 +347,14 @@ def _mended(request: HttpRequest, replay: Replay) -> list[tuple[str, str | None,
     ]
 
 
-def _undoes(replay: Replay) -> int:
-    """How many events taking it back may touch: what it gave may have changed why others are held."""
-    return replay.fixed + replay.discarded + (replay.held if replay.mends else 0)
+def _has_done(replay: Replay) -> bool:
+    """Whether there is anything to take back: what it gave may have changed why others are held."""
+    return bool(replay.fixed or replay.discarded or (replay.held and replay.mends))
+
+
+def _reached(replay: Replay) -> int:
+    """How many events it came to; taking it back touches no more."""
+    return replay.fixed + replay.discarded + replay.held
 
 
 def reason_in(request: HttpRequest) -> str:
@@ -495,10 +500,10 @@ def _still_held(request: HttpRequest, replay: Replay) -> dict[str, Any]:
 
 
 def _progress(replay: Replay) -> dict[str, Any]:
-    done = replay.seen if replay.is_of_past else replay.fixed + replay.held + replay.discarded
+    done = replay.seen if replay.is_of_past else _reached(replay)
     in_all, over = replay.in_all, replay.status not in _AT_WORK
     if replay.status == Replay.Status.UNDOING:
-        done, in_all = replay.seen, replay.fixed + replay.discarded
+        done, in_all = replay.seen, _reached(replay)
     return {
         "replay": replay,
         "done": over,

@@ -47,20 +47,36 @@ def replace_reasons(cursor: CursorWrapper, event_ids: Collection[int], deliverie
 
 
 def reasons_as_reported(cursor: CursorWrapper, event_ids: Collection[int]) -> None:
-    """Of events that are held: what their readings say of them."""
-    cursor.execute("DELETE FROM ingestion_quarantinereason WHERE event_id = ANY(%s::bigint[])", [array(sorted(event_ids))])
+    """What their readings say of events that are held, or stand aside: taken back or corrected. Of those it stays closed as it was."""
     cursor.execute(
-        "SELECT id, source_id, name, received_at, report::text FROM profiles_event WHERE id = ANY(%s::bigint[]) AND standing = 2",
+        "DELETE FROM ingestion_quarantinereason WHERE event_id = ANY(%s::bigint[]) RETURNING event_id, open, fixed_at, taken_back",
         [array(sorted(event_ids))],
     )
+    closed = {event_id: (fixed_at, taken_back) for event_id, is_open, fixed_at, taken_back in cursor.fetchall() if not is_open}
+    cursor.execute(
+        """
+        SELECT id, source_id, name, received_at, report::text FROM profiles_event
+        WHERE id = ANY(%s::bigint[]) AND standing IN (2, 3, 4) AND attributes IS NULL
+        """,
+        [array(sorted(event_ids))],
+    )
+    found = cursor.fetchall()
     _copy(
         cursor,
         {
             (event_id, str(source), one["code"], _short(general(one.get("path", ""))), _short(name or ""), received_at)
-            for event_id, source, name, received_at, report in cursor.fetchall()
+            for event_id, source, name, received_at, report in found
             for one in decode_json(report.encode())["violations"]
             if is_blocking(one)
         },
+    )
+    cursor.execute(
+        """
+        UPDATE ingestion_quarantinereason AS reason SET open = false, fixed_at = closed.fixed_at, taken_back = closed.taken_back
+        FROM unnest(%s::bigint[], %s::timestamptz[], %s::boolean[]) AS closed (event_id, fixed_at, taken_back), profiles_event AS event
+        WHERE reason.event_id = closed.event_id AND event.id = closed.event_id AND event.standing IN (3, 4)
+        """,
+        [array(closed), array(at for at, _ in closed.values()), array(is_taken for _, is_taken in closed.values())],
     )
 
 

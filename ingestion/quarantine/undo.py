@@ -76,8 +76,8 @@ def _undo(event_ids: list[int], replay_id: UUID) -> int:
         hand_over(cursor, {event_id: heir for event_id, heir in left_held.items() if heir}, replay_id)
         leave_out(cursor, left_held, replay_id)
         queue_untied(cursor, event_ids)  # by the subjects that they have now
-        back = give_back(cursor, event_ids, replay_id)
-        cursor.execute(_HELD_OTHERWISE, [array(back), Replayed.Outcome.HELD])
+        back, aside = give_back(cursor, event_ids, replay_id)
+        cursor.execute(_HELD_OTHERWISE, [array([*back, *aside]), Replayed.Outcome.HELD])
         held_otherwise = {event_id for (event_id,) in cursor.fetchall()}
         reasons_as_reported(cursor, held_otherwise)
         open_reasons_again(cursor, [event_id for event_id in back if event_id not in held_otherwise])
