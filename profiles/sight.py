@@ -42,8 +42,7 @@ class Sight:
             return value
         places = self.personal.as_read(event.source_id, (event.report or {}).get("changes", []))
         if columns:
-            own = {names: kind for heading, kind in columns.items() for names in ((heading,), tuple(heading.split(".")))}
-            places = Places({**places.kinds, **own})
+            places = Places(places.kinds, columns)
         return mask_in_record(value, hidden=places, hidden_values=frozenset((event.identifiers or {}).values()))
 
     def refinements(self, event: Event) -> list[str]:

@@ -123,10 +123,14 @@ def is_time(key: str, value: Any) -> bool:
 
 
 class Places:
-    """What is hidden by where it stands: {the last names that lead there: a kind of identifier, or "" for hidden whole}."""
+    """What is hidden by where it stands: {the last names that lead there: a kind of identifier, or "" for hidden whole}.
 
-    def __init__(self, kinds: Mapping[tuple[str, ...], str] | None = None) -> None:
+    `headings`: the same by names with dots between, however many of the dots are a name's own.
+    """
+
+    def __init__(self, kinds: Mapping[tuple[str, ...], str] | None = None, headings: Mapping[str, str] | None = None) -> None:
         self.kinds = {tuple(name.lower() for name in names): kind for names, kind in (kinds or {}).items()}
+        self.headings = {heading.lower(): kind for heading, kind in (headings or {}).items()}
         self._longest = max(map(len, self.kinds), default=0)
 
     @classmethod
@@ -136,6 +140,9 @@ class Places:
     def kind_at(self, at: tuple[str, ...]) -> str | None:
         """How what stands there, by its names in small letters, is hidden; None where it is not."""
         found = [kind for length in range(1, self._longest + 1) if (kind := self.kinds.get(at[-length:])) is not None]
+        if self.headings:
+            joined = (".".join(at[start:]) for start in range(len(at)))
+            found += [self.headings[heading] for heading in joined if heading in self.headings]
         return None if not found else "" if "" in found else found[0]
 
     def hides(self, name: str, text: str) -> bool:
