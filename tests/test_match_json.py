@@ -246,6 +246,23 @@ def test_who_may_not_see_personal_data_sees_none_under_the_till_s_own_names(till
     assert masked.cells is None and "Ann" not in masked.text and '"sku"' in masked.text
 
 
+@database
+@pytest.mark.parametrize(
+    "who", [{"customer.who": {"no": "Ann 1"}}, {"customer": {"who": {"no": "Ann 1"}}}, {"customer": {"who.no": "Ann 1"}}], ids=str
+)
+def test_a_matched_value_is_masked_wherever_the_dots_of_its_heading_stand(till, load, who):  # noqa: F811
+    heading = "customer.who.no"
+    names = [heading if name == "customer.phone" else name for name in NAMES]
+    kept(till, replace_column(SALE, "customer.phone", Column(heading, "phone")), names)
+    [sent] = sales(1)
+    del sent["customer"]
+    load(FORMS["ndjson"]([sent | who]))
+    event = Event.objects.get()
+    masked = shown_original(event.original, event, Sight(unmasked=False)).text
+    assert "Ann" in shown_original(event.original, event, Sight(unmasked=True)).text
+    assert "Ann" not in masked and 'no": ' in masked and '"sku": "p1"' in masked
+
+
 def replace_column(matching: Matching, heading: str, column: Column) -> Matching:
     return Matching(tuple(column if one.heading == heading else one for one in matching.columns), matching.events).in_order()
 
@@ -312,12 +329,50 @@ def test_without_a_matching_objects_are_read_by_the_envelope_whatever_their_name
 @database
 def test_a_layout_changed_for_a_file_that_lacks_a_name_is_the_same_layout(till):  # noqa: F811
     first = kept(till)
-    other = Matching(SALE.columns, (RowEvent(name="login"),))
+    other = Matching(SALE.columns, (RowEvent(name="purchase", columns=(Column("receipt", "attribute.order_id"),)),))
     second = kept(till, other, NAMES[:4])
     assert (second.headings, second.fingerprint) == (first.headings, first.fingerprint)
     assert in_force(till, NAMES, is_json=True) == second
     assert use_again(first, by=None).is_json
     assert fingerprint(NAMES, is_json=True) != fingerprint(NAMES)
+
+
+@database
+def test_a_smaller_layout_of_another_event_leaves_the_larger_one_as_it_is(till, load):  # noqa: F811
+    orders, logins = kept(till), kept(till, Matching(SALE.columns, (RowEvent(name="login"),)), NAMES[:4])
+    assert logins.headings == NAMES[:4]
+    signed_in = [{name: value for name, value in one.items() if name != "item"} | {"receipt": "R2"} for one in sales(2)]
+    assert load(FORMS["ndjson"](sales(2))).matching == orders
+    assert load(FORMS["ndjson"](signed_in)).matching == logins
+    assert sorted(Event.objects.values_list("tag__code", flat=True)) == ["login", "login", "purchase", "purchase"]
+
+
+CONSTANT = {"preset": "custom", "event_constant": "purchase", "phone": "phone", "occurred_at": "occurred_at", "message_id": "id"}
+LOGIN = Matching((Column("phone", "phone"), Column("at", "occurred_at"), Column("card", "id")), (RowEvent(name="login"),)).in_order()
+
+
+@database
+@pytest.mark.parametrize("envelope", [{}, CONSTANT], ids=["named", "constant"])
+def test_failed_objects_that_the_envelope_read_are_read_by_it_again(till, load, envelope):  # noqa: F811
+    Source.objects.filter(pk=till.pk).update(envelope=envelope)
+    publish(notes="envelope", by=None)
+    kept(till, LOGIN, ["phone", "at", "card"])
+    bought = {"order_id": "o1", "product_id": "p1", "price": "9.90", "quantity": "two"}
+    own = {"id": "e1", "phone": "13800138000", "occurred_at": "2026-03-01T09:00:00+08:00"}
+    run = load(FORMS["ndjson"]([own | bought if envelope else own | {"event": "purchase", "attributes": bought}]))
+    assert (run.matching, outcome(run).counts["quarantined"]) == (None, 1)
+    again = load(b"".join(failed_rows(run)).replace(b'"two"', b"2"))
+    assert (again.matching, outcome(again).counts["accepted"], outcome(again).closed) == (None, 1, 1)
+    assert Event.objects.get(standing=Event.Standing.COUNTED).tag.code == "purchase"
+
+
+@database
+@pytest.mark.parametrize("envelope", [{}, CONSTANT], ids=["named", "constant"])
+def test_failed_objects_with_a_name_not_seen_before_are_of_their_layout(till, load, envelope):  # noqa: F811
+    Source.objects.filter(pk=till.pk).update(envelope=envelope)
+    publish(notes="envelope", by=None)
+    used = kept(till, LOGIN, ["phone", "at", "card"])
+    assert load(b'{"phone": "13800138000", "at": "never", "card": "c1", "shop": 1, "_tagline_id": "", "_reason": ""}\n').matching == used
 
 
 @database

@@ -39,8 +39,9 @@ def in_force(source: Source, headings: Collection[str], *, is_json: bool = False
     if found := known.filter(fingerprint=fingerprint(headings, is_json=is_json)).first():
         return found
     if is_json:
+        envelope = _envelope(source)
         return max(
-            (one for one in known.newest_of_each() if one.is_json and _knows(one, headings)),
+            (one for one in known.newest_of_each() if one.is_json and _knows(one, headings, envelope)),
             key=lambda one: (_shared(one, headings), one.number),
             default=None,
         )
@@ -51,9 +52,16 @@ def _shared(one: FileMatching, names: Collection[str]) -> int:
     return len({*one.matching.headings()} & {*names})
 
 
-def _knows(one: FileMatching, names: Collection[str]) -> bool:
-    """Whether objects with these names are of its layout; some that failed and came back may have one that was not seen before."""
-    return _shared(one, names) > 0 and ({*names} <= {*one.headings} or "_tagline_id" in names)
+def _knows(one: FileMatching, names: Collection[str], envelope: dict[str, Any] | None) -> bool:
+    """Whether objects with these names are of its layout; some that failed and came back may have one that was not seen before.
+
+    It is none by which the envelope finds events, for that may have read them; where it finds them in anything, most are to be known.
+    """
+    shared, new = _shared(one, names), {*names} - {*one.headings, *RESERVED}
+    if not shared or not new:
+        return shared > 0
+    by = _names_of_events(envelope) if envelope is not None else set()
+    return "_tagline_id" in names and (not _has_any(new, by) if by else len(new) < shared)
 
 
 def offered(source: Source) -> list[FileMatching]:
@@ -89,13 +97,17 @@ def keep(
         if found is not None and found.matching == matching:
             return found
         headings = [one for one in headings if one not in RESERVED]
-        if found is not None and is_json and {*headings} <= {*found.headings}:
+        if found is not None and is_json and {*headings} <= {*found.headings} and _events(found.matching) == _events(matching):
             headings = found.headings
         last = source.matchings.aggregate(last=Max("number"))["last"] or 0  # type: ignore[attr-defined]
         return FileMatching.objects.create(
             source=source, number=last + 1, headings=headings, fingerprint=fingerprint(headings, is_json=is_json),
             definition=definition, again=again, file_name=file_name[:255], made_by=by,
         )  # fmt: skip
+
+
+def _events(matching: Matching) -> set[tuple[str, str]]:
+    return {(one.name, one.column) for one in matching.events}
 
 
 def use_again(former: FileMatching, *, by: User | None) -> FileMatching:
@@ -135,17 +147,28 @@ def _named(source: Source, number: int, file_format: FileFormat) -> FileMatching
 
 def fits_envelope(source: Source, file_format: FileFormat) -> bool:
     """Whether the source's own envelope finds an event in rows with its columns."""
+    envelope = _envelope(source)
+    if envelope is None:
+        return True
+    if file_format.is_json:
+        names = _names_of_events(envelope)
+        return not names or _has_any(file_format.columns, names)
+    path = (envelope.get("event") or "event") if envelope.get("preset") == "custom" else "event"
+    return bool(set(first_names(path.removeprefix("$."))) & {*file_format.columns})
+
+
+def _envelope(source: Source) -> dict[str, Any] | None:
+    """None where it takes any row for an event, or nothing is known of it."""
     try:
         known = current().plan.sources_by_uuid.get(str(source.pk))
     except NoRelease:
-        return True
-    if known is None or known.envelope.get("event_constant"):
-        return True
-    if file_format.is_json:
-        names = _names_of_events(known.envelope)
-        return not names or any(column == name or column.startswith(f"{name}.") for column in file_format.columns for name in names)
-    path = (known.envelope.get("event") or "event") if known.envelope.get("preset") == "custom" else "event"
-    return bool(set(first_names(path.removeprefix("$."))) & {*file_format.columns})
+        return None
+    return None if known is None or known.envelope.get("event_constant") else known.envelope
+
+
+def _has_any(columns: Collection[str], names: Collection[str]) -> bool:
+    """Whether a column is one of these places of objects, or within one."""
+    return any(column == name or column.startswith(f"{name}.") for column in columns for name in names)
 
 
 def _names_of_events(envelope: dict[str, Any]) -> set[str]:
