@@ -174,7 +174,7 @@ LINES: tuple[Line, ...] = (
          "POST admin:quarantine_event_discard"),
     line("Incoming", "propose what would let a cause's events in, after a look at its effect",
          "ingestion.view_quarantinereason ingestion.add_replay taxonomy.add_proposal taxonomy.change_tag taxonomy.change_attribute"
-         " taxonomy.add_mappingrule taxonomy.change_mappingrule",
+         " taxonomy.add_mappingrule taxonomy.change_mappingrule taxonomy.change_source",
          "POST admin:desk act=look", "POST admin:desk act=propose"),
     line("Incoming", "see replays", "ingestion.view_replay",
          "GET admin:ingestion_replay_changelist", "POST admin:ingestion_replay_changelist", "GET admin:ingestion_replay_change",

@@ -126,12 +126,13 @@ def evaluate(
             decoded = one.decoded if one.decoded is not None else decode(one.original, door=door)
             found = read_as(decoded, source, plan, door=door, received_at=received_at, original=one.original, file_format=file_format)
             closes = _event_keys(one.closes) if one.closes else ()
+            place = of_batch + one.row.to_bytes(8) if one.row else b""
             likes: dict[bytes, int] = {}
             for raw in found:
                 if isinstance(raw, Refusal):
                     read.append(Entry(one.original, refusal=raw, row=one.row))
                     continue
-                row = of_batch + one.row.to_bytes(8) + _place(raw.item) if one.row else b""
+                row = place if raw.item is None or not place else place + raw.item.to_bytes(4)
                 nonce = row or (secrets.token_bytes(16) if raw.message_id is None else b"")
                 key = message_key_of(raw, source, nonce=nonce, row=row)
                 read.append(
@@ -153,10 +154,6 @@ def evaluate(
         batch_id, source.uuid, source_code, door, received_at, current.release_id, entries, read_former, key_id,
         dict(file_format.as_json()) if file_format else None,
     )  # fmt: skip
-
-
-def _place(item: int | None) -> bytes:
-    return b"" if item is None else item.to_bytes(4)
 
 
 def store_alone(delivery: Delivery, also: Callable[[CursorWrapper], None] | None = None) -> bool:

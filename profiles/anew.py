@@ -119,17 +119,18 @@ def wait_for_writers(cursor: CursorWrapper, event_ids: Collection[int]) -> None:
 
 
 def hand_over(cursor: CursorWrapper, heirs: Mapping[int, UUID], act: UUID) -> None:
-    """Have readings of the act stand by other acts, which read the same. `heirs`: the other act, by event."""
+    """Have readings of the act stand by other acts, which read the same, and have none of their own. `heirs`: the other act, by event."""
     pairs: list[Any] = [array(list(heirs)), array([str(heir) for heir in heirs.values()]), act]
     pair = "unnest(%s::bigint[], %s::uuid[]) AS heir (event_id, act)"
     cursor.execute(
         f"UPDATE profiles_event AS event SET read_by = heir.act FROM {pair} WHERE event.id = heir.event_id AND read_by = %s", pairs
     )
-    cursor.execute(
-        f"UPDATE profiles_formerreading AS former SET replaced_by = heir.act FROM {pair}"
-        " WHERE former.event_id = heir.event_id AND replaced_by = %s",
-        pairs,
-    )
+    for column in ("replaced_by", "read_by"):
+        cursor.execute(
+            f"UPDATE profiles_formerreading AS former SET {column} = heir.act FROM {pair}"
+            f" WHERE former.event_id = heir.event_id AND {column} = %s",
+            pairs,
+        )
 
 
 def leave_out(cursor: CursorWrapper, event_ids: Collection[int], act: UUID) -> None:

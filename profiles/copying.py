@@ -68,16 +68,18 @@ def copy_events(
 
 def copy_originals(cursor: CursorWrapper, new: "list[tuple[Delivery, Entry]]") -> None:
     """A record of many events is stored with the first of them; the others say with which."""
-    head, item = struct.Struct(">hiq").pack, struct.Struct(">ii").pack
+    head, held_by_itself, item = struct.Struct(">hiq").pack, struct.Struct(">hiqi").pack, struct.Struct(">ii").pack
     pieces = [_BEGIN]
     holders: dict[int, int] = {}
     for _, entry in new:
         assert entry.event_id is not None and entry.raw is not None
-        pieces.append(head(4, 8, entry.event_id))
-        held_by = entry.event_id if entry.raw.item is None else holders.setdefault(id(entry.original), entry.event_id)
-        pieces += (_size(len(entry.original)), entry.original) if held_by == entry.event_id else (_NONE,)
-        pieces.append(_NONE if entry.raw.item is None else item(4, entry.raw.item))
-        pieces.append(_NONE if held_by == entry.event_id else _number(8, held_by))
+        original, event_id, place = entry.original, entry.event_id, entry.raw.item
+        holder = event_id if place is None else holders.setdefault(id(original), event_id)
+        if holder == event_id:
+            pieces += (held_by_itself(4, 8, event_id, len(original)), original, _NONE if place is None else item(4, place), _NONE)
+        else:
+            assert place is not None
+            pieces += (head(4, 8, event_id), _NONE, item(4, place), _number(8, holder))
     pieces.append(_END)
     with cursor.copy("COPY profiles_original (event_id, record, item, holder_id) FROM STDIN (FORMAT binary)") as copy:
         copy.write(b"".join(pieces))

@@ -124,6 +124,22 @@ def _store_wave(
             repeats.append(pair)
     before = {} if believes_new else stored_of(cursor, _keys_of(firsts.values()))
     named = _named_by_rows(cursor, firsts.values(), before)
+    new, superseded = _judge(firsts, before, named) if before or named else (list(firsts.values()), [])
+    # Numbered as they came, though written by key: what happened at the same time is told in this order.
+    for (_, entry), event_id in zip(new, _event_ids(len(new)), strict=True):
+        entry.event_id = event_id
+    set_aside(cursor, superseded)
+    closed += [stands.event_id for stands, _ in superseded]
+    closed += close(cursor, firsts.values(), named)
+    if new:
+        _write_events(cursor, new, ties, learned)
+    return _answer_repeats(repeats, firsts)
+
+
+def _judge(
+    firsts: dict[bytes, Pair], before: dict[bytes, Stored], named: dict[bytes, Stored]
+) -> tuple[list[Pair], list[tuple[Stored, Entry]]]:
+    """What is new, as it came; and what it takes the place of, by key."""
     new: list[Pair] = []
     superseded: list[tuple[Stored, Entry]] = []
     for key, pair in firsts.items():
@@ -141,16 +157,7 @@ def _store_wave(
             new.append(pair)
         else:
             entry.first, entry.differs = stands, says_otherwise(entry, stands, delivery)
-    superseded.sort(key=lambda one: one[0].key)
-    # Numbered as they came, though written by key: what happened at the same time is told in this order.
-    for (_, entry), event_id in zip(new, _event_ids(len(new)), strict=True):
-        entry.event_id = event_id
-    set_aside(cursor, superseded)
-    closed += [stands.event_id for stands, _ in superseded]
-    closed += close(cursor, firsts.values(), named)
-    if new:
-        _write_events(cursor, new, ties, learned)
-    return _answer_repeats(repeats, firsts)
+    return new, sorted(superseded, key=lambda one: one[0].key)
 
 
 def _keys_of(pairs: Iterable[Pair]) -> set[bytes]:

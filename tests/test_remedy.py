@@ -143,6 +143,9 @@ def test_a_source_s_region_and_time_format_are_proposed_so_that_tomorrow_s_file_
 def test_time_formats_that_would_read_the_values_are_suggested(client, marketer):
     hold({**purchase(1), "occurred_at": "13/02/2026 10:00"}, {**purchase(2), "occurred_at": "03/02/2026 10:00"})
     assert client.get(desk("occurred_at")).context["suggestions"] == [("%d/%m/%Y %H:%M", 2), ("%m/%d/%Y %H:%M", 1)]
+    done = client.post(desk("occurred_at", "time_format"), {"act": "propose", "choice-time_format": "%Y%m%d"}, follow=True)
+    assert "None of these times is read so" in done.content.decode()
+    assert not Proposal.objects.exists()
 
 
 def test_no_time_format_is_offered_where_the_form_of_the_records_says_how_times_are(standard):

@@ -442,6 +442,36 @@ def test_taking_back_killed_midway_and_begun_again_ends_as_if_never_interrupted(
     assert (done.status, done.seen, state(), FormerReading.objects.count()) == ("undone", 5, before, 0)
 
 
+def held_for_a_name(number: int) -> list[dict]:
+    sent = {key: value for key, value in purchase(1)["attributes"].items() if key != "quantity"}
+    return [{**purchase(n, event="purchse"), "attributes": {**sent, "order_id": f"o{n}"}} for n in range(number)]
+
+
+def test_replays_that_read_many_otherwise_are_taken_back_one_after_the_other(standard):
+    events = held_for_a_name(60)
+    send(*events)
+    before = state()
+    first, second = replay(mends=given("purchase")), replay(mends=given("refund"))
+    undo(first.pk)
+    undo(second.pk)
+    assert (state(), FormerReading.objects.count()) == (before, 0)
+    assert {entry.first.verdict for entry in send(*events).entries if entry.first} == {"quarantined"}
+
+
+def test_what_two_replays_found_and_a_third_let_in_is_as_it_came_once_all_are_taken_back(standard):
+    send(*held_for_a_name(2))
+    before = state()
+    first, second = replay(mends=given("purchase")), replay(mends=given("purchase"))
+    found = state()
+    third = replay(mends=given("purchase", "1"))
+    assert third.fixed == 2
+    undo(first.pk)
+    undo(third.pk)
+    assert state() == found
+    undo(second.pk)
+    assert (state(), FormerReading.objects.count()) == (before, 0)
+
+
 def test_a_large_replay_that_read_by_a_new_release_is_taken_back_in_the_background(standard, client, monkeypatch):
     monkeypatch.setattr("ingestion.admin.desk.AT_ONCE", 1)
     client.force_login(User.objects.create_superuser("boss@example.com"))

@@ -29,7 +29,11 @@ _LEFT_HELD = """
     SELECT told.event_id, (
         SELECT newer.replay_id FROM ingestion_replayed AS newer JOIN ingestion_replay AS replay ON replay.id = newer.replay_id
         WHERE newer.event_id = told.event_id AND newer.id > told.id AND newer.outcome = told.outcome
-            AND replay.status NOT IN ('undoing', 'undone')
+            AND replay.status NOT IN ('undoing', 'undone') AND NOT EXISTS (
+                SELECT FROM profiles_formerreading AS former JOIN ingestion_replayed AS taker
+                    ON taker.replay_id = former.replaced_by AND taker.event_id = former.event_id
+                WHERE former.event_id = told.event_id AND former.read_by = told.replay_id AND taker.id <= newer.id
+            )
         ORDER BY newer.id LIMIT 1
     )
     FROM ingestion_replayed AS told WHERE told.replay_id = %s AND told.event_id = ANY(%s::bigint[]) AND told.outcome = %s
@@ -87,6 +91,6 @@ def _undo(event_ids: list[int], replay_id: UUID) -> int:
 
 
 def _left_held(cursor: CursorWrapper, event_ids: list[int], replay_id: UUID) -> dict[int, UUID | None]:
-    """Of these events those that it left held, each with the next replay that stands and left it held too."""
+    """Of these events those that it left held, each with the next replay that stands and left it so, while its reading stood."""
     cursor.execute(_LEFT_HELD, [replay_id, array(event_ids), Replayed.Outcome.HELD])
     return dict(cursor.fetchall())
