@@ -8,15 +8,18 @@
     const said = new FormData(form);
     if (pressed) said.set(pressed.name, pressed.value);
     const mine = (asked += 1);
-    const at = document.activeElement && document.activeElement.name;
     part.setAttribute("aria-busy", "true");
     try {
       const answer = await fetch(location.href, { method: "POST", body: said, headers: { Accept: "text/x-part" } });
       if (mine !== asked) return;
       if (answer.redirected) return location.reload();
       if (!answer.ok) return; // what was chosen stays; it is asked again with the next choice
-      part.innerHTML = await answer.text();
-      const again = at && part.querySelector(`[name="${CSS.escape(at)}"]`);
+      const html = await answer.text();
+      const at = document.activeElement;
+      const { name, value, type } = part.contains(at) ? at : {};
+      part.innerHTML = html;
+      const alike = name ? [...part.querySelectorAll(`[name="${CSS.escape(name)}"]`)] : [];
+      const again = alike.find((one) => ["checkbox", "radio", "submit"].includes(type) && one.value === value) || alike[0];
       if (again) again.focus({ preventScroll: true });
     } finally {
       if (mine === asked) part.removeAttribute("aria-busy");
@@ -25,7 +28,7 @@
   form.addEventListener("change", () => show());
   form.addEventListener("submit", (event) => {
     const pressed = event.submitter;
-    if (pressed && (pressed.name === "drop" || /^e\d+-name$/.test(pressed.name) || pressed.value === "show")) {
+    if (pressed && (["drop", "leave_out"].includes(pressed.name) || /^e\d+-name$/.test(pressed.name) || pressed.value === "show")) {
       event.preventDefault();
       show(pressed);
     }

@@ -311,6 +311,14 @@ def test_the_attributes_of_which_one_is_missing_are_named(client, log_in):
     assert [where for _title, _code, where, _count in tried.context["reasons"]] == ["Unit price (price) or Line total (amount)"]
 
 
+def test_what_is_no_longer_asked_for_is_named_where_one_of_several_attributes_is_missing(client, log_in):
+    log_in("data_steward")
+    hold({"id": "m1", "event": "purchase", "phone": "13800138000", "attributes": {"order_id": "1", "product_id": "p1", "quantity": 1}})
+    page = client.get(desk("attributes"))
+    assert "one of: <code>amount</code>, <code>price</code>" in page.content.decode()
+    assert page.context["about"].endswith("“purchase”")
+
+
 def test_discarding_asks_why(client, log_in):
     log_in("data_steward")
     hold(purchase(1))

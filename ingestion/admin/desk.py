@@ -430,7 +430,7 @@ def about(replay: Replay, shown: Any) -> str:
     parts = [title_for(replay.code) if replay.code else _("all that is held")]
     if replay.name:
         parts.append(_("“%(name)s”") % {"name": shown(replay.name)})
-    if replay.path and replay.path != "event":
+    if replay.path and replay.path not in ("event", "attributes"):
         parts.append(str(shown(replay.path)))
     source = named("source", [replay.source_id]).get(replay.source_id) or _("all sources")
     return _("%(source)s: %(what)s") % {"source": source, "what": _(", ").join(map(str, parts))}
