@@ -23,7 +23,7 @@ from taxonomy.definition import apply_definition, definition
 from taxonomy.models import Grant, Source, Tag
 from taxonomy.proposals.remind import remind
 from taxonomy.publish import company_day, publish
-from taxonomy.released import released
+from taxonomy.released import named, released
 
 # A Monday, twelve thirty.
 NOW = datetime(2026, 3, 2, 12, 30)
@@ -174,6 +174,29 @@ def test_the_health_of_a_tag_is_counted(standard):
     of_one = tag_health(Tag.objects.get(code="product_view"), today(), 90, None, Source.objects.get(code="website"))
     assert (of_one.total, of_one.whole.source.code) == (10, "website")
     assert tag_health(Tag.objects.get(code="product_view"), today(), 90, None, Source.objects.get(code="app")).total == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_counted_while_a_page_is_put_together_shows_in_none_of_its_sums(standard, monkeypatch):
+    send(*(view(number) for number in range(4)))
+    roll_up(TODAY)
+    send(*(view(number + 10) for number in range(4)))
+
+    def count_meanwhile(*wanted):
+        def work():
+            roll_up(TODAY)
+            connection.close()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        return named(*wanted)
+
+    monkeypatch.setattr("ingestion.watching.health.named", count_meanwhile)
+    found = tag_health(Tag.objects.get(code="product_view"), today(), 30, None)
+    assert (found.accepted, {one.percent for one in found.attributes if one.count}) == (4, {100.0})
+    monkeypatch.undo()
+    assert tag_health(Tag.objects.get(code="product_view"), today(), 30, None).accepted == 8
 
 
 @db

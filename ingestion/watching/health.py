@@ -1,12 +1,14 @@
 """How one tag or one source is doing: volume by day, attributes, violations, by plan and source version, around a release."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet, Sum
 from django.utils.translation import gettext as _
 
@@ -138,8 +140,9 @@ class Shown:
 def tag_health(tag: Any, today: date, days: int, release: Release | None, source: Any = None, shown: Shown | None = None) -> Health:
     """Of a tag, by its `pk`: of all its sources, or of one. `shown`: only of those."""
     of = Q(tag=tag.pk, **({"source": source.pk} if source else {}))
-    found = _health(of, "source_id", "source", today, days, release, shown)
-    found.attributes = _attributes(tag.pk, found, of, shown)
+    with _at_one_moment():
+        found = _health(of, "source_id", "source", today, days, release, shown)
+        found.attributes = _attributes(tag.pk, found, of, shown)
     if source:
         found.whole = next(iter(found.streams), None)
     return found
@@ -147,7 +150,19 @@ def tag_health(tag: Any, today: date, days: int, release: Release | None, source
 
 def source_health(source: Any, today: date, days: int, release: Release | None, shown: Shown | None = None) -> Health:
     """Of all it sends. `shown`: only of those tags."""
-    return _health(Q(source=source.pk), "tag_id", "tag", today, days, release, shown)
+    with _at_one_moment():
+        return _health(Q(source=source.pk), "tag_id", "tag", today, days, release, shown)
+
+
+@contextmanager
+def _at_one_moment() -> Iterator[None]:
+    """What is counted meanwhile shows in none of the sums: shares of one in another would be above 100 %."""
+    is_outermost = not connection.in_atomic_block
+    with transaction.atomic():
+        if is_outermost:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
 
 
 def releases_to_choose(item: UUID) -> list[Release]:
