@@ -63,6 +63,16 @@ def test_new_causes_are_told_to_the_departments_people_in_their_language(kim):
     assert not Notice.objects.filter(user=other).exists()
 
 
+def test_a_letter_names_some_of_many_and_says_how_many_more_its_page_lists(kim, client):
+    hold(*(f"buy_{number}" for number in range(25)), at=MONDAY - timedelta(hours=3))
+    send_digests(MONDAY)
+    (letter,) = mail.outbox
+    assert (letter.body.count("buy_"), "另有 5 项" in letter.body) == (20, True)
+    client.force_login(kim)
+    page = client.get(Digest.objects.get().get_absolute_url())
+    assert len(page.context["news"].new) == Digest.objects.get().news == 25
+
+
 def test_nobody_is_told_twice_at_another_hour_or_of_nothing(kim):
     hold("buy_now", at=MONDAY - timedelta(hours=3))
     assert [send_digests(MONDAY - timedelta(hours=2)), send_digests(MONDAY), send_digests(MONDAY + timedelta(minutes=10))] == [0, 1, 0]

@@ -33,8 +33,8 @@ logger = logging.getLogger(__name__)
 # A cause grew on a day when as many events came as this, and this many times those of a usual day before.
 GROWS_FROM, GROWS_BY = 10, 2
 _USUAL_DAYS = 7
-# Of each kind, those with most events; the page of the quarantine has all.
-_MOST = 20
+# Of each kind, those with most events; the page of the quarantine has all. A letter names its first.
+_MOST = 500
 
 
 @dataclass(frozen=True, slots=True)
