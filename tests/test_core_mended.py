@@ -183,3 +183,14 @@ def test_a_value_is_put_in_its_place(value, place, expected):
 def test_what_has_no_such_place_says_so(value, place):
     with pytest.raises(LookupError):
         put(value, place, 9)
+
+
+@pytest.mark.parametrize(("given", "read_as"), [("2026-05-31 10:00", 2), ("31.05.2026 10:00", 2), ("31/05/2026", None)])
+def test_a_time_is_given_as_the_source_writes_it_or_as_the_standard_does(given, read_as):
+    items = small_plan_items()
+    (uuid,) = (one for one, item in items.items() if item.get("code") == "website" and "envelope" in item)
+    items[uuid] = {**items[uuid], "envelope": {"preset": "flat", "time_format": "%d.%m.%Y %H:%M"}}
+    plan = compile_plan(items)
+    raw = raw_of(plan, {"id": "m1", "event": "product_view", "phone": "13800138000", "occurred_at": "then", "product_id": "1"})
+    result = standardize_mended(raw, plan, table(("occurred_at", "then", "occurred_at", given)))
+    assert (result.occurred_at and result.occurred_at.hour) == read_as

@@ -46,7 +46,7 @@ def standardize(raw: RawEvent, plan: Plan, mended: Mapping[str, Any] | None = No
         phone, region, written_time = _mended_envelope(mended, (phone, region, written_time), changes, violations)
     known_as = _read_identifiers(identifiers, violations) if identifiers else {}
     e164, phone_region = _read_phone(phone, region, identifiers, known_as, source, violations)
-    occurred_at = _read_time(written_time, raw, source, violations)
+    occurred_at = _read_time(written_time, raw, source, violations, is_given=mended is not None and "occurred_at" in mended)
     if raw.message_id is None and raw.occurred_at is None:
         violations.append(Violation("message_id.missing", "id"))
     if reading is not None:
@@ -280,9 +280,12 @@ def _subject(phone: str | None, identifiers: dict[str, str], source: SourcePlan)
     return None
 
 
-def _read_time(written: Any, raw: RawEvent, source: SourcePlan, violations: list[Violation]) -> datetime | None:
+def _read_time(written: Any, raw: RawEvent, source: SourcePlan, violations: list[Violation], *, is_given: bool) -> datetime | None:
+    """`is_given`: by staff, who may write it as the standard does, whatever the source's way is."""
     parse = (source.protocol_envelope(raw.preset) if raw.preset else source.own_envelope).parse_time
     occurred_at = parse(written) if written is not None else None
+    if is_given and isinstance(occurred_at, Fault):
+        occurred_at = source.protocol_envelope("tagline").parse_time(written)
     if occurred_at is None or isinstance(occurred_at, Fault):
         if occurred_at is None or occurred_at.code == "time.missing":
             violations.append(Violation("time.missing", "occurred_at"))
