@@ -545,6 +545,7 @@ class TestConsent:
         assert stored(page) == {} and shop.sent == 0
         page.evaluate("() => tagline.consent(true)")
         arrived(page, "a", "b")
+        page.wait_for_function("() => !Object.keys(localStorage).some((key) => key.startsWith('tagline.q.'))")  # once it is answered
         assert set(stored(page)) == {"tagline.anonymous", "tagline.consent"}
         assert Subject.objects.get().value == stored(page)["tagline.anonymous"]
         # the next page asks no more
