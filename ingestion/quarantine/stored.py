@@ -155,7 +155,7 @@ def read_stored(events: Iterable[Stored], plan: Plan, finds: Finds) -> Iterator[
             raw = found[item] if item < len(found) else None
             read.append(raw if isinstance(raw, RawEvent) else None)
         for one, raw in zip(some, read, strict=True):
-            yield one, raw, raw and standardize_mended(raw, plan, finds(one.key))
+            yield one, raw, standardize_mended(raw, plan, finds(one.key)) if raw else None
 
 
 def finder(mends: Mends) -> Finds:
