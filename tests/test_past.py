@@ -152,6 +152,25 @@ def test_reasons_of_an_event_that_a_replay_once_left_held_otherwise_stay_too(sta
     assert told() == before
 
 
+def test_what_it_looked_at_only_inherits_no_reading_of_what_left_it_held(standard):
+    send(purchase(1, event="goods_paid", attributes={"quantity": 5, "order_id": ""}))
+    before = state()
+    name = {"path": "event", "seen": "goods_paid", "target": "event", "value": "purchase"}
+    order = {"path": "attributes.order_id", "seen": "", "target": "attributes.order_id", "value": "o1"}
+    left = run_replay(ask(Replay(mends=[name])).pk)
+    let_in = run_replay(ask(Replay(mends=[name, order | {"seen": None}])).pk)
+    assert (left.held, let_in.fixed) == (1, 1)
+    quantity = Attribute.objects.get(code="quantity")
+    quantity.constraints = {"maximum": "4"}
+    quantity.save()
+    publish(notes="few", by=None)
+    refresh()
+    assert read_past().held == 1
+    undo(let_in.pk)
+    undo(left.pk)
+    assert (state(), FormerReading.objects.count()) == (before, 0)
+
+
 def test_what_staff_put_right_stays_right(standard):
     send(purchase(1, phone="mobile of Ann"), purchase(2))
     held = Event.objects.get(message_id="m1")

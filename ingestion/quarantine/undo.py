@@ -30,7 +30,7 @@ _LEFT_HELD = """
     SELECT told.event_id, (
         SELECT newer.replay_id FROM ingestion_replayed AS newer JOIN ingestion_replay AS replay ON replay.id = newer.replay_id
         WHERE newer.event_id = told.event_id AND newer.id > told.id AND newer.outcome = told.outcome
-            AND replay.status NOT IN ('undoing', 'undone') AND NOT EXISTS (
+            AND replay.act = 'read' AND replay.status NOT IN ('undoing', 'undone') AND NOT EXISTS (
                 SELECT FROM profiles_formerreading AS former JOIN ingestion_replayed AS taker
                     ON taker.replay_id = former.replaced_by AND taker.event_id = former.event_id
                 WHERE former.event_id = told.event_id AND former.read_by = told.replay_id AND taker.id <= newer.id
