@@ -64,6 +64,7 @@ def undo(replay_id: UUID) -> int:
         read_otherwise = FormerReading.objects.filter(event=OuterRef("event_id"), replaced_by=replay_id)
         done_otherwise = ~Q(outcome=Replayed.Outcome.HELD) | Exists(read_otherwise)
         ids = list(replay.replayed.filter(done_otherwise).order_by("event_id").values_list("event_id", flat=True))
+        Replay.objects.filter(pk=replay_id).update(to_undo=len(ids))
         for start in range(0, len(ids), AT_ONCE):
             some = ids[start : start + AT_ONCE]
             done += again_where_others_write(partial(_undo, some, replay_id))
