@@ -121,6 +121,8 @@ def ensure_running(home: Path) -> bool:
     if _answers(home):
         return False
     with _locked(home):
+        # Somebody may just be ending it, or have been killed while starting it.
+        _wait_until(lambda: _answers(home) or _server_pid(home) is None, "The PostgreSQL that runs there neither answers nor ends")
         if _answers(home):
             return False
         _refuse_older_data(home)
@@ -188,10 +190,9 @@ def _start(home: Path) -> None:
     _refuse_a_strangers(sockets)
     _own(sockets)
     pid_file = data_dir(home) / "postmaster.pid"
-    if _server_pid(home) is None:
-        pid_file.unlink(missing_ok=True)  # of a server that was killed; PostgreSQL would trust a pid reused by another
-        for left in sockets.glob(".s.PGSQL.*"):
-            left.unlink(missing_ok=True)
+    pid_file.unlink(missing_ok=True)  # of a server that was killed; PostgreSQL would trust a pid reused by another
+    for left in sockets.glob(".s.PGSQL.*"):
+        left.unlink(missing_ok=True)
     with (home / "postgres.log").open("ab") as log:
         server = subprocess.Popen(
             [str(_reachable() / "postgres"), "-D", str(data_dir(home)), "-k", str(sockets)],

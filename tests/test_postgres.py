@@ -70,6 +70,31 @@ def test_what_was_committed_outlives_a_kill_of_the_server(home):
     assert connect(home).execute("SELECT n FROM kept").fetchone() == (1,)
 
 
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_one_that_is_just_ending_is_waited_for(home, how):
+    for _ in range(5):
+        postgres.ensure_running(home)
+        os.kill(server_pid(home), how)
+        postgres.ensure_running(home)
+        if not postgres.is_running(home):  # it answered still
+            postgres.ensure_running(home)
+        with connect(home) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_one_that_somebody_is_just_starting_is_joined(home):
+    postgres.ensure_running(home)
+    os.kill(server_pid(home), signal.SIGKILL)
+    pid_file = postgres.data_dir(home) / "postmaster.pid"
+    postgres._wait_until(lambda: postgres._server_pid(home) is None and not postgres._orphans(home), "it does not end")
+    pid_file.unlink()
+    command = [str(postgres._reachable() / "postgres"), "-D", str(postgres.data_dir(home)), "-k", str(postgres.socket_dir(home))]
+    server = subprocess.Popen(command, cwd="/", start_new_session=True, **postgres._as_owner())
+    postgres._wait_until(pid_file.exists, "it does not start")
+    assert not postgres.ensure_running(home)
+    assert server_pid(home) == server.pid
+
+
 def test_a_stale_pid_file_of_somebody_else_is_not_believed(home):
     postgres.ensure_running(home)
     pid_file = postgres.data_dir(postgres.place(home)) / "postmaster.pid"
