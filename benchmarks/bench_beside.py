@@ -34,22 +34,28 @@ def main(lines: int) -> None:
         key.save()
         path = (real_lines if REAL.exists() else made_lines)(lines)
         run = take_file(path, source=Source.objects.get(code="grocery"), file_name=path.name)
-        with Server("cdp.wsgi:application"):
-            alone = start(secret, "alone", NORMAL).communicate()[0]
-            began = time.perf_counter()
-            importer = subprocess.Popen([sys.executable, "-m", "benchmarks.bench_beside", "import", str(run.pk)])
-            beside = []
-            while importer.poll() is None:
-                beside.append(start(secret, f"beside{len(beside)}", NORMAL).communicate()[0])
-                seconds = time.perf_counter() - began
-            # What was asked for in the import's last seconds may have been answered after it.
-            told = [_figures([alone]), _figures(beside[:-1] or beside)]
-        if importer.returncode:
-            raise RuntimeError("the import broke off")
+        told, seconds = beside(secret, [sys.executable, "-m", "benchmarks.bench_beside", "import", str(run.pk)])
         found = outcome(ImportRun.objects.get(pk=run.pk))
-        for name, (median, p99, requests) in zip(("alone", "beside the import"), told, strict=True):
-            print(f"{name:18} median {median:7.1f} ms   p99 {p99:7.1f} ms   ({requests:,} requests)")
-        print(f"p99 {told[1][1]:.0f} ms (asked: {P99})   {found.received:,} rows imported in about {seconds:.0f} s")
+        print(f"{told} (asked: {P99})   {found.received:,} rows imported in about {seconds:.0f} s")
+
+
+def beside(secret: str, command: list[str]) -> tuple[str, float]:
+    """The answers' times, alone and beside a process that ends well: (in words, seconds it took)."""
+    with Server("cdp.wsgi:application"):
+        alone = start(secret, "alone", NORMAL).communicate()[0]
+        began = time.perf_counter()
+        process = subprocess.Popen(command)
+        answers = []
+        while process.poll() is None:
+            answers.append(start(secret, f"beside{len(answers)}", NORMAL).communicate()[0])
+            seconds = time.perf_counter() - began
+    if process.returncode:
+        raise RuntimeError(f"{command} broke off")
+    # What was asked for in its last seconds may have been answered after it.
+    told = {"alone": _figures([alone]), "beside it": _figures(answers[:-1] or answers)}
+    for name, (median, p99, requests) in told.items():
+        print(f"{name:10} median {median:7.1f} ms   p99 {p99:7.1f} ms   ({requests:,} requests)")
+    return f"p99 {told['beside it'][1]:.0f} ms", seconds
 
 
 def _figures(outputs: list[str]) -> tuple[float, float, int]:

@@ -31,7 +31,7 @@ from taxonomy.standardize import (
 )  # fmt: skip
 
 # Records read, before they are brought to the standard.
-_AT_ONCE = 256
+READ_AT_ONCE = 256
 _PUBLIC_ID = re.compile("[0-9a-fA-F]{32}")
 
 
@@ -120,7 +120,7 @@ def evaluate(
     entries: list[Entry] = []
     of_batch = batch_id.bytes
     # In turns: what each step needs of the processor's caches is there still for the next record, and so are the records.
-    for some in batched(incoming, _AT_ONCE):
+    for some in batched(incoming, READ_AT_ONCE):
         read: list[Entry] = []
         for one in some:
             decoded = one.decoded if one.decoded is not None else decode(one.original, door=door)

@@ -169,7 +169,7 @@ def _texts(values: list[str]) -> bytes:
 
 def array(values: Iterable[object]) -> str:
     """As PostgreSQL writes an array. As a parameter this costs a tenth of the same list."""
-    return "{" + ",".join(["NULL" if one is None else _quoted(one) for one in values]) + "}"
+    return "{" + ",".join([str(one) if type(one) is int else "NULL" if one is None else _quoted(one) for one in values]) + "}"
 
 
 def hex_array(values: Iterable[bytes]) -> str:

@@ -13,6 +13,7 @@ from openpyxl import load_workbook
 
 from ingestion.models import Discovered, QuarantineReason, Replay
 from ingestion.pipeline import Incoming, receive
+from ingestion.quarantine import undo as undoing
 from ingestion.quarantine.causes import cause_of
 from ingestion.quarantine.desk import values_seen
 from ingestion.quarantine.replay import ask, run_replay
@@ -433,7 +434,7 @@ def test_a_large_replay_is_taken_back_in_the_background_and_shows_how_far_it_is(
     client.post(page, {"act": "undo"})
     client.post(page, {"act": "undo"})
     assert (asked, Event.objects.filter(standing=Event.Standing.HELD).count()) == ([replay.pk], 0)
-    Replay.objects.update(seen=1)
+    Replay.objects.update(seen=1, to_undo=3)
     shown = client.get(page)
     assert (shown.context["done"], shown.context["percent"], shown.context["may_go_on"], shown.context["may_undo"]) == (
         False,
@@ -450,6 +451,23 @@ def test_a_large_replay_is_taken_back_in_the_background_and_shows_how_far_it_is(
     assert undo(replay.pk) == 3
     shown = client.get(page)
     assert (shown.context["done"], shown.context["percent"], shown.context["replay"].status) == (True, 100, "undone")
+
+
+def test_how_far_taking_back_is_counts_only_what_it_looks_at(client, log_in, monkeypatch):
+    log_in("marketer")
+    hold(*(purchase(number) for number in range(8)), purchase(8, 1, event="purchse"), purchase(9, 1, event="purchse"))
+    replay = run_replay(ask(Replay(mends=[{"path": "event", "seen": "purchse", "target": "event", "value": "purchase"}])).pk)
+    assert (replay.fixed, replay.held) == (2, 8)
+    real, shown = undoing.queue_near, []
+
+    def look(*arguments):
+        shown.append(client.get(reverse("admin:ingestion_replay_change", args=[replay.pk])).context["percent"])
+        return real(*arguments)
+
+    monkeypatch.setattr(undoing, "AT_ONCE", 1)
+    monkeypatch.setattr(undoing, "queue_near", look)
+    assert undo(replay.pk) == 2
+    assert shown == [0, 50]
 
 
 def test_a_replay_says_what_holds_now_what_it_left_held(client, log_in, monkeypatch):

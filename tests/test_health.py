@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
@@ -13,16 +14,16 @@ from django.utils import timezone
 from ingestion.jobs import judge_event_streams
 from ingestion.models import Stopped, Stream, ViolationDay
 from ingestion.pipeline import Incoming, receive
-from ingestion.watching.health import overview, source_health, tag_health
+from ingestion.watching.health import _at_one_moment, overview, source_health, tag_health
 from ingestion.watching.rhythm import judge
 from ingestion.watching.rollup import roll_up
 from ingestion.watching.streams import judge_streams, unjudged
 from staff.models import Notice, User
 from taxonomy.current import current, forget, refresh
 from taxonomy.definition import apply_definition, definition
-from taxonomy.models import Grant, Source, Tag
+from taxonomy.models import Category, Grant, Source, Tag
 from taxonomy.proposals.remind import remind
-from taxonomy.publish import company_day, publish
+from taxonomy.publish import company_day, publish, release
 from taxonomy.released import named, released
 
 # A Monday, twelve thirty.
@@ -176,27 +177,64 @@ def test_the_health_of_a_tag_is_counted(standard):
     assert tag_health(Tag.objects.get(code="product_view"), today(), 90, None, Source.objects.get(code="app")).total == 0
 
 
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Have something done by another process once the next page has begun to read."""
+
+    def beside(do) -> None:
+        def work() -> None:
+            do()
+            connection.close()
+
+        @contextmanager
+        def at_one_moment():
+            monkeypatch.undo()
+            with _at_one_moment():
+                assert Source.objects.exists()
+                thread = threading.Thread(target=work)
+                thread.start()
+                thread.join()
+                yield
+
+        monkeypatch.setattr("ingestion.watching.health._at_one_moment", at_one_moment)
+
+    return beside
+
+
 @pytest.mark.django_db(transaction=True)
-def test_what_is_counted_while_a_page_is_put_together_shows_in_none_of_its_sums(standard, monkeypatch):
+def test_what_is_counted_while_a_page_is_put_together_shows_in_none_of_its_sums(standard, meanwhile):
     send(*(view(number) for number in range(4)))
     roll_up(TODAY)
     send(*(view(number + 10) for number in range(4)))
-
-    def count_meanwhile(*wanted):
-        def work():
-            roll_up(TODAY)
-            connection.close()
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
-        return named(*wanted)
-
-    monkeypatch.setattr("ingestion.watching.health.named", count_meanwhile)
+    meanwhile(lambda: roll_up(TODAY))
     found = tag_health(Tag.objects.get(code="product_view"), today(), 30, None)
     assert (found.accepted, {one.percent for one in found.attributes if one.count}) == (4, {100.0})
-    monkeypatch.undo()
     assert tag_health(Tag.objects.get(code="product_view"), today(), 30, None).accepted == 8
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_tag_that_ends_while_a_page_is_put_together_keeps_its_name_on_every_page(standard, meanwhile):
+    tag = Tag.objects.create(
+        code="short_lived",
+        label_en="Short lived",
+        label_zh_hans="短期",
+        category=Category.objects.first(),
+        owner_id="marketing",
+        status="active",
+    )
+    publish(notes="new", by=None)
+    refresh()
+    send({"id": "1", "event": "short_lived"})
+    roll_up(TODAY)
+
+    def end() -> None:
+        release({str(tag.pk): None}, notes="ended", by=None)
+        refresh()
+
+    meanwhile(end)
+    found = source_health(Source.objects.get(code="website"), today(), 30, None)
+    Tag.objects.filter(pk=tag.pk).update(label_en="Draft name")
+    assert [*found.by_day, found.parts[0].item.label, named("tag", [tag.pk])[tag.pk].label] == ["Short lived"] * 3
 
 
 @db

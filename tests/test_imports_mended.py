@@ -5,7 +5,8 @@ import uuid
 from pathlib import Path
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
@@ -132,6 +133,20 @@ def test_it_is_one_query_that_finds_what_waits(source_with, load, monkeypatch, d
         assert len(back(run)) == 20
     Event.objects.update(standing=Event.Standing.DISCARDED)
     assert (back(run), has_failed_rows(run)) == ([], False)
+
+
+def test_whether_any_row_waits_is_known_without_a_look_at_events_once_the_source_holds_none(source_with, load):
+    source = source_with(OWN)
+    run, _ = load(source, lines(*(purchase(id=f"m{n}", event="bad") for n in range(3))))
+    load(source, lines(purchase(id="other", event="bad")))
+    refused, _ = load(source, lines(purchase(id="m9")) + "no json\n")
+    assert has_failed_rows(run)
+    load(source, lines(*(purchase(id=f"m{n}") for n in range(3))))
+    assert held() == 1 and not has_failed_rows(run)
+    load(source, lines(purchase(id="other")))
+    with CaptureQueriesContext(connection) as queries:
+        assert (has_failed_rows(run), has_failed_rows(refused)) == (False, True)
+    assert not [one for one in queries if "profiles_event" in one["sql"]]
 
 
 def test_a_record_of_which_one_event_waits_names_all_and_tells_why_that_one_does(source_with, load):

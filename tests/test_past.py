@@ -8,8 +8,9 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 
 from ingestion.accepted.past import ask_past, preview_past, run_past
-from ingestion.models import QuarantineReason, Replay, Replayed
+from ingestion.models import CauseDay, QuarantineReason, Replay, Replayed
 from ingestion.pipeline import Incoming, receive
+from ingestion.quarantine.causes import add_up
 from ingestion.quarantine.replay import ask, run_replay
 from ingestion.quarantine.undo import undo
 from profiles.models import Customer, Event, FormerReading, Tally, Tie
@@ -127,6 +128,47 @@ def test_reasons_of_an_event_that_was_let_in_before_stay_closed_when_it_is_taken
     undo(done.pk)
     assert Event.objects.get().tag.code == "product_view"
     assert not QuarantineReason.objects.filter(open=True).exists()
+
+
+def test_reasons_of_an_event_that_a_replay_once_left_held_otherwise_stay_too(standard):
+    send(purchase(1, event="goods_paid"))
+    otherwise = run_replay(ask(Replay(mends=[{"path": "event", "seen": "goods_paid", "target": "event", "value": "nonsense"}])).pk)
+    assert otherwise.held == 1
+    undo(otherwise.pk)
+    map_name("goods_paid", "product_view")
+    assert run_replay(ask(Replay()).pk).fixed == 1
+
+    def told() -> tuple[list, list]:
+        add_up(NOW)
+        days = CauseDay.objects.order_by("cause__name").values_list("cause__name", "arrived", "fixed")
+        return list(days), list(QuarantineReason.objects.values_list("name", "open"))
+
+    before = told()
+    assert before[1] == [("goods_paid", False)]
+    remap("goods_paid", "purchase")
+    done = read_past()
+    assert done.fixed == 1
+    undo(done.pk)
+    assert told() == before
+
+
+def test_what_it_looked_at_only_inherits_no_reading_of_what_left_it_held(standard):
+    send(purchase(1, event="goods_paid", attributes={"quantity": 5, "order_id": ""}))
+    before = state()
+    name = {"path": "event", "seen": "goods_paid", "target": "event", "value": "purchase"}
+    order = {"path": "attributes.order_id", "seen": "", "target": "attributes.order_id", "value": "o1"}
+    left = run_replay(ask(Replay(mends=[name])).pk)
+    let_in = run_replay(ask(Replay(mends=[name, order | {"seen": None}])).pk)
+    assert (left.held, let_in.fixed) == (1, 1)
+    quantity = Attribute.objects.get(code="quantity")
+    quantity.constraints = {"maximum": "4"}
+    quantity.save()
+    publish(notes="few", by=None)
+    refresh()
+    assert read_past().held == 1
+    undo(let_in.pk)
+    undo(left.pk)
+    assert (state(), FormerReading.objects.count()) == (before, 0)
 
 
 def test_what_staff_put_right_stays_right(standard):

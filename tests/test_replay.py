@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.db import connection
+from django.db import connection, transaction
 from django.urls import reverse
 from procrastinate.contrib.django.models import ProcrastinateJob
 
@@ -469,6 +469,61 @@ def test_what_two_replays_found_and_a_third_let_in_is_as_it_came_once_all_are_ta
     undo(third.pk)
     assert state() == found
     undo(second.pk)
+    assert (state(), FormerReading.objects.count()) == (before, 0)
+
+
+@pytest.mark.parametrize("at", ["wait_for_writers", "hand_over"])
+@pytest.mark.parametrize(("one", "second"), [(0, "purchase"), (0, "refund"), (1, "refund")])
+def test_of_two_replays_taken_back_at_once_no_reading_is_left(standard, monkeypatch, one, second, at):
+    """The other begins once the one knows its events, or in the middle of its commit, and goes on as far as it can."""
+    send(*held_for_a_name(2))
+    before = state()
+    made = [replay(mends=given("purchase")), replay(mends=given(second))]
+    one, other = made.pop(one), made.pop()
+    real = getattr(undoing, at)
+
+    def undo_other() -> None:
+        ask_undo(other)
+        undo(other.pk)
+        connection.close()
+
+    beside = threading.Thread(target=undo_other)
+
+    def meanwhile(*arguments):
+        monkeypatch.setattr(undoing, at, real)
+        beside.start()
+        beside.join(0.5)
+        return real(*arguments)
+
+    monkeypatch.setattr(undoing, at, meanwhile)
+    ask_undo(one)
+    undo(one.pk)
+    beside.join()
+    assert (state(), FormerReading.objects.count()) == (before, 0)
+    assert set(Replay.objects.values_list("status", flat=True)) == {"undone"}
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_replay_that_somebody_is_just_asking_to_take_back_inherits_nothing(standard, more):
+    send(*held_for_a_name(2))
+    before = state()
+    first, second, *others = [replay(mends=given("purchase")) for _ in range(2 + more)]
+    found = state()
+
+    def undo_first() -> None:
+        undo(first.pk)
+        connection.close()
+
+    beside = threading.Thread(target=undo_first)
+    with transaction.atomic():
+        ask_undo(second)
+        beside.start()
+        beside.join(0.5)
+    beside.join()
+    undo(second.pk)
+    assert state() == (found if others else before)
+    for other in others:
+        undo(other.pk)
     assert (state(), FormerReading.objects.count()) == (before, 0)
 
 

@@ -503,7 +503,7 @@ def _progress(replay: Replay) -> dict[str, Any]:
     done = replay.seen if replay.is_of_past else _reached(replay)
     in_all, over = replay.in_all, replay.status not in _AT_WORK
     if replay.status == Replay.Status.UNDOING:
-        done, in_all = replay.seen, _reached(replay)
+        done, in_all = replay.seen, replay.to_undo
     return {
         "replay": replay,
         "done": over,

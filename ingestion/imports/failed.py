@@ -9,6 +9,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 from msgspec import convert
 from openpyxl import Workbook
@@ -33,20 +34,16 @@ from ingestion.doors.files import (
     write_chosen,
     write_row,
 )  # fmt: skip
+from ingestion.imports.report import has_failed
 from ingestion.imports.words import with_column
-from ingestion.models import ImportChunk, ImportRun
+from ingestion.models import ImportChunk, ImportRun, QuarantineReason
 from profiles.models import Event
 from taxonomy.standardize import Violation, decode_json, encode_json
 from taxonomy.violations import message_for
 
 _PIECE_BYTES = 64 * 1024
 # Of a chunk's failed rows, the events that wait still.
-_HELD = """
-    ARRAY(
-        SELECT failed->>1 FROM jsonb_array_elements(failed_rows) AS failed JOIN profiles_event ON key = decode(failed->>1, 'hex')
-        WHERE standing = %s
-    )
-"""
+_HELD = "(SELECT failed->>1 FROM jsonb_array_elements(failed_rows) AS failed JOIN profiles_event ON key = decode(failed->>1, 'hex') WHERE standing = %s)"
 
 
 class _Failed(NamedTuple):
@@ -66,7 +63,13 @@ def failed_rows(run: ImportRun) -> Iterator[bytes]:
 
 
 def has_failed_rows(run: ImportRun) -> bool:
-    return next(_failures(run), None) is not None
+    """Whether `failed_rows` has any. No event is looked up where some were refused, or where the source has none held any more."""
+    chunks = ImportChunk.objects.filter(run=run)
+    if run.dry_run or chunks.filter(counts__refused__gt=0).exists():
+        return has_failed(run)
+    if not QuarantineReason.objects.filter(source=run.source_id, open=True).exists():
+        return False
+    return chunks.filter(RawSQL(f"EXISTS{_HELD}", [Event.Standing.HELD], output_field=BooleanField())).exists()
 
 
 def _failed(run: ImportRun, file_format: FileFormat) -> Iterator[_Failed]:
@@ -195,7 +198,7 @@ def _failures(run: ImportRun) -> Iterator[tuple[int, str | None, list[dict[str, 
 
     A row is left out once nothing of it waits; else it names all its events, so that those that were mended do not count again.
     """
-    chunks = ImportChunk.objects.filter(run=run).order_by("index").annotate(held=RawSQL(_HELD, [Event.Standing.HELD]))
+    chunks = ImportChunk.objects.filter(run=run).order_by("index").annotate(held=RawSQL(f"ARRAY{_HELD}", [Event.Standing.HELD]))
     for failures, held in chunks.values_list("failed_rows", "held").iterator(chunk_size=8):
         waiting = {None, *held}
         for _row, events in groupby(failures, key=itemgetter(0)):

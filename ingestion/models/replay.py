@@ -50,6 +50,7 @@ class Replay(models.Model):
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.WAITING)
     stop_asked = models.BooleanField(default=False)
     seen = models.BigIntegerField(default=0, help_text="Since it last began: how far it is")
+    to_undo = models.BigIntegerField(default=0, help_text="Once it is being taken back: the events to look at; `seen` counts them")
     in_all = models.BigIntegerField(_("events"), default=0)
     fixed = models.BigIntegerField(_("fixed"), default=0)
     held = models.BigIntegerField(_("still held"), default=0)

@@ -47,12 +47,7 @@ def replace_reasons(cursor: CursorWrapper, event_ids: Collection[int], deliverie
 
 
 def reasons_as_reported(cursor: CursorWrapper, event_ids: Collection[int]) -> None:
-    """What their readings say of events that are held, or stand aside: taken back or corrected. Of those it stays closed as it was."""
-    cursor.execute(
-        "DELETE FROM ingestion_quarantinereason WHERE event_id = ANY(%s::bigint[]) RETURNING event_id, open, fixed_at, taken_back",
-        [array(sorted(event_ids))],
-    )
-    closed = {event_id: (fixed_at, taken_back) for event_id, is_open, fixed_at, taken_back in cursor.fetchall() if not is_open}
+    """What their readings say of those of these events that are held, or stand aside: taken back or corrected. Of those it stays closed."""
     cursor.execute(
         """
         SELECT id, source_id, name, received_at, report::text FROM profiles_event
@@ -61,6 +56,11 @@ def reasons_as_reported(cursor: CursorWrapper, event_ids: Collection[int]) -> No
         [array(sorted(event_ids))],
     )
     found = cursor.fetchall()
+    cursor.execute(
+        "DELETE FROM ingestion_quarantinereason WHERE event_id = ANY(%s::bigint[]) RETURNING event_id, open, fixed_at, taken_back",
+        [array(event_id for event_id, *_ in found)],
+    )
+    closed = {event_id: (fixed_at, taken_back) for event_id, is_open, fixed_at, taken_back in cursor.fetchall() if not is_open}
     _copy(
         cursor,
         {

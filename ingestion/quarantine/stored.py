@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
+from itertools import batched
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from django.db.backends.utils import CursorWrapper
 
 from ingestion.doors.files import FileFormat
 from ingestion.models import Replay
-from ingestion.pipeline import others_of
+from ingestion.pipeline import READ_AT_ONCE, others_of
 from ingestion.reread import reread
 from profiles.anew import HELD
 from profiles.copying import array
@@ -139,21 +140,22 @@ def read_stored(events: Iterable[Stored], plan: Plan, finds: Finds) -> Iterator[
     A record that holds many is read once for those that follow each other, as those of one record do by their ids.
     """
     last, found = None, list[RawEvent | Refusal]()
-    for one in events:
-        source = plan.sources_by_uuid.get(one.source)
-        if source is None:
-            yield one, None, None
-            continue
-        record = None if one.item is None else (one.holder, one.batch, one.received_at)
-        if record is None or record != last:
-            found = reread(one.record, source, plan, door=one.door, received_at=one.received_at, file_format=one.format)
-            last = record
-        item = one.item or 0
-        raw = found[item] if item < len(found) else None
-        if raw is None or isinstance(raw, Refusal):
-            yield one, None, None
-        else:
-            yield one, raw, standardize_mended(raw, plan, finds(one.key))
+    for some in batched(events, READ_AT_ONCE):
+        read: list[RawEvent | None] = []
+        for one in some:
+            source = plan.sources_by_uuid.get(one.source)
+            if source is None:
+                read.append(None)
+                continue
+            record = None if one.item is None else (one.holder, one.batch, one.received_at)
+            if record is None or record != last:
+                found = reread(one.record, source, plan, door=one.door, received_at=one.received_at, file_format=one.format)
+                last = record
+            item = one.item or 0
+            raw = found[item] if item < len(found) else None
+            read.append(raw if isinstance(raw, RawEvent) else None)
+        for one, raw in zip(some, read, strict=True):
+            yield one, raw, standardize_mended(raw, plan, finds(one.key)) if raw else None
 
 
 def finder(mends: Mends) -> Finds:

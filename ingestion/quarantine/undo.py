@@ -25,16 +25,17 @@ _HELD_OTHERWISE = """
     SELECT DISTINCT told.event_id FROM ingestion_replayed AS told JOIN ingestion_replay AS replay ON replay.id = told.replay_id
     WHERE told.event_id = ANY(%s::bigint[]) AND told.outcome = %s AND replay.status IN ('undoing', 'undone')
 """
+# The heir is locked: asked to be taken back meanwhile, it waits, and then finds what was handed over to it.
 _LEFT_HELD = """
     SELECT told.event_id, (
         SELECT newer.replay_id FROM ingestion_replayed AS newer JOIN ingestion_replay AS replay ON replay.id = newer.replay_id
         WHERE newer.event_id = told.event_id AND newer.id > told.id AND newer.outcome = told.outcome
-            AND replay.status NOT IN ('undoing', 'undone') AND NOT EXISTS (
+            AND replay.act = 'read' AND replay.status NOT IN ('undoing', 'undone') AND NOT EXISTS (
                 SELECT FROM profiles_formerreading AS former JOIN ingestion_replayed AS taker
                     ON taker.replay_id = former.replaced_by AND taker.event_id = former.event_id
                 WHERE former.event_id = told.event_id AND former.read_by = told.replay_id AND taker.id <= newer.id
             )
-        ORDER BY newer.id LIMIT 1
+        ORDER BY newer.id LIMIT 1 FOR SHARE OF replay
     )
     FROM ingestion_replayed AS told WHERE told.replay_id = %s AND told.event_id = ANY(%s::bigint[]) AND told.outcome = %s
 """
@@ -59,10 +60,11 @@ def undo(replay_id: UUID) -> int:
         replay = Replay.objects.get(pk=replay_id)
         if replay.status == Replay.Status.UNDONE:
             return 0
-        Replay.objects.filter(pk=replay_id).update(status=Replay.Status.UNDOING, seen=0)
+        Replay.objects.filter(pk=replay_id).update(status=Replay.Status.UNDOING, seen=0)  # from here on nothing is handed over to it
         read_otherwise = FormerReading.objects.filter(event=OuterRef("event_id"), replaced_by=replay_id)
         done_otherwise = ~Q(outcome=Replayed.Outcome.HELD) | Exists(read_otherwise)
         ids = list(replay.replayed.filter(done_otherwise).order_by("event_id").values_list("event_id", flat=True))
+        Replay.objects.filter(pk=replay_id).update(to_undo=len(ids))
         for start in range(0, len(ids), AT_ONCE):
             some = ids[start : start + AT_ONCE]
             done += again_where_others_write(partial(_undo, some, replay_id))

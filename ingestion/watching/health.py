@@ -98,10 +98,10 @@ class Around:
 
 @dataclass(slots=True)
 class Health:
-    """`by_day`: {part: [events of each day]}; parts are a tag's sources or a source's tags. `withdrawn`: of all these, those taken back now."""
+    """`by_day`: {part's name: [events of each day]}; parts are a tag's sources or a source's tags. `withdrawn`: of all these, those taken back now."""
 
     days: list[date]
-    by_day: dict[str, list[int]]
+    by_day: dict[Any, list[int]]
     accepted: int = 0
     held: int = 0
     withdrawn: int = 0
@@ -141,8 +141,10 @@ def tag_health(tag: Any, today: date, days: int, release: Release | None, source
     """Of a tag, by its `pk`: of all its sources, or of one. `shown`: only of those."""
     of = Q(tag=tag.pk, **({"source": source.pk} if source else {}))
     with _at_one_moment():
-        found = _health(of, "source_id", "source", today, days, release, shown)
-        found.attributes = _attributes(tag.pk, found, of, shown)
+        found = _health(of, "source_id", today, days, release, shown)
+        carried = _carried(found, of, shown)
+    _give_names(found, "source")
+    found.attributes = _attributes(tag.pk, carried, found.accepted)
     if source:
         found.whole = next(iter(found.streams), None)
     return found
@@ -151,12 +153,17 @@ def tag_health(tag: Any, today: date, days: int, release: Release | None, source
 def source_health(source: Any, today: date, days: int, release: Release | None, shown: Shown | None = None) -> Health:
     """Of all it sends. `shown`: only of those tags."""
     with _at_one_moment():
-        return _health(Q(source=source.pk), "tag_id", "tag", today, days, release, shown)
+        found = _health(Q(source=source.pk), "tag_id", today, days, release, shown)
+    _give_names(found, "tag")
+    return found
 
 
 @contextmanager
 def _at_one_moment() -> Iterator[None]:
-    """What is counted meanwhile shows in none of the sums: shares of one in another would be above 100 %."""
+    """What is counted meanwhile shows in none of the sums: shares of one in another would be above 100 %.
+
+    Names are asked for after it: in it the release obeyed by then may be missing, and they are remembered for other pages.
+    """
     is_outermost = not connection.in_atomic_block
     with transaction.atomic():
         if is_outermost:
@@ -172,8 +179,8 @@ def releases_to_choose(item: UUID) -> list[Release]:
     return [*touched, *(one for one in newest if one not in touched)][:12]
 
 
-def _health(of: Q, part: str, kind: str, today: date, days: int, release: Release | None, shown: Shown | None) -> Health:
-    """`of`: what is looked at, as a filter of the daily counts; `part`: the column by which it is parted."""
+def _health(of: Q, part: str, today: date, days: int, release: Release | None, shown: Shown | None) -> Health:
+    """`of`: what is looked at, as a filter of the daily counts; `part`: the column by which it is parted. The parts have no names yet."""
     since = today - timedelta(days=days - 1)
     streams = list(Stream.objects.filter(of & (shown.counted | Q(source=None) if shown else Q())).order_by(part))
     of &= shown.counted if shown else Q()
@@ -184,10 +191,9 @@ def _health(of: Q, part: str, kind: str, today: date, days: int, release: Releas
         .annotate(events=Sum("count"))
         .order_by("day", part, "release_id", "source_version", "accepted")  # So that what is equally frequent has its place.
     )
-    names = named(kind, {row[part] for row in rows} | {getattr(one, part) for one in streams})
     found = Health(
         days=[since + timedelta(days=back) for back in range(days)],
-        by_day=_by_day(rows, part, names, since, days),
+        by_day=_by_day(rows, part, since, days),
         accepted=sum(row["events"] for row in rows if row["accepted"]),
         held=sum(row["events"] for row in rows if not row["accepted"]),
         withdrawn=Withdrawal.objects.filter(near).events(),
@@ -198,20 +204,28 @@ def _health(of: Q, part: str, kind: str, today: date, days: int, release: Releas
         whole=next((one for one in streams if not getattr(one, part)), None),
         around=_around(ReadingDay.objects.filter(of), release, today) if release else None,
     )
-    for volume in found.parts:
-        volume.item = names.get(volume.name)  # type: ignore[call-overload]
-    for stream in found.streams:
-        stream.item = names.get(getattr(stream, part))  # type: ignore[attr-defined]
     found.violations = _violations(ViolationDay.objects.filter(near), found, of)
     return found
 
 
-def _by_day(rows: list[dict[str, Any]], part: str, names: dict[Any, Any], since: date, days: int) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
+def _by_day(rows: list[dict[str, Any]], part: str, since: date, days: int) -> dict[Any, list[int]]:
+    found: dict[Any, list[int]] = {}
     for row in rows:
-        label = names[row[part]].label if row[part] in names else _("unknown names")
-        found.setdefault(label, [0] * days)[(row["day"] - since).days] += row["events"]
+        found.setdefault(row[part], [0] * days)[(row["day"] - since).days] += row["events"]
     return found
+
+
+def _give_names(found: Health, kind: str) -> None:
+    """`kind` of its parts: "tag" or "source". Those that are called the same are one line of the days."""
+    names = named(kind, {*found.by_day, *(getattr(one, f"{kind}_id") for one in found.streams)})
+    by_part, found.by_day = found.by_day, {}
+    for part, events in by_part.items():
+        label = names[part].label if part in names else _("unknown names")
+        found.by_day[label] = [sum(one) for one in zip(events, found.by_day.get(label, [0] * len(events)), strict=True)]
+    for volume in found.parts:
+        volume.item = names.get(volume.name)  # type: ignore[call-overload]
+    for stream in found.streams:
+        stream.item = names.get(getattr(stream, f"{kind}_id"))  # type: ignore[attr-defined]
 
 
 def _volumes(rows: Iterable[dict[str, Any]], name: Any) -> list[Volume]:
@@ -261,20 +275,24 @@ def _after(release: Release) -> Q:
     return Q(day__gte=day, day__lt=day + timedelta(days=AROUND), release__gte=release.pk)
 
 
-def _attributes(tag: UUID, found: Health, of: Q, shown: Shown | None) -> list[AttributeShare]:
-    """Those of the released tag in their order, then what else was carried."""
+def _carried(found: Health, of: Q, shown: Shown | None) -> dict[str, int]:
+    """How many events carried each attribute, most first, by its code."""
     rows = AttributeDay.objects.filter(of, day__gte=found.days[0], day__lte=found.days[-1])
     if shown:
         unread = codes_of(Attribute.objects.exclude(pk__in=shown.attributes.values("pk")))
         rows = rows.filter(shown.counted).exclude(attribute__in=unread)
-    counts = dict(rows.values_list("attribute").annotate(events=Sum("count")).order_by("-events", "attribute"))
+    return dict(rows.values_list("attribute").annotate(events=Sum("count")).order_by("-events", "attribute"))
+
+
+def _attributes(tag: UUID, counts: dict[str, int], accepted: int) -> list[AttributeShare]:
+    """Those of the released tag in their order, then what else was carried."""
     uses = {UUID(use["attribute"]): use.get("required", False) for use in named("tag", [tag])[tag].definition.get("attributes") or ()}
     names = named("attribute", uses)
     required = {names[attribute].code: is_required for attribute, is_required in uses.items()}
     labels = {code: one.label for code, one in by_codes("attribute", {*counts, *required}).items()}
     codes = [*required, *(code for code in counts if code not in required)]
     return [
-        AttributeShare(code, labels.get(code, code), required.get(code), counts.get(code, 0), 100 * counts.get(code, 0) / (found.accepted or 1))
+        AttributeShare(code, labels.get(code, code), required.get(code), counts.get(code, 0), 100 * counts.get(code, 0) / (accepted or 1))
         for code in codes
     ]  # fmt: skip
 
