@@ -361,7 +361,18 @@ ID, LINE, OWN = (Column(name, "id") for name in ("receipt", "line", "own"))
         ([COUNT], "count", [Column("pieces", "attribute.quantity")], [Column("pieces", "attribute.quantity")]),
         ([COUNT, PRICE], "", [COUNT], [COUNT]),
     ],
-    ids=["attribute", "id as chosen", "no id", "a part of an id", "another id", "clock", "another time", "another day", "another name", "none"],
+    ids=[
+        "attribute",
+        "id as chosen",
+        "no id",
+        "a part of an id",
+        "another id",
+        "clock",
+        "another time",
+        "another day",
+        "another name",
+        "none",
+    ],
 )
 def test_what_objects_lack_is_read_as_before_but_where_something_else_was_chosen_for_it(till, before, lacking, chosen, becomes):  # noqa: F811
     def bought(columns: list[Column]) -> Matching:

@@ -187,7 +187,7 @@ def match(run: ImportRun, matching: Matching | None, *, by: User | None) -> File
     run.matching = None if matching is None else keep(
         matching, source=run.source, headings=file_format.columns, file_name=run.file_name, by=by, is_json=file_format.is_json,
     )  # fmt: skip
-    run.format = replace(file_format, matching=run.matching and run.matching.matching).as_json()
+    run.format = replace(file_format, matching=run.matching.matching if run.matching else None).as_json()
     ImportRun.objects.filter(pk=run.pk, status=ImportRun.Status.DRAFT).update(format=run.format, matching=run.matching)
     return run.matching
 
