@@ -233,6 +233,29 @@ def test_a_messy_till_export_is_matched_tried_imported_and_taken_back(page: Page
         assert Event.objects.filter(standing=Event.Standing.COUNTED).count() == counted
 
 
+def test_enter_in_a_field_of_the_matching_page_shows_it_again_and_leaves_no_row_out(page: Page, live_server, tmp_path):
+    header = ["小票号", "行号", "会员手机", "交易日期", "数量", "实付金额"]
+    rows = [[f"NJ{n // 2}", str(n % 2), f"138{n:08d}", "2026-03-01 10:00", "1", "12.50"] for n in range(20)]
+    write_table(tmp_path / "till.csv", [header, *rows, ["合计", "", "", "", "20", "250"]])
+    choose_file(page, live_server.url, tmp_path / "till.csv")
+    page.wait_for_url("**/importrun/*/match/")
+    page.select_option("#event", "name:purchase")
+    page.locator("[name=c5-is]").filter(has=page.locator("[value='attribute.amount']:checked")).wait_for()
+    page.click("[name=e1-name]")
+    page.select_option("[name=e1-if]", "4")
+    says = page.locator("[name=e1-says]")
+    says.fill("1")
+    page.wait_for_timeout(1_000)  # in less, a form that was sent is not sent again
+    for act in (says.blur, lambda: says.press("Enter")):
+        with page.expect_response("**/match/"):
+            act()
+        expect(page.locator("[data-part]")).not_to_have_attribute("aria-busy", "true")
+    expect(says).to_be_focused()
+    expect(says).to_have_value("1")
+    expect(page.locator("[name=leave_out]")).to_have_attribute("value", "22")
+    assert not ImportRun.objects.get().format.get("left_out")
+
+
 def wider_than_a_phone(page: Page, words: str = "no-words") -> list[str]:
     """Tables, and what may scroll, that do not fit a screen of 390 px; and `words` that break there."""
     usual = page.viewport_size

@@ -194,3 +194,10 @@ def test_a_time_is_given_as_the_source_writes_it_or_as_the_standard_does(given, 
     raw = raw_of(plan, {"id": "m1", "event": "product_view", "phone": "13800138000", "occurred_at": "then", "product_id": "1"})
     result = standardize_mended(raw, plan, table(("occurred_at", "then", "occurred_at", given)))
     assert (result.occurred_at and result.occurred_at.hour) == read_as
+
+
+@pytest.mark.parametrize("sent_at", ["2026-05-31T23:00:00Z", "2099-05-31T23:00:00Z"])
+def test_a_time_that_is_given_is_not_corrected_by_the_clock_of_the_sender(plan, sent_at):
+    raw = raw_of(plan, event("product_view", {"product_id": "1"}, occurred_at="then", sent_at=sent_at))
+    result = standardize_mended(raw, plan, table(("occurred_at", "then", "occurred_at", "2026-05-31 10:00")))
+    assert (result.verdict, result.occurred_at) == ("accepted", datetime(2026, 5, 31, 2, tzinfo=UTC))

@@ -312,6 +312,18 @@ def test_the_attributes_of_which_one_is_missing_are_named(client, log_in):
     assert [where for _title, _code, where, _count in tried.context["reasons"]] == ["Unit price (price) or Line total (amount)"]
 
 
+def test_the_attributes_of_which_one_is_missing_are_named_in_the_list_and_on_the_page_of_their_cause(client, log_in, monkeypatch):
+    log_in("sales_rep")
+    hold(*({**purchase(number), "attributes": {"order_id": "1", "product_id": "p1", "quantity": 1}} for number in (1, 2)))
+    words = "Unit price (price) or Line total (amount)"
+    lines = client.get(reverse("admin:ingestion_quarantinereason_changelist")).context["lines"]
+    assert [group.path for group, _trend, _heading in lines] == [words]
+    assert client.get(lines[0][0].cause.get_absolute_url()).context["place"] == words
+    amount = str(Attribute.objects.get(code="amount").pk)
+    monkeypatch.setattr("ingestion.admin.quarantine.hidden_in", lambda _request, _items: {amount})
+    assert client.get(lines[0][0].cause.get_absolute_url()).context["place"] == "Unit price (price) or amount"
+
+
 def test_what_is_no_longer_asked_for_is_named_where_one_of_several_attributes_is_missing(client, log_in):
     log_in("data_steward")
     hold({"id": "m1", "event": "purchase", "phone": "13800138000", "attributes": {"order_id": "1", "product_id": "p1", "quantity": 1}})

@@ -6,6 +6,7 @@ import zipfile
 from dataclasses import replace
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
@@ -26,6 +27,7 @@ from ingestion.quarantine.replay import ask, run_replay
 from profiles.models import Event
 from profiles.original import shown_original
 from profiles.sight import Sight
+from staff.models import User
 from taxonomy.current import current
 from taxonomy.models import Source
 from taxonomy.publish import publish
@@ -327,14 +329,68 @@ def test_without_a_matching_objects_are_read_by_the_envelope_whatever_their_name
 
 
 @database
-def test_a_layout_changed_for_a_file_that_lacks_a_name_is_the_same_layout(till):  # noqa: F811
+def test_a_layout_changed_for_a_file_that_lacks_a_name_is_the_same_layout_and_loses_nothing(till):  # noqa: F811
     first = kept(till)
+    day = Column("sold.at", "occurred_at", "%m/%d/%Y %H:%M")
     other = Matching(SALE.columns, (RowEvent(name="purchase", columns=(Column("receipt", "attribute.order_id"),)),))
-    second = kept(till, other, NAMES[:4])
+    second = kept(till, replace_column(other, "sold.at", day), NAMES[:4])
     assert (second.headings, second.fingerprint) == (first.headings, first.fingerprint)
+    assert second.matching == replace_column(SALE, "sold.at", day)
     assert in_force(till, NAMES, is_json=True) == second
     assert use_again(first, by=None).is_json
     assert fingerprint(NAMES, is_json=True) != fingerprint(NAMES)
+
+
+AT, DAY, CLOCK = Column("at", "occurred_at"), Column("day", "occurred_at", "%d/%m/%Y"), Column("clock", "time_of_day", "%H:%M")
+PRICE, COUNT = Column("price", "attribute.price"), Column("count", "attribute.quantity")
+ID, LINE, OWN = (Column(name, "id") for name in ("receipt", "line", "own"))
+
+
+@database
+@pytest.mark.parametrize(
+    ("before", "lacking", "chosen", "becomes"),
+    [
+        ([ID, LINE, PRICE, COUNT], "count", [ID, LINE, PRICE], [ID, LINE, PRICE, COUNT]),
+        ([ID, LINE, COUNT], "count", [ID], [ID, COUNT]),
+        ([ID, LINE], "line", [], [ID, LINE]),
+        ([ID, LINE], "line", [ID], [ID, LINE]),
+        ([ID, LINE], "line", [ID, OWN], [ID, OWN]),
+        ([DAY, CLOCK], "clock", [DAY], [DAY, CLOCK]),
+        ([DAY, CLOCK], "clock", [AT], [AT]),
+        ([DAY, CLOCK], "day clock", [AT], [AT]),
+        ([COUNT], "count", [Column("pieces", "attribute.quantity")], [Column("pieces", "attribute.quantity")]),
+        ([COUNT, PRICE], "", [COUNT], [COUNT]),
+    ],
+    ids=[
+        "attribute",
+        "id as chosen",
+        "no id",
+        "a part of an id",
+        "another id",
+        "clock",
+        "another time",
+        "another day",
+        "another name",
+        "none",
+    ],
+)
+def test_what_objects_lack_is_read_as_before_but_where_something_else_was_chosen_for_it(till, before, lacking, chosen, becomes):  # noqa: F811
+    def bought(columns: list[Column]) -> Matching:
+        own = tuple(one for one in columns if one.target.startswith("attribute."))
+        return Matching(tuple({*columns} - {*own}), (RowEvent(name="purchase", columns=own),)).in_order()
+
+    names = ["receipt", "line", "own", "at", "day", "clock", "price", "count", "pieces"]
+    first = kept(till, bought(before), names)
+    assert kept(till, bought(chosen), [name for name in names if name not in lacking.split()]).matching == bought(becomes)
+    assert use_again(first, by=None).matching == first.matching
+
+
+@database
+def test_a_further_event_that_objects_lack_a_name_of_keeps_its_place(till):  # noqa: F811
+    joined, seen = (RowEvent(name="login", only_if=name) for name in ("member", "seen"))
+    first = kept(till, Matching(SALE.columns, (*SALE.events, joined, seen)), [*NAMES, "member", "seen"])
+    assert kept(till, Matching(SALE.columns, (*SALE.events, seen)), [*NAMES, "seen"]) == first
+    assert kept(till, SALE, [*NAMES, "seen"]).matching.events == (*SALE.events, joined)
 
 
 @database
@@ -468,6 +524,23 @@ def test_the_next_file_is_matched_when_it_is_uploaded(till, upload):  # noqa: F8
     used = kept(till)
     run, page = upload(FORMS["ndjson"](sales(2)))
     assert (run.matching, page.context["problems"], page.context["replaces"]) == (used, [], None)
+
+
+@database
+@pytest.mark.parametrize("name", ["item.count", "line"])
+def test_a_file_whose_first_objects_lack_a_name_is_imported_as_it_stands_by_who_may_match_nothing(till, upload, steward, name):  # noqa: F811
+    used = kept(till)
+    User.objects.get().user_permissions.set(Permission.objects.filter(codename__in=["view_importrun", "add_importrun"]))
+    User.objects.update(is_superuser=False)
+    lacking = [{**one, "receipt": f"R{at}"} for at, one in enumerate(sales(101, n100=7))]
+    for one in lacking[:100]:
+        (one["item"] if name == "item.count" else one).pop(name.rpartition(".")[2])
+    run, page = upload(FORMS["ndjson"](lacking))
+    assert (page.context["lacking"], page.context["replaces"], page.context["doubts"]) == ([name], None, [])
+    choose(steward, run, page, "start")
+    assert outcome(run_import(run.pk)).counts["accepted"] == (101 if name == "line" else 1)
+    assert Event.objects.get(attributes__quantity=7).message_id == "100-R100"
+    assert [*FileMatching.objects.all()] == [used]
 
 
 @database

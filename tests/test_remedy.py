@@ -14,7 +14,8 @@ from ingestion.models import QuarantineReason, Replay
 from ingestion.pipeline import Incoming, receive
 from ingestion.quarantine.causes import cause_of
 from ingestion.quarantine.remedy import NoRemedy, change, effect, offered, suggestions
-from ingestion.quarantine.replay import run_replay
+from ingestion.quarantine.replay import ask, run_replay
+from profiles.models import Original
 from staff.models import User
 from taxonomy.current import current, refresh
 from taxonomy.models import MappingRule, Proposal, Source, Tag
@@ -146,6 +147,21 @@ def test_time_formats_that_would_read_the_values_are_suggested(client, marketer)
     done = client.post(desk("occurred_at", "time_format"), {"act": "propose", "choice-time_format": "%Y%m%d"}, follow=True)
     assert "None of these times is read so" in done.content.decode()
     assert not Proposal.objects.exists()
+
+
+def test_a_time_format_that_reads_none_is_told_so_of_events_whose_record_is_there(client, marketer):
+    hold({**purchase(1), "occurred_at": "13/02/2026 10:00"}, {**purchase(2), "occurred_at": "14/02/2026 10:00"})
+    address = desk("occurred_at", "time_format")
+
+    def told(choice: str) -> bool:
+        done = client.post(address, {"act": "propose", "choice-time_format": choice}, follow=True)
+        return "None of these times is read so" in done.content.decode()
+
+    Original.objects.earliest("pk").delete()
+    assert told("%Y%m%d")
+    run_replay(ask(Replay(act="discard", why="a test")).pk)
+    assert not told("%d/%m/%Y %H:%M")
+    assert Proposal.objects.count() == 1
 
 
 def test_no_time_format_is_offered_where_the_form_of_the_records_says_how_times_are(standard):

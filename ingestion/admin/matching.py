@@ -24,7 +24,7 @@ from ingestion.doors.files.matching import ATTRIBUTE, IDENTIFIER
 from ingestion.imports.again import again_words
 from ingestion.imports.columns import ASK
 from ingestion.imports.judged import Judged, first_events
-from ingestion.imports.matchings import fits_envelope, in_force, use_again
+from ingestion.imports.matchings import completed, fits_envelope, in_force, use_again
 from ingestion.imports.run import discard_draft, imported_before, leave_out, match, refuse_under_way, release_draft
 from ingestion.imports.spec_layouts import only_where
 from ingestion.imports.suggest import Suggested, time_column, with_clock
@@ -111,8 +111,10 @@ class Matchable:
 
     def _begin(self, request: HttpRequest, run: ImportRun, chosen: Suggested | None, *, dry_run: bool) -> HttpResponse | None:
         """Where to go then; None where it cannot begin now, as is said."""
-        matching = as_matching(chosen) if chosen else None
-        is_new = matching is not None and (run.matching is None or run.matching.matching != matching)
+        file_format = FileFormat(**run.format)
+        former = in_force(run.source, file_format.columns, is_json=file_format.is_json)
+        matching = completed(as_matching(chosen), former, file_format.columns) if chosen else None
+        is_new = matching is not None and all(one is None or one.matching != matching for one in (run.matching, former))
         if is_new and not request.user.has_perm("ingestion.add_filematching"):
             raise PermissionDenied
         try:
@@ -129,9 +131,9 @@ class Matchable:
 
 def shown(run: ImportRun, found: Look, chosen: Suggested, *, by_envelope: bool) -> dict[str, Any]:
     """What the page's part that changes needs."""
-    matching = None if by_envelope else as_matching(chosen)
     asked = [heading for heading, one in chosen.columns.items() if one.written == ASK]
     former = in_force(run.source, found.file_format.columns, is_json=found.file_format.is_json)
+    matching = None if by_envelope else completed(as_matching(chosen), former, found.file_format.columns)
     return {
         "run": run,
         "chosen": chosen,
@@ -150,10 +152,11 @@ def shown(run: ImportRun, found: Look, chosen: Suggested, *, by_envelope: bool) 
         "left_out": [" · ".join(filter(None, cells)) for cells in found.left_out],
         "has_decimal_comma": by_envelope and found.has_decimal_comma,
         "problems": [] if by_envelope else list(missing(chosen)),
+        "lacking": [heading for heading in matching.headings() if heading not in found.seen] if matching else [],
         "replaces": former.number if former and matching and former.matching != matching else None,
-        "doubts": []
-        if by_envelope
-        else [*doubts(chosen, found.seen, found.rows), *_named_otherwise(former, chosen), *_read_before(run, matching)],
+        "doubts": [*doubts(chosen, found.seen, found.rows), *_named_otherwise(former, matching), *_read_before(run, matching)]
+        if matching
+        else [],
         "events": _first_events(run, found, matching),
     }
 
@@ -167,9 +170,9 @@ def _first_events(run: ImportRun, found: Look, matching: Matching | None) -> lis
     return first_events(run, file_format, obeyed, received_at=timezone.now(), hidden=found.hidden)
 
 
-def _named_otherwise(former: FileMatching | None, chosen: Suggested) -> list[str]:
+def _named_otherwise(former: FileMatching | None, matching: Matching) -> list[str]:
     """Where the former matching of these headings had another id: the same row would be another event."""
-    if former is None or {*(before := former.matching.ids())} == {*chosen.ids}:
+    if former is None or {*(before := former.matching.ids())} == {*matching.ids()}:
         return []
     said = (
         _(

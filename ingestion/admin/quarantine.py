@@ -1,6 +1,7 @@
 """The quarantine pages: causes, the events of one cause, and one event beside its reasons."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import wraps
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -25,7 +26,7 @@ from ingestion.admin.reveal import may_ask, of_cause, of_event, reveal_cause, re
 from ingestion.models import Cause, Discovered, QuarantineReason, Replayed, ReplayOffer
 from ingestion.quarantine.causes import TREND_DAYS, add_up, assign, cause_of, open_causes_of, trends, waiting, who_see_to_causes
 from ingestion.quarantine.export import FORMS, told
-from ingestion.quarantine.headings import headings_of
+from ingestion.quarantine.headings import headings_of, lacked_in
 from ingestion.quarantine.held import ORDERS, Group, held_causes, held_events, held_groups, reasons_like, told_with
 from profiles.charts import Trend, trend
 from profiles.models import Customer, Event, Original
@@ -36,8 +37,10 @@ from staff.access import log_access
 from staff.admin.pages import ReadOnly, number_or_none
 from staff.masking import mask_in_text, shown_to
 from staff.models import AccessLog, Department, User
+from taxonomy.current import current
 from taxonomy.models import Release
-from taxonomy.request_rights import of_sources_in, released_in, rights_in, sources_in
+from taxonomy.places import ATTRIBUTES, place_words
+from taxonomy.request_rights import hidden_in, of_sources_in, released_in, rights_in, sources_in
 from taxonomy.standardize import general, storable
 from taxonomy.violations import expected_text, explain, is_blocking, title_for
 
@@ -94,7 +97,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
         context = {
             "title": _("Quarantine"),
             "trend_days": TREND_DAYS,
-            "lines": _lines(groups[:PAGE], shown_to(request.user)),
+            "lines": _lines(request, groups[:PAGE], shown_to(request.user)),
             # with several reasons an event is in several groups, and leads in one that another filter may leave out
             "held": (held["events"] or 0) if not code and not of and not q else None,
             "causes": held["causes"],
@@ -144,7 +147,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
             "title": title_for(cause.code),
             "cause": cause,
             "name": sight(cause.name),
-            "place": sight(cause.path),
+            "place": _lacked(request, [cause], sight).get(cause.pk) or sight(cause.path),
             "heading": sight(headings_of([cause]).get(cause.pk, "")),
             "trend": trend(trends([cause.pk], timezone.localdate(timezone=timezone.get_default_timezone()))[cause.pk]),
             "trend_days": TREND_DAYS,
@@ -232,11 +235,20 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
         return TemplateResponse(request, template, {**self.admin_site.each_context(request), **context})
 
 
-def _lines(groups: list[Group], shown: Callable[[str], str]) -> list[tuple[Group, Trend, str]]:
+def _lines(request: HttpRequest, groups: list[Group], shown: Callable[[str], str]) -> list[tuple[Group, Trend, str]]:
     """Each with its trend, and the file's own column where it came from one."""
-    found = trends((group.cause.pk for group in groups), timezone.localdate(timezone=timezone.get_default_timezone()))
-    headings = headings_of(group.cause for group in groups)
-    return [(group, trend(found[group.cause.pk]), shown(headings.get(group.cause.pk, ""))) for group in groups]
+    causes = [group.cause for group in groups]
+    found = trends((cause.pk for cause in causes), timezone.localdate(timezone=timezone.get_default_timezone()))
+    headings, lacked = headings_of(causes), _lacked(request, causes, shown)
+    named = [replace(group, path=lacked.get(group.cause.pk, group.path)) for group in groups]
+    return [(group, trend(found[group.cause.pk]), shown(headings.get(group.cause.pk, ""))) for group in named]
+
+
+def _lacked(request: HttpRequest, causes: Sequence[Cause], shown: Callable[[str], str]) -> dict[int, str]:
+    """Where a cause is that tells of an event as a whole: the attributes of which one is missing, as the desk calls them."""
+    found = lacked_in(causes)
+    hidden = hidden_in(request, current().plan.items) if found else ()
+    return {pk: shown(place_words(ATTRIBUTES, groups, hidden)) for pk, groups in found.items()}
 
 
 def _cause_of(event: Event) -> Cause | None:

@@ -9,7 +9,7 @@ import msgspec
 from django.db import transaction
 from django.db.models import Max
 
-from ingestion.doors.files import RESERVED, FileFormat, Matching, UnreadableFile, compile_matching
+from ingestion.doors.files import RESERVED, Column, FileFormat, Matching, UnreadableFile, compile_matching
 from ingestion.models import FileMatching
 from ingestion.models.matching import JSON
 from staff.models import User
@@ -90,10 +90,11 @@ def keep(
     """Keep what was matched for files with these headings, unless it says what is in force already. Raises ValueError for what cannot be read by."""
     matching = matching.in_order()
     compile_matching(matching)
-    definition = msgspec.to_builtins(matching)
     with transaction.atomic():
         Source.every.select_for_update().get(pk=source.pk)  # numbers are given in turn
         found = in_force(source, headings, is_json=is_json)
+        if again is None:
+            matching = completed(matching, found, headings)
         if found is not None and found.matching == matching:
             return found
         headings = [one for one in headings if one not in RESERVED]
@@ -102,12 +103,40 @@ def keep(
         last = source.matchings.aggregate(last=Max("number"))["last"] or 0  # type: ignore[attr-defined]
         return FileMatching.objects.create(
             source=source, number=last + 1, headings=headings, fingerprint=fingerprint(headings, is_json=is_json),
-            definition=definition, again=again, file_name=file_name[:255], made_by=by,
+            definition=msgspec.to_builtins(matching), again=again, file_name=file_name[:255], made_by=by,
         )  # fmt: skip
 
 
 def _events(matching: Matching) -> set[tuple[str, str]]:
     return {(one.name, one.column) for one in matching.events}
+
+
+def completed(matching: Matching, found: FileMatching | None, headings: Collection[str]) -> Matching:
+    """With what the layout in force reads under names that these objects lack: nobody saw it, to say that it is not read any more.
+
+    Nothing of it for another event, or where its place was given to a name that they have.
+    """
+    if found is None or not found.is_json or {*headings} - {*RESERVED, *found.headings}:
+        return matching
+    (main, *more), (first, *others) = found.matching.events, matching.events
+    if (main.name, main.column) != (first.name, first.column):
+        return matching
+    first = msgspec.structs.replace(first, columns=_with_lacking(first.columns, main.columns, headings))
+    for at, one in enumerate(more):
+        if not {*one.headings()} <= {*headings}:
+            others.insert(at, one)
+    return Matching(_with_lacking(matching.columns, found.matching.columns, headings), (first, *others)).in_order()
+
+
+def _with_lacking(columns: tuple[Column, ...], before: tuple[Column, ...], headings: Collection[str]) -> tuple[Column, ...]:
+    ids, days = ([one for one in before if one.target == target] for target in ("id", "occurred_at"))
+    if any(one.heading not in headings for one in ids) and {one for one in columns if one.target == "id"} <= {*ids}:
+        # A part of an id would make one event of many.
+        columns = (*(one for one in columns if one.target != "id"), *ids)
+    taken = {one.target for one in columns}
+    if {one.heading for one in columns if one.target == "occurred_at"} - {one.heading for one in days}:
+        taken.add("time_of_day")
+    return (*columns, *(one for one in before if one.heading not in headings and one.target not in taken))
 
 
 def use_again(former: FileMatching, *, by: User | None) -> FileMatching:

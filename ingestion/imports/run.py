@@ -184,11 +184,10 @@ def leave_out(run: ImportRun, rows: list[list[str]]) -> None:
 def match(run: ImportRun, matching: Matching | None, *, by: User | None) -> FileMatching | None:
     """Keep what a draft's columns mean, for its source, and read the draft so. None: as the source's envelope has it."""
     file_format = FileFormat(**run.format)
-    matching = matching and matching.in_order()
     run.matching = None if matching is None else keep(
         matching, source=run.source, headings=file_format.columns, file_name=run.file_name, by=by, is_json=file_format.is_json,
     )  # fmt: skip
-    run.format = replace(file_format, matching=matching).as_json()
+    run.format = replace(file_format, matching=run.matching.matching if run.matching else None).as_json()
     ImportRun.objects.filter(pk=run.pk, status=ImportRun.Status.DRAFT).update(format=run.format, matching=run.matching)
     return run.matching
 

@@ -200,7 +200,10 @@ def _nearest(earlier: Sequence[FileMatching], seen: Collection[str]) -> FileMatc
 
 
 def _as_before(found: Suggested, former: FileMatching) -> bool:
-    """Whether another id may be suggested: only where a column of the former's is missing, for another would count its rows again."""
+    """Whether another id may be suggested: only where a column of the former's is missing, for another would count its rows again.
+
+    Nor where objects of its layout just lack it: others of them have it.
+    """
     matching: Matching = former.matching
     why = _("as in matching %(number)s") % {"number": former.number}
     main, *others = matching.events
@@ -212,12 +215,8 @@ def _as_before(found: Suggested, former: FileMatching) -> bool:
     if main.column in found.columns or main.name:
         found.event = f"column:{main.column}" if main.column else f"name:{main.name}"
         found.event_why = why
-    found.others = tuple(one for one in others if {*_headings(one)} <= found.columns.keys())
-    return not is_whole
-
-
-def _headings(event: RowEvent) -> list[str]:
-    return [column.heading for column in event.columns] + [name for name in (event.only_if, event.column) if name]
+    found.others = tuple(one for one in others if {*one.headings()} <= found.columns.keys())
+    return not (is_whole or (former.is_json and found.columns.keys() <= {*former.headings}))
 
 
 def _from_envelope(found: Suggested, envelope: dict[str, Any], settled: Collection[str], *, may_have_id: bool) -> None:

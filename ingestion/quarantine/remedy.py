@@ -122,7 +122,7 @@ def propose_change(kind: str, choice: str, cause: Cause, replay: Replay, found: 
     why = _("%(count)s events of %(source)s are held: %(title)s. Of the newest %(tried)s this lets %(fixed)s in.") % {
         "count": f"{cause.held:,}", "source": source, "title": title_for(cause.code), "tried": f"{found.tried:,}", "fixed": f"{found.fixed:,}",
     }  # fmt: skip
-    if kind == "time_format" and found.causes[(cause.code, cause.path)] == found.tried:
+    if kind == "time_format" and 0 < found.tried - found.lost == found.causes[(cause.code, cause.path)]:
         raise NoRemedy(_("None of these times is read so. Of files whose columns are matched, the matching says how times are written."))
     link = settings.SITE_URL.rstrip("/") + cause.get_absolute_url()
     return propose_definitions(dict(change(kind, choice, replay, draft_items())), title=title.strip(), why=why, by=by, links=link)

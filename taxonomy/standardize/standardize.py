@@ -281,7 +281,7 @@ def _subject(phone: str | None, identifiers: dict[str, str], source: SourcePlan)
 
 
 def _read_time(written: Any, raw: RawEvent, source: SourcePlan, violations: list[Violation], *, is_given: bool) -> datetime | None:
-    """`is_given`: by staff, who may write it as the standard does, whatever the source's way is."""
+    """`is_given`: by staff, who may write it as the standard does, whatever the source's way is, and not by the sender's clock."""
     parse = (source.protocol_envelope(raw.preset) if raw.preset else source.own_envelope).parse_time
     occurred_at = parse(written) if written is not None else None
     if is_given and isinstance(occurred_at, Fault):
@@ -292,7 +292,7 @@ def _read_time(written: Any, raw: RawEvent, source: SourcePlan, violations: list
             return raw.received_at
         violations.append(Violation(occurred_at.code, "occurred_at", shorten(written), occurred_at.expected, occurred_at.values))
         return None
-    if raw.sent_at is not None:
+    if raw.sent_at is not None and not is_given:
         occurred_at = _by_our_clock(occurred_at, parse(raw.sent_at), raw, violations)
     received_at = raw.received_at
     if occurred_at > received_at:

@@ -68,6 +68,9 @@ class RowEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     columns: tuple[Column, ...] = ()
     says: tuple[str, ...] = ()
 
+    def headings(self) -> list[str]:
+        return [column.heading for column in self.columns] + [name for name in (self.column, self.only_if) if name]
+
 
 class Matching(msgspec.Struct, frozen=True, cache_hash=True):
     """`columns` are what all events of a row share.
@@ -108,7 +111,7 @@ class Matching(msgspec.Struct, frozen=True, cache_hash=True):
         """The columns it reads, each once."""
         columns = [*self.columns, *(column for one in self.events for column in one.columns)]
         read = [column.heading for column in columns]
-        return list(dict.fromkeys([*read, *(name for one in self.events for name in (one.column, one.only_if) if name)]))
+        return list(dict.fromkeys([*read, *(name for one in self.events for name in one.headings())]))
 
 
 def _in_order(columns: tuple[Column, ...]) -> tuple[Column, ...]:
