@@ -113,10 +113,12 @@ def _look(heading: str, cells: list[str]) -> Seen:
 
 def ways_of(values: Sequence[str]) -> list[str]:
     """How times written so may be read: the ways that fit most of them; of ways that mean the same the first."""
-    by_day = {_DAY.split(text, maxsplit=1)[0]: text for text in map(plain_signs, values)}
-    texts = list(by_day.values())[:_DAYS]
-    if not texts or (_share(texts, _DATE_LIKE) < _MOSTLY and _share(texts, _SERIAL_LIKE) < _MOSTLY):
+    texts = [plain_signs(value) for value in values]
+    if _share(texts, _DATE_LIKE) < _MOSTLY and _share(texts, _SERIAL_LIKE) < _MOSTLY:
         return []
+    # Beside one day, a line of totals would be half of them.
+    days = {_DAY.split(text, maxsplit=1)[0]: text for text in texts if _DATE_LIKE.fullmatch(text) or _SERIAL_LIKE.fullmatch(text)}
+    texts = list(days.values())[:_DAYS]
     if all(len(text) == 8 and text.isdigit() for text in texts):
         return ["%Y%m%d"]
     if _share(texts, _DATE_LIKE) >= _MOSTLY and sum(_standard(text) is not None for text in texts) >= _MOSTLY * len(texts):
