@@ -161,7 +161,7 @@ LINES: tuple[Line, ...] = (
          "GET admin:quarantine_cause", "POST admin:quarantine_cause", "GET admin:quarantine_event", "POST admin:quarantine_event", "GET admin:quarantine_export",
          "POST admin:quarantine_export", "GET admin:quarantine_digest", "POST admin:quarantine_digest"),
     line("Incoming", "see the scorecard of a source", "ingestion.view_quarantinereason",
-         "GET admin:quarantine_scorecard", "POST admin:quarantine_scorecard", only="who is not limited to a part of the standard"),
+         "GET admin:quarantine_scorecard", "POST admin:quarantine_scorecard", only="from whom no category or tag is hidden"),
     line("Incoming", "give a cause in quarantine to a department or a person; it is recorded", "ingestion.view_quarantinereason ingestion.add_replay",
          "POST admin:quarantine_cause_assign"),
     line("Incoming", "see what is held of one customer; every look is recorded", "ingestion.view_quarantinereason profiles.view_customer",
@@ -170,7 +170,7 @@ LINES: tuple[Line, ...] = (
          "POST admin:quarantine_event_reveal", "POST admin:quarantine_cause_reveal"),
     line("Incoming", "see what reading held events again would do", "ingestion.view_quarantinereason", "GET admin:desk"),
     line("Incoming", "read held events again, put right what was sent, let go of them", "ingestion.view_quarantinereason ingestion.add_replay",
-         *(f"POST admin:desk act={act}" for act in ("try", "read", "discard")), "GET admin:desk_table", "POST admin:desk_table",
+         *(f"POST admin:desk act={act}" for act in ("try", "read", "weigh", "discard")), "GET admin:desk_table", "POST admin:desk_table",
          "POST admin:quarantine_event_discard"),
     line("Incoming", "propose what would let a cause's events in, after a look at its effect",
          "ingestion.view_quarantinereason ingestion.add_replay taxonomy.add_proposal taxonomy.change_tag taxonomy.change_attribute"

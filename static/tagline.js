@@ -53,6 +53,11 @@ document.addEventListener("keydown", (event) => {
   else document.querySelector(".tl-search-link")?.click();
 });
 
+// A browser passes over what a page asks to be focused while its styles still come.
+addEventListener("load", () => {
+  if (document.activeElement === document.body) document.querySelector("[autofocus]")?.focus();
+});
+
 // Parts of a page that take longer come after it.
 document.addEventListener("DOMContentLoaded", () => {
   for (const place of document.querySelectorAll("[data-fetch]")) fill(place, fetch(place.dataset.fetch));

@@ -167,6 +167,27 @@ def test_held_events_are_put_right_let_in_and_held_again(page: Page, live_server
     assert Event.objects.filter(standing=Event.Standing.HELD).count() == 4
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_held_events_are_discarded_once_what_that_does_is_shown(page: Page, live_server, worker, alone):
+    sold = {"event": "SALE", "phone": "13800138000", "sku": "S1", "price_fen": "990", "total_fen": "990", "qty": "two"}
+    receive(
+        [Incoming(json.dumps({**sold, "id": f"h{n}", "receipt_no": f"R{n}"}).encode()) for n in range(2)],
+        source_code="till", door="api", received_at=datetime.now(UTC), current=current(),
+    )  # fmt: skip
+    worker()
+    page.goto(live_server.url + "/admin/ingestion/quarantinereason/")
+    page.click("table a strong")
+    page.click("table a strong" if alone else "a.tl-button[href*='/desk/']")
+    press(page, page.locator("a[href='?discard=1']" if alone else "[value=weigh]:visible"))
+    expect(page.locator("#outcome")).to_be_focused()
+    assert Event.objects.filter(standing=Event.Standing.HELD).count() == 2
+    page.fill("#why", "a test")
+    page.click("#outcome [value=discard]")
+    page.wait_for_url("**/replay/*/change/")
+    wait_until_done(page)
+    assert Event.objects.filter(standing=Event.Standing.DISCARDED).count() == (1 if alone else 2)
+
+
 def test_a_messy_till_export_is_matched_tried_imported_and_taken_back(page: Page, live_server, tmp_path, worker):
     header = ["小票号", "行号", "会员手机", "交易日期", "时间", "商品名称", "数量", "实付金额"]
     rows = [[f"NJ{n // 2}", str(n % 2), f"138{n:08d}\t", f"0{n % 5 + 1}/03/2026", "14:05", "龙井茶", "1", "￥1,250.00"] for n in range(60)]

@@ -62,6 +62,12 @@ def desk(path: str = "attributes.quantity") -> str:
     return f"{reverse('admin:desk')}?cause={cause_of(QuarantineReason.objects.filter(path=path).first()).pk}"
 
 
+def take(client, url: str, given: dict, *, show="try", act="read"):
+    """As the page does it: shown first, then that is posted to be done."""
+    shown = client.post(url, {"act": show, **given}).context["shown"]
+    return client.post(url, {"act": act, "shown": shown, **given}, follow=True)
+
+
 def field_of(page, seen: str) -> str:
     return next(value["field"] for value in page.context["values"] if value["seen"] == seen)
 
@@ -83,7 +89,7 @@ def test_values_are_tried_then_given(client, log_in):
     tried = client.post(desk(), {"act": "try", field: "2"})
     assert (tried.context["found"].fixed, tried.context["found"].held, Replay.objects.count()) == (2, 1, 0)
     assert b"Let 2 events in" in tried.content
-    done = client.post(desk(), {"act": "read", field: "2"})
+    done = client.post(desk(), {"act": "read", "shown": tried.context["shown"], field: "2"})
     replay = run_replay(Replay.objects.get().pk)
     assert done.headers["Location"] == reverse("admin:ingestion_replay_change", args=[replay.pk])
     assert (replay.fixed, replay.held, replay.started_by) == (2, 1, person)
@@ -92,6 +98,41 @@ def test_values_are_tried_then_given(client, log_in):
     assert b"Take it back" in page.content
     client.post(done.headers["Location"], {"act": "undo"})
     assert Event.objects.filter(standing=Event.Standing.HELD).count() == 3
+
+
+def test_what_was_not_shown_is_shown_before_it_is_taken(client, log_in):
+    log_in("marketer")
+    hold(purchase(1), purchase(2), purchase(3, "x"))
+    two, other = (field_of(client.get(desk()), seen) for seen in ("two", "x"))
+    shown = client.post(desk(), {"act": "try", two: "2"}).context["shown"]
+    for unseen in ({two: "2"}, {"shown": shown, two: "3"}, {"shown": shown, two: "2", other: "9"}):
+        page = client.post(desk(), {"act": "read", **unseen})
+        assert (page.context["was_else"], page.context["problem"], Replay.objects.exists()) == (True, "", False)
+        assert b"Nothing is done yet" in page.content
+    assert page.context["found"].fixed == 3
+    client.post(desk(), {"act": "read", "shown": page.context["shown"], two: "2", other: "9"})
+    assert run_replay(Replay.objects.get().pk).fixed == 3
+
+
+def test_what_another_release_would_do_is_shown_before_it_is_taken(client, log_in):
+    log_in("marketer")
+    hold(purchase(1))
+    given = {field_of(client.get(desk()), "two"): "2"}
+    shown = client.post(desk(), {"act": "try", **given}).context["shown"]
+    Source.objects.update(region="US")
+    publish(notes="t", by=None)
+    refresh()
+    assert client.post(desk(), {"act": "read", "shown": shown, **given}).context["was_else"]
+    assert not Replay.objects.exists()
+
+
+def test_all_that_a_source_has_held_is_shown_before_it_is_read_again(client, log_in):
+    log_in("marketer")
+    hold(purchase(1))
+    page = f"{reverse('admin:desk')}?source=website"
+    shown = client.get(page).context["shown"]
+    assert client.post(page, {"act": "read"}).context["was_else"]
+    assert client.post(page, {"act": "read", "shown": shown}).status_code == 302
 
 
 def test_what_else_holds_the_events_is_put_right_with_it(client, log_in):
@@ -107,7 +148,7 @@ def test_what_else_holds_the_events_is_put_right_with_it(client, log_in):
     both = {own: "2", phone["field"]: "13800138000"}
     tried = client.post(desk(), {"act": "try", **both})
     assert tried.context["found"].fixed == 1 and tried.context["others"][0]["values"][0]["given"] == "13800138000"
-    client.post(desk(), {"act": "read", **both})
+    client.post(desk(), {"act": "read", "shown": tried.context["shown"], **both})
     assert run_replay(Replay.objects.get().pk).fixed == 1
 
 
@@ -187,7 +228,7 @@ def test_rows_given_in_a_table_stay_for_letting_in_and_those_of_what_is_gone_are
     book.save(out)
     tried = client.post(desk("phone"), {"act": "try", "table": SimpleUploadedFile("t.xlsx", out.getvalue())})
     assert tried.context["found"].fixed == 3
-    client.post(desk("phone"), {"act": "read", "pasted": tried.context["pasted"]})
+    client.post(desk("phone"), {"act": "read", "shown": tried.context["shown"], "pasted": tried.context["pasted"]})
     assert run_replay(Replay.objects.get().pk).fixed == 3
     hold(purchase(9, 1, phone="10"))
     again = client.post(desk("phone"), {"act": "try", "table": SimpleUploadedFile("t.xlsx", out.getvalue())})
@@ -227,7 +268,7 @@ def test_personal_values_are_masked_and_can_still_be_put_right(client, log_in):
     (value,) = page.context["values"]
     assert "1380013" not in value["seen"]
     assert "1380013" not in page.content.decode()
-    client.post(desk("phone"), {"act": "read", value["field"]: "13800138000"})
+    take(client, desk("phone"), {value["field"]: "13800138000"})
     assert run_replay(Replay.objects.get().pk).fixed == 1
 
 
@@ -242,7 +283,7 @@ def test_numbers_that_say_nothing_of_whose_they_are_are_given_event_by_event(cli
     assert reverse("admin:quarantine_event", args=[Event.objects.get(message_id="m0").public_id]) in page.content.decode()
     given = {values[4]["field"]: "13800138000", values[3]["field"]: "13900139000", values[0]["field"]: "13700137000"}
     assert client.post(desk("phone"), {"act": "try", **given}).context["found"].fixed == 4
-    client.post(desk("phone"), {"act": "read", **given})
+    take(client, desk("phone"), given)
     replay = run_replay(Replay.objects.get().pk)
     assert (replay.fixed, replay.held) == (4, 2)
     whose = {
@@ -335,10 +376,52 @@ def test_what_is_no_longer_asked_for_is_named_where_one_of_several_attributes_is
 def test_discarding_asks_why(client, log_in):
     log_in("data_steward")
     hold(purchase(1))
-    assert client.post(desk(), {"act": "discard", "why": " "}).context["problem"]
+    assert take(client, desk(), {"why": " "}, show="weigh", act="discard").context["problem"]
     assert not Replay.objects.exists()
-    client.post(desk(), {"act": "discard", "why": "a test"})
+    take(client, desk(), {"why": "a test"}, show="weigh", act="discard")
     assert run_replay(Replay.objects.get().pk).discarded == 1
+
+
+def test_what_discarding_does_is_shown_before_it_is_done(client, log_in):
+    log_in("marketer")
+    hold(purchase(1, phone="+86 1380013"), purchase(2), purchase(3, event="13912345678"), purchase(4))
+    posted = client.post(desk(), {"act": "discard", "why": "a test"})
+    assert (posted.context["was_else"], Replay.objects.exists()) == (True, False)
+    page = client.post(desk(), {"act": "weigh"})
+    leaving = page.context["leaving"]
+    assert (leaving["found"].in_all, leaving["found"].beside) == (3, 1)
+    assert [(cause.code, place, events) for cause, place, _name, events in leaving["causes"]] == [("phone.invalid", "phone", 1)]
+    assert [(line["message_id"], line["seen"]) for line in leaving["examples"]] == [("m4", "two"), ("m2", "two"), ("m1", "two")]
+    told = page.content.decode()
+    assert "leave every count" in told and "Discard 3 events" in told
+    assert (page.context["was_else"], 'tabindex="-1" autofocus' in told, b'value="discard"' in client.get(desk()).content) == (
+        False,
+        True,
+        False,
+    )
+    client.post(desk(), {"act": "discard", "why": "a test", "shown": page.context["shown"]})
+    assert run_replay(Replay.objects.get().pk).discarded == 3
+
+
+def test_what_discarding_does_is_looked_at_on_the_newest_and_masked(client, log_in, monkeypatch):
+    monkeypatch.setattr("ingestion.admin.desk.TRIED", 2)
+    log_in("marketer")
+    hold(*(purchase(number, phone="+86 1380013", event="13912345678") for number in range(3)))
+    page = client.post(desk("phone"), {"act": "weigh"})
+    leaving = page.context["leaving"]
+    assert (leaving["found"].in_all, leaving["found"].looked_at, leaving["found"].beside) == (3, 2, 2)
+    assert {name for _cause, _place, name, _events in leaving["causes"]} == {"139****5678"}
+    assert "of the newest 2 of 3 events" in page.content.decode()
+    assert not re.search("1380013|13912345678", page.content.decode())
+
+
+def test_what_shows_reading_again_discards_nothing_nor_the_other_way_round(client, log_in):
+    log_in("marketer")
+    hold(purchase(1))
+    tried, weighed = (client.post(desk(), {"act": act}).context["shown"] for act in ("try", "weigh"))
+    for act, shown in (("discard", tried), ("read", weighed)):
+        assert client.post(desk(), {"act": act, "why": "x", "shown": shown}).context["was_else"]
+    assert not Replay.objects.exists()
 
 
 def alone(event: Event) -> tuple[str, str]:
@@ -351,19 +434,32 @@ def test_one_event_is_discarded_alone_with_a_reason_and_that_is_taken_back(clien
     hold(purchase(1), purchase(2, phone="+86 1380013"))
     one, other = Event.objects.get(message_id="m2"), Event.objects.get(message_id="m1")
     page, discards = alone(one)
-    assert discards in client.get(page).content.decode()
-    done = client.post(discards, {"why": "a monitor’s"}).headers["Location"]
+    done = client.post(discards, {"why": "a monitor’s", "shown": client.get(page, {"discard": 1}).context["shown"]}).headers["Location"]
     replay = run_replay(Replay.objects.get().pk)
     assert (replay.event_id, replay.in_all, replay.discarded, replay.untouched, replay.started_by) == (one.pk, 1, 1, 0, person)
     assert set(Event.objects.values_list("message_id", "standing")) == {("m1", Event.Standing.HELD), ("m2", Event.Standing.DISCARDED)}
     assert list(QuarantineReason.objects.filter(open=True).values_list("event_id", flat=True)) == [other.pk]
     shown, told = client.get(done).content.decode(), client.get(page).content.decode()
     assert "one event alone" in shown and page in shown
-    assert "a monitor’s" in told and discards not in told and done in told
+    assert "a monitor’s" in told and "?discard=1" not in told and done in told
     client.post(done, {"act": "undo"})
     assert Event.objects.filter(standing=Event.Standing.HELD).count() == 2
     assert QuarantineReason.objects.filter(open=True, event=one).count() == 2
-    assert discards in client.get(page).content.decode()
+    assert "?discard=1" in client.get(page).content.decode()
+
+
+def test_the_groups_that_one_event_leaves_are_shown_before_it_is_discarded(client, log_in):
+    log_in("data_steward")
+    hold(purchase(1), purchase(2, phone="+86 1380013"))
+    page, discards = alone(Event.objects.get(message_id="m2"))
+    assert client.post(discards, {"why": "a test"}).headers["Location"] == f"{page}?discard=1"
+    assert not Replay.objects.exists()
+    shown = client.get(page, {"discard": 1})
+    codes = [(cause.code, events) for cause, _place, _name, events in shown.context["leaving"]["causes"]]
+    assert sorted(codes) == [("attribute.wrong_type", 1), ("phone.invalid", 1)]
+    assert 'tabindex="-1" autofocus' in shown.content.decode() and "Nothing is done yet" in shown.content.decode()
+    other = client.get(alone(Event.objects.get(message_id="m1"))[0], {"discard": 1}).context["shown"]
+    assert client.post(discards, {"why": "a test", "shown": other}).headers["Location"] == f"{page}?discard=1"
 
 
 @pytest.mark.parametrize(("why", "held"), [(" ", True), ("a test", False)])
@@ -371,8 +467,9 @@ def test_an_event_is_not_discarded_without_a_reason_nor_once_it_is_not_held(clie
     log_in("data_steward")
     hold(purchase(1))
     page, discards = alone(Event.objects.get())
+    shown = client.get(page, {"discard": 1}).context["shown"]
     Event.objects.update(standing=Event.Standing.HELD if held else Event.Standing.COUNTED)
-    assert client.post(discards, {"why": why}).headers["Location"] == page
+    assert client.post(discards, {"why": why, "shown": shown}).headers["Location"] == (f"{page}?discard=1" if held else page)
     assert not Replay.objects.exists()
 
 
@@ -380,7 +477,8 @@ def test_who_may_not_discard_a_cause_discards_no_event_of_it(client, log_in):
     log_in("product_manager")
     hold(purchase(1))
     page, discards = alone(Event.objects.get())
-    assert discards not in client.get(page).content.decode()
+    assert "?discard=1" not in client.get(page).content.decode()
+    assert discards not in client.get(page, {"discard": 1}).content.decode()
     assert client.post(discards, {"why": "x"}).status_code == 403
     log_in("data_steward")
     assert client.get(discards).status_code == 405
@@ -400,7 +498,7 @@ def test_who_may_only_look_is_offered_nothing(client, log_in):
     page = client.get(desk())
     assert page.status_code == 200
     assert b'name="act"' not in page.content
-    for act in ("try", "read", "discard"):
+    for act in ("try", "read", "weigh", "discard"):
         assert client.post(desk(), {"act": act, "why": "x"}).status_code == 403
 
 
@@ -552,8 +650,10 @@ def test_a_tag_that_is_hidden_from_the_reader_is_neither_offered_nor_given(clien
     may = department == "marketing"
     assert {name for name, _label in page.context["options"]}.issuperset({"kept_tag", "keptName"}) is may
     assert bool({"kept_tag", "Kept tag", "keptName"} & {*re.split('[<>"]', page.content.decode())}) is may
+    shown = ""
     for act in ("try", "read"):
-        tried = client.post(desk("event"), {"act": act, field_of(page, "unheard"): given})
+        tried = client.post(desk("event"), {"act": act, "shown": shown, field_of(page, "unheard"): given})
+        shown = tried.context["shown"] if act == "try" else ""
         if may and act == "try":
             assert (tried.context["problem"], tried.context["reasons"][0][1]) == ("", "attribute.missing")
         elif not may:

@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 from openpyxl import load_workbook
 from plans import uuid_of
+from test_desk import take
 
 from ingestion.models import QuarantineReason, Replay
 from ingestion.pipeline import Incoming, receive
@@ -73,9 +74,9 @@ def test_an_attribute_is_made_optional_by_a_proposal_whose_effect_is_shown_first
     looked = client.post(desk(path, "optional"), {"act": "look"})
     assert (looked.context["found"].fixed, looked.context["looked"], Proposal.objects.count()) == (2, "optional", 0)
     assert b'value="propose"' in looked.content
-    done = client.post(desk(path, "optional"), {"act": "propose"})
+    done = take(client, desk(path, "optional"), {}, show="look", act="propose")
     proposal = Proposal.objects.get()
-    assert done.headers["Location"] == proposal.get_absolute_url()
+    assert done.redirect_chain[0][0] == proposal.get_absolute_url()
     assert (proposal.author, proposal.state, "order_id" in proposal.title, "2 events" in proposal.why) == (marketer, "draft", True, True)
     assert cause_at(path).get_absolute_url() in proposal.links
     assert not Tag.objects.get(code="purchase").uses.get(attribute__code="order_id").required
@@ -90,10 +91,20 @@ def test_a_name_is_mapped_to_a_tag_by_a_proposal(client, marketer):
     looked = client.post(desk("event", "map"), {"act": "look", "choice-map": "purchase"})
     assert looked.context["tags"] == [("purchase", 1)]
     assert not MappingRule.objects.filter(name="buy_now").exists()
-    client.post(desk("event", "map"), {"act": "propose", "choice-map": "purchase"})
+    take(client, desk("event", "map"), {"choice-map": "purchase"}, show="look", act="propose")
     assert MappingRule.objects.get(name="buy_now").tag.code == "purchase"
-    again = client.post(desk("event", "map"), {"act": "propose", "choice-map": "purchase"}, follow=True)
+    again = take(client, desk("event", "map"), {"choice-map": "purchase"}, show="look", act="propose")
     assert "has a rule for this name already" in again.content.decode()
+
+
+def test_a_change_that_was_not_shown_is_shown_before_it_is_proposed(client, marketer):
+    hold(event(1, "buy_now", order_id="1", price="1", quantity=1))
+    looked = client.post(desk("event", "map"), {"act": "look", "choice-map": "product_view"})
+    other = client.post(desk("event", "map"), {"act": "propose", "choice-map": "purchase", "shown": looked.context["shown"]})
+    assert (other.context["looked"], other.context["was_else"], other.context["tags"]) == ("map", True, [("purchase", 1)])
+    assert not Proposal.objects.exists()
+    client.post(desk("event", "map"), {"act": "propose", "choice-map": "purchase", "shown": other.context["shown"]})
+    assert Proposal.objects.exists()
 
 
 def test_a_tag_that_is_none_is_said_so(client, marketer):
@@ -128,23 +139,23 @@ def test_a_source_s_region_and_time_format_are_proposed_so_that_tomorrow_s_file_
         assert client.post(desk(path, remedy), {"act": "look", f"choice-{remedy}": one}).context["problem"]
     looked = client.post(desk(path, remedy), {"act": "look", f"choice-{remedy}": choice})
     assert (looked.context["found"].fixed, looked.context["looked"], Proposal.objects.count()) == (2, remedy, 0)
-    done = client.post(desk(path, remedy), {"act": "propose", f"choice-{remedy}": choice})
+    done = take(client, desk(path, remedy), {f"choice-{remedy}": choice}, show="look", act="propose")
     proposal = Proposal.objects.get()
-    assert (done.headers["Location"], proposal.state, choice in proposal.title) == (proposal.get_absolute_url(), "draft", True)
+    assert (done.redirect_chain[0][0], proposal.state, choice in proposal.title) == (proposal.get_absolute_url(), "draft", True)
     source = Source.objects.get(code="website")
     assert field(source) in (choice, "CN")
     publish([str(source.pk)], notes="", by=None)
     refresh()
     receipt = receive([Incoming(json.dumps({**purchase(3, quantity=1), **sent}).encode())], source_code="website", door="api", received_at=later, current=current())  # fmt: skip
     assert receipt.counts["accepted"] == 1
-    again = client.post(desk(path, remedy), {"act": "propose", f"choice-{remedy}": choice}, follow=True)
+    again = take(client, desk(path, remedy), {f"choice-{remedy}": choice}, show="look", act="propose")
     assert "draft of the standard is so already" in again.content.decode()
 
 
 def test_time_formats_that_would_read_the_values_are_suggested(client, marketer):
     hold({**purchase(1), "occurred_at": "13/02/2026 10:00"}, {**purchase(2), "occurred_at": "03/02/2026 10:00"})
     assert client.get(desk("occurred_at")).context["suggestions"] == [("%d/%m/%Y %H:%M", 2), ("%m/%d/%Y %H:%M", 1)]
-    done = client.post(desk("occurred_at", "time_format"), {"act": "propose", "choice-time_format": "%Y%m%d"}, follow=True)
+    done = take(client, desk("occurred_at", "time_format"), {"choice-time_format": "%Y%m%d"}, show="look", act="propose")
     assert "None of these times is read so" in done.content.decode()
     assert not Proposal.objects.exists()
 
@@ -154,7 +165,7 @@ def test_a_time_format_that_reads_none_is_told_so_of_events_whose_record_is_ther
     address = desk("occurred_at", "time_format")
 
     def told(choice: str) -> bool:
-        done = client.post(address, {"act": "propose", "choice-time_format": choice}, follow=True)
+        done = take(client, address, {"choice-time_format": choice}, show="look", act="propose")
         return "None of these times is read so" in done.content.decode()
 
     Original.objects.earliest("pk").delete()
@@ -180,7 +191,7 @@ def test_a_transform_is_added_to_the_rule_that_read_it(client, marketer):
     assert wrong.context["problem"]
     number = 'extract("[0-9]+", 0)'
     assert client.post(desk(path, "transform"), {"act": "look", "choice-transform": number}).context["found"].fixed == 1
-    client.post(desk(path, "transform"), {"act": "propose", "choice-transform": number})
+    take(client, desk(path, "transform"), {"choice-transform": number}, show="look", act="propose")
     assert MappingRule.objects.get(name="goods_bought").rows.get(target="price").transforms == number
     assert Proposal.objects.get().items.count() == 1
 
@@ -268,7 +279,7 @@ def test_the_values_are_taken_home_as_a_workbook_and_come_back_filled_in(client,
     book.save(stored)
     tried = client.post(desk(path), {"act": "try", "table": upload("filled.xlsx", stored.getvalue())})
     assert tried.context["found"].fixed == 4, tried.context["problem"]
-    client.post(desk(path), {"act": "read", "table": upload("filled.xlsx", stored.getvalue())})
+    client.post(desk(path), {"act": "read", "shown": tried.context["shown"], "pasted": tried.context["pasted"]})
     assert run_replay(Replay.objects.get().pk).fixed == 4
 
 

@@ -20,9 +20,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.decorators import display
 
+from ingestion.admin.discarding import leaving, reason_in
 from ingestion.admin.past import about_past, may_read_past, past_page
 from ingestion.admin.resuming import releases_for, take_release
 from ingestion.admin.reveal import may_ask, of_cause, sight_in
+from ingestion.admin.shown import seal, was_shown
 from ingestion.alone import is_idle
 from ingestion.discovery.matches import matching_tags
 from ingestion.jobs import queue_undo, read_past, replay_held
@@ -64,7 +66,7 @@ from taxonomy.places import cause_words
 from taxonomy.proposals.refused import said_of
 from taxonomy.released import named
 from taxonomy.request_rights import hidden_in, of_sources_in, released_in, rights_in, source_in
-from taxonomy.standardize import Plan, storable
+from taxonomy.standardize import Plan
 from taxonomy.violations import title_for
 
 # Newest events on which a choice is tried: what a person waits for. Reading again does them all.
@@ -142,14 +144,17 @@ class ReplayAdmin(Unalterable, OfSource):
         shown = sight_in(request, of_cause(cause)) if cause else Sight.of(request.user)
         fillable = cause is not None and (can_be_given(replay.path) or replay.path == "attributes")
         values = values_seen(replay) if fillable else []
-        problem, pasted = "", ""
+        problem, pasted, sealed = "", "", ""
         if act in ("try", "read"):
             problem, pasted = _take_given(request, replay, values, shown, is_fillable=fillable)
-        if act == "discard":
+        weighed = act in ("weigh", "discard")
+        if weighed:
             replay.act, replay.why = Replay.Act.DISCARD, reason_in(request)
-            problem = "" if replay.why else _("Say why these events are discarded.")
-            if not problem:
-                return start(request, replay)
+            sealed = seal(replay)
+            if act == "discard" and was_shown(request, sealed):
+                if replay.why:
+                    return start(request, replay)
+                problem = _("Say why these events are discarded.")
         others: dict[str, list[Value]] = {}
         looked = cause is not None and act in ("look", "propose")
         try:
@@ -157,14 +162,15 @@ class ReplayAdmin(Unalterable, OfSource):
             hidden = hidden_in(request, obeyed.plan.items)
             problem = problem or _wrong_name(replay, obeyed.plan, hidden)
             if cause is not None and looked:
-                choice = request.POST.get(f"choice-{remedy}", "")
                 try:
-                    found = effect(remedy, _tag_of(request, choice) if remedy == "map" else choice, replay, sample=TRIED)
-                    if act == "propose":
-                        return self._propose(request, remedy, choice, cause, replay, found)
+                    choice = request.POST.get(f"choice-{remedy}", "")
+                    chosen = _tag_of(request, choice) if remedy == "map" else choice
+                    found, sealed = effect(remedy, chosen, replay, sample=TRIED), seal(replay, remedy, chosen, obeyed.release_id)
+                    if act == "propose" and was_shown(request, sealed):
+                        return self._propose(request, remedy, chosen, cause, replay, found)
                 except NoRemedy as error:
                     problem, looked = str(error), False
-            if act == "read" and cause is None and not problem:
+            if act == "read" and cause is None and not problem and was_shown(request, seal(replay, obeyed.release_id)):
                 return start(request, replay)
             if not looked:
                 found, others = (
@@ -173,7 +179,8 @@ class ReplayAdmin(Unalterable, OfSource):
                     else (preview(replay, sample=TRIED), {})
                 )
                 problem = problem or _wrong_name(replay, obeyed.plan, hidden)
-            if act == "read" and not problem:
+                sealed = sealed or seal(replay, obeyed.release_id)
+            if act == "read" and not problem and was_shown(request, sealed):
                 return start(request, replay)
         except NoRelease:
             messages.error(request, _("No standard has been published yet. Publish one, then read held events again."))
@@ -215,9 +222,13 @@ class ReplayAdmin(Unalterable, OfSource):
             "regions": sorted(phonenumbers.SUPPORTED_REGIONS) if request.POST.get("region") or _lack_region(replay, found) else [],
             "posted": request.POST,
             "pasted": pasted,
-            "tried": act == "try" and not problem,
-            "is_refused": bool(problem) and act in ("try", "read", "look"),
+            "asked": bool(act),
+            "tried": bool(replay.mends),
+            "is_refused": bool(problem) and act in ("try", "read", "look", "propose"),
             "looked": remedy if looked else "",
+            "leaving": leaving(request, replay, shown, sample=TRIED) if weighed else None,
+            "shown": sealed,
+            "was_else": act in ("read", "propose", "discard") and not was_shown(request, sealed),
             "problem": problem,
             "may": may,
             "remedies": offered(replay, obeyed.plan) if may_propose and cause else [],
@@ -228,9 +239,8 @@ class ReplayAdmin(Unalterable, OfSource):
         }
         return TemplateResponse(request, "ingestion/desk.html", context)
 
-    def _propose(self, request: HttpRequest, remedy: str, choice: str, cause: Cause, replay: Replay, found: Preview) -> HttpResponse:
+    def _propose(self, request: HttpRequest, remedy: str, chosen: str, cause: Cause, replay: Replay, found: Preview) -> HttpResponse:
         try:
-            chosen = _tag_of(request, choice) if remedy == "map" else choice
             made = propose_change(remedy, chosen, cause, replay, found, by=cast(User, request.user))
         except NoRemedy as error:
             messages.error(request, str(error))
@@ -355,11 +365,6 @@ def _has_done(replay: Replay) -> bool:
 def _reached(replay: Replay) -> int:
     """How many events it came to; taking it back touches no more."""
     return replay.fixed + replay.discarded + replay.held
-
-
-def reason_in(request: HttpRequest) -> str:
-    """Why events are discarded, as somebody wrote it."""
-    return str(storable(request.POST.get("why", "").strip()))[:1_000]
 
 
 def start(request: HttpRequest, replay: Replay) -> HttpResponse:

@@ -21,7 +21,8 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 
 from ingestion.admin.digests import digest_page, scorecard_page
-from ingestion.admin.held_event import RIGHT, discard_event, held_event
+from ingestion.admin.discarding import line_of
+from ingestion.admin.held_event import RIGHT, discard_event, discarded_alone, held_event
 from ingestion.admin.reveal import may_ask, of_cause, of_event, reveal_cause, reveal_event, sight_in
 from ingestion.models import Cause, Discovered, QuarantineReason, Replayed, ReplayOffer
 from ingestion.quarantine.causes import TREND_DAYS, add_up, assign, cause_of, open_causes_of, trends, waiting, who_see_to_causes
@@ -41,7 +42,7 @@ from taxonomy.current import current
 from taxonomy.models import Release
 from taxonomy.places import ATTRIBUTES, place_words
 from taxonomy.request_rights import hidden_in, of_sources_in, released_in, rights_in, sources_in
-from taxonomy.standardize import general, storable
+from taxonomy.standardize import storable
 from taxonomy.violations import expected_text, explain, is_blocking, title_for
 
 PAGE = 50
@@ -155,7 +156,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
             "discovered": Discovered.objects.filter(source=cause.source_id, kind=Discovered.Kind.NAME, name=cause.name).first()
             if cause.code == "event.unknown"
             else None,
-            "events": [_line(reason, sight) for reason in page[:PAGE]],
+            "events": [line_of(reason, sight) for reason in page[:PAGE]],
             "unmasked": sight.unmasked,
             "may_ask": may_ask(request, of_cause(cause)),
             "is_first": before is None,
@@ -227,6 +228,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
             "attempts": _attempts(event),
             "is_held": event.standing == Event.Standing.HELD,
             "may_discard": request.user.has_perm(RIGHT),
+            **discarded_alone(request, event, sight),
         }
         return self._render(request, "ingestion/quarantine_event.html", context)
 
@@ -261,18 +263,6 @@ def _attempts(event: Event) -> QuerySet[Replayed]:
     """The newest replays that told of an event."""
     told = Replayed.objects.filter(event_id=event.pk).select_related("replay__started_by", "replay__release")
     return told.defer("replay__mends", "replay__release__snapshot").order_by("-replay__created_at", "-id")[:_ATTEMPTS]
-
-
-def _line(reason: QuarantineReason, sight: Sight) -> dict[str, Any]:
-    event = reason.event
-    violations = (event.report or {}).get("violations", [])
-    mine = [one for one in violations if one.get("code") == reason.code and general(one.get("path", "")) == reason.path]
-    return {
-        "event": event,
-        "message_id": sight(event.message_id or ""),
-        "seen": sight.seen(mine[0], event.source_id) if mine else "",
-        "others": sum(one["code"] != reason.code and is_blocking(one) for one in violations),
-    }
 
 
 def _reasons(event: Event, sight: Sight) -> list[dict[str, Any]]:

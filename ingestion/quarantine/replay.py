@@ -91,7 +91,7 @@ def preview(replay: Replay, *, plan: Plan | None = None, sample: int = SAMPLE) -
     `plan`: another than the release's. `sample`: at most so many events in all.
     """
     found = Preview(how_many(replay))
-    newest = _newest_of_each_cause(replay, sample)
+    newest = newest_of_each_cause(replay, sample)
     plan, finds = plan or current().plan, finder(replay.mends)
     for some in stretches(newest):
         for held, _, result in read_stored(load(some), plan, finds):
@@ -234,10 +234,10 @@ def _wait_until_counted(last_event_id: int) -> None:
 def _selected(replay: Replay) -> Any:
     """The open reasons of the events a replay is about."""
     reasons = QuarantineReason.objects.filter(open=True)
-    return _about(replay, reasons.filter(event_id=replay.event_id) if replay.event_id else reasons)
+    return about(replay, reasons.filter(event_id=replay.event_id) if replay.event_id else reasons)
 
 
-def _about(replay: Replay, rows: Any) -> Any:
+def about(replay: Replay, rows: Any) -> Any:
     """Of reasons or causes, those a replay is about."""
     if replay.source_id:
         rows = rows.filter(source_id=replay.source_id)
@@ -249,12 +249,12 @@ def _about(replay: Replay, rows: Any) -> Any:
     return rows
 
 
-def _newest_of_each_cause(replay: Replay, most: int) -> list[int]:
+def newest_of_each_cause(replay: Replay, most: int) -> list[int]:
     """Ids of at most so many events, newest first, some of every cause: one of many newer events hides no other.
 
     Of more causes than that, the ones that hold most. Two queries.
     """
-    causes = list(_about(replay, Cause.objects.filter(held__gt=0)).order_by("-held", "-id").values_list("id", "held")[:most])
+    causes = list(about(replay, Cause.objects.filter(held__gt=0)).order_by("-held", "-id").values_list("id", "held")[:most])
     with connection.cursor() as cursor:
         cursor.execute(
             """
