@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
+from django.db.models import prefetch_related_objects
 
 from profiles.copying import array, copy_events
 from profiles.entries import CORRECTED, DISCARDED, HELD, MERGED, TAKEN_BACK, Delivery, Entry
+from profiles.models import Event
 from profiles.subjects import subject_ids
 from profiles.ties import Ties
 from taxonomy.standardize import Subject
@@ -77,6 +79,14 @@ def differing(cursor: CursorWrapper) -> list[Difference]:
         """
     )
     return [Difference(*row) for row in cursor.fetchall()]
+
+
+def both_readings(event_ids: Collection[int]) -> list[tuple[Event, Event]]:
+    """Of staged events the reading that each has, and the staged one, with their subjects; in this order. Four queries."""
+    before = Event.objects.in_bulk(event_ids)
+    after = {one.pk: one for one in Event.objects.raw("SELECT * FROM read_anew WHERE id = ANY(%s::bigint[])", [array(event_ids)])}
+    prefetch_related_objects([*before.values(), *after.values()], "subject")
+    return [(before[event_id], after[event_id]) for event_id in event_ids]
 
 
 def take_staged(cursor: CursorWrapper, read: list[tuple[Delivery, Entry]], ids: dict[Subject, int], act: UUID) -> None:

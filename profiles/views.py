@@ -1,6 +1,5 @@
 """The customer pages. A phone number is never in a URL: it is searched by POST, and a customer is named by a public id."""
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -19,18 +18,19 @@ from django.views.decorators.http import require_POST
 from profiles import page
 from profiles.lookup import find_customer
 from profiles.models import Customer, Event, FormerReading, Original
-from profiles.money import is_money, money
+from profiles.money import money
 from profiles.original import shown_original
 from profiles.readable import Readable, readable_to
 from profiles.sight import Sight
 from profiles.summary import summary
 from profiles.timeline import Cursor, event_of, holder_of, timeline
+from profiles.told import attributes_told, value_told
 from staff.access import log_access
 from staff.masking import may_see_personal
 from staff.models import AccessLog
 from taxonomy.models import Release
 from taxonomy.publish import items_of
-from taxonomy.released import by_code, by_codes, named
+from taxonomy.released import by_code, named
 from taxonomy.standardize import storable
 from taxonomy.standardize.faults import Fault
 from taxonomy.violations import title_for
@@ -168,8 +168,8 @@ def event(request: HttpRequest, public_id: UUID, event_id: str) -> HttpResponse:
         "source": named("source", [found.source_id])[found.source_id],
         "name": sight(found.name or ""),
         "original": shown_original(original, found, sight) if original else None,
-        "attributes": _attributes(found.attributes or {}, sight),
-        "extra": _attributes(sight.record(found.extra or {}, found), sight, readable=readable),
+        "attributes": list(attributes_told(found.attributes or {}, sight).values()),
+        "extra": list(attributes_told(sight.record(found.extra or {}, found), sight, readable=readable).values()),
         "refinements": sight.refinements(found),
         "changes": [_change(sight.change(change, found.source_id)) for change in report.get("changes", [])],
         "notes": [sight.sentence(one, found.source_id) for one in report.get("violations", [])],
@@ -200,7 +200,7 @@ def _former(one: FormerReading, sight: Sight, *, readable: Readable | None) -> d
         "replaced_at": one.replaced_at,
         "standing": one.get_standing_display(),
         "tag": tag,
-        "attributes": _attributes(one.attributes or {}, sight, readable=readable) if may else [],
+        "attributes": list(attributes_told(one.attributes or {}, sight, readable=readable).values()) if may else [],
         "release": Release.objects.filter(pk=one.release_id or 0).values_list("version", flat=True).first(),
     }
 
@@ -215,21 +215,9 @@ def _rule(event: Event) -> str:
 
 
 def _change(change: dict[str, Any]) -> dict[str, str]:
-    return {"title": title_for(change["code"]), "path": change["path"], "before": _text(change["from"]), "after": _text(change["to"])}
-
-
-def _attributes(values: dict[str, Any], sight: Sight, *, readable: Readable | None = None) -> list[tuple[str, str]]:
-    known = by_codes("attribute", values.keys())
-    values = {code: value for code, value in values.items() if not readable or code not in readable.unread_attributes}
-    shown = sight.attributes(values)
-    rows = []
-    for code, value in values.items():
-        label = known[code].label if code in known else sight(code)
-        rows.append((label, _text(value)[:1] + "***" if sight.is_hidden(code) else _text(value if is_money(value) else shown[code])))
-    return rows
-
-
-def _text(value: Any) -> str:
-    if is_money(value):
-        return money(**value)
-    return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return {
+        "title": title_for(change["code"]),
+        "path": change["path"],
+        "before": value_told(change["from"]),
+        "after": value_told(change["to"]),
+    }

@@ -16,7 +16,7 @@ from ingestion.quarantine.undo import undo
 from profiles.models import Customer, Event, FormerReading, Tally, Tie
 from staff.models import User
 from taxonomy.current import current, refresh
-from taxonomy.models import Attribute, MappingRule, Source, Tag
+from taxonomy.models import Attribute, Grant, MappingRule, Source, Tag
 from taxonomy.publish import publish
 from tests.test_replay import map_name, purchase, state
 
@@ -43,8 +43,8 @@ def remap(name: str, tag: str) -> None:
     refresh()
 
 
-def log_in(client, role: str) -> None:
-    person = User.objects.create_user(f"{role}@example.com", language="en")
+def log_in(client, role: str, **more) -> None:
+    person = User.objects.create_user(f"{role}@example.com", language="en", **more)
     person.groups.add(Group.objects.get(name=role))
     client.force_login(person)
 
@@ -238,3 +238,56 @@ def test_the_attributes_of_which_one_is_missing_are_named(standard, client):
 def test_who_may_only_mend_held_events_may_not_read_the_past(standard, client):
     log_in(client, "sales_rep")
     assert client.get(reverse("admin:ingestion_replay_add")).status_code == 403
+
+
+def examples_for(client, role: str) -> list[tuple[str, str, str]]:
+    log_in(client, role)
+    tried = client.post(reverse("admin:ingestion_replay_add"), {"source": Source.objects.get(code="website").pk, "act": "try"})
+    ((key, rows),) = tried.context["examples"]
+    assert key == Event.objects.get().public_id
+    assert all(str(text) in tried.content.decode() for row in rows for text in row)
+    return [(str(label), before, after) for label, before, after in rows]
+
+
+def test_what_differs_of_an_event_is_shown_as_it_was_and_as_it_would_be(standard, client):
+    map_name("goods_paid", "product_view")
+    send(purchase(1, event="goods_paid", occurred_at="2026-02-25T09:00:00Z"))
+    remap("goods_paid", "purchase")
+    Event.objects.update(attributes={"product_id": "p0", "quantity": 1, "note": "call 13912345678"}, occurred_at=NOW)
+    rows = {label: (before, after) for label, before, after in examples_for(client, "data_steward")}
+    assert rows["tag"] == ("View a product", "Purchase")
+    assert (rows["Product"], rows["Order"]) == (("p0", "p1"), ("", "o1"))
+    assert rows["time"][0] != rows["time"][1] and "2026-02-25" in rows["time"][1]
+    assert rows["Order (unplanned attributes)"] == ("o1", "")
+    assert rows["note"] == ("call 139****5678", "")
+    assert "Quantity" not in rows, "it stays"
+
+
+def test_whom_an_event_is_about_is_shown_masked(standard, client):
+    send(purchase(1, identifiers={"email": "ann@example.com"}))
+    send(purchase(2, phone="13900139000"))
+    first, other = Event.objects.order_by("pk")
+    Event.objects.filter(pk=first.pk).update(subject=other.subject, identifiers={"email": "bob@example.com"})
+    Event.objects.filter(pk=other.pk).update(standing=Event.Standing.TAKEN_BACK)
+    log_in(client, "data_steward")
+    page = client.post(reverse("admin:ingestion_replay_add"), {"source": Source.objects.get(code="website").pk, "act": "try"})
+    ((_key, rows),) = page.context["examples"]
+    assert [(str(label), *sides) for label, *sides in rows] == [
+        ("whom it is about", "phone +86 139****9000", "phone +86 138****8000"),
+        ("e-mail", "b***@example.com", "a***@example.com"),
+    ]
+
+
+def test_a_tag_that_is_hidden_from_the_reader_shows_no_more_than_what_differs(standard, client):
+    map_name("goods_paid", "product_view")
+    send(purchase(1, event="goods_paid"))
+    remap("goods_paid", "purchase")
+    Grant.objects.create(department_id="marketing", may="read", category=Tag.objects.get(code="purchase").category)
+    Tag.objects.filter(code="purchase").update(owner="marketing")
+    Source.objects.filter(code="website").update(owner="sales")
+    publish(notes="", by=None)
+    refresh()
+    log_in(client, "data_steward", department_id="sales")
+    page = client.post(reverse("admin:ingestion_replay_add"), {"source": Source.objects.get(code="website").pk, "act": "try"})
+    ((_key, rows),) = page.context["examples"]
+    assert {side for _label, *sides in rows for side in map(str, sides)} <= {"(not shown to you)", "View a product"}

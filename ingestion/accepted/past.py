@@ -18,7 +18,7 @@ from ingestion.accepted.near import queue_near
 from ingestion.models import Replay, Replayed
 from ingestion.quarantine.replay import SAMPLE, note_outcomes, run
 from ingestion.quarantine.stored import Finds, delivery_of, entry_of, finder, in_stretches, load, read_stored, stretches
-from profiles.anew import Difference, differing, hold_still, stage, take_staged
+from profiles.anew import Difference, both_readings, differing, hold_still, stage, take_staged
 from profiles.entries import COUNTED, MERGED, Delivery, Entry
 from profiles.models import Event
 from profiles.record import again_where_others_write
@@ -37,7 +37,7 @@ STAND = (COUNTED, MERGED)
 class Preview:
     """What reading anew would do to `tried` of `in_all` events. `tags`: (uuid before, uuid after); `what`: columns of a reading
     that differ; `causes`: codes and paths of what the release would hold, and leaves; `one_of`: attributes of which those lack one;
-    `examples`: (public id, Difference)."""
+    `examples`: what differs of one event, its reading and the new one."""
 
     in_all: int
     tried: int = 0
@@ -47,7 +47,7 @@ class Preview:
     what: Counter[str] = field(default_factory=Counter)
     causes: Counter[tuple[str, str]] = field(default_factory=Counter)
     one_of: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    examples: list[tuple[str, Difference]] = field(default_factory=list)
+    examples: list[tuple[Difference, Event, Event]] = field(default_factory=list)
 
     @property
     def same(self) -> int:
@@ -106,8 +106,9 @@ def _try(cursor: CursorWrapper, event_ids: list[int], obeyed: Current, found: Pr
     for one in differences:
         found.tags[one.before, one.after] += 1
         found.what.update(one.what)
-    keys = {entry.event_id: entry.key.hex() for _, entry in read}
-    found.examples += [(keys[one.event_id], one) for one in differences[: _EXAMPLES - len(found.examples)]]
+    some = differences[: _EXAMPLES - len(found.examples)]
+    both = both_readings([one.event_id for one in some]) if some else []
+    found.examples += [(one, *readings) for one, readings in zip(some, both, strict=True)]
 
 
 def _do(replay_id: UUID, event_ids: list[int]) -> None:

@@ -1,5 +1,6 @@
 """Reading the past anew: choose it, see what that would change, say why."""
 
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
@@ -20,7 +21,12 @@ from ingestion.admin.takeback import Moment
 from ingestion.jobs import read_past
 from ingestion.models import Replay
 from ingestion.ranked import most_first
-from staff.masking import shown_to
+from profiles.models import Event
+from profiles.page import kind_label
+from profiles.readable import Readable, readable_to
+from profiles.sight import Sight
+from profiles.told import attributes_told, value_told
+from staff.masking import mask_identifier, shown_to
 from staff.models import User
 from taxonomy.admin.live import LiveChoiceField
 from taxonomy.current import NoRelease, current
@@ -36,6 +42,7 @@ WHAT = {
     "occurred_at": _("time"), "identifiers": _("identifiers"), "refinements": _("refinements"),
 }  # fmt: skip
 _MOST = 12
+_HIDDEN = _("(not shown to you)")
 
 
 class PastForm(forms.Form):
@@ -102,6 +109,7 @@ def past_page(request: HttpRequest, *, site: AdminSite, opts: Any) -> HttpRespon
 
 def _readable(request: HttpRequest, found: Preview) -> dict[str, Any]:
     shown, hidden = shown_to(request.user), hidden_in(request, current().plan.items)
+    read = partial(_differing, request, Sight.of(request.user), readable_to(cast(User, request.user)))
     tags = {one: _tag(request, one) for pair in found.tags for one in pair}
     return {
         "tags": [(tags[before], tags[after], count) for (before, after), count in found.tags.most_common(_MOST)],
@@ -110,13 +118,60 @@ def _readable(request: HttpRequest, found: Preview) -> dict[str, Any]:
             (title_for(code), shown(cause_words(code, path, found.one_of, hidden)), count)
             for (code, path), count in most_first(found.causes)[:_MOST]
         ],
-        "examples": [(key, [WHAT[column] for column in one.what]) for key, one in found.examples],
+        "examples": [(before.public_id, read(one.what, before, after)) for one, before, after in found.examples],
     }
+
+
+def _differing(
+    request: HttpRequest, sight: Sight, readable: Readable | None, what: list[str], before: Event, after: Event
+) -> list[tuple[Any, str, str]]:
+    """What two readings of an event say otherwise, as the reader may see it: (what it is called, before, after).
+
+    Where either is of a tag that they may not read, no more than what differs.
+    """
+    may = readable is None or {before.tag_id, after.tag_id} <= readable.tags
+    found: list[tuple[Any, str, str]] = []
+    for column in what:
+        sides = [_told(request, sight, readable, column, one, other) for one, other in ((before, after), (after, before))]
+        rows = {name: label for side in sides for name, (label, _value) in side.items()} if may or column == "tag_id" else {}
+        found += [(label, *(side[name][1] if name in side else "" for side in sides)) for name, label in rows.items()] or [
+            (WHAT[column], str(_HIDDEN), str(_HIDDEN))
+        ]
+    return found
+
+
+def _told(
+    request: HttpRequest, sight: Sight, readable: Readable | None, column: str, one: Event, other: Event
+) -> dict[str, tuple[Any, str]]:
+    """What a reading says in a column otherwise than another: {name: (what it is called, its value)}."""
+    match column:
+        case "tag_id":
+            return {column: (WHAT[column], _tag(request, str(one.tag_id) if one.tag_id else None))}
+        case "occurred_at":
+            return {column: (WHAT[column], f"{localtime(one.occurred_at):%Y-%m-%d %H:%M:%S}" if one.occurred_at else "")}
+        case "subject_id":
+            whom = one.subject
+            return {column: (WHAT[column], f"{kind_label(whom.kind)} {_identifier(sight, whom.kind, whom.value)}" if whom else "")}
+        case "refinements":
+            return {column: (WHAT[column], ", ".join(sight.refinements(one)))}
+    mine, theirs = getattr(one, column) or {}, getattr(other, column) or {}
+    names = [name for name in mine if name not in theirs or value_told(mine[name]) != value_told(theirs[name])]
+    if column == "identifiers":
+        return {kind: (kind_label(kind), _identifier(sight, kind, mine[kind])) for kind in names}
+    values = {name: mine[name] for name in names}
+    if column == "extra":
+        told = attributes_told(sight.record(values, one), sight, readable=readable)
+        return {name: (f"{label} ({WHAT[column]})", value) for name, (label, value) in told.items()}
+    return attributes_told(values, sight, readable=readable)
+
+
+def _identifier(sight: Sight, kind: str, value: Any) -> str:
+    return str(value) if sight.unmasked else mask_identifier(kind, str(value))
 
 
 def _tag(request: HttpRequest, uuid: str | None) -> str:
     tag = item_in(request, "tag", UUID(uuid)) if uuid else None
-    return str(tag.label) if tag else str(_("(not shown to you)"))
+    return str(tag.label) if tag else str(_HIDDEN)
 
 
 def about_past(replay: Replay) -> str:
