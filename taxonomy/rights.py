@@ -198,6 +198,18 @@ def hidden_from(rights: Rights, *plans: Items) -> set[str]:
     return set().union(*(On(rights, plan).hidden() for plan in plans)) if rights.limited else set()
 
 
+def reads_every_tag(rights: Rights) -> bool:
+    """Whether no category and no tag is hidden from the person, as the draft and the release have them.
+
+    Only then do numbers that are not parted by tag tell nothing hidden. No query for whom no grant limits.
+    """
+    if not rights.limited:
+        return True
+    plan = items_of(newest())
+    hidden = {plan[item]["kind"] for item in On(rights, plan).hidden()}
+    return hidden.isdisjoint({"category", "tag"}) and len(rights.open_categories(May.READ)) == len(rights.parents)
+
+
 def readable_proposals(proposals: QuerySet[Proposal], rights: Rights) -> QuerySet[Proposal]:
     """Those the person wrote, or of which they may read something."""
     if not rights.limited:

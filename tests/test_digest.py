@@ -17,7 +17,7 @@ from ingestion.watching.scorecard import month_before, scorecards
 from profiles.models import Tally
 from staff.models import Notice, User
 from taxonomy.current import current
-from taxonomy.models import Grant, Source
+from taxonomy.models import Grant, Source, Tag
 from taxonomy.released import by_code
 
 pytestmark = pytest.mark.django_db
@@ -236,6 +236,21 @@ def test_once_a_month_is_over_its_scorecards_are_sent_to_the_owners_people(kim):
     assert ("89.0 %" in letter.body, "month=2026-02" in letter.body) == (True, True)
     assert Notice.objects.filter(user=kim, link__contains="scorecard").count() == 1
     assert send_digests(MONDAY + timedelta(days=1)) == 0
+
+
+def test_a_scorecard_goes_to_owners_from_whom_no_tag_is_hidden_and_opens_for_them_alone(kim, client):
+    lee = colleague("lee@example.com", department_id="marketing")
+    judged(2, 89, 10)
+    send_digests(datetime(2026, 2, 27, 1, 5, tzinfo=UTC))
+    Grant.objects.create(person=kim, may="read", category=Tag.objects.get(code="purchase").category)
+    send_digests(MONDAY)
+    assert [letter.to for letter in mail.outbox] == [[kim.email]]
+    source = Source.objects.get(code="website").pk
+    for person, status in ((kim, 200), (lee, 403)):
+        client.force_login(person)
+        card = reverse("admin:quarantine_scorecard", args=[source])
+        assert client.get(card).status_code == status
+        assert (card in client.get(reverse("admin:source_health", args=[source])).content.decode()) is (status == 200)
 
 
 def test_the_scorecards_page_keeps_to_months_that_were(client, kim):

@@ -27,7 +27,7 @@ from staff.masking import shown_to
 from taxonomy.models import Attribute, Release
 from taxonomy.released import Named
 from taxonomy.request_rights import item_in, released_in, rights_in, source_in, sources_in, tags_in
-from taxonomy.rights import among
+from taxonomy.rights import among, reads_every_tag
 from taxonomy.violations import title_for
 
 PAGE = 100
@@ -121,6 +121,7 @@ class StreamAdmin(ReadOnly, ModelAdmin):
             "releases": releases,
             "source": source,
             "only_shown": rights_in(request).limited,
+            "may_open_scorecard": kind == "source" and reads_every_tag(rights_in(request)),
             "sources": [one for one in released_in(request, "source") if one.pk in sending],
         }
         return self._render(request, "ingestion/health.html", context)
