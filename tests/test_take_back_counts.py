@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.conf import settings
@@ -22,9 +22,12 @@ from ingestion.watching.health import tag_health
 from ingestion.watching.intake import intake
 from ingestion.watching.rollup import roll_up
 from ingestion.watching.scorecard import scorecards
+from ingestion.watching.use import tags_of
 from profiles.models import Batch, Original
 from staff.models import User
+from taxonomy import recent
 from taxonomy.current import current
+from taxonomy.publish import items_of, newest
 from taxonomy.released import by_code
 from tests.test_take_back import put_again, taken_back
 
@@ -146,3 +149,33 @@ def test_what_was_taken_back_before_tags_were_counted_is_given_its_tag(steward):
     with connection.cursor() as cursor:
         cursor.execute(import_module("ingestion.migrations.0014_withdrawn_by_tag")._PART, [settings.TIME_ZONE])
     assert (withdrawn("product_view"), withdrawn()) == (2, 3)
+
+
+def arrive(*events: dict, at=NOW) -> Batch:
+    base = {"phone": "13800138000", "attributes": {"product_id": "p1"}}
+    incoming = [Incoming(json.dumps({"id": uuid4().hex, **base, **one}).encode()) for one in events]
+    batch = Batch.objects.get(pk=receive(incoming, source_code="website", door="api", received_at=at, current=current()).batch_id)
+    roll_up(at)
+    return batch
+
+
+def test_who_uses_what_is_told_without_what_is_taken_back(steward):
+    rule = UUID(next(item for item, one in items_of(newest()).items() if one["kind"] == "rule" and one["name"] == "item_detail_view"))
+    own = by_code("tag", "product_view").pk
+    website, yesterday = by_code("source", "website").pk, NOW - timedelta(days=1)
+
+    def used():
+        sent = recent.tags_sent([own], NOW.date())
+        return recent.rule_use([rule]), recent.tag_use([own]), sent, tags_of(website)
+
+    arrive({"event": "product_view"}, at=yesterday)
+    before = used()
+    assert before == ({}, {own: {website: (1, yesterday.date())}}, [], {own})
+    mapped = {"event": "item_detail_view", "attributes": {"sku": "p1"}}
+    batch = arrive(mapped, mapped, {"event": "product_view"})
+    imported = used()
+    assert imported == ({rule: (2, NOW.date())}, {own: {website: (4, NOW.date())}}, [(own, website)], {own})
+    act = taken_back(batch, steward)
+    assert used() == before
+    put_again(act, steward)
+    assert used() == imported

@@ -214,16 +214,18 @@ def _count(cursor: CursorWrapper, take_back: TakeBack, ids: list[int], *, sign: 
         WITH event AS (
             SELECT event.source_id, (event.received_at AT TIME ZONE %(zone)s)::date AS day, event.attributes IS NOT NULL AS counts,
                 coalesce(first.counted, event.attributes IS NOT NULL) AS counted_first,
-                CASE WHEN first.counted IS NULL THEN event.tag_id ELSE first.tag_id END AS tag_id
+                CASE WHEN first.counted IS NULL THEN event.tag_id ELSE first.tag_id END AS tag_id,
+                CASE WHEN first.counted IS NULL THEN event.rule_id ELSE first.rule_id END AS rule
             FROM profiles_event AS event LEFT JOIN LATERAL (
-                SELECT (array_agg(tag_id ORDER BY id))[1] AS tag_id, (array_agg(attributes IS NOT NULL ORDER BY id))[1] AS counted
+                SELECT (array_agg(tag_id ORDER BY id))[1] AS tag_id, (array_agg(rule_id ORDER BY id))[1] AS rule_id,
+                    (array_agg(attributes IS NOT NULL ORDER BY id))[1] AS counted
                 FROM profiles_formerreading AS former WHERE former.event_id = event.id
             ) AS first ON true WHERE event.id = ANY(%(ids)s)
         ), written AS (
-            INSERT INTO ingestion_withdrawal (take_back_id, source_id, tag_id, day, counted, held, at)
-            SELECT %(act)s, source_id, tag_id, day, %(sign)s * count(*) FILTER (WHERE counted_first),
+            INSERT INTO ingestion_withdrawal (take_back_id, source_id, tag_id, rule, day, counted, held, at)
+            SELECT %(act)s, source_id, tag_id, rule, day, %(sign)s * count(*) FILTER (WHERE counted_first),
                 %(sign)s * count(*) FILTER (WHERE NOT counted_first), now()
-            FROM event GROUP BY source_id, tag_id, day
+            FROM event GROUP BY source_id, tag_id, rule, day
         )
         SELECT count(*) FILTER (WHERE counts), count(*) FILTER (WHERE NOT counts) FROM event
         """,
