@@ -17,8 +17,11 @@ from ingestion.accepted.near import find_near_duplicates, queue_near
 from ingestion.accepted.touched import STANDINGS, selection, touched
 from ingestion.accepted.void import without
 from ingestion.alone import alone_or_not
+from ingestion.discovery.discover import see_less
 from ingestion.models import ImportChunk, ImportRun, TakeBack, WriteKey
+from ingestion.quarantine.causes import tell_times_anew
 from ingestion.quarantine.reasons import open_reasons_again
+from ingestion.watching.leaks import tell_what_still_leaks
 from profiles.entries import CORRECTED, COUNTED, DISCARDED, HELD, TAKEN_BACK
 from profiles.models import Batch
 from profiles.stored import freed_key
@@ -124,18 +127,20 @@ def work_on(take_back_id: int) -> None:
         elif take_back.state == State.TAKING:
             while _take_stretch(take_back_id):
                 pass
-            _follow_up()
+            _follow_up(take_back)
             TakeBack.objects.filter(pk=take_back_id).update(state=State.TAKEN, taken_at=timezone.now())
         elif take_back.state == State.PUTTING:
             while _put_stretch(take_back_id):
                 pass
-            _follow_up()
+            _follow_up(take_back)
             TakeBack.objects.filter(pk=take_back_id).update(state=State.PUT)
 
 
-def _follow_up() -> None:
+def _follow_up(take_back: TakeBack) -> None:
     tie_anew()
     find_near_duplicates(timezone.now())
+    tell_times_anew(take_back.source_id, timezone.now())
+    tell_what_still_leaks(take_back)
 
 
 def is_idle(take_back: TakeBack) -> bool:
@@ -232,6 +237,7 @@ def _count(cursor: CursorWrapper, take_back: TakeBack, ids: list[int], *, sign: 
         {"zone": settings.TIME_ZONE, "ids": ids, "act": take_back.pk, "sign": sign},
     )
     counted, held = cursor.fetchone()
+    see_less(cursor, ids, sign=sign)
     return int(counted), int(held)
 
 
