@@ -216,6 +216,9 @@ def test_the_command_prints_faults_and_ends_with_1(till, tmp_path, capsys):
     assert {"row", "column", "code", "seen", "expected", "message"} <= told["findings"][0].keys()
     call_command("check_file", str(stored(tmp_path, "b.csv", "".join(BAD.splitlines(True)[:2]).encode())), source="till")
     assert "without a fault" in capsys.readouterr().out
+    with pytest.raises(CommandError, match="3 行中有 2 行不通过"):
+        call_command("check_file", str(path), source="till", language="zh-hans")
+    assert "第 3 行, 金额：" in capsys.readouterr().out.replace(": ", "：")
 
 
 # the pages

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils.translation import get_language
 
 from ingestion.imports import chunk
 from ingestion.imports.failed import failed_rows
@@ -152,6 +153,16 @@ def test_the_command_prints_what_became_of_the_rows(source, tmp_path, capsys):
     told = {label.strip(): count for count, label in (line.strip().split("  ", 1) for line in lines if line.startswith(" "))}
     assert (told["received in all"], told["accepted"], told["duplicate"], told["quarantined"]) == ("1,202", "1,199", "2", "1")
     assert [count for label, count in told.items() if "(attribute.wrong_type)" in label] == ["1"]
+
+
+@pytest.mark.parametrize(("language", "said", "reason"), [("en", "received in all", "Seen: two."), ("zh-hans", "共收到", "实际值：two")])
+def test_the_command_tells_its_reasons_in_the_language_that_is_asked_for(source, tmp_path, capsys, language, said, reason):
+    failed = tmp_path / "failed.csv"
+    path = write(tmp_path / "a.csv", rows(3, quantity={1: "two"}))
+    call_command("import_events", str(path), source="files", failed=failed, language=language)
+    assert said in capsys.readouterr().out
+    assert reason in failed.read_text("utf-8-sig")
+    assert get_language() == "en"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "a,a\n1,2\n"], ids=["empty", "a list", "a column twice"])
