@@ -6,16 +6,14 @@ from typing import NamedTuple
 
 from ingestion.doors.files import RESERVED, FileFormat, Record, all_cells, cells_of, cells_under
 from ingestion.imports.columns import LOOKED_AT
-from taxonomy.standardize import is_cut, possible_days, whole_digits
+from taxonomy.standardize import FULL_WIDTH, ODD_SPACE, is_cut, possible_days, whole_digits
 
 _TIME = re.compile(r"[0-9]{4}[-/.年].*[0-9]{1,2}:[0-9]{2}.*")
 _ZONED = re.compile(r".*[0-9](?: ?(?:Z|UTC|GMT)| ?[+-][0-9]{2}:?[0-9]{2})", re.IGNORECASE)
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3},[0-9]{3}")
-_FULL_WIDTH = re.compile("[０-９Ａ-Ｚａ-ｚ]")
 _SUM = re.compile(r"(?:合\s*计|总\s*计|小\s*计|(?:grand |sub-?)?total)s?\s*[:：]?", re.IGNORECASE)
 # A sum is named in one of these.
 _FIRST_CELLS = 3
-_ODD_SPACE = re.compile("[\u00a0\u2007\u200b\u202f\u3000\ufeff]")
 # Fewer digits with a point and noughts are an amount.
 _LEAST_DIGITS = 10
 # A table of more columns than these is not looked through.
@@ -133,7 +131,7 @@ def _kinds(cell: str) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield "grouped", ()
     elif days := possible_days(cell):
         yield ("day_number" if cell.strip()[:5].isdigit() else "day_order"), tuple(days)
-    if _FULL_WIDTH.search(cell):
+    if FULL_WIDTH.search(cell):
         yield "full_width", ()
-    if _ODD_SPACE.search(cell):
+    if ODD_SPACE.search(cell):
         yield "odd_space", ()
