@@ -345,6 +345,22 @@ def by_place(run: ImportRun) -> list[tuple[str, Violation, int]]:
         ]
 
 
+def refused_rows(run: ImportRun, most: int) -> dict[str, list[int]]:
+    """{code: the first rows that were refused for it}, so many of each. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT code, (array_agg(row ORDER BY row))[:%s] FROM (
+                SELECT DISTINCT why->>'code' AS code, (failed->>0)::int AS row
+                FROM ingestion_importchunk, jsonb_array_elements(failed_rows) AS failed, jsonb_array_elements(failed->2) AS why
+                WHERE run_id = %s AND failed->>1 IS NULL
+            ) AS refused GROUP BY code
+            """,
+            [most, run.pk],
+        )
+        return dict(cursor.fetchall())
+
+
 def still_held(run: ImportRun) -> tuple[int, int]:
     """How many events wait still, neither mended nor let in nor let go of since: (of those that it held, of those that its rows name and did not mend)."""
     with connection.cursor() as cursor:
