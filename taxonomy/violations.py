@@ -148,7 +148,9 @@ _SIGNS = {
 def _odd(values: dict[str, Any]) -> tuple[Text, Text, Text]:
     """Of a name that looks like another."""
     signs = gettext(", ").join(str(_SIGNS.get(sign) or _sign(sign)) for sign in values["signs"])
-    happened = gettext("No rule of the source, no tag and no refinement has this name. It holds %(signs)s; in plain signs it would be “%(plain)s”.")
+    happened = gettext(
+        "No rule of the source, no tag and no refinement has this name. It holds %(signs)s; in plain signs it would be “%(plain)s”."
+    )
     next_step = _("Send the name in plain signs, or add a mapping rule for it just as it comes.")
     return happened % {"signs": signs, "plain": values["plain"]}, WORDS["event.unknown"][2], next_step
 

@@ -165,7 +165,7 @@ def test_the_command_tells_its_reasons_in_the_language_that_is_asked_for(source,
     assert get_language() == "en"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "a,a\n1,2\n"], ids=["empty", "a list", "a column twice"])
+@pytest.mark.parametrize("text", ["", "[]", "phone,event,phone\n1,2,3\n"], ids=["empty", "a list", "a column twice"])
 def test_the_command_fails_where_the_file_cannot_be_read(source, tmp_path, text):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(CommandError) as told:

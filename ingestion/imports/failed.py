@@ -192,7 +192,9 @@ def _mark(encoding: str) -> bytes:
 
 
 def _kept(file_format: FileFormat) -> list[str]:
-    return [column for column in file_format.columns if column not in RESERVED]
+    """The columns that are not ours, as the file calls them."""
+    named = file_format.named or file_format.columns
+    return [name for name, column in zip(named, file_format.columns, strict=True) if column not in RESERVED]
 
 
 def _failures(run: ImportRun) -> Iterator[tuple[int, str | None, list[dict[str, Any]]]]:
