@@ -88,6 +88,7 @@ TRAPS: dict[str, Promise | str] = {
     "quote_lines": _("Column “%(column)s”, row %(row)d: a quotation mark opens the cell and is closed on another line, before a cell ends. What stands between is read as one cell, “%(seen)s”: rows in it are not rows. Take the mark out, or close it."),
     "quote_refused": _("Row %(row)d: a quotation mark opens a cell and is not closed, or is closed before the cell ends: “%(seen)s”. The row has not as many cells as the header, and is refused."),
     "header": _("Row %(row)d is the header once more. Such rows are passed over and counted."),
+    "second_header": _("Row %(row)d looks like a second header row: it says “%(seen)s” in column “%(column)s”, where the rows below have values such as “%(means)s”. As it is read it is a row of its own; leave it out, or read the file with a header of two rows."),
     "full_width": _("Column “%(column)s”, row %(row)d: “%(seen)s” has characters of full width. Numbers, times and phones are read; names and ids are another than in ordinary letters."),
     "odd_space": _("Column “%(column)s”, row %(row)d: “%(seen)s” has a space that does not look like one. Around numbers, times and phones it does no harm; a name or a choice with it is another."),
 }  # fmt: skip

@@ -291,11 +291,11 @@ def _above(rows: list[list[str]]) -> int:
 def _headers(rows: list[list[str]]) -> int:
     """How many rows the header has: none where values stand in the first as in the next, two where the first has gaps that the second fills."""
     first, rest = rows[0], rows[1:]
-    if any(_is_value(cell) and any(_is_value(_at(row, at)) for row in rest[:10]) for at, cell in enumerate(first)):
-        return 0 if sum(map(_is_value, first)) >= sum(map(_is_value, rest[0])) * 3 / 4 else 1
+    if any(is_value(cell) and any(is_value(_at(row, at)) for row in rest[:10]) for at, cell in enumerate(first)):
+        return 0 if sum(map(is_value, first)) >= sum(map(is_value, rest[0])) * 3 / 4 else 1
     if len(rest) > 1 and "" in [cell.strip() for cell in first] and len(rest[0]) == len(first):
-        is_second = all(cell.strip() for cell in rest[0]) and not any(map(_is_value, rest[0]))
-        return 2 if is_second and any(map(_is_value, rest[1])) else 1
+        is_second = all(cell.strip() for cell in rest[0]) and not any(map(is_value, rest[0]))
+        return 2 if is_second and any(map(is_value, rest[1])) else 1
     return 1
 
 
@@ -311,7 +311,7 @@ def _joined(heading: list[list[str]]) -> list[str]:
     return names
 
 
-def _is_value(cell: str) -> bool:
+def is_value(cell: str) -> bool:
     return _VALUE.fullmatch(cell.strip()) is not None
 
 
