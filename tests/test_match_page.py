@@ -149,6 +149,27 @@ def test_columns_are_understood_with_reasons_and_what_is_open_is_asked(upload):
     assert {one.verdict for one in page.context["events"]} == {"quarantined"}
 
 
+def test_columns_of_one_name_are_matched_each_by_itself(upload, steward, till):  # noqa: F811
+    content = "手机,备注,手机,备注\n" + "".join(f"1380013800{at},a,1390013900{at},b\n" for at in range(4))
+    run, page = upload(content.encode())
+    assert [column.heading for column in page.context["columns"]] == ["手机", "备注", "手机 (2)", "备注 (2)"]
+    chosen = {"event": "name:login", "c0_is": "", "c2_is": "phone"}
+    assert choose(steward, run, page, "start", **chosen).status_code == 302
+    run_import(run.pk)
+    kept = FileMatching.objects.get()
+    assert {column.target: column.heading for column in kept.matching.columns}["phone"] == "手机 (2)"
+    assert kept.headings == ["手机", "备注", "手机 (2)", "备注 (2)"]
+    assert set(Event.objects.values_list("subject__value", flat=True)) == {f"+861390013900{at}" for at in range(4)}
+
+
+def test_a_source_s_own_form_is_not_offered_where_two_columns_have_a_name_that_it_reads(upload, steward, till):  # noqa: F811
+    run, page = upload(b"id,evt,tel,tel\n1,login,13800138000,13900139000\n")
+    assert not page.context["may_be_envelope"] and not page.context["by_envelope"]
+    refused = choose(steward, run, page, "start", by="envelope")
+    assert refused.status_code == 200 and "3, 4" in refused.content.decode()
+    assert ImportRun.objects.get().status == ImportRun.Status.DRAFT
+
+
 def test_nothing_is_imported_while_something_is_open(upload, steward):  # noqa: F811
     run, page = upload(as_csv(rows(8)))
     again = choose(steward, run, page, "start")
