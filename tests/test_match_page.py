@@ -323,6 +323,23 @@ def test_many_rows_with_the_same_id_are_told_at_the_buttons_and_of_the_try(uploa
     assert "3 of 4 rows say the same in 单号" in told.content.decode()
 
 
+def test_rows_that_say_all_the_same_are_told_of_the_try(upload, steward, till):  # noqa: F811
+    kept(till, WITHOUT_ID)
+    once = rows(3)
+    run, page = upload(as_csv([*once, once[1]]))
+    choose(steward, run, page, "try")
+    run_import(run.pk)
+    told = steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk])).content.decode()
+    assert "1 of 4 rows say all the same" in told and "identical rows are separate" in told
+
+
+def test_no_row_is_judged_before_the_event_is_chosen(upload, steward):  # noqa: F811
+    run, page = upload(as_csv(rows(2)))
+    assert "Choose first what gives the event." in page.content.decode() and "tl-judged" not in page.content.decode()
+    page = choose(steward, run, page, event="name:purchase")
+    assert "tl-judged" in page.content.decode()
+
+
 def test_a_time_of_day_is_proposed_when_its_date_is_chosen_and_only_then(upload, steward):  # noqa: F811
     run, page = upload(as_csv([[f"1380013800{at}", "03/04/2026", "20:41:59" if at else "09:57"] for at in range(5)], ["手机", "a", "时间"]))
     assert understood(page) == {"手机": "phone", "a": "occurred_at", "时间": "time_of_day"}

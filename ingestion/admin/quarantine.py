@@ -30,7 +30,7 @@ from ingestion.quarantine.headings import headings_of, lacked_in
 from ingestion.quarantine.held import ORDERS, Group, held_causes, held_events, held_groups, reasons_like, told_with
 from profiles.charts import Trend, trend
 from profiles.models import Customer, Event, Original
-from profiles.original import shown_original
+from profiles.original import row_words, shown_original
 from profiles.sight import Sight
 from profiles.summary import held_of
 from staff.access import log_access
@@ -137,7 +137,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
         """One cause and its events, those stored last first; `before` is the event to go on from."""
         add_up(timezone.now())
         cause = get_object_or_404(of_sources_in(Cause.objects.select_related("department", "person"), request), pk=cause_id)
-        newest = reasons_like(cause).select_related("event").order_by("-event_id")
+        newest = reasons_like(cause).select_related("event__batch", "event__original__holder").order_by("-event_id")
         if (before := number_or_none(request.GET.get("before", ""))) is not None:
             newest = newest.filter(event_id__lt=before)
         page = list(newest[: PAGE + 1])
@@ -269,7 +269,7 @@ def _line(reason: QuarantineReason, sight: Sight) -> dict[str, Any]:
     mine = [one for one in violations if one.get("code") == reason.code and general(one.get("path", "")) == reason.path]
     return {
         "event": event,
-        "message_id": sight(event.message_id or ""),
+        "message_id": sight(event.message_id or "") or row_words(event, sight),
         "seen": sight.seen(mine[0], event.source_id) if mine else "",
         "others": sum(one["code"] != reason.code and is_blocking(one) for one in violations),
     }
