@@ -44,6 +44,13 @@ def shown_original(original: Original, event: Event, sight: Sight) -> ShownOrigi
     return ShownOriginal(_pretty(text, event, sight, columns), None, item, len(record))
 
 
+def row_words(event: Event, sight: Sight) -> str:
+    """A file's row in a line, its cells as their reader may see them; "" for what is no row of a table. Reads event.original and event.batch."""
+    original = getattr(event, "original", None)
+    cells = shown_original(original, event, sight).cells if original else None
+    return " · ".join(filter(None, (" ".join(cell.split()) for _column, cell in cells or ())))
+
+
 def _pretty(text: str, event: Event, sight: Sight, columns: dict[str, str] | None) -> str:
     """Numbers keep their digits; what is no JSON stays as it is, but a webhook's form or XML that is masked is shown as what it says."""
     try:

@@ -121,10 +121,12 @@ def message_for(one: Violation | dict[str, Any]) -> str:
 
 
 def _unknown(values: dict[str, Any]) -> tuple[Text, Text, Text] | None:
-    """Of a name that rules have and none applies, and of one whose tag is a draft: what happened, was expected, comes next."""
+    """Of a name that rules have and none applies, of one whose tag is a draft, and of one that looks like another: what happened, was expected, comes next."""
     if "draft" in values:
         happened = gettext("The name means the tag %(tag)s, which is still a draft.") % {"tag": values["draft"]}
         return happened, WORDS["event.unknown"][2], _("Make the tag active and release it, or map the name to another tag.")
+    if "signs" in values:
+        return _odd(values)
     if "limits" not in values:
         return None
     limits = gettext("; ").join(limits_words(one) for one in values["limits"])
@@ -133,6 +135,28 @@ def _unknown(values: dict[str, Any]) -> tuple[Text, Text, Text] | None:
         space = "" if (get_language() or "").startswith("zh") else " "
         happened += space + gettext("The event came from version %(version)s.") % {"version": values["version"]}
     return happened, WORDS["event.unknown"][2], _("Widen the limits of the rule, or add another rule for this name.")
+
+
+# What cannot be seen, or told from a plain sign.
+_SIGNS = {
+    "\u00a0": _("a no-break space"), "\u2007": _("a space as wide as a digit"), "\u200b": _("a space of no width"),
+    "\u202f": _("a narrow no-break space"), "\u3000": _("a space of full width"), "\ufeff": _("a byte order mark"),
+    " ": _("a space at its end or beginning"),
+}  # fmt: skip
+
+
+def _odd(values: dict[str, Any]) -> tuple[Text, Text, Text]:
+    """Of a name that looks like another."""
+    signs = gettext(", ").join(str(_SIGNS.get(sign) or _sign(sign)) for sign in values["signs"])
+    happened = gettext(
+        "No rule of the source, no tag and no refinement has this name. It holds %(signs)s; in plain signs it would be “%(plain)s”."
+    )
+    next_step = _("Send the name in plain signs, or add a mapping rule for it just as it comes.")
+    return happened % {"signs": signs, "plain": values["plain"]}, WORDS["event.unknown"][2], next_step
+
+
+def _sign(sign: str) -> str:
+    return gettext("“%(sign)s” of full width") % {"sign": sign} if sign.strip() else f"U+{ord(sign):04X}"
 
 
 def _derived(values: dict[str, Any]) -> tuple[Text, Text, Text] | None:

@@ -35,6 +35,7 @@ class FileSet:
     """A file of a set. `figures` are those of the data's own README, of the whole file.
 
     `made`: of a file that is put together from several tables, its text. `cells`: how Python reads its rows, header left out.
+    `written`: the column of which what was stored must hold every different string. `shared`: the source, where files share one.
     """
 
     name: str
@@ -48,10 +49,12 @@ class FileSet:
     headers: int = 1
     figures: dict[str, int] = field(default_factory=dict)
     made: Callable[[str], str] = lambda text: text
+    written: int | None = None
+    shared: str = ""
 
     @property
     def code(self) -> str:
-        return re.sub("[^a-z0-9]+", "_", self.name.lower())
+        return self.shared or re.sub("[^a-z0-9]+", "_", self.name.lower())
 
     @property
     def folder(self) -> str:
@@ -65,6 +68,9 @@ class FileSet:
         for _ in range(self.headers):
             next(rows)
         return (row for row in rows if row)
+
+    def strings(self, rows: Iterable[Row]) -> set[str]:
+        return set() if self.written is None else {row[self.written] for row in rows}
 
     def head(self, text: str, number: int) -> str:
         """The file's first rows, whole lines each."""
@@ -167,6 +173,21 @@ GROCERY = [
         "a01 demographics", "a01-completejourney/demographics.csv", {**US, "envelope": from_envelope(event_constant="profile_update", identifiers={"crm_id": "household_id"})},
         [], verdicts=each(),
     ),
+]  # fmt: skip
+
+# a02: five days as its shop delivers them, each a file of the same source
+
+
+def gift_lines(rows: Iterator[Row]) -> Iterator[Verdict]:
+    return ((tuple(row), () if row[6] else NOBODY) for row in rows)
+
+
+DAYS = [
+    FileSet(
+        f"a02 daily-drops {day}", f"a02-uci-online-retail/daily-drops/{day}.csv", SOURCES["gift_shop"], RULES["gift_shop"],
+        verdicts=gift_lines, shared="gift_shop",
+    )
+    for day in ("2010-12-01", "2010-12-02", "2010-12-03", "2011-12-08", "2011-12-09")
 ]  # fmt: skip
 
 # a03: columns that stand under one another, and a header that does not stand over them
@@ -340,7 +361,7 @@ BIKES = [
     FileSet(
         "a13 PersonPhone", "a13-adventureworks/oltp/PersonPhone.csv.zst", US, [],
         matching("identity_link", {"A": "identifier.crm_id", "B": "phone", "D": MODIFIED}), BARS, by_phone(1, [0, 1, 3]),
-        barred, 0, {"received": 19_972, "people": 4_519},
+        barred, 0, {"received": 19_972, "people": 4_519, "strings": 9_938}, written=1,
     ),
     FileSet(
         "a13 EmailAddress", "a13-adventureworks/oltp/EmailAddress.csv.zst", US, [],

@@ -103,7 +103,7 @@ def test_a_delimiter_that_parts_nothing_is_not_taken(upload, steward, sign):  # 
 
 
 def test_a_header_that_cannot_be_one_is_corrected_here(upload, steward):  # noqa: F811
-    run, page = upload(b"a,a\nid,event\n1,login\n")
+    run, page = upload(b"_reason,_reason\nid,event\n1,login\n")
     assert page.context["found"].problem
     choose(steward, run, page, "start")
     assert ImportRun.objects.get().status == ImportRun.Status.DRAFT

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -14,12 +15,15 @@ from arro3.io import read_parquet, write_parquet
 from openpyxl import Workbook, load_workbook
 from test_imports import HEADER, rows, source  # noqa: F401
 
-from ingestion.doors.files import blocks
+from ingestion.doors.files import UnreadableFile, blocks
 from ingestion.imports import chunk
 from ingestion.imports.failed import failed_rows
+from ingestion.imports.matchings import fingerprint
 from ingestion.imports.run import outcome, run_import, take_file
 from ingestion.models import QuarantineReason
 from profiles.models import Event
+from taxonomy.models import MappingRule, Tag
+from taxonomy.publish import publish
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -111,6 +115,68 @@ def test_an_import_that_is_interrupted_ends_as_if_never_interrupted(source, tmp_
     found = outcome(run_import(take_file(path, source=source, file_name=path.name).pk))
     assert (found.received, found.counts["accepted"], found.counts["quarantined"]) == (200, 199, 1)
     assert Event.objects.count() == 200
+
+
+def with_remarks(form: str, lines) -> bytes:
+    table = [[*HEADER, "备注", "备注"], *([*line, "左", "右"] for line in lines)]
+    text = io.StringIO()
+    if form == "xlsx":
+        book, written = Workbook(), io.BytesIO()
+        for line in table:
+            book.active.append(line)
+        book.save(written)
+        return written.getvalue()
+    if form == "fixed":
+        return "".join("".join(cell.ljust(32) for cell in row).rstrip() + "\r\n" for row in table).encode()
+    csv.writer(text).writerows(table)
+    return text.getvalue().encode("gb18030")
+
+
+def table_in(form: str, content: bytes) -> list[list[str]]:
+    if form == "xlsx":
+        return [[cell or "" for cell in row] for row in load_workbook(io.BytesIO(content)).active.values]
+    if form == "fixed":
+        return [re.split(r" {2,}", line.strip()) for line in content.decode().splitlines()]
+    return list(csv.reader(io.StringIO(content.decode("gb18030"))))
+
+
+@pytest.mark.parametrize("form", ["csv", "fixed", "xlsx"])
+def test_two_columns_of_one_name_come_in_and_come_back_under_it(source, tmp_path, form):  # noqa: F811
+    path = tmp_path / "a"
+    path.write_bytes(with_remarks(form, rows(3, quantity={1: "two"})))
+    run = run_import(take_file(path, source=source, file_name="a").pk)
+    assert (outcome(run).counts["accepted"], outcome(run).counts["quarantined"]) == (2, 1)
+    assert Event.objects.filter(standing=Event.Standing.COUNTED)[0].extra == {"备注": "左", "备注 (2)": "右"}
+    header, row = table_in(form, back := b"".join(failed_rows(run)))
+    assert header == [*HEADER, "备注", "备注", "_tagline_id", "_reason"] and row[8:10] == ["左", "右"]
+    path.write_bytes(back)
+    again = run_import(take_file(path, source=source, file_name="b").pk)
+    assert fingerprint(again.format["columns"]) == fingerprint(run.format["columns"])
+    assert again.format["columns"][-3:] == ["备注 (2)", "_tagline_id", "_reason"]
+
+
+@pytest.mark.parametrize(
+    ("envelope", "header", "column", "positions"),
+    [
+        ({"preset": "flat"}, "id,event,phone,time,phone", "phone", "3, 5"),
+        ({"preset": "flat"}, "id,price,event,phone,price", "price", "2, 5"),
+        ({"preset": "flat"}, "event,item,phone,item", "item", "2, 4"),
+        ({"preset": "tagline"}, "event,identifier.email,identifier.email", "identifier.email", "2, 3"),
+        ({"preset": "segment"}, "event,userId,userId", "userId", "2, 3"),
+        ({"preset": "custom", "event": "事件", "phone": "手机"}, "手机,事件,备注,手机,备注", "手机", "1, 4"),
+    ],
+    ids=["a field", "an attribute", "of a rule", "an identifier", "of a protocol", "of an envelope of one's own"],
+)
+def test_two_columns_of_a_name_that_is_read_are_refused_by_their_positions(source, tmp_path, envelope, header, column, positions):  # noqa: F811
+    made = MappingRule.objects.create(source=source, name="bought", tag=Tag.objects.get(code="purchase"))
+    made.rows.create(target="product_id", path="item")
+    source.envelope = envelope
+    source.save()
+    publish(notes="Envelope", by=None)
+    (tmp_path / "a.csv").write_text(f"{header}\n{','.join('1' * len(header.split(',')))}\n")
+    with pytest.raises(UnreadableFile) as told:
+        take_file(tmp_path / "a.csv", source=source, file_name="a.csv")
+    assert (told.value.code, told.value.values) == ("file.column_repeated", {"column": column, "positions": positions})
 
 
 @pytest.mark.parametrize("form", KNOWN)

@@ -9,10 +9,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import Group
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone
+from openpyxl import load_workbook
 
 from ingestion.doors.files import Column, FileFormat, Matching, RowEvent, UnreadableFile, compile_matching
 from ingestion.doors.files.matching import COMMA, POINT, SERIAL, plain_number, reads_as
@@ -20,7 +22,8 @@ from ingestion.imports.check_file import as_json, check_file
 from ingestion.imports.failed import failed_rows
 from ingestion.imports.matchings import ENVELOPE, fingerprint, in_force, keep, use_again
 from ingestion.imports.run import follow, match, outcome, run_import, take_file
-from ingestion.models import FileMatching, ImportChunk, ImportRun, Replay, SpecLink
+from ingestion.models import FileMatching, ImportChunk, ImportRun, QuarantineReason, Replay, SpecLink
+from ingestion.quarantine.causes import cause_of
 from ingestion.quarantine.headings import headings_of
 from ingestion.quarantine.replay import ask, run_replay
 from profiles.models import Batch, Event
@@ -545,6 +548,24 @@ def test_a_row_of_another_encoding_is_shown_as_it_was_and_what_was_matched_to_an
     whole = dict(shown_original(event.original, event, Sight(unmasked=True)).cells)
     assert (whole["商品"], whole["会员手机"]) == ("龙井茶", "13800138010")
     assert dict(shown_original(event.original, event, Sight(unmasked=False)).cells)["商品"] == STARS
+
+
+@database
+def test_held_rows_without_an_id_are_told_apart_by_their_cells(till, load, client):
+    columns = tuple(column for column in SHARED if column.target != "id")
+    kept(till, Matching(columns, (RowEvent(name="purchase", columns=BOUGHT),)).in_order())
+    load(rows(3, 会员手机={1: "1.38E+10", 2: "1.38E+10"}, 单号={1: "R8", 2: "R9"}))
+    cause = cause_of(QuarantineReason.objects.first())
+    marketer = User.objects.create_user("desk@example.com", language="en")
+    marketer.groups.add(Group.objects.get(name="marketer"))
+    client.force_login(marketer)
+    desk = client.get(reverse("admin:desk"), {"cause": cause.pk})
+    assert [value["about"].partition(" · ")[0] for value in desk.context["values"]] == ["R9", "R8"]
+    assert "1.38E+10" not in desk.content.decode()
+    page = client.get(cause.get_absolute_url())
+    assert [line["message_id"].partition(" · ")[0] for line in page.context["events"]] == ["R9", "R8"]
+    sheet = load_workbook(io.BytesIO(client.get(reverse("admin:desk_table", args=[cause.pk])).content)).worksheets[-1]
+    assert [row[4].partition(" · ")[0] for row in list(sheet.values)[1:]] == ["R9", "R8"]
 
 
 @pytest.mark.django_db

@@ -216,6 +216,9 @@ def test_the_command_prints_faults_and_ends_with_1(till, tmp_path, capsys):
     assert {"row", "column", "code", "seen", "expected", "message"} <= told["findings"][0].keys()
     call_command("check_file", str(stored(tmp_path, "b.csv", "".join(BAD.splitlines(True)[:2]).encode())), source="till")
     assert "without a fault" in capsys.readouterr().out
+    with pytest.raises(CommandError, match="3 行中有 2 行不通过"):
+        call_command("check_file", str(path), source="till", language="zh-hans")
+    assert "第 3 行, 金额：" in capsys.readouterr().out.replace(": ", "：")
 
 
 # the pages
@@ -275,7 +278,7 @@ def test_a_file_that_is_too_large_is_not_read(client, link, monkeypatch):
     assert "larger than" in answer.content.decode()
 
 
-@pytest.mark.parametrize("posted", [{}, {"file": ""}, {"file": uploaded("")}, {"file": uploaded("a,a\n1,2\n")}])
+@pytest.mark.parametrize("posted", [{}, {"file": ""}, {"file": uploaded("")}, {"file": uploaded("_reason,_reason\n1,2\n")}])
 def test_what_cannot_be_read_is_told_on_the_page(client, link, posted):
     answer = client.post(link.get_absolute_url(), posted)
     assert answer.status_code == 200 and "It cannot be read" in answer.content.decode()

@@ -116,13 +116,37 @@ def test_ndjson_is_told_by_its_first_byte(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("header", "columns"),
+    [
+        ("手机,备注,备注", ["手机", "备注", "备注 (2)"]),
+        ("备注,备注,备注 (2),备注", ["备注", "备注 (3)", "备注 (2)", "备注 (4)"]),
+        ("备注,备注 (2),备注 (2)", ["备注", "备注 (2)", "备注 (2) (2)"]),
+    ],
+)
+def test_columns_of_one_name_are_told_by_a_number_that_none_is_called_by(tmp_path, header, columns):
+    path = tmp_path / "a.csv"
+    path.write_text(f"{header}\n{','.join(map(str, range(len(columns))))}\n")
+    found = sniff(path)
+    assert (found.columns, found.named, found.heading) == (columns, header.split(","), [header.split(",")])
+    assert cut(path) == [dict(zip(columns, map(str, range(len(columns))), strict=True))]
+    (tmp_path / "b.csv").write_text(",".join(columns) + "\n")
+    assert sniff(tmp_path / "b.csv").columns == columns
+
+
+def test_columns_of_one_name_in_a_header_of_two_rows_are_told_by_a_number(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("会员,,交易,\n手机,备注,时间,金额\n13800138000,a,2026-03-01,9.9\n".replace("备注", "手机"))
+    assert sniff(path).columns == ["会员 手机", "会员 手机 (2)", "交易 时间", "交易 金额"]
+
+
+@pytest.mark.parametrize(
     ("content", "code"),
     [
         (b"", "file.empty"),
         (b" \n\n", "file.empty"),
         (b"a\0b\0\0\0\0\1,1\n", "file.not_text"),
         (b"a,,b\n1,2,3\n", "file.column_unnamed"),
-        (b"a,b,a\n1,2,3\n", "file.column_repeated"),
+        (b"a,_tagline_id,_tagline_id\n1,2,3\n", "file.column_repeated"),
         (gzip.compress(b"a,b\n1,2\n", mtime=0)[:-9], "file.damaged"),
         (zstandard.ZstdCompressor().compress(b"a,b\n" + bytes(range(33, 127)) * 40)[:-9], "file.damaged"),
         (zstandard.ZstdCompressor().compress(b"a,b\n1,2\n") + b"no zstd", "file.damaged"),

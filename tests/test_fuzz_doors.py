@@ -395,7 +395,7 @@ class Uploader:
             offset = int(headers["Upload-Offset"])
 
 
-@pytest.mark.parametrize("count", [25, pytest.param(20_000, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("count", [25, pytest.param(5_000, marks=pytest.mark.proof)])
 def test_no_uploaded_file_breaks_its_import_or_is_lost(server, write_key, count, record_property):
     chance = random.Random(SEED)
     uploader = Uploader(server, write_key[0], chance)

@@ -17,6 +17,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from test_imports import HEADER, rows, source, write  # noqa: F401
 
 from ingestion.doors.files import UnreadableFile
+from ingestion.imports.failed import failed_rows
 from ingestion.imports.run import follow, outcome, release_draft, run_import, standing_of, take_file
 from ingestion.imports.sample import sample_of
 from ingestion.models import ImportChunk, ImportRun, TakeBack
@@ -67,6 +68,18 @@ def test_rows_that_were_refused_lead_to_no_list_of_what_is_held(source, steward,
     page = unescape(steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk])).content.decode())
     assert page.count("all that the source has held for it") == 1
     assert "code=record.columns" not in page
+    assert "<small>row 7</small>" in page
+
+
+def test_rows_that_were_refused_are_told_by_their_numbers_and_so_are_failed_rows(source, steward, tmp_path):  # noqa: F811
+    lines = rows(12, quantity={1: "two"})
+    for at in (2, 4, 5, 6, 8, 11):
+        lines[at] = lines[at][:-1]
+    run = run_import(take_file(write(tmp_path / "a.csv", lines), source=source, file_name="a.csv").pk)
+    page = steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk])).content.decode()
+    assert "<small>rows 4, 6, 7, 8, 10 …</small>" in page
+    failed = csv.DictReader(io.StringIO(b"".join(failed_rows(run)).decode("utf-8-sig")))
+    assert [row["_reason"].partition(":")[0] for row in failed] == [f"Row {number} of a.csv" for number in (3, 4, 6, 7, 8, 10, 13)]
 
 
 def test_an_import_that_was_taken_back_is_put_back_and_says_so(source, steward, tmp_path):  # noqa: F811

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils.translation import get_language
 
 from ingestion.imports import chunk
 from ingestion.imports.failed import failed_rows
@@ -154,7 +155,17 @@ def test_the_command_prints_what_became_of_the_rows(source, tmp_path, capsys):
     assert [count for label, count in told.items() if "(attribute.wrong_type)" in label] == ["1"]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "a,a\n1,2\n"], ids=["empty", "a list", "a column twice"])
+@pytest.mark.parametrize(("language", "said", "reason"), [("en", "received in all", "Seen: two."), ("zh-hans", "共收到", "实际值：two")])
+def test_the_command_tells_its_reasons_in_the_language_that_is_asked_for(source, tmp_path, capsys, language, said, reason):
+    failed = tmp_path / "failed.csv"
+    path = write(tmp_path / "a.csv", rows(3, quantity={1: "two"}))
+    call_command("import_events", str(path), source="files", failed=failed, language=language)
+    assert said in capsys.readouterr().out
+    assert reason in failed.read_text("utf-8-sig")
+    assert get_language() == "en"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "phone,event,phone\n1,2,3\n"], ids=["empty", "a list", "a column twice"])
 def test_the_command_fails_where_the_file_cannot_be_read(source, tmp_path, text):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(CommandError) as told:

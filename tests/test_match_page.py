@@ -149,6 +149,27 @@ def test_columns_are_understood_with_reasons_and_what_is_open_is_asked(upload):
     assert {one.verdict for one in page.context["events"]} == {"quarantined"}
 
 
+def test_columns_of_one_name_are_matched_each_by_itself(upload, steward, till):  # noqa: F811
+    content = "手机,备注,手机,备注\n" + "".join(f"1380013800{at},a,1390013900{at},b\n" for at in range(4))
+    run, page = upload(content.encode())
+    assert [column.heading for column in page.context["columns"]] == ["手机", "备注", "手机 (2)", "备注 (2)"]
+    chosen = {"event": "name:login", "c0_is": "", "c2_is": "phone"}
+    assert choose(steward, run, page, "start", **chosen).status_code == 302
+    run_import(run.pk)
+    kept = FileMatching.objects.get()
+    assert {column.target: column.heading for column in kept.matching.columns}["phone"] == "手机 (2)"
+    assert kept.headings == ["手机", "备注", "手机 (2)", "备注 (2)"]
+    assert set(Event.objects.values_list("subject__value", flat=True)) == {f"+861390013900{at}" for at in range(4)}
+
+
+def test_a_source_s_own_form_is_not_offered_where_two_columns_have_a_name_that_it_reads(upload, steward, till):  # noqa: F811
+    run, page = upload(b"id,evt,tel,tel\n1,login,13800138000,13900139000\n")
+    assert not page.context["may_be_envelope"] and not page.context["by_envelope"]
+    refused = choose(steward, run, page, "start", by="envelope")
+    assert refused.status_code == 200 and "3, 4" in refused.content.decode()
+    assert ImportRun.objects.get().status == ImportRun.Status.DRAFT
+
+
 def test_nothing_is_imported_while_something_is_open(upload, steward):  # noqa: F811
     run, page = upload(as_csv(rows(8)))
     again = choose(steward, run, page, "start")
@@ -300,6 +321,23 @@ def test_many_rows_with_the_same_id_are_told_at_the_buttons_and_of_the_try(uploa
     run_import(run.pk)
     told = steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk]))
     assert "3 of 4 rows say the same in 单号" in told.content.decode()
+
+
+def test_rows_that_say_all_the_same_are_told_of_the_try(upload, steward, till):  # noqa: F811
+    kept(till, WITHOUT_ID)
+    once = rows(3)
+    run, page = upload(as_csv([*once, once[1]]))
+    choose(steward, run, page, "try")
+    run_import(run.pk)
+    told = steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk])).content.decode()
+    assert "1 of 4 rows say all the same" in told and "identical rows are separate" in told
+
+
+def test_no_row_is_judged_before_the_event_is_chosen(upload, steward):  # noqa: F811
+    run, page = upload(as_csv(rows(2)))
+    assert "Choose first what gives the event." in page.content.decode() and "tl-judged" not in page.content.decode()
+    page = choose(steward, run, page, event="name:purchase")
+    assert "tl-judged" in page.content.decode()
 
 
 def test_a_time_of_day_is_proposed_when_its_date_is_chosen_and_only_then(upload, steward):  # noqa: F811

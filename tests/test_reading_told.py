@@ -117,6 +117,18 @@ def test_a_sum_at_the_end_can_be_left_out_and_taken_in_again(upload, steward, ti
         assert (found.received, found.skipped, found.counts["accepted"]) == (3, 1, 3)
 
 
+def test_a_second_header_row_is_told_and_left_out_by_one_press(upload, steward, till):  # noqa: F811
+    kept(till)
+    codes = ["receipt", "line", "phone", "day", "clock", "product", "price", "number", "coupon"]
+    run, page = upload(as_csv([codes, *rows(5)]))
+    assert [one.split(":")[0] for one in warned(page)] == ["Row 2 looks like a second header row"]
+    page = choose(steward, run, page, leave_out="2")
+    assert warned(page) == [] and page.context["left_out"] == [" · ".join(codes)]
+    choose(steward, run, page, "start")
+    found = outcome(run_import(run.pk))
+    assert (found.received, found.skipped, found.counts["accepted"]) == (5, 1, 5)
+
+
 def test_a_row_that_is_left_out_is_told_by_all_its_cells(upload, steward, till):  # noqa: F811
     kept(till)
     ends = [["合计", *[""] * (len(HEADER) - 2), amount] for amount in ("36", "36", "37")]

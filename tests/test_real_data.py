@@ -86,8 +86,16 @@ def test_one_person_per_phone_over_four_platforms_in_four_notations(story, tmp_p
         assert found.counts["accepted"] == found.received, (source, found)
         received += found.received
     assert people_on_all_platforms() == 266
+    cells = {}
     for source, name in EVENTS.items():
-        received += load(source, sample(name, 3_000, tmp_path)).received
+        path = sample(name, 3_000, tmp_path)
+        received += load(source, path).received
+        cells[source] = list(csv.DictReader(path.read_text().splitlines()))
+    assert subjects("grocery") == people_with_events_of(["grocery"]) == len({row["household_id"] for row in cells["grocery"]})
+    assert subjects("gift_shop") == len({row["CustomerID"] for row in cells["gift_shop"]} - {""})
+    assert zeros("grocery", QUANTITY) == sum(float(row["quantity"]) == 0 for row in cells["grocery"])
+    free = {tuple(row.values()) for row in cells["gift_shop"] if float(row["UnitPrice"]) == 0}
+    assert zeros("gift_shop", PRICE) + held_without_a_price("gift_shop") == len(free)
     assert sum(tally.received for tally in Tally.objects.all()) == received
     assert not Event.objects.filter(standing=1, tag__code="purchase", attributes__quantity__lt=0).exists()
 
@@ -157,6 +165,33 @@ def people_with_events_of(sources) -> int:
         return int(cursor.fetchone()[0])
 
 
+def subjects(source: str) -> int:
+    """How many different people a source's accepted events name."""
+    return Event.objects.filter(source__code=source, standing=Event.Standing.COUNTED).values("subject").distinct().count()
+
+
+def zeros(source: str, amount: str) -> int:
+    """Accepted events of a source whose amount, an SQL expression, is zero."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT count(*) FROM profiles_event AS event JOIN taxonomy_source AS source ON source.id = source_id
+            WHERE source.code = %s AND standing = 1 AND ({amount})::numeric = 0
+            """,
+            [source],
+        )
+        return int(cursor.fetchone()[0])
+
+
+QUANTITY, PRICE = "attributes->>'quantity'", "attributes->'price'->>'amount'"
+
+
+def held_without_a_price(source: str) -> int:
+    """Held events whose line, as it was stored, tells a price of zero in its sixth cell."""
+    held = Original.objects.filter(event__source__code=source, event__standing=Event.Standing.HELD).values_list("record", flat=True)
+    return sum(Decimal(row[5]) == 0 for row in csv.reader(bytes(record).decode() for record in held.iterator()))
+
+
 @pytest.mark.proof
 def test_the_whole_story_adds_up(story, record_property):
     for source, name in LINKS.items():
@@ -171,7 +206,13 @@ def test_the_whole_story_adds_up(story, record_property):
         ("purchase", 1): 392_732, ("purchase", 2): 133_322, ("refund", 1): 8_872, ("refund", 2): 379, ("stock_correction", 2): 1_336,
     }  # fmt: skip
     assert not Event.objects.filter(source__code="gift_shop", standing=1, tag__code="purchase", attributes__quantity__lte=0).exists()
+    assert subjects("gift_shop") == 4_372
+    assert people_with_events_of(["gift_shop"]) == 3_519  # the others have no phone in x01
+    # of 2,515 lines without a price five are exact duplicates
+    assert (zeros("gift_shop", PRICE), held_without_a_price("gift_shop")) == (40, 2_515 - 5 - 40)
     grocery = load("grocery", DATA / EVENTS["grocery"])
+    assert subjects("grocery") == people_with_events_of(["grocery"]) == 2_469
+    assert zeros("grocery", QUANTITY) == 8_869
     assert grocery.counts == {"accepted": 1_469_307, "changed": 1_469_307, "duplicate": 0, "quarantined": 0, "refused": 0}
     write_row("a01 transactions", grocery.received, grocery)
     write_row("a02 online-retail", gift.received, gift)

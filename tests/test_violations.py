@@ -82,3 +82,31 @@ def test_a_message_says_what_where_seen_expected_and_next():
             "Where: attributes.price, which the rule takes from sale_price. Seen: 12,50. "
             "Expected: a value of the type “money”. Correct the value, or add a transform to the rule of the source."
         )
+
+
+def unknown(name: str) -> Violation:
+    (raw,) = read_all(encode_json({"event": name, "phone": "+8613800138000"}), "website")
+    return next(one for one in standardize(raw, PLAN).violations if one.code == "event.unknown")
+
+
+@pytest.mark.parametrize(
+    ("name", "plain", "english", "chinese"),
+    [
+        ("purchase\u00a0", "purchase", "a no-break space", "不间断空格"),
+        ("pur\u200bchase", "purchase", "a space of no width", "零宽空格"),
+        ("order\u3000paid", "order paid", "a space of full width", "全角空格"),
+        ("ｌogin", "login", "“ｌ” of full width", "全角字符“ｌ”"),
+        ("login ", "login", "a space at its end or beginning", "首尾的空格"),
+        ("\tlogin\u202f", "login", "U+0009, a narrow no-break space", "U+0009，窄不间断空格"),
+    ],
+)
+def test_a_name_that_looks_like_another_is_told_by_what_is_odd_in_it(name, plain, english, chinese):
+    one = unknown(name)
+    for language, said in (("en", english), ("zh-hans", chinese)):
+        with override(language):
+            assert said in message_for(one) and f"“{plain}”" in message_for(one)
+
+
+@pytest.mark.parametrize("name", ["purchse", "log in", "购买（线上）", "加购"])
+def test_a_name_of_plain_signs_is_only_unknown(name):
+    assert unknown(name).values == {}

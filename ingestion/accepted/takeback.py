@@ -17,8 +17,11 @@ from ingestion.accepted.near import find_near_duplicates, queue_near
 from ingestion.accepted.touched import STANDINGS, selection, touched
 from ingestion.accepted.void import without
 from ingestion.alone import alone_or_not
+from ingestion.discovery.discover import see_less
 from ingestion.models import ImportChunk, ImportRun, TakeBack, WriteKey
+from ingestion.quarantine.causes import tell_times_anew
 from ingestion.quarantine.reasons import open_reasons_again
+from ingestion.watching.leaks import tell_what_still_leaks
 from profiles.entries import CORRECTED, COUNTED, DISCARDED, HELD, TAKEN_BACK
 from profiles.models import Batch
 from profiles.stored import freed_key
@@ -124,18 +127,20 @@ def work_on(take_back_id: int) -> None:
         elif take_back.state == State.TAKING:
             while _take_stretch(take_back_id):
                 pass
-            _follow_up()
+            _follow_up(take_back)
             TakeBack.objects.filter(pk=take_back_id).update(state=State.TAKEN, taken_at=timezone.now())
         elif take_back.state == State.PUTTING:
             while _put_stretch(take_back_id):
                 pass
-            _follow_up()
+            _follow_up(take_back)
             TakeBack.objects.filter(pk=take_back_id).update(state=State.PUT)
 
 
-def _follow_up() -> None:
+def _follow_up(take_back: TakeBack) -> None:
     tie_anew()
     find_near_duplicates(timezone.now())
+    tell_times_anew(take_back.source_id, timezone.now())
+    tell_what_still_leaks(take_back)
 
 
 def is_idle(take_back: TakeBack) -> bool:
@@ -214,22 +219,25 @@ def _count(cursor: CursorWrapper, take_back: TakeBack, ids: list[int], *, sign: 
         WITH event AS (
             SELECT event.source_id, (event.received_at AT TIME ZONE %(zone)s)::date AS day, event.attributes IS NOT NULL AS counts,
                 coalesce(first.counted, event.attributes IS NOT NULL) AS counted_first,
-                CASE WHEN first.counted IS NULL THEN event.tag_id ELSE first.tag_id END AS tag_id
+                CASE WHEN first.counted IS NULL THEN event.tag_id ELSE first.tag_id END AS tag_id,
+                CASE WHEN first.counted IS NULL THEN event.rule_id ELSE first.rule_id END AS rule
             FROM profiles_event AS event LEFT JOIN LATERAL (
-                SELECT (array_agg(tag_id ORDER BY id))[1] AS tag_id, (array_agg(attributes IS NOT NULL ORDER BY id))[1] AS counted
+                SELECT (array_agg(tag_id ORDER BY id))[1] AS tag_id, (array_agg(rule_id ORDER BY id))[1] AS rule_id,
+                    (array_agg(attributes IS NOT NULL ORDER BY id))[1] AS counted
                 FROM profiles_formerreading AS former WHERE former.event_id = event.id
             ) AS first ON true WHERE event.id = ANY(%(ids)s)
         ), written AS (
-            INSERT INTO ingestion_withdrawal (take_back_id, source_id, tag_id, day, counted, held, at)
-            SELECT %(act)s, source_id, tag_id, day, %(sign)s * count(*) FILTER (WHERE counted_first),
+            INSERT INTO ingestion_withdrawal (take_back_id, source_id, tag_id, rule, day, counted, held, at)
+            SELECT %(act)s, source_id, tag_id, rule, day, %(sign)s * count(*) FILTER (WHERE counted_first),
                 %(sign)s * count(*) FILTER (WHERE NOT counted_first), now()
-            FROM event GROUP BY source_id, tag_id, day
+            FROM event GROUP BY source_id, tag_id, rule, day
         )
         SELECT count(*) FILTER (WHERE counts), count(*) FILTER (WHERE NOT counts) FROM event
         """,
         {"zone": settings.TIME_ZONE, "ids": ids, "act": take_back.pk, "sign": sign},
     )
     counted, held = cursor.fetchone()
+    see_less(cursor, ids, sign=sign)
     return int(counted), int(held)
 
 

@@ -53,6 +53,7 @@ from ingestion.quarantine.stored import AT_ONCE, text_seen
 from ingestion.quarantine.undo import ask_undo, undo
 from profiles.models import Event
 from profiles.money import is_money, money
+from profiles.original import row_words
 from profiles.sight import Sight
 from staff.access import log_access
 from staff.admin.pages import Unalterable, id_or_404, number_or_none
@@ -213,7 +214,7 @@ class ReplayAdmin(Unalterable, OfSource):
                 for seen, value in found.examples
                 if _sees(replay, seen, shown)
             ],
-            "values": [_shown(request, replay, replay.path, value, shown) for value in values],
+            "values": [_shown(request, replay, replay.path, value, shown) for value in _told_apart(values, shown)],
             "many_values": len(values) >= MOST_VALUES,
             "kind": kind,
             "options": options,
@@ -262,7 +263,7 @@ class ReplayAdmin(Unalterable, OfSource):
         shown = sight_in(request, of_cause(cause))
         values = values_seen(replay, most=MOST_IN_TABLE, events=SAMPLE)
         log_access(cast(User, request.user), AccessLog.Action.EXPORT, reason=f"held values of {of_cause(cause)}")
-        rows = ((_seen(replay, replay.path, value.seen, shown) or "", replace(value, about=shown(value.about))) for value in values)
+        rows = ((_seen(replay, replay.path, value.seen, shown) or "", value) for value in _told_apart(values, shown))
         answer = HttpResponse(workbook_of(rows), content_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
         answer["Content-Disposition"] = f'attachment; filename="held-{cause.pk}.xlsx"'
         return answer
@@ -460,11 +461,19 @@ def _lack_region(replay: Replay, found: Preview) -> bool:
     return replay.code == "phone.region_unknown" or any(code == "phone.region_unknown" for code, _path, _seen in found.values)
 
 
+def _told_apart(values: list[Value], shown: Sight) -> list[Value]:
+    """What stands for one event tells of it by its message id, else by its row, as the reader may see them."""
+    nameless = [bytes.fromhex(value.key) for value in values if value.key and not value.about]
+    events = Event.objects.filter(key__in=nameless).select_related("batch", "original__holder") if nameless else ()
+    rows = {event.public_id: row_words(event, shown) for event in events}
+    return [replace(value, about=shown(value.about) or rows.get(value.key, "")) for value in values]
+
+
 def _shown(request: HttpRequest, replay: Replay, path: str, value: Value, shown: Sight) -> dict[str, Any]:
     """A value as this reader may see it, and what was posted for it."""
     seen = _seen(replay, path, value.seen, shown)
     given = request.POST.get(value.field, "")
-    return {"seen": seen, "events": value.events, "field": value.field, "given": given, "key": value.key, "about": shown(value.about)}
+    return {"seen": seen, "events": value.events, "field": value.field, "given": given, "key": value.key, "about": value.about}
 
 
 def _read(replay: Replay, value: Any, shown: Sight) -> Any:

@@ -6,6 +6,7 @@ from django.http import HttpRequest
 
 from ingestion.models import QuarantineReason, Replay
 from ingestion.quarantine.discarding import weigh
+from profiles.original import row_words
 from profiles.sight import Sight
 from taxonomy.standardize import general, storable
 from taxonomy.violations import is_blocking
@@ -33,7 +34,7 @@ def line_of(reason: QuarantineReason, sight: Sight) -> dict[str, Any]:
     mine = [one for one in violations if one.get("code") == reason.code and general(one.get("path", "")) == reason.path]
     return {
         "event": event,
-        "message_id": sight(event.message_id or ""),
+        "message_id": sight(event.message_id or "") or row_words(event, sight),
         "seen": sight.seen(mine[0], event.source_id) if mine else "",
         "others": sum(one["code"] != reason.code and is_blocking(one) for one in violations),
     }

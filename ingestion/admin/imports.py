@@ -38,6 +38,7 @@ from ingestion.imports.run import (
     outcome,
     outcomes,
     read_otherwise,
+    refused_rows,
     release_draft,
     standing_of,
     still_held,
@@ -64,6 +65,8 @@ from taxonomy.violations import title_for
 
 # More columns than these make a list that nobody reads; the source's page in the dictionary has them all.
 _ROWS_SHOWN = 40
+# Of the rows that were refused for one reason.
+_REFUSED_SHOWN = 5
 # Of so many rows and more, this share with one fault in one column is no fault of the rows.
 _MANY_ROWS, _NEARLY_ALL = 10, 0.9
 
@@ -341,7 +344,8 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
         shown, may_see_rows = _shown(run), self._may_see_rows(request, run)
         hidden = hidden_in(request, plan_of(run.release_id).plan.items) if run.release_id and rights_in(request).limited else set()
         places = _places(run, hidden) if may_see_rows and shown["done"] and shown["failed"] else {}
-        causes = [(*cause, places.get(cause[0], [])) for cause in shown["causes"]]
+        rows = refused_rows(run, _REFUSED_SHOWN) if shown["done"] and shown["counts"]["refused"] else {}
+        causes = [(*cause, _rows_words(rows.get(cause[0], []), cause[2]), places.get(cause[0], [])) for cause in shown["causes"]]
         return shown | {"may_see_rows": may_see_rows, "causes": causes, "all_alike": list(_all_alike(causes, shown["received"]))}
 
     def _may_see_rows(self, request: HttpRequest, run: ImportRun) -> bool:
@@ -440,9 +444,17 @@ def _places(run: ImportRun, hidden: Collection[str]) -> dict[str, list[tuple[str
     return {code: places[:_ROWS_SHOWN] for code, places in found.items()}
 
 
+def _rows_words(rows: list[int], count: int) -> str:
+    """ "rows 3, 4 …" where there are more."""
+    if not rows:
+        return ""
+    more = " …" if count > len(rows) else ""
+    return ngettext("row %(rows)s", "rows %(rows)s", len(rows)) % {"rows": ", ".join(map(str, rows)) + more}
+
+
 def _all_alike(causes: list[Any], received: int) -> Iterator[tuple[str, str]]:
     """What nearly every row has: (why it fails, its column). The file is read wrongly, rather than its rows being wrong."""
-    for _code, title, _count, _is_held, places in causes if received >= _MANY_ROWS else []:
+    for _code, title, _count, _is_held, _rows, places in causes if received >= _MANY_ROWS else []:
         yield from ((str(title), place) for place, rows in places if rows >= _NEARLY_ALL * received)
 
 

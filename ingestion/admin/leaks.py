@@ -34,7 +34,12 @@ from taxonomy.rights import among
 PAGE = 50
 CHANGE = "ingestion.change_leak"
 ACTS = ("ignore", "look_again")
-STATES = {"open": gettext_lazy("open"), "declared": gettext_lazy("declared personal since"), "ignored": gettext_lazy("ignored")}
+STATES = {
+    "open": gettext_lazy("open"),
+    "declared": gettext_lazy("declared personal since"),
+    "ignored": gettext_lazy("ignored"),
+    "taken_back": gettext_lazy("taken back"),
+}
 
 
 @admin.register(Leak)
@@ -106,6 +111,8 @@ class LeakAdmin(ReadOnly, ModelAdmin):
 
 def state_of(row: Leak, personal: Collection[str], today: date) -> str:
     """A key of STATES."""
+    if row.taken_back:
+        return "taken_back"
     if row.attribute.lower() in personal:
         return "declared"
     return "ignored" if row.ignored_until is not None and row.ignored_until >= today else "open"

@@ -226,14 +226,18 @@ class Look:
 
 @lru_cache(maxsize=4)
 def _looked_at(run_id: str, path: str, how: str) -> tuple[tuple[str, ...], list[list[str]], dict[str, Seen], Looked, dict[str, list[str]]]:
-    """The columns that are not ours, the first rows under them, what they look like and may hide, {row: cells} of sums. The same while the file is read the same way."""
+    """The columns that are not ours, the first rows under them, what they look like and may hide, {row: cells} of what may be left out. The same while the file is read the same way."""
     run = ImportRun.objects.get(pk=run_id)
     file_format = replace(FileFormat(**run.format), matching=None)
     headings = tuple(column for column in file_format.columns if column not in RESERVED)
     found = first_records(run, file_format, LOOKED_AT, with_headers=True)
     rows = [cells_under(record.original, file_format)[0] for record in found if cells_of(record, file_format) is not None]
     looked = look_through(found, file_format)
-    sums = {trap.row for trap in looked.traps if trap.kind == "sum" and file_format.has_columns and file_format.kind != "parquet"}
+    sums = {
+        trap.row
+        for trap in looked.traps
+        if trap.kind in ("sum", "second_header") and file_format.has_columns and file_format.kind != "parquet"
+    }
     cells = {str(one.row): all_cells(one.original, run.format) for one in found if one.row in sums}
     return headings, rows, look(headings, rows), looked, cells
 

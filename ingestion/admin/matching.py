@@ -24,7 +24,8 @@ from ingestion.doors.files.matching import ATTRIBUTE, IDENTIFIER
 from ingestion.imports.again import again_words
 from ingestion.imports.columns import ASK
 from ingestion.imports.judged import Judged, first_events
-from ingestion.imports.matchings import completed, fits_envelope, in_force, use_again
+from ingestion.imports.matchings import completed, in_force, use_again
+from ingestion.imports.repeated import suits_envelope
 from ingestion.imports.run import discard_draft, imported_before, leave_out, match, refuse_under_way, release_draft
 from ingestion.imports.spec_layouts import only_where
 from ingestion.imports.suggest import Suggested, time_column, with_clock
@@ -107,7 +108,7 @@ class Matchable:
         """Whether the rows are read as the source's own records are."""
         if request.method == "POST":
             return request.POST.get("by") == "envelope"
-        return run.matching_id is None and fits_envelope(run.source, found.file_format)
+        return run.matching_id is None and suits_envelope(found.file_format, run.source)
 
     def _begin(self, request: HttpRequest, run: ImportRun, chosen: Suggested | None, *, dry_run: bool) -> HttpResponse | None:
         """Where to go then; None where it cannot begin now, as is said."""
@@ -139,7 +140,7 @@ def shown(run: ImportRun, found: Look, chosen: Suggested, *, by_envelope: bool) 
         "chosen": chosen,
         "time_column": time_column(chosen),
         "by_envelope": by_envelope,
-        "may_be_envelope": found.file_format.is_json or fits_envelope(run.source, found.file_format),
+        "may_be_envelope": found.file_format.is_json or suits_envelope(found.file_format, run.source),
         "columns": found.columns(chosen),
         "event_groups": found.event_groups(chosen),
         "values": found.named_values(chosen.event),

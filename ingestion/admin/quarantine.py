@@ -138,7 +138,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
         """One cause and its events, those stored last first; `before` is the event to go on from."""
         add_up(timezone.now())
         cause = get_object_or_404(of_sources_in(Cause.objects.select_related("department", "person"), request), pk=cause_id)
-        newest = reasons_like(cause).select_related("event").order_by("-event_id")
+        newest = reasons_like(cause).select_related("event__batch", "event__original__holder").order_by("-event_id")
         if (before := number_or_none(request.GET.get("before", ""))) is not None:
             newest = newest.filter(event_id__lt=before)
         page = list(newest[: PAGE + 1])

@@ -33,17 +33,17 @@ VIOLATIONS = "CROSS JOIN LATERAL jsonb_array_elements(event.report->'violations'
 Key = tuple[str, UUID, UUID | None, str]
 
 # The names alone: what a value is read for costs far more, and is read of the names that are kept.
-_UNKNOWN = f"""
+_UNKNOWN = """
     SELECT 'name' AS kind, event.source_id, NULL::uuid AS tag_id, left(event.name, 200) AS name, event.received_at
-    {EVENTS} WHERE event.attributes IS NULL AND event.name IS NOT NULL AND event.report->'violations' @> '[{{"code": "event.unknown"}}]'
+    {events} WHERE event.attributes IS NULL AND event.name IS NOT NULL AND event.report->'violations' @> '[{{"code": "event.unknown"}}]'
     UNION ALL
     SELECT 'attribute', event.source_id, event.tag_id, left(substring(violation->>'path' FROM 12), 200), event.received_at
-    {EVENTS} {VIOLATIONS}
-    WHERE event.report IS NOT NULL AND place <= {MOST_VIOLATIONS} AND violation->>'code' = 'attribute.unplanned'
+    {events} {violations}
+    WHERE event.report IS NOT NULL AND place <= {most} AND violation->>'code' = 'attribute.unplanned'
         AND event.tag_id IS NOT NULL
 """
-_NAMES = f"""
-    WITH unknown AS ({_UNKNOWN}), grouped AS (
+_NAMES = """
+    WITH unknown AS ({unknown}), grouped AS (
         SELECT kind, source_id, tag_id, name, count(*) AS count, min(received_at) AS first_at, max(received_at) AS last_at
         FROM unknown GROUP BY 1, 2, 3, 4
     ), there AS (
@@ -77,18 +77,48 @@ _SEEN_VALUES = f"""
 """
 
 
+# Events by id, as they were read first: by that they were counted.
+_AS_READ_FIRST = """
+    FROM (
+        SELECT event.source_id, event.name, event.received_at, CASE WHEN (first.one).id IS NULL THEN event.tag_id ELSE (first.one).tag_id END AS tag_id,
+            CASE WHEN (first.one).id IS NULL THEN event.attributes ELSE (first.one).attributes END AS attributes,
+            CASE WHEN (first.one).id IS NULL THEN event.report ELSE (first.one).report END AS report
+        FROM profiles_event AS event LEFT JOIN LATERAL (
+            SELECT (array_agg(former ORDER BY former.id))[1] AS one FROM profiles_formerreading AS former WHERE former.event_id = event.id
+        ) AS first ON true WHERE event.id = ANY(%(ids)s)
+    ) AS event
+"""
+
+
 def discover(cursor: CursorWrapper, firsts: list[int], lasts: list[int]) -> None:
     """Write a sighting for each unknown name and unplanned attribute among these runs of events. Three statements."""
     runs: dict[str, Any] = {"firsts": firsts, "lasts": lasts}
-    cursor.execute(_NAMES, {**runs, "names": MOST[Discovered.Kind.NAME], "attributes": MOST[Discovered.Kind.ATTRIBUTE]})
-    found: dict[Key, Sighting] = {
+    found = _sightings(cursor, EVENTS, runs)
+    _look_at_values(cursor, runs, found)
+    Sighting.objects.bulk_create(found.values())
+
+
+def see_less(cursor: CursorWrapper, ids: list[int], *, sign: int = 1) -> None:
+    """Write sightings of fewer: what these events, taken back, were counted for. `sign` -1: put back. Two statements.
+
+    Values looked at stay: they are a sample, and of whom is not kept.
+    """
+    found = _sightings(cursor, _AS_READ_FIRST, {"ids": ids}).values()
+    for one in found:
+        one.count *= -sign
+    Sighting.objects.bulk_create(found)
+
+
+def _sightings(cursor: CursorWrapper, events: str, which: dict[str, Any]) -> dict[Key, Sighting]:
+    unknown = _UNKNOWN.format(events=events, violations=VIOLATIONS, most=MOST_VIOLATIONS)
+    limits = {"names": MOST[Discovered.Kind.NAME], "attributes": MOST[Discovered.Kind.ATTRIBUTE]}
+    cursor.execute(_NAMES.format(unknown=unknown), which | limits)
+    return {
         (kind, source, tag, name): Sighting(
             kind=kind, source_id=source, tag_id=tag, name=name, count=count, first_at=first, last_at=last, kinds={}, examples=[]
         )
         for kind, source, tag, name, count, first, last in cursor.fetchall()
     }
-    _look_at_values(cursor, runs, found)
-    Sighting.objects.bulk_create(found.values())
 
 
 def _look_at_values(cursor: CursorWrapper, runs: dict[str, Any], found: dict[Key, Sighting]) -> None:

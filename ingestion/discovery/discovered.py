@@ -1,6 +1,6 @@
 """What stands on the page of discovered names: each with its numbers up to now, and what became of it."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -19,8 +19,8 @@ from taxonomy.released import by_code
 from taxonomy.standardize import storable
 from taxonomy.standardize.paths import first_names
 
-State = Literal["open", "drafted", "released", "ignored"]
-STATES: tuple[State, ...] = ("open", "drafted", "released", "ignored")
+State = Literal["open", "drafted", "released", "ignored", "taken_back"]
+STATES: tuple[State, ...] = ("open", "drafted", "released", "ignored", "taken_back")
 
 
 @dataclass(slots=True)
@@ -72,7 +72,10 @@ def add_shares(some: Iterable[Line]) -> None:
         cursor.execute(
             """
             SELECT at, (
-                SELECT sum(day.count) FROM ingestion_readingday AS day WHERE day.source_id = given.source_id
+                SELECT sum(day.count) FROM (
+                    SELECT source_id, tag_id, day, count FROM ingestion_readingday
+                    UNION ALL SELECT source_id, tag_id, day, -(counted + held) FROM ingestion_withdrawal
+                ) AS day WHERE day.source_id = given.source_id
                     AND (given.tag_id IS NULL OR day.tag_id = given.tag_id) AND day.day >= (given.first_at AT TIME ZONE %s)::date
             ) FROM unnest(%s::int[], %s::uuid[], %s::uuid[], %s::timestamptz[]) AS given (at, source_id, tag_id, first_at)
             """,
@@ -82,7 +85,7 @@ def add_shares(some: Iterable[Line]) -> None:
             ],
         )  # fmt: skip
         for at, events in cursor.fetchall():
-            if events:
+            if events and events > 0:
                 wanted[at].share = min(1.0, wanted[at].row.count / float(events))
 
 
@@ -111,7 +114,14 @@ def _with_pending(rows: QuerySet[Discovered], source: str, kind: str) -> list[Di
 def _judged(rows: list[Discovered], today: date) -> list[Line]:
     ignored = {one.discovered_id: one for one in Ignored.objects.filter(undone_at=None, until__gte=today).select_related("by")}
     standard = _Standard(rows)
-    return [Line(row, "ignored" if row.pk in ignored else standard.state_of(row), ignored.get(row.pk)) for row in rows]
+    return [Line(row, _state(row, ignored, standard), ignored.get(row.pk)) for row in rows]
+
+
+def _state(row: Discovered, ignored: Container[int], standard: "_Standard") -> State:
+    """What is left of none of its events is nothing to decide on."""
+    if row.count <= 0:
+        return "taken_back"
+    return "ignored" if row.pk in ignored else standard.state_of(row)
 
 
 class _Standard:
@@ -175,4 +185,4 @@ def _names_in(path: str) -> set[str]:
 def limits_hit(sources: QuerySet[Source]) -> dict[UUID, Discovered]:
     """{source: what came of it under names beyond the limit}, up to now."""
     rest = _with_pending(Discovered.objects.filter(kind=Discovered.Kind.REST, source__in=sources).select_related("source"), "", "")
-    return {row.source_id: row for row in rest}
+    return {row.source_id: row for row in rest if row.count > 0}

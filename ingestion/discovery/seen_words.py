@@ -27,4 +27,5 @@ CANNOT_ADOPT = {
 }
 STATES = {
     "open": _("to decide"), "drafted": _("in the draft"), "released": _("released"), "ignored": _("ignored"),
+    "taken_back": _("taken back"),
 }  # fmt: skip

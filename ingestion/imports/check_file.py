@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Unpack
 from ingestion.doors.files import Choices, FileFormat, Matching, UnreadableFile, blocks, check_columns, records, sniff
 from ingestion.imports.chunk import incoming_of, notes_of, reasons, trial_key
 from ingestion.imports.matchings import matched
+from ingestion.imports.repeated import check_repeated
 from ingestion.imports.unlike import Conditions, Unlike
 from ingestion.models import FileMatching
 from ingestion.pipeline import evaluate
@@ -85,7 +86,9 @@ def check_file(
     """Read the whole file, or its first rows, and tell every departure. `matching`: as for an import. Raises UnreadableFile."""
     file_format = sniff(path, **said)
     check_columns(file_format)
-    file_format, used = matched(file_format, Source.every.get(pk=source.uuid), number=matching)
+    owner = Source.every.get(pk=source.uuid)
+    file_format, used = matched(file_format, owner, number=matching)
+    check_repeated(file_format, owner)
     checked, keys = Checked(file_format, current.version, matching=used), set[bytes]()
     conditions = Conditions(file_format.matching) if file_format.matching else None
     seen = 0

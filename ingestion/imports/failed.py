@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
+from django.utils.translation import gettext as _
 from msgspec import convert
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
@@ -86,7 +87,8 @@ def _failed(run: ImportRun, file_format: FileFormat) -> Iterator[_Failed]:
                     for _row, _event_id, found in events
                     for one in found
                 )
-                yield _Failed(record, " ".join(event_id for _row, event_id, _found in events if event_id), reason)
+                told = _("Row %(row)d of %(file)s: %(reason)s") % {"row": row, "file": run.file_name, "reason": reason}
+                yield _Failed(record, " ".join(event_id for _row, event_id, _found in events if event_id), told)
                 row, failures = next(failed, (0, iter(())))
 
 
@@ -190,7 +192,9 @@ def _mark(encoding: str) -> bytes:
 
 
 def _kept(file_format: FileFormat) -> list[str]:
-    return [column for column in file_format.columns if column not in RESERVED]
+    """The columns that are not ours, as the file calls them."""
+    named = file_format.named or file_format.columns
+    return [name for name, column in zip(named, file_format.columns, strict=True) if column not in RESERVED]
 
 
 def _failures(run: ImportRun) -> Iterator[tuple[int, str | None, list[dict[str, Any]]]]:

@@ -22,6 +22,7 @@ from ingestion.doors.files.sheets import sheet_names
 from ingestion.doors.files.unpack import data_files, whole
 from ingestion.imports.columns import LOOKED_AT
 from ingestion.imports.judged import first_records
+from ingestion.imports.repeated import check_repeated
 from ingestion.imports.traps import MOST_COLUMNS, Looked, look_through, still_open
 from ingestion.imports.words import file_problem, looked_words, traps_words
 from ingestion.models import ImportRun
@@ -73,6 +74,7 @@ def preview(run: ImportRun) -> Preview:
         return Preview(file_format, [], [], problem=file_problem(error.code, error.values))
     try:
         check_columns(file_format)
+        check_repeated(file_format, run.source)
     except UnreadableFile as error:
         problem = file_problem(error.code, error.values)
     else:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from ingestion.imports.run import STANDINGS, Outcome, imported_before, outcome, standing_of
 from ingestion.imports.words import file_problem
 from ingestion.models import ImportChunk, ImportRun
+from taxonomy.models import Source
 from taxonomy.released import named
 from taxonomy.violations import title_for
 
@@ -68,10 +69,16 @@ def imported_before_words(run: ImportRun) -> str:
 
 
 def repeats_words(run: ImportRun, found: Outcome) -> str:
-    """A warning where many of a run's rows say the same as others in the columns that name them, else ""."""
-    named_by = run.matching.matching.ids() if run.matching else []
+    """A warning where rows of a run say all the same as others, or many do in the columns that name them; else ""."""
     again = found.counts["duplicate"]
-    if not named_by or not again or again < _MANY * found.received:
+    if not run.matching or not again or "_tagline_id" in run.format["columns"]:
+        return ""
+    named_by = run.matching.matching.ids()
+    if not named_by:
+        said = _("%(again)s of %(rows)s rows say all the same as one before, in this file or an earlier one, and count as its duplicates. If each counts by itself, such as an article that was scanned twice, match the file otherwise: let a column that numbers the lines name the row. Where there is none, “%(setting)s” of the source counts them all.")  # fmt: skip
+        setting = Source._meta.get_field("separate_rows").verbose_name
+        return said % {"again": intcomma(again), "rows": intcomma(found.received), "setting": setting}
+    if again < _MANY * found.received:
         return ""
     said = _("%(again)s of %(rows)s rows say the same in %(columns)s as one before, in this file or an earlier one, and count as its duplicates. If each is an event of its own, such as the lines of a receipt, match the file otherwise: name the row by more columns, or by none.")  # fmt: skip
     return said % {"again": intcomma(again), "rows": intcomma(found.received), "columns": ", ".join(named_by)}

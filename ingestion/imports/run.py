@@ -26,6 +26,7 @@ from ingestion.alone import alone, is_idle
 from ingestion.doors.files import Choices, FileFormat, Matching, UnreadableFile, blocks, check_columns, sniff
 from ingestion.imports.chunk import store_block
 from ingestion.imports.matchings import ENVELOPE, keep, matched
+from ingestion.imports.repeated import check_repeated
 from ingestion.models import FileMatching, ImportChunk, ImportRun, TakeBack
 from ingestion.pool import in_processes
 from ingestion.ranked import most_first
@@ -86,6 +87,7 @@ def take_file(
     else:
         check_columns(file_format)
         file_format, used = matched(file_format, source, number=matching)
+        check_repeated(file_format, source)
     fingerprint = sha256_of(path)
     with alone(_content(fingerprint)):
         status = ImportRun.Status.DRAFT if is_draft else ImportRun.Status.WAITING
@@ -205,7 +207,9 @@ def release_draft(run: ImportRun, *, dry_run: bool = False) -> bool:
 
     Raises UnreadableFile where its columns cannot be told apart, or the same content is being imported for its source.
     """
-    check_columns(FileFormat(**run.format))
+    file_format = FileFormat(**run.format)
+    check_columns(file_format)
+    check_repeated(file_format, run.source)
     with alone(_content(run.sha256)):
         if not dry_run:
             refuse_under_way(run)
@@ -343,6 +347,22 @@ def by_place(run: ImportRun) -> list[tuple[str, Violation, int]]:
             (code, Violation(code, path, None, {"one_of": json.loads(group)} if group else None, {"from": origin} if origin else {}), rows)
             for code, path, origin, group, rows in cursor.fetchall()
         ]
+
+
+def refused_rows(run: ImportRun, most: int) -> dict[str, list[int]]:
+    """{code: the first rows that were refused for it}, so many of each. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT code, (array_agg(row ORDER BY row))[:%s] FROM (
+                SELECT DISTINCT why->>'code' AS code, (failed->>0)::int AS row
+                FROM ingestion_importchunk, jsonb_array_elements(failed_rows) AS failed, jsonb_array_elements(failed->2) AS why
+                WHERE run_id = %s AND failed->>1 IS NULL
+            ) AS refused GROUP BY code
+            """,
+            [most, run.pk],
+        )
+        return dict(cursor.fetchall())
 
 
 def still_held(run: ImportRun) -> tuple[int, int]:

@@ -32,8 +32,9 @@ from ingestion.imports.spec_files import example_csv, example_ndjson, template_c
 from ingestion.imports.spec_layouts import spec_of_layout
 from ingestion.imports.unlike import Unlike
 from ingestion.imports.words import file_problem, with_values
-from ingestion.models import FileMatching, ReadingDay, SpecLink
+from ingestion.models import FileMatching, SpecLink
 from ingestion.ranked import most_first
+from ingestion.watching.use import tags_of
 from staff.models import User
 from taxonomy.current import current
 from taxonomy.dictionary.standard import Standard, standard
@@ -163,8 +164,7 @@ def _spec(source: str, known: Standard | None, layout: FileMatching | None) -> S
     """Of the files that a matching reads, else of the source's own columns."""
     if known is None or source not in known.items:
         return None
-    seen = ReadingDay.objects.filter(source=UUID(source), tag__isnull=False).values_list("tag", flat=True).distinct()
-    spec = spec_of(source, known, at=timezone.now(), seen=frozenset(map(str, seen)))
+    spec = spec_of(source, known, at=timezone.now(), seen=frozenset(map(str, tags_of(UUID(source)))))
     return spec_of_layout(spec, layout.matching, layout.headings, known, at=timezone.now()) if layout else spec
 
 

@@ -4,18 +4,20 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from ingestion.doors.files import RESERVED, FileFormat, Record, all_cells, cells_of, cells_under
+from ingestion.doors.files import RESERVED, FileFormat, Record, all_cells, cells_of, cells_under, is_value
 from ingestion.imports.columns import LOOKED_AT
-from taxonomy.standardize import is_cut, possible_days, whole_digits
+from taxonomy.standardize import FULL_WIDTH, ODD_SPACE, is_cut, possible_days, whole_digits
 
 _TIME = re.compile(r"[0-9]{4}[-/.年].*[0-9]{1,2}:[0-9]{2}.*")
 _ZONED = re.compile(r".*[0-9](?: ?(?:Z|UTC|GMT)| ?[+-][0-9]{2}:?[0-9]{2})", re.IGNORECASE)
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3},[0-9]{3}")
-_FULL_WIDTH = re.compile("[０-９Ａ-Ｚａ-ｚ]")
 _SUM = re.compile(r"(?:合\s*计|总\s*计|小\s*计|(?:grand |sub-?)?total)s?\s*[:：]?", re.IGNORECASE)
+# A name that a system gives a column.
+_CODE = re.compile(r"[A-Za-z_][A-Za-z_.-]*")
+# So many rows, and four times as many at most, tell whether the first one is like them.
+_BELOW = 3
 # A sum is named in one of these.
 _FIRST_CELLS = 3
-_ODD_SPACE = re.compile("[\u00a0\u2007\u200b\u202f\u3000\ufeff]")
 # Fewer digits with a point and noughts are an amount.
 _LEAST_DIGITS = 10
 # A table of more columns than these is not looked through.
@@ -67,11 +69,27 @@ def look_through(found: Sequence[Record], file_format: FileFormat) -> Looked:
 
 def traps_in(found: Sequence[Record], file_format: FileFormat) -> list[Trap]:
     """The traps of a table's rows, and of its headers that come again."""
-    rows = ((one.row, cells_under(one.original, file_format)[0]) for one in found if cells_of(one, file_format) is not None)
+    rows = [(one.row, cells_under(one.original, file_format)[0]) for one in found if cells_of(one, file_format) is not None]
     columns = [column for column in file_format.columns if column not in RESERVED][:MOST_COLUMNS]
     again = next((one for one in found if one.is_heading and not _is_left_out(one, file_format)), None)
     header = [] if again is None else [Trap("header", "", again.row, "")]
-    return [*_broken_quotes(found, file_format), *find_traps(columns, rows), *header]
+    return [*_broken_quotes(found, file_format), *_second_header(columns, rows, file_format), *find_traps(columns, rows), *header]
+
+
+def _second_header(columns: list[str], rows: Sequence[tuple[int, list[str]]], file_format: FileFormat) -> Iterator[Trap]:
+    """The first row, where it is words throughout, each another, and under them are numbers, phones or times; and no word comes again."""
+    if len(file_format.heading) != 1 or len(rows) <= _BELOW:
+        return
+    (number, first), *below = rows[: _BELOW * 4]
+    words = [cell.strip() for cell in first[: len(columns)]]
+    if len({*words, ""}) <= len(words) or any(map(str.isdigit, "".join(words))):
+        return
+    under = [[cells[at].strip() for _number, cells in below if cells[at].strip()] for at in range(len(words))]
+    values = [at for at, cells in enumerate(under) if len(cells) >= _BELOW and all(map(is_value, cells))]
+    is_told = len(values) > 1 or (values and all(map(_CODE.fullmatch, words)))
+    if is_told and not any(word in cells for word, cells in zip(words, under, strict=True)):
+        at = values[0]
+        yield Trap("second_header", columns[at], number, words[at], (under[at][0],))
 
 
 def _is_left_out(one: Record, file_format: FileFormat) -> bool:
@@ -133,7 +151,7 @@ def _kinds(cell: str) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield "grouped", ()
     elif days := possible_days(cell):
         yield ("day_number" if cell.strip()[:5].isdigit() else "day_order"), tuple(days)
-    if _FULL_WIDTH.search(cell):
+    if FULL_WIDTH.search(cell):
         yield "full_width", ()
-    if _ODD_SPACE.search(cell):
+    if ODD_SPACE.search(cell):
         yield "odd_space", ()

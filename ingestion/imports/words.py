@@ -20,7 +20,9 @@ FILE_PROBLEMS: dict[str, Promise | str] = {
     "file.damaged": _("The file is damaged: it could not be unpacked to its end. Pack or copy it again, then upload it again."),
     "file.no_header": _("The first line is not a header. Put the column names in the first line."),
     "file.column_unnamed": _("A column of the header has no name. Name every column, then upload the file again."),
-    "file.column_repeated": _("Two columns have the same name. Give each its own, then upload the file again."),
+    "file.column_repeated": _(
+        "Two columns have the same name, and it is read: which of them counts cannot be known. Give each its own, or import the file in the admin and match its columns."
+    ),
     "file.record_too_long": _("A row does not end within 16 MB. Look for a quotation mark that is not closed."),
     "file.no_list": _(
         "The file is one JSON object without a list of objects near its beginning. Write the events as a list, or one a line."
@@ -66,7 +68,7 @@ FILE_PROBLEMS: dict[str, Promise | str] = {
 # What the values are that stand behind such a sentence.
 _VALUES: dict[str, Promise] = {
     "file": pgettext_lazy("of a file", "file"), "sheet": pgettext_lazy("of a file", "sheet"), "row": pgettext_lazy("of a file", "row"),
-    "position": pgettext_lazy("of a file", "position"), "column": pgettext_lazy("of a file", "column"),
+    "position": pgettext_lazy("of a file", "position"), "positions": pgettext_lazy("of a file", "columns number"), "column": pgettext_lazy("of a file", "column"),
     "columns": pgettext_lazy("of a file", "columns"), "new": pgettext_lazy("of a file", "new"),
     "missing": pgettext_lazy("of a file", "missing"), "number": pgettext_lazy("of a file", "number"),
     "known": pgettext_lazy("of a file", "known"), "detail": pgettext_lazy("of a file", "detail"),
@@ -86,6 +88,7 @@ TRAPS: dict[str, Promise | str] = {
     "quote_lines": _("Column “%(column)s”, row %(row)d: a quotation mark opens the cell and is closed on another line, before a cell ends. What stands between is read as one cell, “%(seen)s”: rows in it are not rows. Take the mark out, or close it."),
     "quote_refused": _("Row %(row)d: a quotation mark opens a cell and is not closed, or is closed before the cell ends: “%(seen)s”. The row has not as many cells as the header, and is refused."),
     "header": _("Row %(row)d is the header once more. Such rows are passed over and counted."),
+    "second_header": _("Row %(row)d looks like a second header row: it says “%(seen)s” in column “%(column)s”, where the rows below have values such as “%(means)s”. As it is read it is a row of its own; leave it out, or read the file with a header of two rows."),
     "full_width": _("Column “%(column)s”, row %(row)d: “%(seen)s” has characters of full width. Numbers, times and phones are read; names and ids are another than in ordinary letters."),
     "odd_space": _("Column “%(column)s”, row %(row)d: “%(seen)s” has a space that does not look like one. Around numbers, times and phones it does no harm; a name or a choice with it is another."),
 }  # fmt: skip

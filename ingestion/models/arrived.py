@@ -156,7 +156,7 @@ class Discovered(Seen):
 
 
 class Sighting(Seen):
-    """What was seen of a name since its row was last written. Rows are only added, and taken when their hour has come."""
+    """What was seen of a name since its row was last written; below zero what was taken back. Rows are only added, and taken when their hour has come."""
 
     class Meta(Seen.Meta):
         abstract = False

@@ -27,6 +27,7 @@ class Leak(models.Model):
     first_at = models.DateTimeField(_("first seen"))
     last_at = models.DateTimeField(_("last seen"))
     example = models.CharField(_("such as"), max_length=80, help_text="Masked")
+    taken_back = models.BooleanField(db_default=False, help_text="Whether all events that hold it are taken back")
     told_at = models.DateTimeField(null=True)
     ignored_until = models.DateField(_("ignored until"), null=True)
     ignored_reason = models.CharField(_("why"), max_length=300, blank=True)

@@ -115,12 +115,13 @@ class WithdrawalQuerySet(models.QuerySet["Withdrawal"]):
 
 
 class Withdrawal(models.Model):
-    """The ledger: what one commit of an act took back, or (below zero) put back, by the day it was received, its first verdict and its tag then. Rows are only added."""
+    """The ledger: what one commit of an act took back, or (below zero) put back, by the day it was received, and by its first verdict, its tag and its rule then. Rows are only added."""
 
     id = models.BigAutoField(primary_key=True)
     take_back = models.ForeignKey(TakeBack, models.PROTECT, related_name="withdrawals")
     source = models.ForeignKey(Source, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
     tag = models.ForeignKey(Tag, models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+")
+    rule = models.UUIDField(null=True)
     day = models.DateField(help_text="The company's day of received_at")
     counted = models.IntegerField()
     held = models.IntegerField()

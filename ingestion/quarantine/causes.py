@@ -53,6 +53,20 @@ _ADD_UP = """
     ON CONFLICT (cause_id, day) DO UPDATE SET arrived = day.arrived + excluded.arrived, fixed = day.fixed + excluded.fixed,
         fixed_after_seconds = day.fixed_after_seconds + excluded.fixed_after_seconds
 """
+# Where a cause's first or last event is taken back, another is: what moved was added up before. Nothing is left of some.
+_TIMES = """
+    UPDATE ingestion_cause AS cause SET
+        first_at = CASE WHEN gone.first_at <= cause.first_at THEN gone.first_left ELSE cause.first_at END,
+        last_at = CASE WHEN gone.last_at >= cause.last_at THEN gone.last_left ELSE cause.last_at END
+    FROM (
+        SELECT code, path, name,
+            min(received_at) FILTER (WHERE taken_back) AS first_at, min(received_at) FILTER (WHERE NOT taken_back) AS first_left,
+            max(received_at) FILTER (WHERE taken_back) AS last_at, max(received_at) FILTER (WHERE NOT taken_back) AS last_left
+        FROM ingestion_quarantinereason WHERE source_id = %(source)s GROUP BY code, path, name HAVING bool_or(taken_back)
+    ) AS gone
+    WHERE cause.source_id = %(source)s AND (cause.code, cause.path, cause.name) = (gone.code, gone.path, gone.name)
+        AND gone.last_left IS NOT NULL AND (gone.first_at <= cause.first_at OR gone.last_at >= cause.last_at)
+"""
 _WHY_HELD = """
     WITH newest AS MATERIALIZED (
         SELECT event_id FROM ingestion_replayed WHERE replay_id = %s AND outcome = %s AND event_id <= %s ORDER BY event_id DESC LIMIT %s
@@ -72,6 +86,15 @@ def add_up(now: datetime) -> None:
             return
         cursor.execute(_ADD_UP, {"now": now, "zone": settings.TIME_ZONE})
     give_to_owners(Cause.objects.filter(department=None, assigned_at=None))
+
+
+@transaction.atomic
+def tell_times_anew(source: UUID, now: datetime) -> None:
+    """After events of a source were taken back: when the first and the last with each cause came, of those left. One pass over its reasons."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        cursor.execute(_ADD_UP, {"now": now, "zone": settings.TIME_ZONE})
+        cursor.execute(_TIMES, {"source": source})
 
 
 def cause_of(reason: QuarantineReason) -> Cause:

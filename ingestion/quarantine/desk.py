@@ -212,7 +212,7 @@ def table_of(content: bytes, name: str) -> list[list[str]]:
 
 def workbook_of(values: Iterable[tuple[str, Value]]) -> bytes:
     """The table to fill in: the values seen, as the reader may see them, with a column for what is right."""
-    header = [_KEY, _("Sent"), _("Events"), _("Is right as"), _("Message id")]
+    header = [_KEY, _("Sent"), _("Events"), _("Is right as"), _("Message id, or the row")]
     rows = [[value.field, shown, str(value.events), "", value.about] for shown, value in values]
     about = [[_("Fill in the last column of the next sheet, and upload the workbook where you got it. Leave the first column as it is.")]]
     return save_xlsx([SheetOut("values", _("Values"), header, [None] * 5, rows)], about, Words())

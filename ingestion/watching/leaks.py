@@ -12,12 +12,12 @@ from uuid import UUID
 from django.contrib.auth.backends import ModelBackend
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Max, Min, Q, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext_noop
 
 from ingestion.discovery.discover import EVENTS
-from ingestion.models import Leak
+from ingestion.models import Leak, TakeBack
 from staff.masking import STARS, mask_in_text, mask_phone
 from staff.models import Department
 from staff.notices import tell
@@ -33,6 +33,9 @@ EVENTS_LOOKED_AT, VALUES_LOOKED_AT = 300, 100
 # Kept of one source; what arrives beside the plan has names of the sender's choice.
 MOST = 500
 _CHARACTERS = 2_000
+NAME_CHARACTERS = 200
+# Of one leak, looked at to see whether it is still there.
+_CARRIERS = 2_000
 _KINDS = frozenset(Leak.Kind.values)
 
 _TEXTS = {
@@ -55,10 +58,10 @@ _VALUES = f"""
         SELECT event.source_id, event.tag_id, event.received_at, event.attributes, event.extra
         FROM profiles_event AS event WHERE event.id IN ({_SAMPLE})
     ), sent AS (
-        SELECT source_id, tag_id, true AS planned, left(each.key, 200) AS name, left(each.value::text, {_CHARACTERS}) AS value, received_at
+        SELECT source_id, tag_id, true AS planned, left(each.key, {NAME_CHARACTERS}) AS name, left(each.value::text, {_CHARACTERS}) AS value, received_at
         FROM looked_at CROSS JOIN LATERAL jsonb_each(attributes) AS each
         UNION ALL
-        SELECT source_id, tag_id, false, left(each.key, 200), left(each.value::text, {_CHARACTERS}), received_at
+        SELECT source_id, tag_id, false, left(each.key, {NAME_CHARACTERS}), left(each.value::text, {_CHARACTERS}), received_at
         FROM looked_at CROSS JOIN LATERAL jsonb_each(extra) AS each WHERE extra IS NOT NULL
     ), grouped AS (
         SELECT source_id, tag_id, planned, name, value, count(*) AS count, min(received_at) AS first_at, max(received_at) AS last_at,
@@ -148,10 +151,47 @@ def _write(seen: dict[Key, _Seen]) -> None:
             ON CONFLICT ON CONSTRAINT leak_once DO UPDATE SET
                 count = there.count + excluded.count, lookalikes = there.lookalikes + excluded.lookalikes,
                 first_at = least(there.first_at, excluded.first_at), last_at = greatest(there.last_at, excluded.last_at),
-                planned = excluded.planned, example = coalesce(nullif(there.example, ''), excluded.example)
+                planned = excluded.planned, taken_back = false, example = coalesce(nullif(there.example, ''), excluded.example)
             """,
             [list(column) for column in zip(*rows, strict=True)],
         )
+
+
+# Carried by what is not taken back, or by what is, in the attributes or beside them.
+_CARRIED = """
+    SELECT left(side.value::text, %(characters)s)
+    FROM profiles_event AS event CROSS JOIN LATERAL (VALUES (event.attributes -> %(name)s), (event.extra -> %(name)s)) AS side (value)
+    WHERE event.source_id = %(source)s AND event.tag_id IS NOT DISTINCT FROM %(tag)s AND event.received_at BETWEEN %(first)s AND %(last)s
+        AND (event.standing = 3) = %(taken_back)s AND left(side.value::text, %(characters)s) ~ %(digits)s LIMIT %(most)s
+"""
+
+
+def tell_what_still_leaks(take_back: TakeBack) -> None:
+    """Mark the leaks of which every event is taken back now, and unmark those of which some are put back. A look at events for each."""
+    days = take_back.withdrawals.aggregate(first=Min("day"), last=Max("day"))
+    if days["first"] is None:
+        return
+    rows = Leak.objects.filter(source=take_back.source_id, first_at__date__lte=days["last"], last_at__date__gte=days["first"])
+    for leak in rows:
+        if leak.attribute == Leak.OTHERS or len(leak.attribute) >= NAME_CHARACTERS:
+            continue  # what was counted under a name that is not kept, or cut, is found in no event
+        gone = not _carries(leak, taken_back=False) and _carries(leak, taken_back=True)
+        # Where one more has come meanwhile, the rollup has unmarked it.
+        Leak.objects.filter(pk=leak.pk, count=leak.count).update(taken_back=gone)
+
+
+def _carries(leak: Leak, *, taken_back: bool) -> bool:
+    """Whether one of the events is sure to; where so many only look like it that not all are looked at, one may."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _CARRIED,
+            {
+                "characters": _CHARACTERS, "name": leak.attribute, "source": leak.source_id, "tag": leak.tag_id, "first": leak.first_at,
+                "last": leak.last_at, "taken_back": taken_back, "digits": _DIGITS, "most": _CARRIERS,
+            },
+        )  # fmt: skip
+        values = [value for (value,) in cursor.fetchall()]
+    return len(values) == _CARRIERS or any(kinds_in(value).get(leak.kind, (False, ""))[0] for value in values)
 
 
 def found_leaks() -> QuerySet[Leak]:

@@ -5,29 +5,51 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Max, Sum
 
-from ingestion.models import ReadingDay, ViolationDay
+from ingestion.models import ViolationDay
 from taxonomy.recent import Use, Watched
+
+# The daily counts less what the ledger says was taken back of them; a day of which nothing is left is none.
+_LEFT = """
+    SELECT {by}, sum(events)::bigint, max(day) FROM (
+        SELECT {by}, day, sum(count) AS events FROM (
+            SELECT {by}, day, count FROM ingestion_readingday WHERE {of}
+            UNION ALL SELECT {by}, day, -(counted + held) FROM ingestion_withdrawal WHERE {of}
+        ) AS line GROUP BY {by}, day HAVING sum(count) > 0
+    ) AS left_over GROUP BY {by} ORDER BY {by}
+"""
 
 
 def rule_use(rule_ids: Collection[UUID]) -> dict[UUID, Use]:
     """{rule: how often it read an event}; a rule that never did is absent. One query."""
-    return _uses(ReadingDay.objects.filter(rule__in=rule_ids).values_list("rule"))
+    return {rule: Use(*use) for rule, *use in _left("rule", "rule = ANY(%(ids)s::uuid[])", rule_ids)}
 
 
 def tag_use(tag_ids: Collection[UUID]) -> dict[UUID, dict[UUID, Use]]:
     """{tag: {source: what it sent of it}}, accepted and held; a tag nobody sends is absent. One query."""
     found: dict[UUID, dict[UUID, Use]] = {}
-    for (tag, source), use in _uses(ReadingDay.objects.filter(tag__in=tag_ids).values_list("tag_id", "source_id")).items():
-        found.setdefault(tag, {})[source] = use
+    for tag, source, *use in _left("tag_id, source_id", "tag_id = ANY(%(ids)s::uuid[])", tag_ids):
+        found.setdefault(tag, {})[source] = Use(*use)
     return found
 
 
 def tags_sent(tag_ids: Collection[UUID], since: date) -> list[tuple[UUID, UUID]]:
     """[(tag, source)] of these tags that arrived by their own names, on that day or later. One query."""
-    rows = ReadingDay.objects.filter(tag__in=tag_ids, rule=None, day__gte=since)
-    return list(rows.values_list("tag_id", "source_id").distinct())
+    rows = _left("tag_id, source_id", "tag_id = ANY(%(ids)s::uuid[]) AND rule IS NULL AND day >= %(since)s", tag_ids, since=since)
+    return [(tag, source) for tag, source, *_use in rows]
+
+
+def tags_of(source: UUID) -> set[UUID]:
+    """The tags of which it ever sent an event. One query."""
+    return {tag for tag, *_use in _left("tag_id", "source_id = ANY(%(ids)s::uuid[]) AND tag_id IS NOT NULL", [source])}
+
+
+def _left(by: str, of: str, ids: Collection[UUID], **more: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(_LEFT.format(by=by, of=of), {"ids": list(ids), **more})
+        return list(cursor.fetchall())
 
 
 def watched(tag_ids: Collection[UUID]) -> list[Watched]:
@@ -39,8 +61,3 @@ def watched(tag_ids: Collection[UUID]) -> list[Watched]:
         .order_by("-events", "source_id", "path", "code")
     )
     return [Watched(*row) for row in rows]
-
-
-def _uses(grouped: Any) -> dict[Any, Use]:
-    rows = grouped.annotate(events=Sum("count"), last_day=Max("day")).order_by()
-    return {(row[0] if len(row) == 3 else row[:-2]): Use(int(row[-2]), row[-1]) for row in rows}

@@ -11,15 +11,17 @@ from taxonomy.standardize.mend import standardize_mended
 from taxonomy.standardize.places import general
 from taxonomy.standardize.plan import Plan, SourcePlan, compile_plan
 from taxonomy.standardize.read import read, record_of_row
-from taxonomy.standardize.spreadsheets import is_cut, possible_days, to_day_number, whole_digits
+from taxonomy.standardize.spreadsheets import FULL_WIDTH, ODD_SPACE, is_cut, possible_days, to_day_number, whole_digits
 from taxonomy.standardize.standardize import GLOBAL_KINDS, standardize
 from taxonomy.standardize.structs import Change, Problem, RawEvent, Refusal, Result, Subject, Violation
 
 __all__ = [
     "CODES",
+    "FULL_WIDTH",
     "GLOBAL_KINDS",
     "KINDS",
     "LIMITS",
+    "ODD_SPACE",
     "Change",
     "Plan",
     "Problem",

@@ -18,6 +18,11 @@ _EXPONENT = re.compile(r"([0-9])(?:\.([0-9]+))?[eE]\+?([0-9]{1,3})")
 _WHOLE_DECIMAL = re.compile(r"([0-9]{5,15})\.0{1,2}")
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:(?:,[0-9]{3})+\.[0-9]+|(?:,[0-9]{3}){2,})")
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: " ", 0xA0: " ", 0x202F: " "}
+ODD_SPACE = re.compile("[\u00a0\u2007\u200b\u202f\u3000\ufeff]")
+FULL_WIDTH = re.compile("[０-９Ａ-Ｚａ-ｚ]")
+_ODD = re.compile(rf"{ODD_SPACE.pattern}|{FULL_WIDTH.pattern}|^\s|\s\Z")
+# They look like nothing at all.
+_UNSEEN = {0x200B: None, 0xFEFF: None}
 _DAY_NUMBER = re.compile(r"([1-9][0-9]{4})(?:\.([0-9]{1,15}))?")
 # 1990 to 2100, counted from 1900.
 _DAYS = range(32_874, 73_415)
@@ -41,6 +46,17 @@ def whole_digits(text: str) -> str | None:
 def half_width(text: str) -> str:
     """Digits, letters and signs of full width, as Chinese input methods write them, as ASCII; odd spaces as spaces."""
     return text if text.isascii() else text.translate(_FULL_WIDTH).strip()
+
+
+def odd_signs(name: str) -> list[str]:
+    """What in a name looks like something else or like nothing, each once: odd spaces, spaces at its ends, characters of full width."""
+    return [] if name.isascii() and name.strip() == name else list(dict.fromkeys(_ODD.findall(name)))
+
+
+def plain_name(name: str) -> str:
+    """The name as it looks, in plain signs."""
+    plain = "".join(sign.translate(_FULL_WIDTH) if FULL_WIDTH.match(sign) else sign for sign in name.translate(_UNSEEN))
+    return ODD_SPACE.sub(" ", plain).strip()
 
 
 def without_groups(text: str) -> str:

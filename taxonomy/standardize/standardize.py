@@ -14,13 +14,16 @@ from taxonomy.standardize.phone import PhoneReading, parse_phone
 from taxonomy.standardize.places import put
 from taxonomy.standardize.plan import Plan, Reading, SourcePlan, Step
 from taxonomy.standardize.read import CUT, shorten, text_of
-from taxonomy.standardize.spreadsheets import is_cut
+from taxonomy.standardize.spreadsheets import is_cut, odd_signs, plain_name
 from taxonomy.standardize.structs import Change, RawEvent, Result, Subject, Violation
 from taxonomy.standardize.times import by_our_clock
 from taxonomy.standardize.types import ABSENT, Defaults, Fault
 
 # Kinds whose values are unique in the world; all others are unique within their source's namespace.
 GLOBAL_KINDS = frozenset(kind.name for kind in KINDS.values() if kind.is_global)
+
+# Of what is odd in one name, so much is told.
+_MOST_SIGNS = 5
 
 
 def standardize(raw: RawEvent, plan: Plan, mended: Mapping[str, Any] | None = None) -> Result:
@@ -167,9 +170,10 @@ def _find_reading(
 
 
 def _why_not(raw: RawEvent, limits: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the sentence needs where rules have the name and none applies: their limits, and the version that came."""
+    """What the sentence needs where rules have the name and none applies: their limits, and the version that came; else what is odd in it."""
     if not limits:
-        return {}
+        signs = odd_signs(raw.name or "")
+        return {"signs": signs[:_MOST_SIGNS], "plain": shorten(plain_name(raw.name or ""))} if signs else {}
     version = raw.source_version if any("below_version" in one for one in limits) else None
     return {"limits": limits} | ({"version": shorten(version)} if version else {})
 

@@ -7,7 +7,7 @@ from ingestion.doors.files.formats import BLOCK_BYTES, MOST_SIGNS, RESERVED, UNR
 from ingestion.doors.files.matching import Column, Matching, RowEvent, compile_matching
 from ingestion.doors.files.parquet import write_chosen
 from ingestion.doors.files.rows import write_row
-from ingestion.doors.files.sniff import DELIMITERS, QUOTES, Choices, check_columns, decimal_sign, sniff
+from ingestion.doors.files.sniff import DELIMITERS, QUOTES, Choices, check_columns, decimal_sign, is_value, sniff
 from ingestion.doors.files.unpack import GZIP_MAGIC, whole
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "decode_row",
     "in_encoding",
     "is_delimiter",
+    "is_value",
     "records",
     "sniff",
     "whole",

@@ -1,5 +1,6 @@
 """What every part of the file door speaks of: how a file is read, its blocks and its records."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -42,6 +43,7 @@ class FileFormat:
     the one of a workbook. `widths` of columns are counted in `measure`: characters, or bytes of an encoding; 0: to the line's end.
     `matching` says what the columns mean; None: the source's envelope does. `by_line`: rows have the numbers of the file's own
     lines, or of the sheet's rows; else, as where there are no lines or several files, and in formats kept before, they are counted.
+    `named` is what the header calls the columns, where two have one name: the second is told by its number in `columns`.
     `left_out` are rows, cell by cell, that somebody said are none, such as a sum: passed over like the header where it comes again.
     """
 
@@ -61,6 +63,7 @@ class FileFormat:
     matching: Matching | None = None
     by_line: bool = False
     left_out: list[list[str]] = field(default_factory=list)
+    named: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """From JSON too, as it is stored."""
@@ -70,6 +73,15 @@ class FileFormat:
     def as_json(self) -> dict[str, object]:
         matching = msgspec.json.decode(msgspec.json.encode(self.matching))
         return asdict(replace(self, matching=None)) | {"matching": matching}
+
+    def repeated(self) -> list[str]:
+        """The names that several columns have, each once."""
+        return [name for name, count in Counter(self.named or self.columns).items() if count > 1]
+
+    def repeats(self, name: str) -> UnreadableFile:
+        """What is said where columns of one name cannot be told apart."""
+        places = [at for at, one in enumerate(self.named or self.columns, 1) if one == name]
+        return UnreadableFile("file.column_repeated", column=name, positions=", ".join(map(str, places)))
 
     @property
     def has_columns(self) -> bool:

@@ -15,7 +15,7 @@ from ingestion.doors.files.arrays import start_of_list
 from ingestion.doors.files.cut import first_objects
 from ingestion.doors.files.encodings import as_cut, detect_encoding, inner, without_mark
 from ingestion.doors.files.fixed import CHARACTERS, find_widths
-from ingestion.doors.files.formats import HEAD_BYTES, FileFormat, UnreadableFile
+from ingestion.doors.files.formats import HEAD_BYTES, RESERVED, FileFormat, UnreadableFile
 from ingestion.doors.files.names import names_in
 from ingestion.doors.files.parquet import parquet_lines
 from ingestion.doors.files.rows import cut_rows, read_rows
@@ -130,7 +130,7 @@ def _sniff_text(path: Path, found: FileFormat, said: Choices) -> FileFormat:
     if found.kind == "fixed" and len(found.heading) == 1:
         words = rows[found.above].line.decode(inner(encoding), "replace").split()
         if len(words) == len(found.columns):  # a header need not stand over its columns
-            found = replace(found, columns=storable(words))
+            found = _with_names(found, words)
     return found
 
 
@@ -159,12 +159,12 @@ def _parted(text: str, found: FileFormat, said: Choices) -> FileFormat:
 
 
 def check_columns(file_format: FileFormat) -> None:
-    """Raises UnreadableFile where a column has no name, or two have the same."""
+    """Raises UnreadableFile where a column has no name, or two have the same and cannot be told apart."""
     columns = file_format.columns
     if "" in columns:
         raise UnreadableFile("file.column_unnamed", position=columns.index("") + 1)
-    if repeated := next((name for name, count in Counter(columns).items() if count > 1), None):
-        raise UnreadableFile("file.column_repeated", column=repeated)
+    if len({*columns}) < len(columns):
+        raise file_format.repeats(next(name for name, count in Counter(columns).items() if count > 1))
 
 
 def decimal_sign(rows: list[list[str]]) -> str:
@@ -256,7 +256,23 @@ def _with_header(found: FileFormat, rows: list[list[str]], said: Choices) -> Fil
     headers = min(said.get("headers", _headers(below)), len(below))
     heading = below[:headers]
     columns = _joined(heading) if heading else [_letter(at) for at in range(_width(below))]
-    return replace(found, above=above, heading=storable(heading), columns=storable(columns))
+    return _with_names(replace(found, above=above, heading=storable(heading)), columns)
+
+
+def _with_names(found: FileFormat, names: list[str]) -> FileFormat:
+    """With these columns; of several of one name the second and further ones get a number that no other is called by. Ours have none."""
+    named = storable(names)
+    columns, taken, last = list[str](), {*named}, dict[str, int]()
+    for name in named:
+        number = last.get(name, 0) + 1
+        told = name if number == 1 or name in ("", *RESERVED) else f"{name} ({number})"
+        while number > 1 and told != name and told in taken:
+            number += 1
+            told = f"{name} ({number})"
+        last[name] = number
+        taken.add(told)
+        columns.append(told)
+    return replace(found, columns=columns, named=[] if columns == named else named)
 
 
 def _above(rows: list[list[str]]) -> int:
@@ -275,11 +291,11 @@ def _above(rows: list[list[str]]) -> int:
 def _headers(rows: list[list[str]]) -> int:
     """How many rows the header has: none where values stand in the first as in the next, two where the first has gaps that the second fills."""
     first, rest = rows[0], rows[1:]
-    if any(_is_value(cell) and any(_is_value(_at(row, at)) for row in rest[:10]) for at, cell in enumerate(first)):
-        return 0 if sum(map(_is_value, first)) >= sum(map(_is_value, rest[0])) * 3 / 4 else 1
+    if any(is_value(cell) and any(is_value(_at(row, at)) for row in rest[:10]) for at, cell in enumerate(first)):
+        return 0 if sum(map(is_value, first)) >= sum(map(is_value, rest[0])) * 3 / 4 else 1
     if len(rest) > 1 and "" in [cell.strip() for cell in first] and len(rest[0]) == len(first):
-        is_second = all(cell.strip() for cell in rest[0]) and not any(map(_is_value, rest[0]))
-        return 2 if is_second and any(map(_is_value, rest[1])) else 1
+        is_second = all(cell.strip() for cell in rest[0]) and not any(map(is_value, rest[0]))
+        return 2 if is_second and any(map(is_value, rest[1])) else 1
     return 1
 
 
@@ -295,7 +311,7 @@ def _joined(heading: list[list[str]]) -> list[str]:
     return names
 
 
-def _is_value(cell: str) -> bool:
+def is_value(cell: str) -> bool:
     return _VALUE.fullmatch(cell.strip()) is not None
 
 

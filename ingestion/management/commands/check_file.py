@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -13,12 +13,13 @@ from ingestion.doors.files import UnreadableFile
 from ingestion.imports.check_file import Checked, as_json, check_file
 from ingestion.imports.words import file_problem
 from ingestion.management.commands.import_events import source_of
+from ingestion.management.language import InLanguage
 from ingestion.ranked import most_first
 from taxonomy.current import NoRelease, current
 from taxonomy.violations import title_for
 
 
-class Command(BaseCommand):
+class Command(InLanguage):
     requires_system_checks = []
     help = """Tell what is wrong with a file of a source, row by row, and store nothing.
 
@@ -40,6 +41,7 @@ Exit codes:
         )
         parser.add_argument("--json", action="store_true", help="print what was found as JSON")
         parser.add_argument("--most", type=int, default=1_000, help="how many departures to tell; 1000 unless told")
+        super().add_arguments(parser)
 
     def handle(self, *args: object, file: Path, source: str, matching: int | None, json: bool, most: int, **options: object) -> None:
         if not file.is_file():

@@ -8,7 +8,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -19,6 +19,7 @@ from ingestion.imports.failed import failed_rows, has_failed_rows
 from ingestion.imports.report import failed_words, has_failed, report, report_text
 from ingestion.imports.run import imported_before, run_import, take_file
 from ingestion.imports.words import file_problem
+from ingestion.management.language import InLanguage
 from ingestion.models import ImportRun
 from ingestion.room import is_no_room
 from taxonomy.models import Source
@@ -38,7 +39,7 @@ def source_of(code: str) -> Source:
 _SIGNS = {"tab": "\t", "none": ""}
 
 
-class Command(BaseCommand):
+class Command(InLanguage):
     requires_system_checks = []
     help = """Import a file of events: CSV, columns of fixed width, XLSX, Parquet, a JSON list or one JSON object a line; plain,
 gzip, zstd or zip. How it is read is found out from its first rows; each option below says one part of it instead.
@@ -86,6 +87,7 @@ Exit codes:
             "--measure", choices=MEASURES, help="what widths count: characters, or bytes of an encoding; default: what fits the rows"
         )
         parser.add_argument("--json", action="store_true", help="print the report as JSON")
+        super().add_arguments(parser)
 
     def handle(
         self,

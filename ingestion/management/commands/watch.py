@@ -4,17 +4,16 @@ from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormat
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError, connection
-from django.utils import translation
 
 from ingestion.imports.watch import FAILED, Result, Settled, inboxes, work_through
 from ingestion.management.commands.import_events import source_of
+from ingestion.management.language import InLanguage
 from staff.masking import mask_in_text
 
 
-class Command(BaseCommand):
+class Command(InLanguage):
     requires_system_checks = []
     help = """Import what is dropped into a folder, each file once: DIR/<code of the source>/file.csv.
 
@@ -42,18 +41,15 @@ Exit codes with --once:
         parser.add_argument("--settle", type=_seconds, default=30, metavar="SECONDS", help="30 unless told")
         parser.add_argument("--marker", action="store_true", help="take only files with a marker, file.csv.done, beside them")
         parser.add_argument("--every", type=_seconds, default=5, metavar="SECONDS", help="how often to look; 5 unless told")
-        parser.add_argument(
-            "--language", choices=[code for code, _name in settings.LANGUAGES], default=settings.LANGUAGE_CODE, help="of the reports"
-        )
+        super().add_arguments(parser)
 
     def handle(
         self, *args: object, dir: Path, once: bool, match: list[tuple[str, str]], settle: float, marker: bool, every: float,
-        language: str, **options: object,
+        **options: object,
     ) -> None:  # fmt: skip
         if not dir.is_dir():
             raise CommandError(f"{dir} is not a folder.")
         self.told: set[str] = set()
-        translation.activate(language)
         settled = Settled(settle, marker)
         if once:
             try:
