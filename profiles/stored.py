@@ -21,11 +21,12 @@ def stored_of(cursor: CursorWrapper, keys: Iterable[bytes]) -> dict[bytes, Store
     wanted = [bytes(key) for (key,) in cursor.fetchall()]
     if not wanted:
         return {}
+    # No index has `id + 0`: sorted by id, all readings were gone through while PostgreSQL did not know how many are new.
     cursor.execute(
         """
         SELECT event.id, event.source_id, key, standing, corrected_by_id, tag_id, refinements,
             (CASE WHEN read_by IS NULL THEN report ELSE (
-                SELECT (array_agg(former.report ORDER BY former.id))[1] FROM profiles_formerreading AS former WHERE former.event_id = event.id
+                SELECT (array_agg(former.report ORDER BY former.id + 0))[1] FROM profiles_formerreading AS former WHERE former.event_id = event.id
             ) END)::text, coalesce(original.record, holder.record), original.item, batch_id
         FROM profiles_event AS event LEFT JOIN profiles_original AS original ON original.event_id = event.id
         LEFT JOIN profiles_original AS holder ON holder.event_id = original.holder_id

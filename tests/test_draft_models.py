@@ -29,6 +29,8 @@ ALLOWED = {
     "ingestion/admin/imports.py": "an import refers to its source by key",
     "ingestion/imports/run.py": "an import refers to its source by key",
     "ingestion/imports/check_file.py": "the matchings of a source are kept by its key",
+    "ingestion/imports/repeated.py": "the matchings of a source are kept by its key",
+    "ingestion/imports/report.py": "calls a setting of sources by its name",
     "ingestion/imports/matchings.py": "a matching refers to its source by key",
     "ingestion/imports/spec_page.py": "the matchings and links of a source are kept by its key",
     "ingestion/imports/uploads.py": "an upload refers to its source by key",

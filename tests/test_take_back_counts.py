@@ -92,15 +92,20 @@ def test_what_was_let_in_before_it_was_taken_back_leaves_by_its_first_verdict(st
     assert seen() == (1, 3, "rubbish", 2, 1, 0)
 
 
-@pytest.fixture
-def many_readings():
+@pytest.fixture(params=["never looked at", "looked at while there was one"])
+def many_readings(request):
     """Of other events, as many as a replay leaves, before PostgreSQL has looked at them."""
+    make = """
+        INSERT INTO profiles_formerreading (event_id, replaced_at, replaced_by, standing)
+        SELECT 1000000 + g, now(), gen_random_uuid(), 2 FROM generate_series(1, 20000) AS g
+    """
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE profiles_formerreading SET (autovacuum_enabled = false)")
-        cursor.execute(
-            "INSERT INTO profiles_formerreading (event_id, replaced_at, replaced_by, standing)"
-            " SELECT 1000000 + g, now(), gen_random_uuid(), 2 FROM generate_series(1, 20000) AS g"
-        )
+        cursor.execute(make)
+        if request.param != "never looked at":
+            cursor.execute("DELETE FROM profiles_formerreading WHERE event_id < 1020000")
+            cursor.execute("VACUUM ANALYZE profiles_formerreading")
+            cursor.execute(make)
         yield
         cursor.execute("ALTER TABLE profiles_formerreading RESET (autovacuum_enabled)")
 

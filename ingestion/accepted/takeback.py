@@ -213,7 +213,10 @@ def _put_stretch(take_back_id: int) -> bool:
 
 
 def _count(cursor: CursorWrapper, take_back: TakeBack, ids: list[int], *, sign: int = 1) -> tuple[int, int]:
-    """Write these events into the ledger by their first verdict. (counted, held) by the present one: a held event has no attributes."""
+    """Write these events into the ledger by their first verdict. (counted, held) by the present one: a held event has no attributes.
+
+    Readings are sorted by `id + 0`, which no index has: while PostgreSQL does not know how many are new, it went through all of them by id.
+    """
     cursor.execute(
         """
         WITH event AS (
@@ -222,8 +225,8 @@ def _count(cursor: CursorWrapper, take_back: TakeBack, ids: list[int], *, sign: 
                 CASE WHEN first.counted IS NULL THEN event.tag_id ELSE first.tag_id END AS tag_id,
                 CASE WHEN first.counted IS NULL THEN event.rule_id ELSE first.rule_id END AS rule
             FROM profiles_event AS event LEFT JOIN LATERAL (
-                SELECT (array_agg(tag_id ORDER BY id))[1] AS tag_id, (array_agg(rule_id ORDER BY id))[1] AS rule_id,
-                    (array_agg(attributes IS NOT NULL ORDER BY id))[1] AS counted
+                SELECT (array_agg(tag_id ORDER BY id + 0))[1] AS tag_id, (array_agg(rule_id ORDER BY id + 0))[1] AS rule_id,
+                    (array_agg(attributes IS NOT NULL ORDER BY id + 0))[1] AS counted
                 FROM profiles_formerreading AS former WHERE former.event_id = event.id
             ) AS first ON true WHERE event.id = ANY(%(ids)s)
         ), written AS (

@@ -77,14 +77,14 @@ _SEEN_VALUES = f"""
 """
 
 
-# Events by id, as they were read first: by that they were counted.
+# Events by id, as they were read first: by that they were counted. As in ingestion/accepted/takeback.py no index has `id + 0`.
 _AS_READ_FIRST = """
     FROM (
         SELECT event.source_id, event.name, event.received_at, CASE WHEN (first.one).id IS NULL THEN event.tag_id ELSE (first.one).tag_id END AS tag_id,
             CASE WHEN (first.one).id IS NULL THEN event.attributes ELSE (first.one).attributes END AS attributes,
             CASE WHEN (first.one).id IS NULL THEN event.report ELSE (first.one).report END AS report
         FROM profiles_event AS event LEFT JOIN LATERAL (
-            SELECT (array_agg(former ORDER BY former.id))[1] AS one FROM profiles_formerreading AS former WHERE former.event_id = event.id
+            SELECT (array_agg(former ORDER BY former.id + 0))[1] AS one FROM profiles_formerreading AS former WHERE former.event_id = event.id
         ) AS first ON true WHERE event.id = ANY(%(ids)s)
     ) AS event
 """
