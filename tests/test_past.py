@@ -214,7 +214,11 @@ def test_a_steward_sees_what_it_does_says_why_and_can_take_it_back(standard, cli
     tried = client.post(page, {**asked, "act": "try"})
     assert tried.context["found"].changed == 1
     assert client.post(page, {**asked, "act": "read"}).context["form"].errors["why"]
-    begun = client.post(page, {**asked, "act": "read", "why": "the shop sells"})
+    why = {"act": "read", "why": "the shop sells", "shown": tried.context["shown"]}
+    for unseen in (asked | why | {"shown": ""}, asked | why | {"tag": Tag.objects.get(code="purchase").pk}):
+        again = client.post(page, unseen)
+        assert "Nothing is done yet" in again.content.decode() and not Replay.objects.exists()
+    begun = client.post(page, asked | why)
     replay = Replay.objects.get()
     assert begun.url == reverse("admin:ingestion_replay_change", args=[replay.pk])
     run_past(replay.pk)

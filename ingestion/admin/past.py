@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from ingestion.accepted.past import Preview, ask_past, preview_past
+from ingestion.admin.shown import seal, was_shown
 from ingestion.admin.takeback import RIGHT as TAKE_BACK
 from ingestion.admin.takeback import Moment
 from ingestion.jobs import read_past
@@ -83,25 +84,27 @@ def past_page(request: HttpRequest, *, site: AdminSite, opts: Any) -> HttpRespon
         raise PermissionDenied
     form = PastForm(request)
     found: Preview | None = None
-    release = ""
-    if request.method == "POST" and form.is_valid():
-        replay = Replay(**form.cleaned_data, started_by=cast(User, request.user))
+    release = sealed = ""
+    is_whole = request.method == "POST" and form.is_valid()
+    if is_whole or form.errors.keys() == {"why"}:
+        replay = Replay(**{"why": "", **form.cleaned_data}, started_by=cast(User, request.user))
         try:
-            if form.act == "read":
+            sealed = seal(replay, current().release_id)
+            if is_whole and form.act == "read" and was_shown(request, sealed):
                 ask_past(replay)
                 read_past.defer(replay_id=str(replay.pk))
                 return HttpResponseRedirect(reverse("admin:ingestion_replay_change", args=[replay.pk]))
             found, release = preview_past(replay), current().version
         except NoRelease:
             form.add_error(None, _("No standard has been published yet. Publish one first."))
-    elif request.method == "POST" and form.errors.keys() == {"why"}:
-        found, release = preview_past(Replay(**{**form.cleaned_data, "why": ""})), current().version
     context = {
         "title": _("Read the past anew"),
         "opts": opts,
         "form": form,
         "found": found,
         "release": release,
+        "shown": sealed,
+        "was_else": form.act == "read" and bool(found) and not was_shown(request, sealed),
         **(_readable(request, found) if found else {}),
     }
     return TemplateResponse(request, "ingestion/past.html", {**site.each_context(request), **context})
