@@ -4,21 +4,17 @@ The file names every event so that nothing knows it. It is imported, held whole;
 and all are read again. For the peer the same lines, now understood, are imported under other ids.
 """
 
-import json
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 from benchmarks.bench_import import PeakMemory
-from benchmarks.database import fresh_database
+from benchmarks.database import fresh_database, load_events
 
 
 def main(events: int) -> None:
-    with fresh_database(), tempfile.TemporaryDirectory() as folder:
+    with fresh_database():
         from django.utils import timezone
 
-        from ingestion.imports.run import outcome, run_import, take_file
         from ingestion.models import Replay
         from ingestion.quarantine.causes import add_up
         from ingestion.quarantine.held import held_causes, held_groups
@@ -31,15 +27,10 @@ def main(events: int) -> None:
         source = Source.objects.get(code="website")
 
         def load(name: str, number: int) -> float:
-            path = Path(folder, f"{name}.ndjson")
-            with path.open("w") as out:
-                out.writelines(json.dumps(event(f"{name}-{at}", at)) + "\n" for at in range(number))
-            run = take_file(path, source=source, file_name=path.name)
-            began = time.perf_counter()
-            found = outcome(run_import(run.pk))
+            _, found, seconds = load_events(source, name, number, event)
             if found.received != number:
                 raise RuntimeError(f"{found} of {number}")
-            return number / (time.perf_counter() - began)
+            return number / seconds
 
         def replay(number: int) -> tuple[float, float]:
             asked = ask(Replay(source=source))

@@ -4,17 +4,14 @@ Asked: taken back in under 60 s, others unharmed: what another import brought co
 answered meanwhile as beside an import (`bench_beside`).
 """
 
-import json
 import subprocess
 import sys
-import tempfile
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.bench_beside import P99, beside
-from benchmarks.database import fresh_database
+from benchmarks.database import fresh_database, load_events
 
 if TYPE_CHECKING:
     from ingestion.models import TakeBack
@@ -24,11 +21,10 @@ _OTHERS = 20_000
 
 
 def main(events: int) -> None:
-    with fresh_database(), tempfile.TemporaryDirectory() as folder:
+    with fresh_database():
         from django.utils import timezone
 
         from ingestion.accepted.takeback import decide, look_at_batch, put_back
-        from ingestion.imports.run import outcome, run_import, take_file
         from ingestion.models import TakeBack, WriteKey
         from ingestion.watching.rollup import roll_up
         from profiles.models import Batch, Event
@@ -42,15 +38,10 @@ def main(events: int) -> None:
         key.save()
 
         def load(name: str, number: int) -> tuple[Batch, float]:
-            path = Path(folder, f"{name}.ndjson")
-            with path.open("w") as out:
-                out.writelines(json.dumps(event(f"{name}-{at}", at)) + "\n" for at in range(number))
-            run = take_file(path, source=source, file_name=path.name)
-            began = time.perf_counter()
-            found = outcome(run_import(run.pk))
+            run, found, seconds = load_events(source, name, number, event)
             if found.counts["accepted"] != number:
                 raise RuntimeError(f"{found} of {number}")
-            return Batch.objects.get(pk=run.pk), time.perf_counter() - began
+            return Batch.objects.get(pk=run.pk), seconds
 
         def counting(batch: Batch) -> int:
             return Event.objects.filter(batch=batch, standing=Event.Standing.COUNTED).count()

@@ -1,8 +1,13 @@
 """A database of its own for a benchmark, with the starter standard, dropped at the end."""
 
+import json
 import os
-from collections.abc import Iterator
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import django
 
@@ -38,3 +43,17 @@ def fresh_database(name: str = "tagline_bench") -> Iterator[None]:
         connection.settings_dict["NAME"] = old
         with connection.cursor() as cursor:
             cursor.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def load_events(source: Any, name: str, number: int, event: Callable[[str, int], dict[str, object]]) -> tuple[Any, Any, float]:
+    """Import so many events as a file: (the run, what became of them, seconds)."""
+    from ingestion.imports.run import outcome, run_import, take_file
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"{name}.ndjson")
+        with path.open("w") as out:
+            out.writelines(json.dumps(event(f"{name}-{at}", at)) + "\n" for at in range(number))
+        run = take_file(path, source=source, file_name=path.name)
+        began = time.perf_counter()
+        found = outcome(run_import(run.pk))
+        return run, found, time.perf_counter() - began
