@@ -1,6 +1,6 @@
 """Taken back: names and leaks say what the events left say, when they were seen first and last, and of which values."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from importlib import import_module
 
 import pytest
@@ -267,3 +267,14 @@ def test_less_is_seen_once_however_often_the_migration_is_applied(steward):  # n
     assert {name: told[0] for name, told in shown()[0].items()} == less
     put_again(act, steward)
     assert {name: told[0] for name, told in shown()[0].items()} == {"gibberish": 2, "wrongfile": 1}
+
+
+def test_nobody_is_told_of_a_leak_that_only_taken_back_events_hold(steward):  # noqa: F811
+    act = taken_back(send("product_view"), steward)
+    Event.objects.filter(take_back_id=act.pk).update(extra={"note": PHONE})
+    roll_up(NOW)
+    look_again(NOW)
+    assert Leak.objects.get().told_at is None
+    put_again(act, steward)
+    look_again(NOW)
+    assert Leak.objects.get().told_at == NOW

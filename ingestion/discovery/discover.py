@@ -138,7 +138,7 @@ def _sightings(cursor: CursorWrapper, statement: str, events: str, which: dict[s
     cursor.execute(statement.format(unknown=unknown), limits | which)
     return {
         (kind, source, tag, name): Sighting(
-            kind=kind, source_id=source, tag_id=tag, name=name, count=count, first_at=first, last_at=last, kinds={}, examples=[], again=again
+            kind=kind, source_id=source, tag_id=tag, name=name, count=count, first_at=first, last_at=last, again=again
         )
         for kind, source, tag, name, count, first, last, again in cursor.fetchall()
     }
@@ -191,10 +191,9 @@ def fold(now: datetime) -> None:
 
 
 def write(rows: Iterable[Discovered]) -> None:
-    new, there = [], []
-    for row in rows:
-        (new if row.pk is None else there).append(row)
-    Discovered.objects.bulk_create(new)
+    rows = list(rows)
+    there = [row for row in rows if row.pk is not None]
+    Discovered.objects.bulk_create(row for row in rows if row.pk is None)
     Discovered.objects.bulk_update(there, ["count", "first_at", "last_at", "kinds", "examples", "written_at"])
 
 

@@ -51,15 +51,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField("leak", "count_away", models.BigIntegerField(db_default=0, default=0)),
         migrations.AddField("leak", "lookalikes_away", models.BigIntegerField(db_default=0, default=0)),
-        migrations.AddField(
-            "sighting",
-            "again",
-            models.BooleanField(
-                db_default=False,
-                default=False,
-                help_text="Whether events of it were taken back or put back: but for the count, what is left is read again",
-            ),
-        ),
+        migrations.AddField("sighting", "again", models.BooleanField(db_default=False, default=False)),
         migrations.CreateModel(
             "WatchedLess",
             [

@@ -160,9 +160,8 @@ class Discovered(Seen):
 class Sighting(Seen):
     """What was seen of a name since its row was last written; below zero what was taken back. Rows are only added, and taken when their hour has come."""
 
-    again = models.BooleanField(
-        db_default=False, default=False, help_text="Whether events of it were taken back or put back: but for the count, what is left is read again"
-    )
+    # whether events of it were taken back or put back: but for the count, what is left is read again
+    again = models.BooleanField(db_default=False, default=False)
 
     class Meta(Seen.Meta):
         abstract = False

@@ -32,17 +32,19 @@ def look_again(now: datetime) -> bool:
             return False
         names, marked = _names(), _leaks()
         rows = _rows(names)
-        left = {key: None for key, some in names.items() if _count(rows.get(key), some) > 0}
+        left = {key for key, some in names.items() if _count(rows.get(key), some) > 0}
+        seen = [*(row for key, row in rows.items() if key in left), *(one for key in left for one in names[key])]
         read: dict[Key, Discovered] = {}
         carried = {(one.source_id, one.tag_id, one.attribute, one.kind): leaks.Carried(one.example) for one in marked}
         with connection.cursor() as cursor:
-            for first_id, last_id in _stretches([*(rows[key] for key in left if key in rows), *(one for key in left for one in names[key])], marked):
+            for first_id, last_id in _stretches([*seen, *marked], _first_taken_back(marked)):
                 for key, one in (see_again(cursor, left, first_id, last_id) if left else {}).items():
                     read.setdefault(key, first_row(one)).add(one)
                 leaks.look_who_carries(carried, first_id, last_id)
     _write_names(names, read, now)
-    for one in marked:
-        leaks.read_anew(one, carried[one.source_id, one.tag_id, one.attribute, one.kind])
+    for leak in marked:
+        leaks.read_anew(leak, carried[leak.source_id, leak.tag_id, leak.attribute, leak.kind])
+    leaks.tell_of_new(now)
     return True
 
 
@@ -91,18 +93,19 @@ def _count(row: Discovered | None, some: list[Sighting]) -> int:
     return (row.count if row else 0) + sum(one.count for one in some)
 
 
-def _stretches(seen: list[Any], marked: list[Leak]) -> Iterator[tuple[int, int]]:
-    """Ids from the first to the last event that may say something of them; a leak's may have been taken back before."""
-    seen = [*seen, *marked]
+def _first_taken_back(marked: list[Leak]) -> list[datetime]:
+    """When the first event was received that sources of these ever took back: a leak's own first time is of those left then. One or none."""
+    days = Withdrawal.objects.filter(source__in={one.source_id for one in marked}).aggregate(first=Min("day"))
+    return [datetime.combine(days["first"], time.min, tzinfo=timezone.get_default_timezone())] if days["first"] else []
+
+
+def _stretches(seen: list[Any], firsts: list[datetime]) -> Iterator[tuple[int, int]]:
+    """Ids from the first to the last event that may say something of what was seen."""
     if not seen:
         return
-    firsts = [one.first_at for one in seen]
-    if marked:
-        of_them = Withdrawal.objects.filter(source__in={one.source_id for one in marked}).aggregate(first=Min("day"))
-        firsts += [timezone.make_aware(datetime.combine(of_them["first"], time.min), timezone.get_default_timezone())] * bool(of_them["first"])
     with connection.cursor() as cursor:
         # `id + 0`, which no index has: by the time received, not through all ids
-        cursor.execute("SELECT min(id + 0), max(id + 0) FROM profiles_event WHERE received_at >= %s", [min(firsts)])
+        cursor.execute("SELECT min(id + 0), max(id + 0) FROM profiles_event WHERE received_at >= %s", [min([*firsts, *(one.first_at for one in seen)])])  # fmt: skip
         first, last = cursor.fetchone()
     for begin in range(first, last + 1, IDS_AT_ONCE) if first else ():
         yield begin, min(begin + IDS_AT_ONCE - 1, last)
@@ -112,7 +115,8 @@ def _stretches(seen: list[Any], marked: list[Leak]) -> Iterator[tuple[int, int]]
 def _write_names(names: _Names, read: dict[Key, Discovered], now: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [rollup.LOCK])
-        cursor.execute("DELETE FROM ingestion_sighting WHERE id = ANY(%s) RETURNING id", [[one.pk for some in names.values() for one in some]])
+        seen = [one.pk for some in names.values() for one in some]
+        cursor.execute("DELETE FROM ingestion_sighting WHERE id = ANY(%s) RETURNING id", [seen])
         taken = {pk for (pk,) in cursor.fetchall()}
     rows = _rows(names)
     changed = []

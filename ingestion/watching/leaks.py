@@ -7,6 +7,7 @@ PostgreSQL takes them apart and keeps the values with enough digits; only those 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.backends import ModelBackend
@@ -100,7 +101,7 @@ def look_for_leaks(cursor: CursorWrapper, firsts: list[int], lasts: list[int], n
             one.is_away |= is_away
     if seen:
         _write(_limited(seen))
-        _tell(now)
+        tell_of_new(now)
 
 
 def kinds_in(value: str) -> dict[str, tuple[bool, str]]:
@@ -140,9 +141,10 @@ def _limited(seen: dict[Key, _Seen]) -> dict[Key, _Seen]:
 
 def _write(seen: dict[Key, _Seen]) -> None:
     rows = [
-        (str(source), str(tag) if tag else None, name, kind, one.planned, one.count, one.lookalikes, one.first_at, one.last_at, one.example, int(one.is_away))
+        (str(source), str(tag) if tag else None, name, kind, one.planned, one.count, one.lookalikes, one.first_at, one.last_at, one.example)
         for (source, tag, name, kind), one in seen.items()
     ]
+    again = [int(one.is_away) for one in seen.values()]
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -157,7 +159,7 @@ def _write(seen: dict[Key, _Seen]) -> None:
                 example = CASE WHEN there.taken_back THEN excluded.example ELSE coalesce(nullif(there.example, ''), excluded.example) END,
                 planned = excluded.planned, taken_back = false, again = there.again + excluded.again
             """,
-            [list(column) for column in zip(*rows, strict=True)],
+            [*(list(column) for column in zip(*rows, strict=True)), again],
         )
 
 
@@ -225,7 +227,7 @@ def look_who_carries(found: dict[Key, Carried], first_id: int, last_id: int) -> 
     if not found:
         return
     sources, tags, names, _kinds = zip(*found, strict=True)
-    values = {
+    values: dict[str, Any] = {
         "of": list(sources), "tags": list(tags), "names": list(names), "sources": list(set(sources)), "digits": _DIGITS,
         "first_id": first_id, "last_id": last_id,
     }  # fmt: skip
@@ -270,9 +272,9 @@ def found_leaks() -> QuerySet[Leak]:
     return Leak.objects.filter(is_found, source__code__isnull=False)
 
 
-def _tell(now: datetime) -> None:
+def tell_of_new(now: datetime) -> None:
     """Tell the compliance departments of what they were not told of, each once: who may see it."""
-    new = list(found_leaks().filter(told_at=None, taken_back=False).select_related("source"))
+    new = list(found_leaks().filter(told_at=None, taken_back=False, again=0).select_related("source"))
     if not new:
         return
     tags = Tag.objects.in_bulk([one.tag_id for one in new if one.tag_id])

@@ -81,7 +81,8 @@ def roll_up_once(now: datetime) -> bool:
 
 def watch_less(cursor: CursorWrapper, take_back_id: int, ids: list[int], *, sign: int = 1) -> None:
     """Write into the ledger what these events, taken back, violated of what is only watched. `sign` -1: put back. One statement."""
-    values = {"ids": ids, "act": take_back_id, "sign": sign, "zone": settings.TIME_ZONE, "held": list(HELD), "free": list(_FREE_PATHS)}
+    values: dict[str, Any] = {"ids": ids, "act": take_back_id, "sign": sign, "zone": settings.TIME_ZONE, "held": list(HELD)}
+    values["free"] = list(_FREE_PATHS)
     cursor.execute(_WATCHED_LESS, values)
 
 
