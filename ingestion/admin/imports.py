@@ -45,8 +45,7 @@ from ingestion.imports.run import (
     take_file,
 )  # fmt: skip
 from ingestion.imports.sample import sample_of
-from ingestion.imports.traps import Looked
-from ingestion.imports.words import column_in, file_problem, looked_words, traps_words
+from ingestion.imports.words import column_in, file_problem, traps_words
 from ingestion.jobs import queue_import
 from ingestion.models import ImportRun, TakeBack
 from ingestion.room import is_no_room
@@ -193,7 +192,6 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
                 raise PermissionDenied
             return self._go_on(request, run)
         shown = self._shown(request, run)
-        looked = warnings(run) if run.dry_run and shown["done"] and shown["may_see_rows"] else Looked([], 0)
         context = {
             **self.admin_site.each_context(request),
             "title": run.file_name,
@@ -203,8 +201,7 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
             "acts": TakeBack.objects.done().filter(batch_id=run.pk).select_related("decided_by", "put_by"),
             "repeats": repeats_words(run, outcome(run)) if run.dry_run and shown["done"] else "",
             "again": again_words(run) if run.dry_run and shown["done"] and Path(run.path).exists() else [],
-            "traps": traps_words(looked.traps),
-            "looked_at": looked_words(looked),
+            "traps": traps_words(warnings(run)) if shown["done"] and shown["may_see_rows"] else [],
             "may_import": run.dry_run and shown["done"] and shown["may_see_rows"],
             "examples": self._examples(request, run) if run.dry_run and shown["done"] else [],
             "may_go_on": self.has_add_permission(request) and shown["standing"] in ("stopped", "failed") and shown["away"] is None,
