@@ -191,11 +191,9 @@ _VIOLATIONS = f"""
 """
 _WATCHED_LESS = f"""
     INSERT INTO ingestion_watchedless (take_back_id, day, source_id, tag_id, code, path, count)
-    SELECT %(act)s, day, source_id, tag_id, code, path, %(sign)s * events FROM (
-        SELECT {_DAY} AS day, event.source_id, event.tag_id, left(violation->>'code', 60) AS code, {_PATH} AS path, {_EFFECT} AS effect,
-            count(DISTINCT event.id) AS events
-        {TAKEN_BACK} {VIOLATIONS} WHERE event.report IS NOT NULL AND place <= {MOST_VIOLATIONS} GROUP BY 1, 2, 3, 4, 5, 6
-    ) AS violated WHERE effect = 'watched'
+    SELECT %(act)s, {_DAY} AS day, event.source_id, event.tag_id, left(violation->>'code', 60), {_PATH} AS path, %(sign)s * count(DISTINCT event.id)
+    {TAKEN_BACK} {VIOLATIONS}
+    WHERE event.report IS NOT NULL AND place <= {MOST_VIOLATIONS} AND {_EFFECT} = 'watched' GROUP BY 2, 3, 4, 5, 6
 """
 
 _ATTRIBUTES = f"""
