@@ -43,7 +43,7 @@ _COUNTS_AGAIN = "UPDATE ingestion_leak SET count = count + count_away, lookalike
 
 
 class Migration(migrations.Migration):
-    dependencies = [("ingestion", "0016_less_seen"), ("taxonomy", "0003_ended_sources_by_id")]
+    dependencies = [("ingestion", "0017_traps_of_chunks"), ("taxonomy", "0003_ended_sources_by_id")]
 
     operations = [
         migrations.AddField(
