@@ -307,6 +307,24 @@ def test_when_a_cause_was_seen_is_told_without_what_is_taken_back(steward):
     assert seen_at() == imported
 
 
+def test_a_cause_all_of_whose_events_are_taken_back_begins_with_the_next(steward):
+    def seen_at():
+        add_up(NOW)
+        return list(Cause.objects.filter(name="gibberish").values_list("held", "first_at", "last_at"))
+
+    early, late = NOW - timedelta(days=60), NOW + timedelta(days=60)
+    acts = [taken_back(arrive({"event": "gibberish"}, at=at), steward) for at in (early, late)]
+    arrive({"event": "gibberish"})
+    assert seen_at() == [(1, NOW, NOW)]
+    put_again(acts[0], steward)
+    assert seen_at() == [(2, early, NOW)]
+    put_again(acts[1], steward)
+    assert seen_at() == [(3, early, late)]
+    run_replay(ask(Replay(name="gibberish", act="discard", why="x")).pk)
+    arrive({"event": "gibberish"})
+    assert seen_at() == [(1, early, late)]
+
+
 def test_what_was_taken_back_before_it_was_seen_less_is_from_then_on(steward):
     arrive({"event": "gibberish"})
     batch = arrive(

@@ -31,7 +31,12 @@ TREND_DAYS = 14
 WHY_OF = 10_000
 _CAUSES = 10
 
-_ADD_UP = """
+# All of its events were taken back, or are held for another reason now: its times are none's, until one comes.
+_NONE_LEFT = """
+    cause.held <= 0 AND excluded.held > 0
+    AND coalesce((SELECT sum(day.arrived) FROM ingestion_causeday AS day WHERE day.cause_id = cause.id), 0) <= 0
+"""
+_ADD_UP = f"""
     WITH taken AS (DELETE FROM ingestion_causemove RETURNING *),
     moved AS (
         SELECT source_id, code, path, name, sum(held) AS held, sum(events) AS events, min(first_at) AS first_at, max(last_at) AS last_at
@@ -41,7 +46,8 @@ _ADD_UP = """
         SELECT source_id, code, path, name, held, events, first_at, last_at, %(now)s, CASE WHEN held <= 0 THEN %(now)s END FROM moved
         ON CONFLICT (source_id, code, path, name) DO UPDATE SET
             held = cause.held + excluded.held, events = cause.events + excluded.events,
-            first_at = least(cause.first_at, excluded.first_at), last_at = greatest(cause.last_at, excluded.last_at),
+            first_at = CASE WHEN {_NONE_LEFT} THEN excluded.first_at ELSE least(cause.first_at, excluded.first_at) END,
+            last_at = CASE WHEN {_NONE_LEFT} THEN excluded.last_at ELSE greatest(cause.last_at, excluded.last_at) END,
             opened_at = CASE WHEN cause.held <= 0 AND cause.held + excluded.held > 0 THEN %(now)s ELSE cause.opened_at END,
             emptied_at = CASE WHEN cause.held + excluded.held <= 0 THEN coalesce(cause.emptied_at, %(now)s) END
         RETURNING id, source_id, code, path, name
