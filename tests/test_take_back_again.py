@@ -2,15 +2,17 @@
 
 from datetime import datetime, timedelta
 from importlib import import_module
+from threading import Thread
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, connections
 
 from ingestion.discovery.discovered import up_to_now
 from ingestion.jobs import look_again_at_what_is_left
 from ingestion.models import Discovered, Leak, Sighting, TakeBack, WatchedLess
 from ingestion.watching import again
+from ingestion.watching import leaks as leaks_found
 from ingestion.watching.again import look_again
 from ingestion.watching.leaks import found_leaks
 from ingestion.watching.rollup import roll_up
@@ -146,17 +148,13 @@ def test_what_is_counted_while_it_is_looked_at_is_added_once(steward, monkeypatc
 
 def arrive_beside(*events: dict, at: datetime):
     """By another connection, and counted."""
-    import threading
-
-    from django.db import connections
-
     found = []
 
     def run():
         found.append(arrive(*events, at=at))
         connections.close_all()
 
-    thread = threading.Thread(target=run)
+    thread = Thread(target=run)
     thread.start()
     thread.join()
     return found[0]
@@ -278,3 +276,61 @@ def test_nobody_is_told_of_a_leak_that_only_taken_back_events_hold(steward):  # 
     put_again(act, steward)
     look_again(NOW)
     assert Leak.objects.get().told_at == NOW
+
+
+def test_taken_back_before_it_was_counted_a_leak_is_open_at_no_time(steward):  # noqa: F811
+    def sent():
+        batch = send("product_view")
+        Event.objects.filter(batch=batch).update(extra={"note": PHONE})
+        return batch
+
+    acts = [taken_back(sent(), steward)]
+    roll_up(NOW)
+    assert Leak.objects.get().taken_back
+    assert shown()[1] == {} and Leak.objects.get().taken_back
+    acts.append(taken_back(sent(), steward))
+    roll_up(NOW)
+    assert Leak.objects.get().taken_back
+    assert shown()[1] == {}
+    put_again(acts[0], steward)
+    assert shown()[1]["note", "phone"][:2] == (1, 0)
+    taken_back(sent(), steward)
+    roll_up(NOW)
+    assert not Leak.objects.get().taken_back
+    assert shown()[1]["note", "phone"][:2] == (1, 0)
+
+
+def test_taken_back_while_it_is_counted_a_leak_is_open_no_more(steward, monkeypatch):  # noqa: F811
+    batch = send("product_view")
+    Event.objects.filter(batch=batch).update(extra={"note": PHONE})
+    write = leaks_found._write
+
+    def take():
+        taken_back(batch, steward)
+        connections.close_all()
+
+    beside = Thread(target=take)
+
+    def meanwhile(*given):
+        write(*given)
+        beside.start()
+        beside.join(2)  # which waits for what is counted
+
+    monkeypatch.setattr(leaks_found, "_write", meanwhile)
+    roll_up(NOW)
+    beside.join()
+    assert shown()[1] == {}
+    assert Leak.objects.get().taken_back
+
+
+def test_a_lookalike_finds_no_leak_anew(steward):  # noqa: F811
+    act = taken_back(arrive(view(note=f"paid with {CARD}"), at=after(0)), steward)
+    assert shown()[1] == {} and Leak.objects.get(kind="bank_card").taken_back
+    arrive(view(note="6222021234567890127"), at=after(1))
+    one = Leak.objects.get(kind="bank_card")
+    assert (one.taken_back, one.lookalikes) == (True, 1)
+    assert shown()[1] == {}
+    arrive(view(note=f"paid with {CARD}"), view(note=f"with {CARD}"), at=after(2))
+    assert shown()[1]["note", "bank_card"][:4] == (2, 1, after(2), after(2))
+    put_again(act, steward)
+    assert shown()[1]["note", "bank_card"][:4] == (3, 1, after(0), after(2))

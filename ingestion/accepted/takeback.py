@@ -22,7 +22,7 @@ from ingestion.models import ImportChunk, ImportRun, TakeBack, WriteKey
 from ingestion.quarantine.causes import tell_times_anew
 from ingestion.quarantine.reasons import open_reasons_again
 from ingestion.watching.leaks import mark_to_look_again
-from ingestion.watching.rollup import watch_less
+from ingestion.watching.rollup import LOCK, watch_less
 from profiles.entries import CORRECTED, COUNTED, DISCARDED, HELD, TAKEN_BACK
 from profiles.models import Batch
 from profiles.stored import freed_key
@@ -141,7 +141,10 @@ def _follow_up(take_back: TakeBack) -> None:
     tie_anew()
     find_near_duplicates(timezone.now())
     tell_times_anew(take_back.source_id, timezone.now())
-    mark_to_look_again(take_back)
+    with transaction.atomic(), connection.cursor() as cursor:
+        # what is being counted may have been read before it was taken back: its leaks have rows then
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        mark_to_look_again(take_back)
 
 
 def is_idle(take_back: TakeBack) -> bool:

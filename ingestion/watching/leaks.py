@@ -65,9 +65,9 @@ _VALUES = f"""
         FROM looked_at CROSS JOIN LATERAL jsonb_each(extra) AS each WHERE extra IS NOT NULL
     ), grouped AS (
         SELECT source_id, tag_id, planned, name, value, count(*) AS count, min(received_at) AS first_at, max(received_at) AS last_at,
-            bool_or(standing = 3) AS is_away,
+            standing = 3 AS is_away,
             row_number() OVER (PARTITION BY source_id, tag_id, planned, name ORDER BY count(*) DESC, value) AS rank
-        FROM sent WHERE value ~ %(digits)s AND lower(name) <> ALL(%(personal)s::text[]) GROUP BY 1, 2, 3, 4, 5
+        FROM sent WHERE value ~ %(digits)s AND lower(name) <> ALL(%(personal)s::text[]) GROUP BY 1, 2, 3, 4, 5, is_away
     )
     SELECT source_id, tag_id, planned, name, value, count, first_at, last_at, is_away FROM grouped WHERE rank <= {VALUES_LOOKED_AT}
     ORDER BY source_id, tag_id, planned, name, rank
@@ -85,6 +85,7 @@ class _Seen:
     lookalikes: int = 0
     example: str = ""
     is_away: bool = False
+    is_left: bool = False
 
 
 def look_for_leaks(cursor: CursorWrapper, firsts: list[int], lasts: list[int], now: datetime) -> None:
@@ -99,6 +100,7 @@ def look_for_leaks(cursor: CursorWrapper, firsts: list[int], lasts: list[int], n
             one.lookalikes += count * (not sure)
             one.example = one.example or (example if sure else "")
             one.is_away |= is_away
+            one.is_left |= sure and not is_away
     if seen:
         _write(_limited(seen))
         tell_of_new(now)
@@ -136,28 +138,34 @@ def _limited(seen: dict[Key, _Seen]) -> dict[Key, _Seen]:
             former.first_at, former.last_at = min(former.first_at, one.first_at), max(former.last_at, one.last_at)
             former.count, former.lookalikes = former.count + one.count, former.lookalikes + one.lookalikes
             former.example, former.is_away = former.example or one.example, former.is_away or one.is_away
+            former.is_left |= one.is_left
     return kept
 
 
+_ANEW = "there.taken_back AND excluded.count > 0 AND NOT excluded.taken_back"
+
+
 def _write(seen: dict[Key, _Seen]) -> None:
+    """One that is taken back is found anew by an event left that surely holds it: by no lookalike, and none taken back before it was counted."""
     rows = [
-        (str(source), str(tag) if tag else None, name, kind, one.planned, one.count, one.lookalikes, one.first_at, one.last_at, one.example)
+        (str(source), str(tag) if tag else None, name, kind, one.planned, one.count, one.lookalikes, one.first_at, one.last_at, one.example,
+         one.count > 0 and not one.is_left)
         for (source, tag, name, kind), one in seen.items()
-    ]
+    ]  # fmt: skip
     again = [int(one.is_away) for one in seen.values()]
     with connection.cursor() as cursor:
         cursor.execute(
-            """
+            f"""
             INSERT INTO ingestion_leak AS there
-                (source_id, tag_id, attribute, kind, planned, count, lookalikes, first_at, last_at, example, again, ignored_reason)
+                (source_id, tag_id, attribute, kind, planned, count, lookalikes, first_at, last_at, example, taken_back, again, ignored_reason)
             SELECT *, '' FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::bool[], %s::bigint[], %s::bigint[],
-                %s::timestamptz[], %s::timestamptz[], %s::text[], %s::int[])
+                %s::timestamptz[], %s::timestamptz[], %s::text[], %s::bool[], %s::int[])
             ON CONFLICT ON CONSTRAINT leak_once DO UPDATE SET
                 count = there.count + excluded.count, lookalikes = there.lookalikes + excluded.lookalikes,
-                first_at = CASE WHEN there.taken_back THEN excluded.first_at ELSE least(there.first_at, excluded.first_at) END,
-                last_at = CASE WHEN there.taken_back THEN excluded.last_at ELSE greatest(there.last_at, excluded.last_at) END,
-                example = CASE WHEN there.taken_back THEN excluded.example ELSE coalesce(nullif(there.example, ''), excluded.example) END,
-                planned = excluded.planned, taken_back = false, again = there.again + excluded.again
+                first_at = CASE WHEN {_ANEW} THEN excluded.first_at ELSE least(there.first_at, excluded.first_at) END,
+                last_at = CASE WHEN {_ANEW} THEN excluded.last_at ELSE greatest(there.last_at, excluded.last_at) END,
+                example = CASE WHEN {_ANEW} THEN excluded.example ELSE coalesce(nullif(there.example, ''), excluded.example) END,
+                planned = excluded.planned, taken_back = there.taken_back AND NOT ({_ANEW}), again = there.again + excluded.again
             """,
             [*(list(column) for column in zip(*rows, strict=True)), again],
         )
