@@ -1,5 +1,6 @@
 """Taken back: names and leaks say what the events left say, when they were seen first and last, and of which values."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 from importlib import import_module
 from threading import Thread
@@ -8,6 +9,7 @@ import pytest
 from django.conf import settings
 from django.db import connection, connections
 
+from ingestion.discovery.discover import MOST
 from ingestion.discovery.discovered import up_to_now
 from ingestion.jobs import look_again_at_what_is_left
 from ingestion.models import Discovered, Leak, Sighting, TakeBack, WatchedLess
@@ -334,3 +336,70 @@ def test_a_lookalike_finds_no_leak_anew(steward):  # noqa: F811
     assert shown()[1]["note", "bank_card"][:4] == (2, 1, after(2), after(2))
     put_again(act, steward)
     assert shown()[1]["note", "bank_card"][:4] == (3, 1, after(0), after(2))
+
+
+def counts() -> dict:
+    """{name, or "" of the rest: events}, of those of which any are left, or of which there are fewer than none."""
+    look_again(NOW)
+    found: Counter = Counter()
+    for one in (*Discovered.objects.all(), *Sighting.objects.all()):
+        found[one.name] += one.count
+    return {name: count for name, count in found.items() if count}
+
+
+def gibberish(count: int, name: str = "beyond") -> list:
+    return [{"event": name}] * count
+
+
+def test_of_a_name_that_was_beyond_the_limit_what_was_counted_among_the_rest_goes_from_there(steward, monkeypatch):  # noqa: F811
+    monkeypatch.setitem(MOST, Discovered.Kind.NAME, 2)
+    arrive({"event": "a"}, {"event": "b"})
+    batch = arrive(*gibberish(5), *gibberish(1, "other"))
+    assert counts() == {"a": 1, "b": 1, "": 6}
+    roll_up(NOW + timedelta(days=8))
+    assert counts() == {"": 8}
+    act = taken_back(batch, steward)
+    arrive(*gibberish(4), at=NOW + timedelta(days=8))
+    assert counts() == {"beyond": 4, "": 2}
+    put_again(act, steward)
+    assert counts() == {"beyond": 9, "": 2, "other": 1}
+    taken_back(batch, steward)
+    assert counts() == {"beyond": 4, "": 2}
+
+
+def test_as_many_taken_back_as_are_left_of_a_name_hide_it_not(steward, monkeypatch):  # noqa: F811
+    monkeypatch.setitem(MOST, Discovered.Kind.NAME, 2)
+    arrive({"event": "a"}, {"event": "b"})
+    batch = arrive(*gibberish(4))
+    roll_up(NOW + timedelta(days=8))
+    arrive(*gibberish(4), at=NOW + timedelta(days=8))
+    act = taken_back(batch, steward)
+    assert counts() == {"beyond": 4, "": 2}
+    put_again(act, steward)
+    assert counts() == {"beyond": 8, "": 2}
+
+
+def test_a_name_forgotten_before_it_is_taken_back_goes_from_the_rest(steward, monkeypatch):  # noqa: F811
+    monkeypatch.setitem(MOST, Discovered.Kind.NAME, 2)
+    batch = arrive({"event": "a"}, {"event": "b"})
+    roll_up(NOW + timedelta(days=8))
+    act = taken_back(batch, steward)
+    assert counts() == {}
+    put_again(act, steward)
+    assert counts() == {"a": 1, "b": 1}
+
+
+def test_taken_back_before_it_was_counted_it_is_nowhere_at_the_limit(steward, monkeypatch):  # noqa: F811
+    monkeypatch.setitem(MOST, Discovered.Kind.NAME, 1)
+    arrive(*gibberish(3, "a"), *gibberish(2, "rest"))
+    act = taken_back(send("beyond", "beyond"), steward)
+    roll_up(NOW)
+    assert counts() == {"a": 3, "": 2}
+    monkeypatch.setitem(MOST, Discovered.Kind.NAME, 9)
+    other = taken_back(send("new", "new"), steward)
+    monkeypatch.setitem(MOST, Discovered.Kind.NAME, 1)
+    roll_up(NOW)
+    assert counts() == {"a": 3, "": 2}
+    put_again(act, steward)
+    put_again(other, steward)
+    assert counts() == {"a": 3, "new": 2, "": 4}

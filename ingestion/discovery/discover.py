@@ -209,13 +209,21 @@ _DUE = """
 
 
 def forget_rare(now: datetime) -> None:
-    """Make room where a source is at its limit."""
+    """Make room where a source is at its limit; what came of those forgotten is told among the rest."""
     full = Discovered.objects.values("source_id", "kind").annotate(rows=Count("id"))
     for one in full:
         if one["rows"] >= MOST.get(one["kind"], one["rows"] + 1):
-            Discovered.objects.filter(
+            rare = Discovered.objects.filter(
                 source=one["source_id"], kind=one["kind"], count__lte=_RARE, last_at__lt=now - _RARE_AFTER, ignorings=None
-            ).delete()
+            )
+            forgotten = list(rare)
+            Discovered.objects.filter(pk__in=[row.pk for row in forgotten]).delete()
+            Sighting.objects.bulk_create(among_the_rest(row, row.count) for row in forgotten if row.count)
+
+
+def among_the_rest(row: Discovered, count: int) -> Sighting:
+    """So many events of a name, or below zero so many fewer, told among those of names beyond the limit."""
+    return Sighting(kind=Discovered.Kind.REST, source_id=row.source_id, count=count, first_at=row.first_at, last_at=row.last_at)
 
 
 def key_of(row: Discovered | Sighting) -> Key:

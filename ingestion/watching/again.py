@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, time
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Min
 from django.utils import timezone
 
-from ingestion.discovery.discover import Key, first_row, key_of, see_again, write
+from ingestion.discovery.discover import Key, among_the_rest, first_row, key_of, see_again, write
 from ingestion.models import Discovered, Leak, Sighting, TakeBack, Withdrawal
 from ingestion.watching import leaks, rollup
 
@@ -32,7 +33,8 @@ def look_again(now: datetime) -> bool:
             return False
         names, marked = _names(), _leaks()
         rows = _rows(names)
-        left = {key for key, some in names.items() if _count(rows.get(key), some) > 0}
+        limited = _limited(names)
+        left = {key for key, some in names.items() if key[1] in limited or _count(rows.get(key), some) > 0}
         seen = [*(row for key, row in rows.items() if key in left), *(one for key in left for one in names[key])]
         read: dict[Key, Discovered] = {}
         carried = {(one.source_id, one.tag_id, one.attribute, one.kind): leaks.Carried(one.example) for one in marked}
@@ -41,7 +43,7 @@ def look_again(now: datetime) -> bool:
                 for key, one in (see_again(cursor, left, first_id, last_id) if left else {}).items():
                     read.setdefault(key, first_row(one)).add(one)
                 leaks.look_who_carries(carried, first_id, last_id)
-    _write_names(names, read, now)
+    _write_names(names, read, limited, now)
     for leak in marked:
         leaks.read_anew(leak, carried[leak.source_id, leak.tag_id, leak.attribute, leak.kind])
     leaks.tell_of_new(now)
@@ -89,6 +91,13 @@ def _rows(names: _Names) -> dict[Key, Discovered]:
     return {key_of(row): row for row in rows if key_of(row) in names}
 
 
+def _limited(names: _Names) -> set[UUID]:
+    """The sources of these that sent more names than are kept. When events were counted a name may have been among the rest, or kept and since
+    forgotten, and not when they were taken back: of these the events left are counted, and the rest is fewer by what a name has more."""
+    of_them = {"kind": Discovered.Kind.REST, "source__in": {key[1] for key in names}}
+    return {source for seen in (Discovered, Sighting) for source in seen.objects.filter(**of_them).values_list("source_id", flat=True)}
+
+
 def _count(row: Discovered | None, some: list[Sighting]) -> int:
     return (row.count if row else 0) + sum(one.count for one in some)
 
@@ -112,14 +121,14 @@ def _stretches(seen: list[Any], firsts: list[datetime]) -> Iterator[tuple[int, i
 
 
 @transaction.atomic
-def _write_names(names: _Names, read: dict[Key, Discovered], now: datetime) -> None:
+def _write_names(names: _Names, read: dict[Key, Discovered], limited: set[UUID], now: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [rollup.LOCK])
         seen = [one.pk for some in names.values() for one in some]
         cursor.execute("DELETE FROM ingestion_sighting WHERE id = ANY(%s) RETURNING id", [seen])
         taken = {pk for (pk,) in cursor.fetchall()}
     rows = _rows(names)
-    changed = []
+    changed, moved = [], []
     for key, some in names.items():
         if not any(one.again and one.pk in taken for one in some):
             continue  # written meanwhile, or by a look that saw more
@@ -127,5 +136,9 @@ def _write_names(names: _Names, read: dict[Key, Discovered], now: datetime) -> N
         row.count, row.written_at, row.kinds, row.examples = row.count + sum(one.count for one in some if one.pk in taken), now, {}, []
         if one := read.get(key):
             row.first_at, row.last_at, row.kinds, row.examples = one.first_at, one.last_at, one.kinds, one.examples
+        if key[1] in limited and (more := (one.count if one else 0) - row.count):
+            row.count += more
+            moved.append(among_the_rest(row, -more))
         changed.append(row)
     write(changed)
+    Sighting.objects.bulk_create(moved)
