@@ -32,6 +32,14 @@ def view(**attributes) -> dict:
     return {"event": "product_view", "attributes": {"product_id": "p1", **attributes}}
 
 
+@pytest.fixture(params=["settled", "lately"])
+def settled(request, monkeypatch):
+    """Whether all that was counted before a look came in long before it."""
+    if request.param == "settled":
+        monkeypatch.setattr(again, "SETTLED_AFTER", timedelta(days=-30))
+    return request.param == "settled"
+
+
 def after(minutes: int) -> datetime:
     return NOW + timedelta(minutes=minutes)
 
@@ -53,7 +61,7 @@ def shown() -> tuple:
     return names(), leaks()
 
 
-def test_a_name_says_what_the_events_left_say(steward):  # noqa: F811
+def test_a_name_says_what_the_events_left_say(settled, steward):  # noqa: F811
     arrive(view(colour="red"), {"event": "gibberish"}, at=after(5))
     before = shown()
     first = arrive(view(colour="12", size="XL"), view(colour="wrong"), {"event": "gibberish"}, {"event": "wrongfile"}, at=after(0))
@@ -76,7 +84,7 @@ def test_a_name_says_what_the_events_left_say(steward):  # noqa: F811
     assert {name: told[:4] for name, told in shown()[0].items()} == {name: told[:4] for name, told in both[0].items()}
 
 
-def test_a_leak_says_what_the_events_left_hold(steward):  # noqa: F811
+def test_a_leak_says_what_the_events_left_hold(settled, steward):  # noqa: F811
     arrive(view(category=PHONE), view(note=f"call {OTHER}"), at=after(5))
     before = shown()
     first = arrive(view(category=OTHER), view(category=OTHER), view(note=f"paid with {CARD}"), at=after(0))
@@ -114,7 +122,7 @@ def test_of_a_sampled_leak_goes_the_share_that_is_taken_back(steward, monkeypatc
     assert shown()[1]["note", "phone"][:4] == (2, 0, after(0), after(1))
 
 
-def test_taken_back_before_it_was_counted_it_is_never_shown(steward):  # noqa: F811
+def test_taken_back_before_it_was_counted_it_is_never_shown(settled, steward):  # noqa: F811
     arrive(view(colour="red"), view(note=PHONE), at=after(5))
     before = shown()
     act = taken_back(send("wrongfile"), steward)
@@ -124,7 +132,7 @@ def test_taken_back_before_it_was_counted_it_is_never_shown(steward):  # noqa: F
     assert shown() == before
 
 
-def test_what_is_counted_while_it_is_looked_at_is_added_once(steward, monkeypatch):  # noqa: F811
+def test_what_is_counted_while_it_is_looked_at_is_added_once(settled, steward, monkeypatch):  # noqa: F811
     arrive(view(colour="red"), view(category=PHONE), at=after(5))
     batch = arrive(view(colour="wrong"), view(category=PHONE), at=after(0))
     act = taken_back(batch, steward)
@@ -176,6 +184,38 @@ def test_taken_back_while_it_is_looked_at_it_is_looked_at_again(steward, monkeyp
 
     monkeypatch.setattr(again, "_write_names", meanwhile)
     assert look_again(NOW) and look_again(NOW)
+    assert shown() == before
+
+
+def test_what_waits_while_it_is_looked_at_is_told_with_its_values(settled, steward, monkeypatch):  # noqa: F811
+    taken_back(arrive(view(colour="wrong"), at=after(9)), steward)
+    waiting = send("product_view", at=after(0))
+    Event.objects.filter(batch=waiting).update(extra={"colour": "7"}, report=Event.objects.get(extra={"colour": "wrong"}).report)
+    settles = again._while_nobody_counts
+
+    def meanwhile():
+        roll_up(NOW)
+        return settles()
+
+    monkeypatch.setattr(again, "_while_nobody_counts", meanwhile)
+    assert shown()[0]["colour"] == (1, after(0), after(0), {"integer": 1}, ["7"])
+
+
+def test_taken_back_once_it_was_looked_at_it_is_looked_at_anew(settled, steward, monkeypatch):  # noqa: F811
+    arrive(view(colour="red"), view(category=PHONE), at=after(5))
+    before = shown()
+    first, second = (arrive(view(colour=value), view(category=PHONE), at=after(at)) for value, at in (("a", 1), ("b", 9)))
+    taken_back(first, steward)
+    late: list = []
+    settles = again._while_nobody_counts
+
+    def meanwhile():
+        if not late:
+            late.append(taken_back(second, steward))
+        return settles()
+
+    monkeypatch.setattr(again, "_while_nobody_counts", meanwhile)
+    assert look_again(NOW) and Leak.objects.get().again == 2
     assert shown() == before
 
 
@@ -351,7 +391,7 @@ def gibberish(count: int, name: str = "beyond") -> list:
     return [{"event": name}] * count
 
 
-def test_of_a_name_that_was_beyond_the_limit_what_was_counted_among_the_rest_goes_from_there(steward, monkeypatch):  # noqa: F811
+def test_of_a_name_that_was_beyond_the_limit_what_was_counted_among_the_rest_goes_from_there(settled, steward, monkeypatch):  # noqa: F811
     monkeypatch.setitem(MOST, Discovered.Kind.NAME, 2)
     arrive({"event": "a"}, {"event": "b"})
     batch = arrive(*gibberish(5), *gibberish(1, "other"))

@@ -1,25 +1,29 @@
 """What names and leaks say once events were taken back or put back: read again from the events that are left.
 
-Stretch by stretch, all at one moment at which nobody counts: what is counted later is added by whoever counts it. Nothing is
-written before the end, so a killed job begins anew, and what is written takes along the marks that asked for it.
+What was settled long ago stretch by stretch, each at its own moment; then the rest, all at one moment at which nobody counts: what is
+counted later is added by whoever counts it. Nothing is written before the end, so a job killed, or during which events of these sources
+were taken back or put back, begins anew; and what is written takes along the marks that asked for it.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime, time
+from contextlib import contextmanager, suppress
+from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import Min
 from django.utils import timezone
 
 from ingestion.discovery.discover import Key, among_the_rest, first_row, key_of, see_again, write
 from ingestion.models import Discovered, Leak, Sighting, TakeBack, Withdrawal
 from ingestion.watching import leaks, rollup
+from profiles.models import Arrival, Event
 
 _LOCK = 7_201_024
 IDS_AT_ONCE = 20_000
+# No commit takes so long: what was received before is there, or never comes. A moment at which all is seen holds VACUUM back.
+SETTLED_AFTER = timedelta(days=1)
 
 _Names = dict[Key, list[Sighting]]
 
@@ -28,30 +32,75 @@ def look_again(now: datetime) -> bool:
     """Read again what is marked. False where nothing is, or another process is at it."""
     if not _names() and not _leaks():
         return False
-    with _while_nobody_counts() as is_alone:
+    with _alone() as is_alone:
         if not is_alone:
             return False
         names, marked = _names(), _leaks()
-        rows = _rows(names)
-        limited = _limited(names)
-        left = {key for key, some in names.items() if key[1] in limited or _count(rows.get(key), some) > 0}
-        seen = [*(row for key, row in rows.items() if key in left), *(one for key in left for one in names[key])]
-        read: dict[Key, Discovered] = {}
-        carried = {(one.source_id, one.tag_id, one.attribute, one.kind): leaks.Carried(one.example) for one in marked}
-        with connection.cursor() as cursor:
-            for first_id, last_id in _stretches([*seen, *marked], _first_taken_back(marked)):
-                for key, one in (see_again(cursor, left, first_id, last_id) if left else {}).items():
-                    read.setdefault(key, first_row(one)).add(one)
-                leaks.look_who_carries(carried, first_id, last_id)
-    _write_names(names, read, limited, now)
-    for leak in marked:
-        leaks.read_anew(leak, carried[leak.source_id, leak.tag_id, leak.attribute, leak.kind])
-    leaks.tell_of_new(now)
+        sources = {key[1] for key in names} | {one.source_id for one in marked}
+        acts = _acts(sources)
+        settled = _settled(now)
+        look = _Look(marked)
+        first = look.first(names, marked)
+        look.read(names, first, settled)
+        with _while_nobody_counts():
+            names, marked = {key: some for key, some in _names().items() if key in names}, [one for one in _leaks() if one in marked]
+            if _acts(sources) != acts:
+                return True
+            limited = _limited(names)
+            # what waited to be counted may have come in before what was seen first
+            begin = settled + 1 if first <= settled else max(settled + 1, look.first(names, marked))
+            look.read(names, begin, _last_id())
+        _write_names(names, look.names, limited, now)
+        for leak in marked:
+            leaks.read_anew(leak, look.carried[_leak_key(leak)])
+        leaks.tell_of_new(now)
     return True
 
 
+class _Look:
+    """What was read by now: `names` as they are told by it, and who carries the leaks."""
+
+    def __init__(self, marked: list[Leak]) -> None:
+        self.names: dict[Key, Discovered] = {}
+        self.carried = {_leak_key(one): leaks.Carried(one.example) for one in marked}
+
+    def first(self, names: _Names, marked: list[Leak]) -> int:
+        """The first id that may say something of these; one beyond all where none may."""
+        left, rows = _left(names), _rows(names)
+        seen = [one.first_at for key in left for one in (*names[key], *([rows[key]] if key in rows else []))]
+        seen += [*_first_taken_back(marked), *(one.first_at for one in marked)]
+        if not seen:
+            return _last_id() + 1
+        with connection.cursor() as cursor:
+            # `id + 0`, which no index has: by the time received, not through all ids
+            cursor.execute("SELECT min(id + 0) FROM profiles_event WHERE received_at >= %s", [min(seen)])
+            return cursor.fetchone()[0] or _last_id() + 1
+
+    def read(self, names: _Names, first: int, last: int) -> None:
+        left = _left(names)
+        for begin in range(first, last + 1, IDS_AT_ONCE):
+            end = min(begin + IDS_AT_ONCE - 1, last)
+            with transaction.atomic(), connection.cursor() as cursor:
+                for key, one in (see_again(cursor, left, begin, end) if left else {}).items():
+                    self.names.setdefault(key, first_row(one)).add(one)
+                leaks.look_who_carries(self.carried, begin, end)
+
+
 @contextmanager
-def _while_nobody_counts() -> Iterator[bool]:
+def _alone() -> Iterator[bool]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+        is_alone = bool(cursor.fetchone()[0])
+        try:
+            yield is_alone
+        finally:
+            if is_alone:
+                with suppress(DatabaseError, InterfaceError):  # a connection that is gone took its locks along
+                    cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+@contextmanager
+def _while_nobody_counts() -> Iterator[None]:
     """A transaction that sees one moment: what was counted by then, it was by all that was taken back by then."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", [rollup.LOCK])
@@ -59,12 +108,31 @@ def _while_nobody_counts() -> Iterator[bool]:
         try:
             with transaction.atomic():
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-                cursor.execute("SELECT pg_advisory_unlock(%s), pg_try_advisory_xact_lock(%s)", [rollup.LOCK, _LOCK])
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [rollup.LOCK])
                 is_locked = False
-                yield bool(cursor.fetchone()[1])
+                yield
         finally:
             if is_locked:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [rollup.LOCK])
+
+
+def _settled(now: datetime) -> int:
+    """The last id up to which every event is there and counted."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT min(id + 0) FROM profiles_event WHERE received_at >= %s", [now - SETTLED_AFTER])
+        recent = cursor.fetchone()[0]
+    waiting = Arrival.objects.aggregate(first=Min("first_id"))["first"]
+    return _last_id(before=min((one for one in (recent, waiting) if one is not None), default=None))
+
+
+def _last_id(before: int | None = None) -> int:
+    events = Event.objects.all() if before is None else Event.objects.filter(pk__lt=before)
+    return events.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+def _acts(sources: set[UUID]) -> int:
+    """How often any of their events were taken back or put back: each commit of an act leaves rows behind."""
+    return Withdrawal.objects.filter(source__in=sources).count()
 
 
 def _busy() -> Any:
@@ -86,6 +154,10 @@ def _leaks() -> list[Leak]:
     return list(Leak.objects.filter(again__gt=0).exclude(source__in=_busy()))
 
 
+def _leak_key(one: Leak) -> leaks.Key:
+    return one.source_id, one.tag_id, one.attribute, one.kind
+
+
 def _rows(names: _Names) -> dict[Key, Discovered]:
     rows = Discovered.objects.filter(source__in={key[1] for key in names})
     return {key_of(row): row for row in rows if key_of(row) in names}
@@ -98,6 +170,12 @@ def _limited(names: _Names) -> set[UUID]:
     return {source for seen in (Discovered, Sighting) for source in seen.objects.filter(**of_them).values_list("source_id", flat=True)}
 
 
+def _left(names: _Names) -> set[Key]:
+    """Those of which events may be left: their counts tell it, but at a limit."""
+    rows, limited = _rows(names), _limited(names)
+    return {key for key, some in names.items() if key[1] in limited or _count(rows.get(key), some) > 0}
+
+
 def _count(row: Discovered | None, some: list[Sighting]) -> int:
     return (row.count if row else 0) + sum(one.count for one in some)
 
@@ -106,18 +184,6 @@ def _first_taken_back(marked: list[Leak]) -> list[datetime]:
     """When the first event was received that sources of these ever took back: a leak's own first time is of those left then. One or none."""
     days = Withdrawal.objects.filter(source__in={one.source_id for one in marked}).aggregate(first=Min("day"))
     return [datetime.combine(days["first"], time.min, tzinfo=timezone.get_default_timezone())] if days["first"] else []
-
-
-def _stretches(seen: list[Any], firsts: list[datetime]) -> Iterator[tuple[int, int]]:
-    """Ids from the first to the last event that may say something of what was seen."""
-    if not seen:
-        return
-    with connection.cursor() as cursor:
-        # `id + 0`, which no index has: by the time received, not through all ids
-        cursor.execute("SELECT min(id + 0), max(id + 0) FROM profiles_event WHERE received_at >= %s", [min([*firsts, *(one.first_at for one in seen)])])  # fmt: skip
-        first, last = cursor.fetchone()
-    for begin in range(first, last + 1, IDS_AT_ONCE) if first else ():
-        yield begin, min(begin + IDS_AT_ONCE - 1, last)
 
 
 @transaction.atomic
