@@ -464,9 +464,10 @@ def _lack_region(replay: Replay, found: Preview) -> bool:
 def _told_apart(values: list[Value], shown: Sight) -> list[Value]:
     """What stands for one event tells of it by its message id, else by its row, as the reader may see them."""
     nameless = [bytes.fromhex(value.key) for value in values if value.key and not value.about]
-    events = Event.objects.filter(key__in=nameless).select_related("batch", "original__holder") if nameless else ()
-    rows = {event.public_id: row_words(event, shown) for event in events}
-    return [replace(value, about=shown(value.about) or rows.get(value.key, "")) for value in values]
+    events = list(Event.objects.filter(key__in=nameless).select_related("batch")) if nameless else []
+    rows = row_words(events, shown)
+    said = {event.public_id: rows.get(event.pk, "") for event in events}
+    return [replace(value, about=shown(value.about) or said.get(value.key, "")) for value in values]
 
 
 def _shown(request: HttpRequest, replay: Replay, path: str, value: Value, shown: Sight) -> dict[str, Any]:
