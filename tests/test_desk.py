@@ -3,12 +3,13 @@
 import io
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import Group
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
+from django.utils import timezone
 from openpyxl import load_workbook
 
 from ingestion.models import Discovered, QuarantineReason, Replay
@@ -401,6 +402,48 @@ def test_what_discarding_does_is_shown_before_it_is_done(client, log_in):
     )
     client.post(desk(), {"act": "discard", "why": "a test", "shown": page.context["shown"]})
     assert run_replay(Replay.objects.get().pk).discarded == 3
+
+
+def test_what_came_after_it_was_shown_is_not_discarded(client, log_in):
+    log_in("marketer")
+    hold(purchase(1))
+    everything = f"{reverse('admin:desk')}?source=website"
+    for url in (desk(), everything):
+        page = client.post(url, {"act": "weigh"})
+        came = Event.objects.count()
+        hold(*(purchase(came + number) for number in range(1, 8)))
+        client.post(url, {"act": "discard", "why": "a test", "shown": page.context["shown"]})
+        asked = Replay.objects.get(status="waiting")
+        assert f"Discard {asked.in_all} event" in page.content.decode()
+        replay = run_replay(asked.pk)
+        assert (replay.in_all, replay.discarded, replay.untouched) == (page.context["leaving"]["found"].in_all, asked.in_all, 0)
+        assert Event.objects.filter(standing=Event.Standing.HELD).count() == 7
+
+
+@pytest.mark.parametrize("change", ["fewer", "others"])
+def test_other_events_than_were_shown_are_shown_before_they_are_discarded(client, log_in, change):
+    log_in("marketer")
+    hold(*(purchase(number) for number in range(5)))
+    first, second, *_others, last = QuarantineReason.objects.order_by("event_id")
+    if change == "others":
+        QuarantineReason.objects.filter(pk=first.pk).update(open=False)
+    page = client.post(desk(), {"act": "weigh"})
+    QuarantineReason.objects.filter(pk=second.pk).update(open=False)
+    QuarantineReason.objects.filter(pk=first.pk).update(open=True)  # an id that was taken ahead
+    if change == "fewer":
+        QuarantineReason.objects.filter(pk=last.pk).update(open=False)
+    again = client.post(desk(), {"act": "discard", "why": "a test", "shown": page.context["shown"]})
+    assert (again.context["was_else"], Replay.objects.exists()) == (True, False)
+    assert client.post(desk(), {"act": "discard", "why": "a test", "shown": again.context["shown"]}).status_code == 302
+    for wrong in ("", ".", "x.y", f"{2**80}.{page.context['shown']}", page.context["shown"].partition(".")[2]):
+        assert client.post(desk(), {"act": "discard", "why": "a test", "shown": wrong}).context["was_else"]
+
+
+def test_an_id_taken_ahead_is_not_discarded_where_its_event_comes_later(standard):
+    hold(purchase(1), purchase(2))
+    first, _second = QuarantineReason.objects.order_by("event_id")
+    QuarantineReason.objects.filter(pk=first.pk).update(received_at=timezone.now() + timedelta(seconds=5))
+    assert run_replay(ask(Replay(act="discard", why="a test")).pk).discarded == 1
 
 
 def test_what_discarding_does_is_looked_at_on_the_newest_and_masked(client, log_in, monkeypatch):

@@ -24,7 +24,7 @@ from ingestion.admin.discarding import leaving, reason_in
 from ingestion.admin.past import about_past, may_read_past, past_page
 from ingestion.admin.resuming import releases_for, take_release
 from ingestion.admin.reveal import may_ask, of_cause, sight_in
-from ingestion.admin.shown import seal, was_shown
+from ingestion.admin.shown import last_shown, seal, seal_set, was_shown
 from ingestion.alone import is_idle
 from ingestion.discovery.matches import matching_tags
 from ingestion.jobs import queue_undo, read_past, replay_held
@@ -151,11 +151,14 @@ class ReplayAdmin(Unalterable, OfSource):
         weighed = act in ("weigh", "discard")
         if weighed:
             replay.act, replay.why = Replay.Act.DISCARD, reason_in(request)
-            sealed = seal(replay)
-            if act == "discard" and was_shown(request, sealed):
-                if replay.why:
-                    return start(request, replay)
-                problem = _("Say why these events are discarded.")
+            if act == "discard":
+                replay.last_event_id = last_shown(request)
+                if was_shown(request, seal_set(replay)):
+                    if replay.why:
+                        return start(request, replay)
+                    problem = _("Say why these events are discarded.")
+            replay.last_event_id = None
+            sealed = seal_set(replay)
         others: dict[str, list[Value]] = {}
         looked = cause is not None and act in ("look", "propose")
         try:
