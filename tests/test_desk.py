@@ -1,5 +1,6 @@
 """The desk: what is held for one cause, what would let it in, tried first, then done by a replay."""
 
+import csv
 import io
 import json
 import re
@@ -235,6 +236,22 @@ def test_rows_given_in_a_table_stay_for_letting_in_and_those_of_what_is_gone_are
     again = client.post(desk("phone"), {"act": "try", "table": SimpleUploadedFile("t.xlsx", out.getvalue())})
     assert again.context["problem"] == "" and again.context["found"].fixed == 0
     assert "not held any more: 3." in again.content.decode()
+
+
+def test_what_a_table_says_is_let_in_just_as_it_was_tried(client, log_in):
+    log_in("marketer")
+    odd = ["two  pieces", "a\tb", "one\nline", "one\r\nend", "\u2028x\x85y", 'a "b" ', "x"]
+    hold(*(purchase(number, value) for number, value in enumerate(odd)), purchase(20, "two"))
+    out = io.StringIO()
+    csv.writer(out).writerows([["sent", "right"], *([value, str(number + 1)] for number, value in enumerate(odd))])
+    table = SimpleUploadedFile("t.csv", out.getvalue().encode(), "text/csv")
+    tried = client.post(desk(), {"act": "try", "table": table, "pasted": "two\t2"})
+    mended = tried.context["replay"].mends
+    sent = re.sub("\r\n|\r|\n", "\r\n", tried.context["pasted"])  # as browsers do
+    done = client.post(desk(), {"act": "read", "shown": tried.context["shown"], "pasted": sent})
+    assert done.status_code == 302
+    assert Replay.objects.get().mends == mended and {"two  pieces", "a\tb", "two"} <= {one["seen"] for one in mended}
+    assert run_replay(Replay.objects.get().pk).fixed == tried.context["found"].fixed >= 6
 
 
 def test_more_than_one_of_several_groups_is_given():

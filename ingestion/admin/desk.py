@@ -389,7 +389,8 @@ def _take_given(request: HttpRequest, replay: Replay, values: list[Value], shown
         replay.mends, gone = mends_of(replay.path, known, request.POST, table, may_name=lambda seen: _sees(replay, seen, shown))
         if gone:
             messages.info(request, _("Rows passed over, as what they are of is not held any more: %(count)d.") % {"count": gone})
-        return "", pasted + as_pasted(table)  # a browser sends no file twice
+        kept = f"{pasted}\n" if pasted and table and not pasted.endswith("\n") else pasted
+        return "", kept + as_pasted(table)  # a browser sends no file twice
     except TooMany:
         return _("More than %(most)d values are given. Let these events in by parts.") % {"most": MOST_IN_TABLE}, pasted
     except ValueError as error:
