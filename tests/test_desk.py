@@ -740,3 +740,28 @@ def test_what_is_read_as_a_hidden_tag_is_told_without_its_name(client, log_in, k
     assert client.get(reverse("admin:ingestion_replay_change", args=[made.pk])).context["mended"] == [
         ("event", "unheard", "(not shown to you)")
     ]
+
+
+def test_a_name_that_the_reader_sees_masked_is_mapped_by_whoever_sees_it_whole(client, log_in):
+    log_in("marketer", department_id="marketing")
+    hold({"id": "m1", "event": "buy 13912345678", "phone": "13800138000"})
+    url = f"{desk('event')}&remedy=map"
+    page = client.get(url)
+    assert "map" not in page.context["remedies"]
+    for act in ("look", "propose"):
+        page = client.post(url, {"act": act, "choice-map": "login"})
+        assert "a rule would show it" in page.context["problem"] and "13912345678" not in page.content.decode()
+    assert not MappingRule.objects.filter(name="buy 13912345678").exists()
+    cause = cause_of(QuarantineReason.objects.get())
+    client.post(reverse("admin:quarantine_cause_reveal", args=[cause.pk]), {"reason": "to map it"})
+    assert "map" in client.get(url).context["remedies"]
+    take(client, url, {"choice-map": "login"}, show="look", act="propose")
+    assert MappingRule.objects.filter(name="buy 13912345678").exists()
+
+
+def test_where_something_was_put_right_is_masked_on_the_page_of_a_replay(client, log_in):
+    log_in("marketer")
+    mends = [{"path": "attributes.13912345678", "seen": "x", "target": "attributes.13912345678", "value": "y"}]
+    made = Replay.objects.create(source=Source.objects.get(code="website"), last_event_id=0, status="finished", mends=mends)
+    page = client.get(reverse("admin:ingestion_replay_change", args=[made.pk]))
+    assert "139****5678" in page.content.decode() and "13912345678" not in page.content.decode()

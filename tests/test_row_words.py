@@ -35,7 +35,9 @@ def row(standard):
         batch = Batch.objects.create(source=source, door="file", received_at=NOW, format=form)
         keys = [f"{Event.objects.count() + number:016}".encode() for number in range(events)]
         made = [
-            Event.objects.create(key=key, source=source, batch=batch, received_at=NOW, standing=Event.Standing.HELD, identifiers=identifiers)
+            Event.objects.create(
+                key=key, source=source, batch=batch, received_at=NOW, standing=Event.Standing.HELD, identifiers=identifiers
+            )
             for key in keys
         ]
         first, *others = [Original(event=event, item=number if events > 1 else None) for number, event in enumerate(made)]

@@ -143,6 +143,7 @@ class ReplayAdmin(Unalterable, OfSource):
             return HttpResponseRedirect(reverse("admin:ingestion_quarantinereason_changelist"))
         replay, back, cause = self._asked(request)
         shown = sight_in(request, of_cause(cause)) if cause else Sight.of(request.user)
+        hides_name = shown(replay.name or "") != (replay.name or "")
         fillable = cause is not None and (can_be_given(replay.path) or replay.path == "attributes")
         values = values_seen(replay) if fillable else []
         problem, pasted, sealed = "", "", ""
@@ -151,14 +152,10 @@ class ReplayAdmin(Unalterable, OfSource):
         weighed = act in ("weigh", "discard")
         if weighed:
             replay.act, replay.why = Replay.Act.DISCARD, reason_in(request)
-            if act == "discard":
-                replay.last_event_id = last_shown(request)
-                if was_shown(request, seal_set(replay)):
-                    if replay.why:
-                        return start(request, replay)
-                    problem = _("Say why these events are discarded.")
-            replay.last_event_id = None
+            if act == "discard" and (begun := _discard(request, replay)):
+                return begun
             sealed = seal_set(replay)
+            problem = "" if replay.why or act == "weigh" else _("Say why these events are discarded.")
         others: dict[str, list[Value]] = {}
         looked = cause is not None and act in ("look", "propose")
         try:
@@ -167,6 +164,10 @@ class ReplayAdmin(Unalterable, OfSource):
             problem = problem or _wrong_name(replay, obeyed.plan, hidden)
             if cause is not None and looked:
                 try:
+                    if remedy == "map" and hides_name:
+                        raise NoRemedy(
+                            _("A number or an address stands in this name, and a rule would show it. Whoever sees it whole can map it.")
+                        )
                     choice = request.POST.get(f"choice-{remedy}", "")
                     chosen = _tag_of(request, choice) if remedy == "map" else choice
                     found, sealed = effect(remedy, chosen, replay, sample=TRIED), seal(replay, remedy, chosen, obeyed.release_id)
@@ -190,7 +191,7 @@ class ReplayAdmin(Unalterable, OfSource):
             messages.error(request, _("No standard has been published yet. Publish one, then read held events again."))
             return HttpResponseRedirect(reverse("admin:ingestion_quarantinereason_changelist"))
         kind, options = choices_for(replay, replay.path, obeyed.plan, hidden)
-        to_map = _tags_to_map(request) if may_propose and replay.code == "event.unknown" else []
+        to_map = _tags_to_map(request) if may_propose and replay.code == "event.unknown" and not hides_name else []
         alike = matching_tags(replay.name or "", hidden=partial(hidden_in, request)) if to_map else []
         given = [(one["seen"], one["value"]) for one in replay.mends if one.get("path") == replay.path and "seen" in one]
         context = {
@@ -221,7 +222,10 @@ class ReplayAdmin(Unalterable, OfSource):
             "many_values": len(values) >= MOST_VALUES,
             "kind": kind,
             "options": options,
-            "others": [_beside(request, replay, path, some, obeyed.plan, shown, hidden) for path, some in others.items()],
+            "others": [
+                _beside(request, replay, path, some, obeyed.plan, shown, hidden) | {"list": f"options-{number}"}
+                for number, (path, some) in enumerate(others.items())
+            ],
             "targets": [(f"attributes.{code}", code) for code in attributes_missing(replay, obeyed.plan)],
             "regions": sorted(phonenumbers.SUPPORTED_REGIONS) if request.POST.get("region") or _lack_region(replay, found) else [],
             "posted": request.POST,
@@ -235,7 +239,7 @@ class ReplayAdmin(Unalterable, OfSource):
             "was_else": act in ("read", "propose", "discard") and not was_shown(request, sealed),
             "problem": problem,
             "may": may,
-            "remedies": offered(replay, obeyed.plan) if may_propose and cause else [],
+            "remedies": [one for one in offered(replay, obeyed.plan) if one != "map" or not hides_name] if may_propose and cause else [],
             "suggestions": _suggested(replay, obeyed.plan, values, given, shown),
             "choices": {name: request.POST.get(f"choice-{name}", "") for name in REMEDIES},
             "alike": [one for one in alike if one.item.code in dict(to_map)],
@@ -356,7 +360,7 @@ def _mended(request: HttpRequest, replay: Replay) -> list[tuple[str, str | None,
         return tag_shown(value, plan, hidden) if path == "event" and plan else told(path, value)
 
     return [
-        (one["target"], None if one.get("any") else told(one["path"], one.get("seen")) or "–", given(one["target"], one["value"]))
+        (shown(one["target"]), None if one.get("any") else told(one["path"], one.get("seen")) or "–", given(one["target"], one["value"]))
         for one in replay.mends[:_MENDS_SHOWN]
     ]
 
@@ -377,6 +381,12 @@ def start(request: HttpRequest, replay: Replay) -> HttpResponse:
     ask(replay)
     replay_held.defer(replay_id=str(replay.pk))
     return HttpResponseRedirect(reverse("admin:ingestion_replay_change", args=[replay.pk]))
+
+
+def _discard(request: HttpRequest, replay: Replay) -> HttpResponse | None:
+    """Discard the very events that the page showed, where it says why; else nothing."""
+    is_shown = was_shown(request, seal_set(replay, up_to=last_shown(request)))
+    return start(request, replay) if is_shown and replay.why else None
 
 
 def _take_given(request: HttpRequest, replay: Replay, values: list[Value], shown: Sight, *, is_fillable: bool) -> tuple[str, str]:
@@ -453,7 +463,6 @@ def _beside(
     kind, options = choices_for(replay, path, plan, hidden)
     return {
         "path": shown(path),
-        "list": f"options-{path}",
         "values": [_shown(request, replay, path, value, shown) for value in values],
         "kind": kind,
         "options": options,

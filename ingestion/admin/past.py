@@ -133,7 +133,9 @@ def _examples(request: HttpRequest, found: Preview) -> list[tuple[str, list[Row]
     Whose events are shown is recorded, as on an event's own page.
     """
     if not request.user.has_perm("profiles.view_customer"):
-        return [(before.public_id, [(WHAT[column], str(_HIDDEN), str(_HIDDEN)) for column in one.what]) for one, before, _ in found.examples]
+        return [
+            (before.public_id, [(WHAT[column], str(_HIDDEN), str(_HIDDEN)) for column in one.what]) for one, before, _ in found.examples
+        ]
     person = cast(User, request.user)
     readable, sight = readable_to(person), Sight.of(person)
     shown = []

@@ -22,9 +22,9 @@ def seal(replay: Replay, *more: Any) -> str:
     return salted_hmac("ingestion.admin.shown", said, algorithm="sha256").hexdigest()
 
 
-def seal_set(replay: Replay) -> str:
-    """The same of the very events that an unsaved replay is about, those up to its last event; it says which that is."""
-    extent = extent_of(replay)
+def seal_set(replay: Replay, *, up_to: int | None = None) -> str:
+    """The same of the very events that an unsaved replay is about just now, or of those up to one. It says which the last is."""
+    extent = extent_of(replay, up_to=up_to)
     replay.last_event_id = extent.newest
     return f"{extent.newest}.{seal(replay, extent)}"
 

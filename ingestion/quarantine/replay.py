@@ -129,9 +129,10 @@ class Extent(NamedTuple):
     ids: int
 
 
-def extent_of(replay: Replay) -> Extent:
-    """Of an unsaved replay: up to its last event, of which it may know; else just now. One query, through all of them."""
-    found = _up_to_last(replay).aggregate(
+def extent_of(replay: Replay, *, up_to: int | None = None) -> Extent:
+    """Just now, or of that up to an event. One query, through all of them."""
+    selected = _selected(replay) if up_to is None else _selected(replay).filter(event_id__lte=up_to)
+    found = selected.aggregate(
         newest=Max("event_id"), events=Count("event_id", distinct=True), ids=Sum("event_id", distinct=True, default=0)
     )
     return Extent(found["newest"] or 0, found["events"], int(found["ids"]))
@@ -142,7 +143,7 @@ def how_many(replay: Replay) -> int:
     if replay.event_id:
         return int(_selected(replay).exists())
     if replay.last_event_id is not None:
-        return extent_of(replay).events
+        return extent_of(replay, up_to=replay.last_event_id).events
     add_up(timezone.now())
     causes = Cause.objects.filter(held__gt=0)
     causes = causes.filter(source=replay.source_id) if replay.source_id else causes
@@ -248,11 +249,6 @@ def _wait_until_counted(last_event_id: int) -> None:
             if not cursor.fetchone()[0]:
                 return
         time.sleep(0.2)
-
-
-def _up_to_last(replay: Replay) -> Any:
-    found = _selected(replay)
-    return found if replay.last_event_id is None else found.filter(event_id__lte=replay.last_event_id)
 
 
 def _selected(replay: Replay) -> Any:
