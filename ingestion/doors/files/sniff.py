@@ -107,7 +107,7 @@ def _sniff_table(path: Path, found: FileFormat) -> FileFormat:
         names, first = stream.readline(), stream.read(1)
     if not first:
         raise UnreadableFile("file.empty")
-    return replace(found, columns=storable([name.strip() for name in decode_json(names)]))
+    return _with_names(found, [name.strip() for name in decode_json(names)])
 
 
 def _sniff_text(path: Path, found: FileFormat, said: Choices) -> FileFormat:
