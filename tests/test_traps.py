@@ -4,10 +4,13 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from plans import CASES, small_plan_items
 
-from ingestion.doors.files import blocks, decode_row, records, sniff
-from ingestion.imports.traps import traps_in
+from ingestion.doors.files import Block, FileFormat, blocks, decode_row, records, sniff
+from ingestion.imports import traps
+from ingestion.imports.traps import Look, open_traps, traps_in
 from ingestion.imports.words import TRAPS, trap_words
 from taxonomy.standardize import Refusal, compile_plan, message_key_of, read, record_of_row, standardize
 
@@ -39,13 +42,52 @@ def test_a_trap(tmp_path, case):
         assert [result.occurred_at.isoformat()[:19] for result in results] == case["times"]
     if "days" in case:
         assert [one.expected["days"] for one in results[0].violations if one.blocking] == [case["days"]]
-    traps = traps_in(whole, found)
-    assert sorted(f"{trap.kind} {trap.column} {trap.row}" for trap in traps) == case.get("told", [])
-    assert all(f"{trap.row}" in trap_words(trap) and trap.column in trap_words(trap) for trap in traps)
+    hidden = traps_in(whole, found)
+    assert sorted(f"{trap.kind} {trap.column} {trap.row}" for trap in hidden) == case.get("told", [])
+    assert all(f"{trap.row}" in trap_words(trap) and trap.column in trap_words(trap) for trap in hidden)
 
 
 def test_every_trap_that_is_told_has_words_and_a_case():
     assert {one.split()[0] for case in TRAP_CASES for one in case.get("told", [])} == set(TRAPS)
+
+
+def found_in(*parts: str, header: str = "id,event,phone,occurred_at") -> list[str]:
+    """The traps of a file's parts, each looked through by itself, as its blocks are. `parts`: rows."""
+    file_format = FileFormat("csv", columns=header.split(","), heading=[header.split(",")], quote='"')
+    found, row = [], 2
+    for at, part in enumerate(parts):
+        look = Look(file_format, is_first=at == 0)
+        block = Block(at, row, part.encode(), 0)
+        for record in records(block, file_format):
+            look.note(record, record.cells)
+            row += 1
+        found.append(look.found())
+    return [f"{trap.kind} {trap.column} {trap.row}" for trap in open_traps(found, file_format)]
+
+
+def test_what_several_parts_of_a_file_hide_is_told_once_by_its_first_row():
+    local, zoned, cut = "m,login,1,2025-03-04 10:00:00\n", "m,login,1,2025-03-04T10:00:00Z\n", "2.1E+18,login,1,2025-03-04 10:00:00\n"
+    assert found_in(local, local + cut, cut + zoned) == ["cut id 4", "zones occurred_at 6"]
+    assert found_in(zoned, zoned) == []
+    assert found_in(local * 700 + zoned) == ["zones occurred_at 702"]
+
+
+def test_numbers_of_five_digits_are_days_only_where_no_other_number_stands_beside_them():
+    assert found_in("m,login,1,45720\nm,login,1,45721\n") == ["day_number occurred_at 2"]
+    assert found_in("m,login,1,45720\nm,login,1,12\nm,login,1,123456\n") == []
+    assert found_in("m,login,1,13/13/2025\nm,login,1,12/11/2025\n") == ["day_order occurred_at 3"]
+
+
+@given(
+    st.text("0123456789.,/-+eEZT: 年０Ａ\u3000\u00a0a", max_size=12)
+    | st.from_regex(r"[0-9]{4}[-/.年]1[0-9]:[0-9]{2}Z?|[0-9]{1,11}[.]0{1,2}|[0-9](\.[0-9]{1,4})?[eE]\+[0-9]{1,2}")
+)
+@example("1.3800138000E+10")
+@example(" 45720.5 ")
+def test_whatever_a_cell_may_be_is_looked_at(cell):
+    assert [(kind, tuple(means)) for kind, means, _at in traps._peculiar([cell], set())] == [
+        (kind, tuple(means)) for kind, means in traps._kinds(cell)
+    ]
 
 
 def told(result) -> str:

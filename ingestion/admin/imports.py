@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.models import Group
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
@@ -45,8 +46,7 @@ from ingestion.imports.run import (
     take_file,
 )  # fmt: skip
 from ingestion.imports.sample import sample_of
-from ingestion.imports.traps import Looked
-from ingestion.imports.words import column_in, file_problem, looked_words, traps_words
+from ingestion.imports.words import column_in, file_problem, traps_words
 from ingestion.jobs import queue_import
 from ingestion.models import ImportRun, TakeBack
 from ingestion.room import is_no_room
@@ -54,6 +54,7 @@ from staff.access import log_access
 from staff.admin.pages import Unalterable, id_or_404
 from staff.masking import may_see_personal
 from staff.models import AccessLog, User
+from staff.roles import role_label
 from taxonomy.admin.live import LiveChoiceField, LiveFilter, OfSource
 from taxonomy.current import plan_of
 from taxonomy.dictionary.sheets import rule_sheets, source_sheet
@@ -193,18 +194,17 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
                 raise PermissionDenied
             return self._go_on(request, run)
         shown = self._shown(request, run)
-        looked = warnings(run) if run.dry_run and shown["done"] and shown["may_see_rows"] else Looked([], 0)
         context = {
             **self.admin_site.each_context(request),
             "title": run.file_name,
             "opts": self.opts,
             "may_take_back": shown["away"] is None and _may_take_back(request, run),
+            "takers": _takers() if shown["away"] is None and _may_be_taken(run) else "",
             "may_put_back": shown["away"] is not None and request.user.has_perms(["ingestion.take_back", "ingestion.view_takeback"]),
             "acts": TakeBack.objects.done().filter(batch_id=run.pk).select_related("decided_by", "put_by"),
             "repeats": repeats_words(run, outcome(run)) if run.dry_run and shown["done"] else "",
             "again": again_words(run) if run.dry_run and shown["done"] and Path(run.path).exists() else [],
-            "traps": traps_words(looked.traps),
-            "looked_at": looked_words(looked),
+            "traps": traps_words(warnings(run)) if shown["done"] and shown["may_see_rows"] else [],
             "may_import": run.dry_run and shown["done"] and shown["may_see_rows"],
             "examples": self._examples(request, run) if run.dry_run and shown["done"] else [],
             "may_go_on": self.has_add_permission(request) and shown["standing"] in ("stopped", "failed") and shown["away"] is None,
@@ -401,8 +401,19 @@ def _count(run: Any, verdict: str) -> str:
 
 
 def _may_take_back(request: HttpRequest, run: ImportRun) -> bool:
-    may = request.user.has_perms(["ingestion.take_back", "ingestion.view_takeback"])
-    return may and not run.dry_run and run.status in (ImportRun.Status.FINISHED, ImportRun.Status.FAILED)
+    return _may_be_taken(run) and request.user.has_perms(["ingestion.take_back", "ingestion.view_takeback"])
+
+
+def _may_be_taken(run: ImportRun) -> bool:
+    return not run.dry_run and run.status in (ImportRun.Status.FINISHED, ImportRun.Status.FAILED)
+
+
+def _takers() -> str:
+    """The roles that may take an import back."""
+    names = Group.objects.filter(permissions__codename="take_back", permissions__content_type__app_label="ingestion").values_list(
+        "name", flat=True
+    )
+    return str(_(" or ")).join(sorted(map(role_label, names)))
 
 
 def _shown(run: ImportRun) -> dict[str, Any]:
@@ -427,6 +438,7 @@ def _shown(run: ImportRun) -> dict[str, Any]:
         "causes": [(code, title_for(code), count, not _is_refusal(code)) for code, count in found.causes],
         "notes": [(code, title_for(code), count) for code, count in found.notes],
         "failed": failed,
+        "waiting": held,
         "left": held + found.counts["refused"],
         "closed": found.closed,
         "unmended": unmended,

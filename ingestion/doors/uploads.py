@@ -343,7 +343,7 @@ def _status(upload: Upload) -> dict[str, Any]:
     told["imported_before"] = was_imported_before(upload.run)
     if told["status"] not in ("finished", "stopped", "failed"):
         return told
-    told["traps"] = told_traps(warnings(upload.run).traps)
+    told["traps"] = told_traps(warnings(upload.run))
     if has_failed(upload.run):
         told["findings"] = f"{here}/findings"
         told["failed_rows"] = f"{here}/failed-rows" if has_failed_rows(upload.run) else None

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
 from ingestion.doors.files import Choices, FileFormat, Matching, UnreadableFile, blocks, check_columns, records, sniff
-from ingestion.imports.chunk import incoming_of, notes_of, reasons, trial_key
+from ingestion.imports.chunk import notes_of, reasons, trial_key
 from ingestion.imports.matchings import matched
+from ingestion.imports.reader import Reader
 from ingestion.imports.repeated import check_repeated
+from ingestion.imports.traps import Trap, open_traps
 from ingestion.imports.unlike import Conditions, Unlike
+from ingestion.imports.words import told_traps, traps_words
 from ingestion.models import FileMatching
 from ingestion.pipeline import evaluate
 from ingestion.ranked import most_first
@@ -48,7 +51,7 @@ class Checked:
     """`counts` are as an import's. `more`: findings beyond those told. `is_cut`: there are rows beyond those looked at.
 
     `matching`: what read its columns, as an import would; None where the source's envelope did. `events`: those accepted, by
-    the code of their tag. `unlike`: no faults, but perhaps meant otherwise.
+    the code of their tag. `unlike`, `traps`: no faults, but perhaps meant otherwise.
     """
 
     file_format: FileFormat
@@ -62,10 +65,15 @@ class Checked:
     matching: FileMatching | None = None
     events: Counter[str] = field(default_factory=Counter)
     unlike: list[Unlike] = field(default_factory=list)
+    traps: list[Trap] = field(default_factory=list)
 
     @property
     def received(self) -> int:
         return self.counts.total() - self.counts["changed"]
+
+    @property
+    def trap_words(self) -> list[str]:
+        return traps_words(self.traps)
 
     @property
     def failed(self) -> int:
@@ -91,13 +99,12 @@ def check_file(
     check_repeated(file_format, owner, used)
     checked, keys = Checked(file_format, current.version, matching=used), set[bytes]()
     conditions = Conditions(file_format.matching) if file_format.matching else None
-    seen = 0
+    reader, seen = Reader(file_format, is_first=True), 0
     for block in blocks(path, file_format, block_bytes=_BLOCK_BYTES):
         left = None if most_rows is None else most_rows - seen
         found = list(islice(records(block, file_format), left))
-        incoming = [incoming_of(record, file_format) for record in found if not record.is_heading]
         delivery = evaluate(
-            incoming, source_code=source.code, door="file", received_at=received_at, current=current, file_format=file_format
+            reader.incoming(found), source_code=source.code, door="file", received_at=received_at, current=current, file_format=file_format
         )
         _note(checked, delivery.entries, keys, source, most_findings)
         if conditions:
@@ -108,6 +115,7 @@ def check_file(
             break
     if not checked.received:
         raise UnreadableFile("file.no_rows")
+    checked.traps = open_traps([reader.found()], file_format)
     checked.unlike = conditions.unlike() if conditions else []
     return checked
 
@@ -169,6 +177,7 @@ def as_json(checked: Checked) -> dict[str, Any]:
         "notes": dict(most_first(checked.notes)),
         "events": dict(most_first(checked.events)),
         "unlike": [one._asdict() for one in checked.unlike],
+        "traps": told_traps(checked.traps),
         "findings": [one._asdict() for one in checked.findings],
         "more_findings": checked.more,
         "is_cut": checked.is_cut,

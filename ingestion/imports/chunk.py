@@ -3,7 +3,7 @@
 import errno
 from base64 import b64encode
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from itertools import chain, groupby, islice
 from operator import attrgetter
 from typing import Any
@@ -13,9 +13,10 @@ import msgspec
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from ingestion.doors.files import Block, FileFormat, Record, as_matched, as_sent, decode_object, records
+from ingestion.doors.files import Block, FileFormat, records
+from ingestion.imports.reader import Reader
 from ingestion.models import ImportChunk, ImportRun
-from ingestion.pipeline import Incoming, in_commit, receive
+from ingestion.pipeline import in_commit, receive
 from ingestion.room import is_no_room
 from profiles.entries import COUNTED, HELD, MERGED, Delivery, Entry, as_stored, counts
 from profiles.models import Event
@@ -36,15 +37,7 @@ def store_block(run_id: UUID, block: Block) -> None:
     """Idempotent: of a block that is stored already, also by a process that outlived its import, nothing is stored again."""
     run = ImportRun.objects.get(pk=run_id)
     file_format = FileFormat(**run.format)
-    skipped = 0
-
-    def incoming() -> Iterator[Incoming]:
-        nonlocal skipped
-        for one in records(block, file_format):
-            if one.is_heading:
-                skipped += 1
-            else:
-                yield incoming_of(one, file_format)
+    reader = Reader(file_format, is_first=block.index == 0)
 
     assert run.release_id is not None and run.started_at is not None
     obeyed = plan_of(run.release_id)
@@ -60,7 +53,7 @@ def store_block(run_id: UUID, block: Block) -> None:
     def store(delivery: Delivery) -> bool:
         def write(cursor: CursorWrapper, deliveries: list[Delivery], closed: list[int]) -> None:
             in_commit()(cursor, deliveries, closed)
-            chunk = _chunk(run, block, delivery.entries, skipped)
+            chunk = _chunk(run, block, delivery.entries, reader)
             chunk["counts"]["closed"] = _mended(cursor, closed, run.pk)
             _insert(cursor, chunk)
 
@@ -68,9 +61,9 @@ def store_block(run_id: UUID, block: Block) -> None:
 
     try:
         if run.dry_run:
-            _try_block(run, block, receive(incoming(), dry_run=True, **arguments).entries, skipped)
+            _try_block(run, block, receive(reader.incoming(records(block, file_format)), dry_run=True, **arguments).entries, reader)
         else:
-            receive(incoming(), store=store, **arguments)
+            receive(reader.incoming(records(block, file_format)), store=store, **arguments)
     except IntegrityError:
         if not ImportChunk.objects.filter(run=run, index=block.index).exists():
             raise
@@ -94,7 +87,7 @@ def _mended(cursor: CursorWrapper, closed: list[int], run_id: UUID) -> int:
     return int(cursor.fetchone()[0])
 
 
-def _try_block(run: ImportRun, block: Block, entries: list[Entry], skipped: int) -> None:
+def _try_block(run: ImportRun, block: Block, entries: list[Entry], reader: Reader) -> None:
     """Count as duplicates what another block of the file held: the keys of a try are kept until it is finished."""
     keys = {trial_key(entry): entry for entry in entries if entry.result is not None and entry.first is None}
     with transaction.atomic():
@@ -103,7 +96,7 @@ def _try_block(run: ImportRun, block: Block, entries: list[Entry], skipped: int)
             if key not in new:
                 entry.first = as_stored(entry)
         created, joined = _customers(run, entries)
-        chunk = _chunk(run, block, entries, skipped)
+        chunk = _chunk(run, block, entries, reader)
         chunk["counts"] |= {"created": len(created), "joined": len(joined)}
         chunk["examples"] = _examples({"created": created, "joined": joined, **_by_outcome(entries)})
         ImportChunk.objects.create(**chunk)
@@ -187,20 +180,7 @@ def trial_key(entry: Entry) -> bytes:
     return entry.key if entry.status == "accepted" else entry.key + content_hash(entry.raw, as_text=True)
 
 
-def incoming_of(record: Record, file_format: FileFormat) -> Incoming:
-    """A record of a file as the pipeline takes it."""
-    if record.refusal is not None:
-        return Incoming(record.original, record.refusal, row=record.row)
-    if record.cells is not None:
-        closes = record.cells.pop("_tagline_id", None)
-        record.cells.pop("_reason", None)
-        return Incoming(record.original, record.cells, closes if isinstance(closes, str) else None, record.row)
-    said = decode_object(record.original, file_format)
-    closes = said.get("_tagline_id") if isinstance(said, dict) else None
-    return Incoming(record.original, as_matched(as_sent(said), file_format), closes if isinstance(closes, str) else None, record.row)
-
-
-def _chunk(run: ImportRun, block: Block, entries: list[Entry], skipped: int) -> dict[str, Any]:
+def _chunk(run: ImportRun, block: Block, entries: list[Entry], reader: Reader) -> dict[str, Any]:
     doubtful = [entry for entry in entries if entry.result is None or entry.result.verdict != "accepted" or entry.closes]
     failed = [entry for entry in doubtful if entry.status in ("quarantined", "refused")]
     causes = Counter(code for entry in failed for code in {one.code for one in reasons(entry)})
@@ -209,11 +189,12 @@ def _chunk(run: ImportRun, block: Block, entries: list[Entry], skipped: int) -> 
         "index": block.index,
         "rows": len(entries),
         "first_row": block.first_row,
-        "counts": {**counts(entries), "skipped": skipped},
+        "counts": {**counts(entries), "skipped": reader.skipped},
         "causes": dict(causes),
         "notes": dict(notes_of(entries)),
         "failed_rows": _failed_rows(entries, {entry.row for entry in doubtful}),
         "examples": {},
+        "traps": reader.found(),
     }
 
 
@@ -275,8 +256,8 @@ def reasons(entry: Entry, *, most: int = _MOST_REASONS) -> list[Violation]:
 def _insert(cursor: CursorWrapper, chunk: dict[str, Any]) -> None:
     cursor.execute(
         """
-        INSERT INTO ingestion_importchunk (run_id, index, rows, first_row, counts, causes, notes, failed_rows, examples)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+        INSERT INTO ingestion_importchunk (run_id, index, rows, first_row, counts, causes, notes, failed_rows, examples, traps)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
         [value if not isinstance(value, dict | list) else encode_json(value).decode() for value in chunk.values()],
     )

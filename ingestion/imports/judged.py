@@ -14,7 +14,8 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from ingestion.doors.files import FileFormat, Matching, Record, UnreadableFile, blocks, decode_row, records
-from ingestion.imports.chunk import incoming_of, item_of, one_of_each, reasons
+from ingestion.imports.chunk import item_of, one_of_each, reasons
+from ingestion.imports.reader import incoming_of
 from ingestion.imports.words import column_in, with_column
 from ingestion.models import ImportChunk, ImportRun
 from ingestion.pipeline import Incoming, evaluate

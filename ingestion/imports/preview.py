@@ -1,7 +1,6 @@
 """The first rows of a file as they are understood, before any of them is imported."""
 
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,10 @@ from ingestion.doors.files import (
 from ingestion.doors.files.sheets import sheet_names
 from ingestion.doors.files.unpack import data_files, whole
 from ingestion.imports.columns import LOOKED_AT
-from ingestion.imports.judged import first_records
 from ingestion.imports.repeated import check_repeated
-from ingestion.imports.traps import MOST_COLUMNS, Looked, look_through, still_open
+from ingestion.imports.traps import MOST_COLUMNS, Looked, Trap, look_through, open_traps
 from ingestion.imports.words import file_problem, looked_words, traps_words
-from ingestion.models import ImportRun
+from ingestion.models import ImportChunk, ImportRun
 from taxonomy.standardize import Refusal, Violation, encode_json, storable
 from taxonomy.violations import message_for
 
@@ -93,25 +91,11 @@ def preview(run: ImportRun) -> Preview:
     )
 
 
-def warnings(run: ImportRun) -> Looked:
-    """What its first rows may hide that its matching leaves open; nothing where its file is not kept any more."""
-    file_format = FileFormat(**run.format)
-    if not file_format.is_read_by_column or not Path(run.path).exists():
-        return Looked([], 0)
-    read = replace(file_format, matching=None)
-    try:
-        found = _looked_through(str(run.pk), Path(run.path).stat().st_mtime_ns, repr(read))
-    except UnreadableFile:
-        return Looked([], 0)
-    return found._replace(traps=still_open(found.traps, file_format.matching.written() if file_format.matching else ()))
-
-
-@lru_cache(maxsize=16)  # who sent a file by the API may ask again and again
-def _looked_through(run_id: str, _changed: int, _how: str) -> Looked:
-    """The same while neither the file nor how it is read changes."""
-    run = ImportRun.objects.get(pk=run_id)
-    read = replace(FileFormat(**run.format), matching=None)
-    return look_through(first_records(run, read, LOOKED_AT, with_headers=True), read)
+def warnings(run: ImportRun) -> list[Trap]:
+    """What the rows that were read may hide and the matching leaves open."""
+    chunks = ImportChunk.objects.filter(run=run).exclude(traps=[]).order_by("index").values_list("traps", flat=True)
+    found = [[Trap(*one) for one in traps] for traps in chunks]
+    return open_traps(found, FileFormat(**run.format)) if found else []
 
 
 def _sheets(path: Path, file_format: FileFormat) -> list[str]:

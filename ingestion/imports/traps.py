@@ -1,17 +1,29 @@
-"""What in a file's first rows may be read otherwise than it was meant, or has lost something: each once a column, with its row."""
+"""What the rows of a file may hide: what may be read otherwise than it was meant, or has lost something; each once a column, with its row."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from itertools import chain
+from operator import attrgetter
+from typing import Any, NamedTuple
 
-from ingestion.doors.files import RESERVED, FileFormat, Record, all_cells, cells_of, cells_under, is_value
+from ingestion.doors.files import RESERVED, FileFormat, Record, all_cells, as_text, cells_of, is_value
 from ingestion.imports.columns import LOOKED_AT
-from taxonomy.standardize import FULL_WIDTH, ODD_SPACE, is_cut, possible_days, whole_digits
+from taxonomy.standardize import FULL_WIDTH, ODD_SPACE, is_cut, possible_days, storable, whole_digits
 
 _TIME = re.compile(r"[0-9]{4}[-/.年].*[0-9]{1,2}:[0-9]{2}.*")
 _ZONED = re.compile(r".*[0-9](?: ?(?:Z|UTC|GMT)| ?[+-][0-9]{2}:?[0-9]{2})", re.IGNORECASE)
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3},[0-9]{3}")
-_SUM = re.compile(r"(?:合\s*计|总\s*计|小\s*计|(?:grand |sub-?)?total)s?\s*[:：]?", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
+_SUM = re.compile(r"\s*(?:合\s*计|总\s*计|小\s*计|(?:grand |sub-?)?total)s?\s*[:：]?\s*", re.IGNORECASE)
+# How what _kinds() tells begins; most cells end here. What is of full width or has an odd space is no ASCII.
+_PECULIAR = re.compile(
+    r"\s*(?:[0-9](?:\.[0-9]*)?[eE]|[0-9]{10,15}\.0|[1-9][0-9]{4}(?:\.[0-9]*)?\s*\Z|[0-9]{1,2}[/.-][0-9]{1,2}[/.-]|[+-]?[0-9]{1,3},[0-9]{3}"
+    r"|[0-9]{4}[-/.年])"
+)
+_ODD_SIGN = re.compile(f"{FULL_WIDTH.pattern}|{ODD_SPACE.pattern}")
+# Whether it is a day hangs on its digits.
+_SLASHED = re.compile(r"\s*[0-9]{1,2}[/.-][0-9]{1,2}[/.-]")
+_DIGITS = dict.fromkeys(map(ord, "123456789"), "0")
 # A name that a system gives a column.
 _CODE = re.compile(r"[A-Za-z_][A-Za-z_.-]*")
 # So many rows, and four times as many at most, tell whether the first one is like them.
@@ -22,8 +34,15 @@ _FIRST_CELLS = 3
 _LEAST_DIGITS = 10
 # A table of more columns than these is not looked through.
 MOST_COLUMNS = 200
+# Rows are looked through so many together: what a column repeats is looked at once, and few cells are kept.
+_AT_ONCE = 512
+_SHOWN = 60
 # Nothing is open in these once a matching says how the column is written.
 _WRITTEN = ("grouped", "day_order", "day_number")
+# Times are a trap where a column has both.
+_ZONES = ("zoned", "local")
+# What parts rows wrongly is told first.
+_FIRST = ("quote", "quote_lines", "quote_refused", "second_header")
 
 
 class Trap(NamedTuple):
@@ -33,7 +52,7 @@ class Trap(NamedTuple):
     column: str
     row: int
     seen: str
-    means: tuple[str, ...] = ()
+    means: Sequence[str] = ()
 
 
 class Looked(NamedTuple):
@@ -43,23 +62,75 @@ class Looked(NamedTuple):
     rows: int
 
 
-def find_traps(columns: list[str], rows: Iterable[tuple[int, list[str]]]) -> list[Trap]:
-    """`rows`: (number, cells). The first of each kind in each column, in the order of columns."""
-    found: dict[tuple[int, str], Trap] = {}
-    zoned: dict[int, tuple[bool, int]] = {}
-    for number, cells in rows:
-        if (at := _sum_at(cells[: len(columns)])) is not None:
-            found.setdefault((at, "sum"), Trap("sum", columns[at], number, cells[at]))
-        for at, cell in enumerate(cells[: len(columns)]):
-            if not cell:
-                continue
-            for kind, means in _kinds(cell):
-                found.setdefault((at, kind), Trap(kind, columns[at], number, cell, means))
-            if _TIME.fullmatch(cell):
-                has_zone = _ZONED.fullmatch(cell.strip()) is not None
-                if zoned.setdefault(at, (has_zone, number))[0] != has_zone:
-                    found.setdefault((at, "zones"), Trap("zones", columns[at], number, cell))
-    return [found[key] for key in sorted(found)]
+class Look:
+    """Looks through rows of a file as they go by. `is_first`: they are its first."""
+
+    def __init__(self, file_format: FileFormat, *, is_first: bool) -> None:
+        self._format = file_format
+        self._columns = [column for column in file_format.columns if column not in RESERVED][:MOST_COLUMNS]
+        self._quotes = _Quotes(file_format) if file_format.kind == "csv" and file_format.quote else None
+        self._found: dict[tuple[str, str], Trap] = {}
+        self._shapes: list[set[str]] = [set() for _ in self._columns]
+        self._rows: list[tuple[int, Sequence[Any]]] = []
+        self._is_first = is_first
+
+    def note(self, record: Record, said: object) -> None:
+        """`said`: what the record says by name, where it can be read."""
+        if self._quotes and (broken := self._quotes.broken(record)):
+            self._add(broken)
+        if isinstance(said, dict):
+            is_row = self._format.has_columns and len(said) == len(self._columns)
+            self._rows.append((record.row, [*said.values()] if is_row else [said.get(column) for column in self._columns]))
+            if len(self._rows) == _AT_ONCE:
+                self._look()
+
+    def note_heading(self, record: Record) -> None:
+        """A header that comes again; what somebody left out is told to nobody."""
+        left_out = self._format.left_out
+        if not left_out or all_cells(record.original, self._format.as_json()) not in left_out:
+            self._add(Trap("header", "", record.row, ""))
+
+    def found(self) -> list[Trap]:
+        """The first of each kind in each column so far, and of `_ZONES`: for told()."""
+        self._look()
+        return list(self._found.values())
+
+    def _add(self, trap: Trap) -> None:
+        self._found.setdefault((trap.kind, trap.column), trap._replace(column=storable(trap.column), seen=storable(trap.seen[:_SHOWN])))
+
+    def _look(self) -> None:
+        if not self._rows:
+            return
+        numbers = [number for number, _cells in self._rows]
+        by_column = [
+            [cell if type(cell) is str else as_text(cell) for cell in cells]
+            for cells in zip(*(cells for _number, cells in self._rows), strict=True)
+        ]
+        if self._is_first:
+            for trap in _second_header(self._columns, by_column, numbers, self._format):
+                self._add(trap)
+        self._is_first, self._rows = False, []
+        for column, cells, shapes in zip(self._columns, by_column, self._shapes, strict=True):
+            for kind, means, at in _peculiar(cells, shapes):
+                self._add(Trap(kind, column, numbers[at], cells[at], means))
+        if any(any(map(_SUM.fullmatch, {*cells})) for cells in by_column[:_FIRST_CELLS]):
+            for number, row in zip(numbers, zip(*by_column, strict=True), strict=True):
+                if (first := _sum_at(row)) is not None:
+                    self._add(Trap("sum", self._columns[first], number, row[first]))
+
+
+def told(found: Iterable[Trap], columns: Sequence[str]) -> list[Trap]:
+    """Of what was found in parts of a file, one after the other, the first of each kind in each column: first what parts rows wrongly, then by column."""
+    firsts: dict[tuple[str, str], Trap] = {}
+    for trap in found:
+        firsts.setdefault((trap.kind, trap.column), trap)
+    traps = [trap for trap in firsts.values() if trap.kind not in _ZONES]
+    for column in columns:
+        both = [firsts[kind, column] for kind in _ZONES if (kind, column) in firsts]
+        if len(both) > 1:
+            traps.append(max(both, key=attrgetter("row"))._replace(kind="zones"))
+    place = {column: at for at, column in enumerate(columns)}
+    return sorted(traps, key=lambda trap: (trap.kind not in _FIRST, place.get(trap.column, len(place)), trap.kind))
 
 
 def look_through(found: Sequence[Record], file_format: FileFormat) -> Looked:
@@ -67,67 +138,22 @@ def look_through(found: Sequence[Record], file_format: FileFormat) -> Looked:
     return Looked(traps_in(found, file_format), 0 if len(found) < LOOKED_AT else len(found))
 
 
-def traps_in(found: Sequence[Record], file_format: FileFormat) -> list[Trap]:
-    """The traps of a table's rows, and of its headers that come again."""
-    rows = [(one.row, cells_under(one.original, file_format)[0]) for one in found if cells_of(one, file_format) is not None]
-    columns = [column for column in file_format.columns if column not in RESERVED][:MOST_COLUMNS]
-    again = next((one for one in found if one.is_heading and not _is_left_out(one, file_format)), None)
-    header = [] if again is None else [Trap("header", "", again.row, "")]
-    return [*_broken_quotes(found, file_format), *_second_header(columns, rows, file_format), *find_traps(columns, rows), *header]
-
-
-def _second_header(columns: list[str], rows: Sequence[tuple[int, list[str]]], file_format: FileFormat) -> Iterator[Trap]:
-    """The first row, where it is words throughout, each another, and under them are numbers, phones or times; and no word comes again."""
-    if len(file_format.heading) != 1 or len(rows) <= _BELOW:
-        return
-    (number, first), *below = rows[: _BELOW * 4]
-    words = [cell.strip() for cell in first[: len(columns)]]
-    if len({*words, ""}) <= len(words) or any(map(str.isdigit, "".join(words))):
-        return
-    under = [[cells[at].strip() for _number, cells in below if cells[at].strip()] for at in range(len(words))]
-    values = [at for at, cells in enumerate(under) if len(cells) >= _BELOW and all(map(is_value, cells))]
-    is_told = len(values) > 1 or (values and all(map(_CODE.fullmatch, words)))
-    if is_told and not any(word in cells for word, cells in zip(words, under, strict=True)):
-        at = values[0]
-        yield Trap("second_header", columns[at], number, words[at], (under[at][0],))
-
-
-def _is_left_out(one: Record, file_format: FileFormat) -> bool:
-    return bool(file_format.left_out) and all_cells(one.original, file_format.as_json()) in file_format.left_out
-
-
-def _broken_quotes(found: Iterable[Record], file_format: FileFormat) -> list[Trap]:
-    """The first cell of each column whose quotation mark is not closed, or closed before its end; where it parts the row wrongly, the row."""
-    quote, delimiter = file_format.quote, re.escape(file_format.delimiter)
-    if file_format.kind != "csv" or not quote:
-        return []
-    cell = re.compile(rf"(?:{quote}(?:[^{quote}]|{quote}{quote})*+{quote}|(?!{quote})(?:(?!{delimiter}).)*+)({delimiter}|\Z)", re.DOTALL)
-    traps: dict[tuple[str, str], Trap] = {}
+def traps_in(found: Iterable[Record], file_format: FileFormat) -> list[Trap]:
+    """The traps of a file's first records."""
+    look = Look(file_format, is_first=True)
     for one in found:
-        text = one.original.decode(file_format.encoding, "replace")
-        if quote not in text or (broken := _first_broken(text, cell)) is None:
-            continue
-        at, start = broken
-        if one.cells is not None:
-            column = file_format.columns[at]
-            seen = str(one.cells[column])
-            trap = Trap("quote_lines" if "\n" in seen else "quote", column, one.row, seen)
-        elif one.refusal is not None and one.refusal.code == "record.columns":
-            trap = Trap("quote_refused", "", one.row, text[start:])
+        if one.is_heading:
+            look.note_heading(one)
         else:
-            continue
-        traps.setdefault((trap.kind, trap.column), trap)
-    return list(traps.values())
+            said = cells_of(one, file_format)
+            look.note(one, said and {column: cell for column, cell in said.items() if column not in RESERVED})
+    return told(look.found(), file_format.columns)
 
 
-def _first_broken(text: str, cell: re.Pattern[str]) -> tuple[int, int] | None:
-    """(which cell of the row, where it begins)."""
-    at = start = 0
-    while found := cell.match(text, start):
-        if not found[1]:
-            return None
-        at, start = at + 1, found.end()
-    return at, start
+def open_traps(parts: Iterable[Iterable[Trap]], file_format: FileFormat) -> list[Trap]:
+    """What is told of parts of a file, one after the other, where its matching leaves it open."""
+    traps = told(chain.from_iterable(parts), file_format.columns)
+    return still_open(traps, file_format.matching.written() if file_format.matching else ())
 
 
 def still_open(traps: Iterable[Trap], written: Collection[str]) -> list[Trap]:
@@ -135,14 +161,91 @@ def still_open(traps: Iterable[Trap], written: Collection[str]) -> list[Trap]:
     return [trap for trap in traps if trap.kind not in _WRITTEN or trap.column not in written]
 
 
-def _sum_at(cells: list[str]) -> int | None:
+def _peculiar(cells: list[str], shapes: set[str]) -> Iterator[tuple[str, Sequence[str], int]]:
+    """(kind, what it means, where) of a column's cells. `shapes`: of what was looked at before, and says nothing new."""
+    different = {*cells}
+    odd = {cell for cell in different if _PECULIAR.match(cell) or (not cell.isascii() and _ODD_SIGN.search(cell))}
+    for at, cell in enumerate(cells) if odd else ():
+        if cell not in odd:
+            continue
+        # what an exponent stands for hangs on its digits
+        shape = cell if "E" in cell or "e" in cell else cell.translate(_DIGITS)
+        if shape in shapes:
+            continue
+        kinds = list(_kinds(cell))
+        if kinds and kinds[0][0] == "day_number" and any(map(_is_number, different)):
+            kinds = []
+        elif not kinds and _SLASHED.match(cell):
+            continue  # a 13th month; the next of this shape may be a day
+        shapes.add(shape)
+        yield from ((kind, means, at) for kind, means in kinds)
+
+
+def _is_number(cell: str) -> bool:
+    """Whether it is a number and no day's: a column that has such ones has no days."""
+    return _NUMBER.fullmatch(cell) is not None and not possible_days(cell)
+
+
+def _second_header(columns: list[str], cells: list[list[str]], numbers: list[int], file_format: FileFormat) -> Iterator[Trap]:
+    """The first row, where it is words throughout, each another, and under them are numbers, phones or times; and no word comes again. `cells`: by column."""
+    if len(file_format.heading) != 1 or len(numbers) <= _BELOW:
+        return
+    words = [under[0].strip() for under in cells]
+    if len({*words, ""}) <= len(words) or any(map(str.isdigit, "".join(words))):
+        return
+    below = [[cell.strip() for cell in under[1 : _BELOW * 4] if cell.strip()] for under in cells]
+    values = [at for at, under in enumerate(below) if len(under) >= _BELOW and all(map(is_value, under))]
+    is_told = len(values) > 1 or (values and all(map(_CODE.fullmatch, words)))
+    if is_told and not any(word in under for word, under in zip(words, below, strict=True)):
+        at = values[0]
+        yield Trap("second_header", columns[at], numbers[0], words[at], (below[at][0],))
+
+
+class _Quotes:
+    """Finds cells whose quotation mark is not closed, or closed before their end."""
+
+    def __init__(self, file_format: FileFormat) -> None:
+        quote, delimiter = re.escape(file_format.quote), re.escape(file_format.delimiter)
+        plain = f"[^{delimiter}]" if len(file_format.delimiter) == 1 else f"(?:(?!{delimiter}).)"
+        cell = f"(?:{quote}(?:[^{quote}]|{quote}{quote})*+{quote}|(?!{quote}){plain}*+)"
+        self._cell = re.compile(rf"{cell}({delimiter}|\Z)", re.DOTALL)
+        self._whole = re.compile(rf"(?:{cell}{delimiter})*+{cell}", re.DOTALL)
+        # none of other signs than ASCII's: each row is looked at
+        self._mark = file_format.quote.encode("ascii", "ignore")
+        self._format = file_format
+
+    def broken(self, record: Record) -> Trap | None:
+        """The first such cell of a row; where it parts the row wrongly, the row."""
+        if self._mark not in record.original:
+            return None
+        text = record.original.decode(self._format.encoding, "replace")
+        if self._format.quote not in text or self._whole.fullmatch(text):
+            return None
+        at, start = self._first(text)
+        if record.cells is not None:
+            column = self._format.columns[at]
+            seen = str(record.cells.get(column, ""))
+            return Trap("quote_lines" if "\n" in seen else "quote", column, record.row, seen)
+        if record.refusal is not None and record.refusal.code == "record.columns":
+            return Trap("quote_refused", "", record.row, text[start:])
+        return None
+
+    def _first(self, text: str) -> tuple[int, int]:
+        """(which cell of the row, where it begins)."""
+        at = start = 0
+        while found := self._cell.match(text, start):
+            at, start = at + 1, found.end()
+        return at, start
+
+
+def _sum_at(cells: Sequence[str]) -> int | None:
     """Where a row says that it is a sum of others: in what stands first in it, with cells that are left empty."""
     at = next((at for at, cell in enumerate(cells[:_FIRST_CELLS]) if cell.strip()), None)
-    is_sum = at is not None and _SUM.fullmatch(cells[at].strip()) is not None and not all(cell.strip() for cell in cells)
+    is_sum = at is not None and _SUM.fullmatch(cells[at]) is not None and not all(cell.strip() for cell in cells)
     return at if is_sum else None
 
 
-def _kinds(cell: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _kinds(cell: str) -> Iterator[tuple[str, Sequence[str]]]:
     if is_cut(cell):
         yield "cut", ()
     elif "." in cell and len(digits := whole_digits(cell.strip()) or "") >= _LEAST_DIGITS:
@@ -151,6 +254,8 @@ def _kinds(cell: str) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield "grouped", ()
     elif days := possible_days(cell):
         yield ("day_number" if cell.strip()[:5].isdigit() else "day_order"), tuple(days)
+    elif _TIME.fullmatch(cell):
+        yield "zoned" if _ZONED.fullmatch(cell.strip()) else "local", ()
     if FULL_WIDTH.search(cell):
         yield "full_width", ()
     if ODD_SPACE.search(cell):

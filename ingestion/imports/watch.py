@@ -27,8 +27,7 @@ from ingestion.imports.failed import failed_rows, has_failed_rows
 from ingestion.imports.preview import warnings
 from ingestion.imports.report import failed_words, problem, report, report_text
 from ingestion.imports.run import former_import, run_import, sha256_of, take_file
-from ingestion.imports.traps import Looked
-from ingestion.imports.words import looked_words, told_traps
+from ingestion.imports.words import told_traps
 from ingestion.models import ImportRun
 from ingestion.room import is_no_room
 from taxonomy.models import Source
@@ -264,15 +263,14 @@ def _finish(path: Path, claim: UUID, inbox: Inbox, place: str, told: dict[str, A
             text = _("This content was imported before, and was not imported again. What became of it then:") + "\n" + text
         if told["error"]:
             text += "\n" + told["error"]["message"]
-        looked = warnings(run) if run else Looked([], 0)
-        traps = told_traps(looked.traps)
+        traps = told_traps(warnings(run)) if run else []
         told = {**told, "file": path.name, "imported_before": is_again, "traps": traps, "failed_rows": None}
         if run is not None and not is_again and has_failed_rows(run):
             told["failed_rows"] = f"{target.name}.failed.{run.format['kind']}"
             _write(folder / told["failed_rows"], failed_rows(run))
             text += "\n" + failed_words(told["failed_rows"])
         # What it quotes of cells stands beside the file only, never in the watcher's own output.
-        whole = "\n".join([text, *(one["message"] for one in traps), *filter(None, [looked_words(looked)])])
+        whole = "\n".join([text, *(one["message"] for one in traps)])
         _write(folder / f"{target.name}.report.txt", iter([(whole + "\n").encode()]))
         _write(folder / f"{target.name}.report.json", iter([json.dumps(told, ensure_ascii=False, indent=2).encode() + b"\n"]))
     except OSError as error:

@@ -134,7 +134,7 @@ def looked_words(found: Looked) -> str:
     if not found.rows:
         return ""
     said = _(
-        "Only the first %(rows)s rows were looked through for what may be read otherwise than it was meant, such as times of another zone."
+        "Only the first %(rows)s rows were looked through for what may be read otherwise than it was meant, such as times of another zone; a dry run looks through all."
     )
     return str(said) % {"rows": intcomma(found.rows)}
 

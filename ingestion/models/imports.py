@@ -74,8 +74,12 @@ class ImportChunk(models.Model):
     causes = models.JSONField(default=dict, help_text="{code: count} of reasons in this chunk")
     notes = models.JSONField(default=dict, help_text="{code: rows} of what was only noted in this chunk")
     failed_rows = models.JSONField(default=list, help_text="[[row number, event id or null, [codes]]] of rows held or refused")
-
     examples = models.JSONField(default=dict, help_text="{what became of it: [[row number, its bytes in base64]]}, in a dry run")
+    traps = models.JSONField(
+        default=list,
+        db_default=models.Value([], models.JSONField()),
+        help_text="what may be read otherwise: [[kind, column, row number, cell, [meanings]]]",
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "index"], name="chunk_once")]

@@ -40,7 +40,8 @@ def whole_digits(text: str) -> str | None:
     if found := _WHOLE_DECIMAL.fullmatch(text):
         return found[1]
     found = _EXPONENT.fullmatch(text)
-    return found[1] + found[2] if found and len(found[2] or "") == int(found[3]) else None
+    digits = (found[2] or "") if found else ""
+    return found[1] + digits if found and len(digits) == int(found[3]) else None
 
 
 def half_width(text: str) -> str:

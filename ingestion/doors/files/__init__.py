@@ -1,6 +1,17 @@
 """Files: told apart, opened, cut into blocks and records, and a record read again from its exact bytes."""
 
-from ingestion.doors.files.cut import all_cells, as_matched, as_sent, blocks, cells_of, cells_under, decode_object, decode_row, records
+from ingestion.doors.files.cut import (
+    all_cells,
+    as_matched,
+    as_sent,
+    as_text,
+    blocks,
+    cells_of,
+    cells_under,
+    decode_object,
+    decode_row,
+    records,
+)
 from ingestion.doors.files.encodings import BOM, ENCODINGS, in_encoding
 from ingestion.doors.files.fixed import MEASURES, widths_of, write_cells
 from ingestion.doors.files.formats import BLOCK_BYTES, MOST_SIGNS, RESERVED, UNREAD, Block, FileFormat, Record, UnreadableFile, is_delimiter
@@ -32,6 +43,7 @@ __all__ = [
     "all_cells",
     "as_matched",
     "as_sent",
+    "as_text",
     "blocks",
     "cells_of",
     "cells_under",

@@ -155,18 +155,18 @@ def cells_under(original: bytes, file_format: FileFormat) -> tuple[list[str], li
     columns = file_format.columns
     if file_format.is_json:
         named = _named(original, file_format) or {}
-        return [_text(named.get(column)) for column in columns if column not in RESERVED], []
-    cells = [_text(cell) for cell in _row(original, file_format).cells]
+        return [as_text(named.get(column)) for column in columns if column not in RESERVED], []
+    cells = [as_text(cell) for cell in _row(original, file_format).cells]
     padded = [*cells, *[""] * (len(columns) - len(cells))]
     return [cell for column, cell in zip(columns, padded, strict=False) if column not in RESERVED], padded[len(columns) :]
 
 
 def all_cells(original: bytes, file_format: dict[str, Any]) -> list[str]:
     """The cells of a row as its import read them. `file_format`: what a batch keeps of it."""
-    return [_text(cell) for cell in _row(original, FileFormat(**file_format)).cells]
+    return [as_text(cell) for cell in _row(original, FileFormat(**file_format)).cells]
 
 
-def _text(cell: Any) -> str:
+def as_text(cell: Any) -> str:
     """A cell as a person reads it; those of Parquet files have types."""
     if isinstance(cell, str):
         return cell

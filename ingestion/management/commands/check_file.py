@@ -77,6 +77,8 @@ Exit codes:
             place = _("row %(row)s") % {"row": intcomma(unlike.row)} + f", {unlike.column}"
             told = _("“%(seen)s” tells of no event, %(times)s times; these would: %(says)s")
             self.stdout.write(f"{place}: " + told % {"seen": unlike.seen, "times": intcomma(unlike.times), "says": ", ".join(unlike.says)})
+        for told in checked.trap_words:
+            self.stdout.write(told)
         for code, count in most_first(checked.events):
             self.stdout.write(f"{intcomma(count):>15}  {code}")
         self.stdout.write(f"{intcomma(checked.received):>15}  {_('received in all')}")

@@ -8,14 +8,17 @@ from typing import Any, cast
 from uuid import uuid4
 
 from django.conf import settings
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from ingestion.doors.files import ENCODINGS, MEASURES, MOST_SIGNS, Choices, UnreadableFile, is_delimiter
 from ingestion.imports.again import again_words
 from ingestion.imports.failed import failed_rows, has_failed_rows
+from ingestion.imports.preview import warnings
 from ingestion.imports.report import failed_words, has_failed, report, report_text
 from ingestion.imports.run import imported_before, run_import, take_file
 from ingestion.imports.words import file_problem
@@ -128,14 +131,23 @@ Exit codes:
             failed = None  # those of half a file would look like all
         is_kept = failed is None or of is None or _is_written(failed, failed_rows(of))
         if as_json:
-            self.stdout.write(jsonlib.dumps(report(run)))
+            # what quotes cells stands on the page only
+            traps = [{"code": one.kind, "column": one.column, "row": one.row} for one in warnings(run)]
+            self.stdout.write(jsonlib.dumps({**report(run), "traps": traps}))
         else:
             self.stderr.write("")
             self.stdout.write(report_text(run))
+            place = settings.SITE_URL + reverse("admin:ingestion_importrun_change", args=[run.pk])
+            if hidden := len(warnings(run)):
+                said = ngettext(
+                    "%(n)s thing in its rows may be read otherwise than it was meant; check_file tells it with its row, and so does %(place)s.",
+                    "%(n)s things in its rows may be read otherwise than they were meant; check_file tells each with its row, and so does %(place)s.",
+                    hidden,
+                )
+                self.stdout.write(said % {"n": intcomma(hidden), "place": place})
             if failed is not None and is_kept:
                 self.stdout.write(failed_words(failed))
             elif has_failed(run):
-                place = settings.SITE_URL + reverse("admin:ingestion_importrun_change", args=[run.pk])
                 said = _(
                     "--failed FILE writes the failed rows. Whoever may import and see personal data can also download them at %(place)s."
                 )
