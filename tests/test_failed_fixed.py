@@ -99,7 +99,8 @@ def test_rows_come_back_in_the_columns_they_came_in(load, source, tmp_path, form
     named = read.named or read.columns
     assert (back.columns, back.named or back.columns) == ([*read.columns, *RESERVED], [*named, *RESERVED])
     assert (back.kind, back.above, back.measure) == ("fixed", 0, read.measure if "bytes" in form or form == "told late" else "characters")
-    assert outcome(load((tmp_path / "back").read_bytes())).counts["duplicate"] == 30
+    assert sniff(tmp_path / "back", **said) == back
+    assert outcome(load((tmp_path / "back").read_bytes(), **said)).counts["duplicate"] == 30
 
 
 @pytest.mark.django_db(transaction=True)

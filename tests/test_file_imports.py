@@ -295,6 +295,15 @@ def test_failed_rows_come_back_in_their_form_and_close_what_they_mend(source, tm
     assert not QuarantineReason.objects.filter(open=True).exists()
 
 
+def test_failed_rows_are_read_by_their_own_header_whatever_was_said_of_the_file_they_came_of(source, tmp_path):  # noqa: F811
+    said = {"above": 1, "headers": 1}
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"Sales\n" + as_csv(rows(4, quantity={1: "two", 2: "three"})))
+    run = run_import(take_file(path, source=source, file_name="a", **said).pk)
+    path.write_bytes(b"".join(failed_rows(run)).replace(b"two", b"2").replace(b"three", b"3"))
+    assert outcome(run_import(take_file(path, source=source, file_name="a", **said).pk)).closed == 2
+
+
 def test_failed_rows_of_a_workbook_are_texts_that_calculate_nothing(source, tmp_path):  # noqa: F811
     path = write(tmp_path, "xlsx", rows(1, quantity={0: "'=1+1"}))
     returned = tmp_path / "returned.xlsx"

@@ -125,7 +125,7 @@ def _sniff_text(path: Path, found: FileFormat, said: Choices) -> FileFormat:
         raise UnreadableFile("file.line_ends")
     text = _whole_lines(head, is_whole).decode(inner(encoding), "replace")
     header = text.partition("\n")[0].rstrip("\r")
-    if is_of_failed_rows(header) and not (said.get("delimiter") or said.get("widths")):
+    if is_of_failed_rows(header) and not said.get("delimiter"):
         found = _fixed(found, *widths_under(header, _lines_below(path, found)))
     else:
         found = _parted(text, found, said)
@@ -270,10 +270,11 @@ def _sample(text: str, delimiter: str, quote: str) -> Iterator[list[str]]:
 
 
 def _with_header(found: FileFormat, rows: list[list[str]], said: Choices) -> FileFormat:
-    is_ours = rows[0][-len(RESERVED) :] == [*RESERVED]
-    above = min(said.get("above", 0 if is_ours else _above(rows)), len(rows) - 1)
+    if rows[0][-len(RESERVED) :] == [*RESERVED]:  # failed rows, sent again as the file they came of may have been
+        said = {**said, "above": 0, "headers": 1}
+    above = min(said.get("above", _above(rows)), len(rows) - 1)
     below = rows[above:]
-    headers = min(said.get("headers", 1 if is_ours else _headers(below)), len(below))
+    headers = min(said.get("headers", _headers(below)), len(below))
     heading = below[:headers]
     columns = _joined(heading) if heading else [_letter(at) for at in range(_width(below))]
     return _with_names(replace(found, above=above, heading=storable(heading)), columns)
