@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ingestion', '0017_traps_of_chunks'),
+        ('ingestion', '0018_read_again'),
     ]
 
     operations = [
