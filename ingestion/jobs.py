@@ -17,6 +17,7 @@ from ingestion.outgoing.dispatches import attempt, forget_old
 from ingestion.quarantine.offer import offer, offer_anew
 from ingestion.quarantine.replay import run_replay
 from ingestion.quarantine.undo import undo
+from ingestion.watching.again import look_again
 from ingestion.watching.digest import send_digests
 from ingestion.watching.rollup import roll_up, roll_up_once
 from ingestion.watching.streams import judge_streams
@@ -75,6 +76,12 @@ def offer_held(release_id: int) -> None:
 @jobs.task(queueing_lock="roll_up_events", pass_context=False)
 def roll_up_events(timestamp: int) -> None:
     roll_up(datetime.fromtimestamp(timestamp, UTC))
+
+
+@jobs.periodic(cron="* * * * * */10")
+@jobs.task(queueing_lock="look_again_at_what_is_left", pass_context=False)
+def look_again_at_what_is_left(timestamp: int) -> None:
+    look_again(datetime.fromtimestamp(timestamp, UTC))
 
 
 @jobs.periodic(cron="*/5 * * * *")

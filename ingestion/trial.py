@@ -3,14 +3,16 @@
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from django.db import connection
 from django.db.models import Sum
+from django.utils import timezone
 
 from ingestion.doors.files import FileFormat
+from ingestion.models import Withdrawal
 from ingestion.reread import reread
 from profiles.models import Event, Tally
 from taxonomy.places import groups_in
@@ -96,19 +98,31 @@ def try_plan(
             newly = _holding(second) - {reason for reason, day in was.items() if day <= today}
             if (outcome := _outcome(first, second, watched, newly)) is not None:
                 _note(found, outcome, event, first, second, watched, newly, is_held=standing == Event.Standing.HELD)
-    tallies = Tally.objects.filter(received_at__gte=since)
-    tallies = tallies.filter(received_at__lt=until) if until else tallies
-    tallies = tallies.filter(source__in=sources) if sources is not None else tallies
     held = Event.objects.filter(standing=Event.Standing.HELD)
     held = held.filter(source__in=sources) if sources is not None else held
     return Trial(
         tried[Event.Standing.COUNTED],
-        tallies.aggregate(sum=Sum("accepted"))["sum"] or 0,
+        max(_accepted(since, until, sources), tried[Event.Standing.COUNTED]),
         tried[Event.Standing.HELD],
         held.count(),
         sorted(found.values(), key=lambda one: (OUTCOMES.index(one.outcome), -one.count, one.source, one.before, one.after)),
         tags,
     )
+
+
+def _accepted(since: datetime, until: datetime | None, sources: Collection[UUID] | None) -> int:
+    """By first verdicts, without what of these days is taken back."""
+    tallies, away = Tally.objects.filter(received_at__gte=since), Withdrawal.objects.filter(day__gte=_day(since))
+    if until:
+        tallies, away = tallies.filter(received_at__lt=until), away.filter(day__lte=_day(until - timedelta(microseconds=1)))
+    if sources is not None:
+        tallies, away = tallies.filter(source__in=sources), away.filter(source__in=sources)
+    found: int = tallies.aggregate(sum=Sum("accepted", default=0))["sum"] - away.aggregate(sum=Sum("counted", default=0))["sum"]
+    return found
+
+
+def _day(at: datetime) -> date:
+    return timezone.localdate(at, timezone.get_default_timezone())
 
 
 class _Arrived(NamedTuple):

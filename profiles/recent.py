@@ -19,8 +19,8 @@ def names_seen(source_id: UUID) -> list[dict[str, Any]]:
             """
             SELECT name, count(*), max(received_at), count(*) FILTER (WHERE standing = 2),
                 coalesce(array_agg(DISTINCT tag_id) FILTER (WHERE tag_id IS NOT NULL), '{}')
-            FROM (SELECT name, received_at, standing, source_id, tag_id FROM profiles_event ORDER BY id DESC LIMIT %s) AS newest
-            WHERE source_id = %s AND name IS NOT NULL AND standing <> 3 GROUP BY name ORDER BY 2 DESC, 1 LIMIT 50
+            FROM (SELECT name, received_at, standing, source_id, tag_id FROM profiles_event WHERE standing <> 3 ORDER BY id DESC LIMIT %s) AS newest
+            WHERE source_id = %s AND name IS NOT NULL GROUP BY name ORDER BY 2 DESC, 1 LIMIT 50
             """,
             [_LOOKED_AT, source_id],
         )
@@ -35,8 +35,8 @@ def seen_lately() -> Seen:
         cursor.execute(
             """
             SELECT source_id, name, array_agg(DISTINCT tag_id) FILTER (WHERE tag_id IS NOT NULL), array_agg(DISTINCT rule_id) FILTER (WHERE rule_id IS NOT NULL)
-            FROM (SELECT source_id, name, tag_id, rule_id, standing FROM profiles_event ORDER BY id DESC LIMIT %s) AS newest
-            WHERE standing <> 3 GROUP BY source_id, name ORDER BY count(*) DESC, source_id, name LIMIT 5000
+            FROM (SELECT source_id, name, tag_id, rule_id FROM profiles_event WHERE standing <> 3 ORDER BY id DESC LIMIT %s) AS newest
+            GROUP BY source_id, name ORDER BY count(*) DESC, source_id, name LIMIT 5000
             """,
             [_LOOKED_AT],
         )

@@ -171,7 +171,15 @@ def _derived(values: dict[str, Any]) -> tuple[Text, Text, Text] | None:
     )
 
 
-_TOLD_OTHERWISE = {"event.unknown": _unknown, "message_id.reused": _derived}
+def _other_width(values: dict[str, Any]) -> tuple[Text, Text, Text] | None:
+    if not {"seen", "expected"} <= values.keys():
+        return None
+    _title, _happened, expected, next_step = WORDS["record.columns"]
+    happened = gettext("The row has %(seen)s cells and the header %(expected)s columns.")
+    return happened % {"seen": values["seen"], "expected": values["expected"]}, expected, next_step
+
+
+_TOLD_OTHERWISE = {"event.unknown": _unknown, "message_id.reused": _derived, "record.columns": _other_width}
 
 
 def _where(found: Violation) -> str:

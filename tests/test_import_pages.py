@@ -59,6 +59,7 @@ def test_an_import_leads_to_what_is_held_and_to_the_import_of_the_mended_rows(so
     page = unescape(steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk])).content.decode())
     assert f"{reverse('admin:ingestion_quarantinereason_changelist')}?source=files&code=attribute.wrong_type" in page
     again = f"{reverse('admin:ingestion_importrun_add')}?source={source.pk}"
+    assert "a colleague can take it back" not in page
     assert again in page and f'<option value="{source.pk}" selected>' in steward.get(again).content.decode()
 
 
@@ -79,7 +80,9 @@ def test_rows_that_were_refused_are_told_by_their_numbers_and_so_are_failed_rows
     page = steward.get(reverse("admin:ingestion_importrun_change", args=[run.pk])).content.decode()
     assert "<small>rows 4, 6, 7, 8, 10 …</small>" in page
     failed = csv.DictReader(io.StringIO(b"".join(failed_rows(run)).decode("utf-8-sig")))
-    assert [row["_reason"].partition(":")[0] for row in failed] == [f"Row {number} of a.csv" for number in (3, 4, 6, 7, 8, 10, 13)]
+    reasons = [row["_reason"] for row in failed]
+    assert [one.partition(":")[0] for one in reasons] == [f"Row {number} of a.csv" for number in (3, 4, 6, 7, 8, 10, 13)]
+    assert f"The row has {len(lines[2])} cells and the header {len(lines[0])} columns." in reasons[1]
 
 
 def test_an_import_that_was_taken_back_is_put_back_and_says_so(source, steward, tmp_path):  # noqa: F811
@@ -112,6 +115,9 @@ def test_who_may_not_see_the_rows_is_told_who_may_and_the_command_writes_them(so
     client.force_login(engineer, "django.contrib.auth.backends.ModelBackend")
     page = client.get(reverse("admin:ingestion_importrun_change", args=[run.pk])).content.decode()
     assert reverse("admin:ingestion_importrun_failed_rows", args=[run.pk]) not in page and "whoever started the import" in page
+    engineer.groups.set([Group.objects.get(name="marketer")])
+    page = client.get(reverse("admin:ingestion_importrun_change", args=[run.pk])).content.decode()
+    assert "a colleague can take it back: administrator or data steward." in page
     call_command("import_events", str(path), source="files", failed=failed)
     told = capsys.readouterr()
     assert str(failed) in told.out and "This file was imported on" in told.err

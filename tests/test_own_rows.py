@@ -113,6 +113,7 @@ def test_a_page_names_its_file_and_says_how_much_is_still_held(load, page):
     returned = b"".join(failed_rows(run)).decode().removeprefix("﻿").splitlines()
     load(returned[0], *(line.replace("bad", "purchase") for line in returned[1:3]))
     assert still_held(run) == (1, 0)
+    assert "still held: " in page(run)
     assert "2 of them are no longer held. A row that was held is left out of the file once nothing of it is held." in page(run)
     load(returned[0], returned[3].replace("bad", "purchase"))
     assert still_held(run) == (0, 0)

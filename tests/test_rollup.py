@@ -174,7 +174,7 @@ def test_while_another_rolls_up_it_leaves_the_queue_alone(standard):
     send(*logins("a"))
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [rollup._LOCK])
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [rollup.LOCK])
         thread = threading.Thread(target=lambda: (roll_up(NOW), connections.close_all()))
         thread.start()
         thread.join()

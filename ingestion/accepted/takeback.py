@@ -21,7 +21,8 @@ from ingestion.discovery.discover import see_less
 from ingestion.models import ImportChunk, ImportRun, TakeBack, WriteKey
 from ingestion.quarantine.causes import tell_times_anew
 from ingestion.quarantine.reasons import open_reasons_again
-from ingestion.watching.leaks import tell_what_still_leaks
+from ingestion.watching.leaks import mark_to_look_again
+from ingestion.watching.rollup import watch_less
 from profiles.entries import CORRECTED, COUNTED, DISCARDED, HELD, TAKEN_BACK
 from profiles.models import Batch
 from profiles.stored import freed_key
@@ -140,7 +141,7 @@ def _follow_up(take_back: TakeBack) -> None:
     tie_anew()
     find_near_duplicates(timezone.now())
     tell_times_anew(take_back.source_id, timezone.now())
-    tell_what_still_leaks(take_back)
+    mark_to_look_again(take_back)
 
 
 def is_idle(take_back: TakeBack) -> bool:
@@ -241,6 +242,7 @@ def _count(cursor: CursorWrapper, take_back: TakeBack, ids: list[int], *, sign: 
     )
     counted, held = cursor.fetchone()
     see_less(cursor, ids, sign=sign)
+    watch_less(cursor, take_back.pk, ids, sign=sign)
     return int(counted), int(held)
 
 

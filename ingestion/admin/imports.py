@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.models import Group
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
@@ -53,6 +54,7 @@ from staff.access import log_access
 from staff.admin.pages import Unalterable, id_or_404
 from staff.masking import may_see_personal
 from staff.models import AccessLog, User
+from staff.roles import role_label
 from taxonomy.admin.live import LiveChoiceField, LiveFilter, OfSource
 from taxonomy.current import plan_of
 from taxonomy.dictionary.sheets import rule_sheets, source_sheet
@@ -197,6 +199,7 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
             "title": run.file_name,
             "opts": self.opts,
             "may_take_back": shown["away"] is None and _may_take_back(request, run),
+            "takers": _takers() if shown["away"] is None and _may_be_taken(run) else "",
             "may_put_back": shown["away"] is not None and request.user.has_perms(["ingestion.take_back", "ingestion.view_takeback"]),
             "acts": TakeBack.objects.done().filter(batch_id=run.pk).select_related("decided_by", "put_by"),
             "repeats": repeats_words(run, outcome(run)) if run.dry_run and shown["done"] else "",
@@ -398,8 +401,19 @@ def _count(run: Any, verdict: str) -> str:
 
 
 def _may_take_back(request: HttpRequest, run: ImportRun) -> bool:
-    may = request.user.has_perms(["ingestion.take_back", "ingestion.view_takeback"])
-    return may and not run.dry_run and run.status in (ImportRun.Status.FINISHED, ImportRun.Status.FAILED)
+    return _may_be_taken(run) and request.user.has_perms(["ingestion.take_back", "ingestion.view_takeback"])
+
+
+def _may_be_taken(run: ImportRun) -> bool:
+    return not run.dry_run and run.status in (ImportRun.Status.FINISHED, ImportRun.Status.FAILED)
+
+
+def _takers() -> str:
+    """The roles that may take an import back."""
+    names = Group.objects.filter(permissions__codename="take_back", permissions__content_type__app_label="ingestion").values_list(
+        "name", flat=True
+    )
+    return str(_(" or ")).join(sorted(map(role_label, names)))
 
 
 def _shown(run: ImportRun) -> dict[str, Any]:
@@ -424,6 +438,7 @@ def _shown(run: ImportRun) -> dict[str, Any]:
         "causes": [(code, title_for(code), count, not _is_refusal(code)) for code, count in found.causes],
         "notes": [(code, title_for(code), count) for code, count in found.notes],
         "failed": failed,
+        "waiting": held,
         "left": held + found.counts["refused"],
         "closed": found.closed,
         "unmended": unmended,

@@ -115,13 +115,15 @@ class Matchable:
         file_format = FileFormat(**run.format)
         former = in_force(run.source, file_format.columns, is_json=file_format.is_json)
         matching = completed(as_matching(chosen), former, file_format.columns) if chosen else None
-        is_new = matching is not None and all(one is None or one.matching != matching for one in (run.matching, former))
-        if is_new and not request.user.has_perm("ingestion.add_filematching"):
+        is_new = matching is not None and (former is None or former.matching != matching)
+        may_keep = not is_new or request.user.has_perm("ingestion.add_filematching")
+        if not may_keep and (run.matching is None or run.matching.matching != matching):
             raise PermissionDenied
         try:
             if not dry_run:
                 refuse_under_way(run)
-            match(run, matching, by=cast(User, request.user))
+            if may_keep:  # else the draft is read by that matching already
+                match(run, matching, by=cast(User, request.user))
             if release_draft(run, dry_run=dry_run):
                 queue_import(run.pk)
         except UnreadableFile as error:

@@ -72,8 +72,8 @@ def events_sent(sources: Collection[str]) -> list[tuple[str, RawEvent]]:
             SELECT event.source_id::text, event.name, (coalesce(event.extra, '{{}}') || coalesce(event.attributes, '{{}}'))::text, {_RECORD}
             FROM (
                 SELECT *, row_number() OVER (PARTITION BY source_id, name ORDER BY id DESC) AS nth
-                FROM (SELECT * FROM profiles_event ORDER BY id DESC LIMIT {_LOOKED_AT}) AS newest
-                WHERE standing <> 3 AND name IS NOT NULL AND source_id = ANY(%s::uuid[])
+                FROM (SELECT * FROM profiles_event WHERE standing <> 3 ORDER BY id DESC LIMIT {_LOOKED_AT}) AS newest
+                WHERE name IS NOT NULL AND source_id = ANY(%s::uuid[])
             ) AS event {_JOINED} WHERE nth <= {_OF_EACH_NAME} ORDER BY nth, event.id DESC LIMIT {_AT_MOST}
             """,
             [sorted(sources)],

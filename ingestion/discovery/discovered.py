@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Max, QuerySet, Sum
+from django.db.models import Max, Q, QuerySet, Sum
 
 from ingestion.discovery.discover import Key
 from ingestion.models import Discovered, Ignored, Sighting
@@ -53,6 +53,7 @@ def up_to_now(row: Discovered) -> Discovered:
     """The row with what was seen since it was written. It is not to be saved."""
     for one in Sighting.objects.filter(kind=row.kind, source=row.source_id, tag=row.tag_id, name=row.name).order_by("id"):
         row.add(one)
+    row.count = max(row.count, 0)  # taken back before it was counted
     return row
 
 
@@ -100,14 +101,14 @@ def _with_pending(rows: QuerySet[Discovered], source: str, kind: str) -> list[Di
         (one["kind"], one["source_id"], one["tag_id"], one["name"]): dict(one)
         for one in Sighting.objects.order_by()
         .values("kind", "source_id", "tag_id", "name")
-        .annotate(events=Sum("count"), last=Max("last_at"))
+        .annotate(events=Sum("count"), last=Max("last_at", filter=Q(again=False)))
     }
     found = list(rows)
     for row in found:
         more = pending.get((row.kind, row.source_id, row.tag_id, row.name))
         if more is not None:
-            row.count += more["events"]
-            row.last_at = max(row.last_at, more["last"])
+            row.count = max(row.count + more["events"], 0)
+            row.last_at = max(row.last_at, more["last"] or row.last_at)
     return found
 
 

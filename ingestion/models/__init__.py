@@ -12,7 +12,7 @@ from ingestion.models.near import NearDuplicate, NearDuplicateSetting, Unpaired
 from ingestion.models.outgoing import Alarm, Attempt, Dispatch, Subscriber, Unannounced
 from ingestion.models.quarantine import QuarantineReason
 from ingestion.models.replay import Replay, Replayed, ReplayOffer
-from ingestion.models.takeback import TakeBack, Withdrawal
+from ingestion.models.takeback import TakeBack, WatchedLess, Withdrawal
 from ingestion.models.uploads import Upload
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "Unpaired",
     "Upload",
     "ViolationDay",
+    "WatchedLess",
     "Withdrawal",
     "WriteKey",
 ]

@@ -150,6 +150,8 @@ class Discovered(Seen):
     def add(self, one: "Sighting") -> None:
         """Take in what was seen since; the caller saves."""
         self.count += one.count
+        if one.again:
+            return
         self.first_at, self.last_at = min(self.first_at, one.first_at), max(self.last_at, one.last_at)
         self.kinds = {kind: self.kinds.get(kind, 0) + one.kinds.get(kind, 0) for kind in self.kinds | one.kinds}
         self.examples = [*self.examples, *(example for example in one.examples if example not in self.examples)][: self.EXAMPLES]
@@ -157,6 +159,9 @@ class Discovered(Seen):
 
 class Sighting(Seen):
     """What was seen of a name since its row was last written; below zero what was taken back. Rows are only added, and taken when their hour has come."""
+
+    # whether events of it were taken back or put back: but for the count, what is left is read again
+    again = models.BooleanField(db_default=False, default=False)
 
     class Meta(Seen.Meta):
         abstract = False

@@ -27,6 +27,10 @@ class Leak(models.Model):
     first_at = models.DateTimeField(_("first seen"))
     last_at = models.DateTimeField(_("last seen"))
     example = models.CharField(_("such as"), max_length=80, help_text="Masked")
+    # already taken from the two above, to be given back with the events
+    count_away = models.BigIntegerField(db_default=0, default=0)
+    lookalikes_away = models.BigIntegerField(db_default=0, default=0)
+    again = models.IntegerField(db_default=0, default=0, help_text="How often events were taken back or put back since it was read again")
     taken_back = models.BooleanField(db_default=False, help_text="Whether all events that hold it are taken back")
     told_at = models.DateTimeField(null=True)
     ignored_until = models.DateField(_("ignored until"), null=True)

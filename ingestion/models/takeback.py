@@ -132,3 +132,20 @@ class Withdrawal(models.Model):
     class Meta:
         default_permissions = ()
         indexes = [models.Index(fields=["day"])]
+
+
+class WatchedLess(models.Model):
+    """The same of violations that were only watched, by tag, code and path. Rows are only added."""
+
+    id = models.BigAutoField(primary_key=True)
+    take_back = models.ForeignKey(TakeBack, models.PROTECT, db_index=False, related_name="+")
+    day = models.DateField(help_text="The company's day of received_at")
+    source = models.ForeignKey(Source, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    tag = models.ForeignKey(Tag, models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+")
+    code = models.CharField(max_length=60)
+    path = models.CharField(max_length=200)
+    count = models.BigIntegerField()
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["tag", "day"])]

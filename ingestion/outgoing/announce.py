@@ -109,7 +109,7 @@ def _by_size(told: Iterable[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
 
 
 def told_events(cursor: CursorWrapper, event_ids: Collection[int], *, personal: bool) -> list[dict[str, Any]]:
-    """What is told of these events, in the order they happened; one that was held again or merged into another meanwhile is left out."""
+    """What is told of these events, in the order they happened; one that was held again, taken back or merged into another meanwhile is left out."""
     cursor.execute(
         """
         SELECT encode(event.key, 'hex'), event.tag_id, coalesce(event.refinements, '{}'), event.attributes::text, event.occurred_at,
@@ -121,7 +121,7 @@ def told_events(cursor: CursorWrapper, event_ids: Collection[int], *, personal: 
                 ORDER BY link.id LIMIT 1
             )
         FROM profiles_event AS event LEFT JOIN profiles_subject AS subject ON subject.id = event.subject_id
-        WHERE event.id = ANY(%s) AND event.attributes IS NOT NULL AND event.standing <> 6 ORDER BY event.occurred_at, event.id
+        WHERE event.id = ANY(%s) AND event.attributes IS NOT NULL AND event.standing NOT IN (3, 6) ORDER BY event.occurred_at, event.id
         """,
         [list(event_ids)],
     )

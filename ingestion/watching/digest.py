@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, Sum
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext_noop
@@ -68,10 +68,11 @@ def news_for(person: User, since: datetime, until: datetime, *, shown: Any = mas
     grown = _grown(mine.filter(held__gt=0, opened_at__lte=since), first, today)
     growing = held_groups(mine.filter(pk__in=grown), limit=_MOST, shown=shown)
     fixed = mine.filter(emptied_at__gt=since, emptied_at__lte=until)
+    arrived = fixed.alias(arrived=Sum("days__arrived")).filter(arrived__gt=0)  # of others all events were taken back
     return News(
         held_groups(new, limit=_MOST, shown=shown),
         [Growing(group, *grown[group.cause.pk]) for group in growing],
-        held_groups(fixed, limit=_MOST, shown=shown),
+        held_groups(mine.filter(pk__in=arrived.values("pk")), limit=_MOST, shown=shown),
     )
 
 

@@ -85,18 +85,19 @@ class Intake:
 
 
 def intake(source: Named, today: date, days: int, now: datetime) -> Intake:
-    """Of the last `days` days, and of the last 24 hours. Seven queries."""
+    """Of the last `days` days, and of the last 24 hours. Eight queries."""
     since = today - timedelta(days=days - 1)
-    read = ReadingDay.objects.filter(source=source.pk, day__gte=since, day__lte=today, accepted=True).aggregate(
-        mapped=Sum("count", filter=Q(rule__isnull=False)), native=Sum("count", filter=Q(rule=None))
-    )
+    by_rule = {"mapped": Q(rule__isnull=False), "native": Q(rule=None)}
+    of_it = {"source": source.pk, "day__gte": since, "day__lte": today}
+    read = ReadingDay.objects.filter(**of_it, accepted=True).aggregate(**{name: Sum("count", filter=q, default=0) for name, q in by_rule.items()})  # fmt: skip
+    away = Withdrawal.objects.filter(**of_it).aggregate(**{name: Sum("counted", filter=q, default=0) for name, q in by_rule.items()})
     return Intake(
         days=_by_day(source.pk, since, today),
         hours=_by_hour(source.pk, now),
         lateness=_lateness(source.pk),
-        withdrawn=Withdrawal.objects.filter(source=source.pk, day__gte=since, day__lte=today).events(),
-        mapped=read["mapped"] or 0,
-        native=read["native"] or 0,
+        withdrawn=Withdrawal.objects.filter(**of_it).events(),
+        mapped=max(read["mapped"] - away["mapped"], 0),
+        native=max(read["native"] - away["native"], 0),
         keys=list(WriteKey.objects.filter(source=source.pk).order_by("-last_used_at", "-created_at", "-id")),
         hooks=list(Hook.objects.filter(source=source.pk).select_related("source")),
     )

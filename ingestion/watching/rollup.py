@@ -17,7 +17,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from ingestion.accepted.near import find_near_duplicates, queue_near
-from ingestion.discovery.discover import EVENTS, MOST_VIOLATIONS, VIOLATIONS, discover, fold, forget_rare
+from ingestion.discovery.discover import EVENTS, MOST_VIOLATIONS, TAKEN_BACK, VIOLATIONS, discover, fold, forget_rare
 from ingestion.models import StoredHour
 from ingestion.outgoing.announce import queue_accepted
 from ingestion.quarantine.causes import add_up
@@ -26,7 +26,7 @@ from taxonomy.standardize.codes import HELD
 
 _log = logging.getLogger(__name__)
 # One rollup at a time, in whatever process.
-_LOCK = 7_201_011
+LOCK = 7_201_011
 # Events counted in one transaction: a second's work, and little to do again when it is killed.
 EVENTS_AT_ONCE = 20_000
 _RUNS_AT_ONCE = 2_000
@@ -79,6 +79,13 @@ def roll_up_once(now: datetime) -> bool:
     return True
 
 
+def watch_less(cursor: CursorWrapper, take_back_id: int, ids: list[int], *, sign: int = 1) -> None:
+    """Write into the ledger what these events, taken back, violated of what is only watched. `sign` -1: put back. One statement."""
+    values: dict[str, Any] = {"ids": ids, "act": take_back_id, "sign": sign, "zone": settings.TIME_ZONE, "held": list(HELD)}
+    values["free"] = list(_FREE_PATHS)
+    cursor.execute(_WATCHED_LESS, values)
+
+
 def _beside_the_counts(look: Callable[[], object]) -> None:
     """What looks into values: where it fails over one of them, the counts of these events stand, and those after them go on."""
     try:
@@ -93,7 +100,7 @@ def _beside_the_counts(look: Callable[[], object]) -> None:
 
 def _alone() -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
         return bool(cursor.fetchone()[0])
 
 
@@ -164,20 +171,29 @@ _HOURS = f"""
     ON CONFLICT ON CONSTRAINT stored_hour_once DO UPDATE SET accepted = there.accepted + excluded.accepted, held = there.held + excluded.held
 """
 
+_PATH = """
+    CASE WHEN violation->>'code' = ANY(%(free)s) THEN ''
+         ELSE left(regexp_replace(coalesce(violation->>'path', ''), '\\[\\d+\\]|\\.\\d+(?=\\.|$)', '[]', 'g'), 200) END
+"""
 # A violation that holds, on an event that was accepted, was only watched.
+_EFFECT = """
+    CASE WHEN coalesce(violation->>'mode', '') <> '' THEN 'watched' WHEN violation->>'code' <> ALL(%(held)s) THEN 'noted'
+         WHEN event.attributes IS NULL THEN 'held' ELSE 'watched' END
+"""
 _VIOLATIONS = f"""
     INSERT INTO ingestion_violationday AS there
         (day, source_id, tag_id, code, path, release_id, source_version, effect, count)
-    SELECT {_DAY} AS day, event.source_id, event.tag_id, left(violation->>'code', 60),
-        CASE WHEN violation->>'code' = ANY(%(free)s) THEN ''
-             ELSE left(regexp_replace(coalesce(violation->>'path', ''), '\\[\\d+\\]|\\.\\d+(?=\\.|$)', '[]', 'g'), 200) END,
-        event.release_id, {_VERSION} AS version,
-        CASE WHEN coalesce(violation->>'mode', '') <> '' THEN 'watched' WHEN violation->>'code' <> ALL(%(held)s) THEN 'noted'
-             WHEN event.attributes IS NULL THEN 'held' ELSE 'watched' END,
-        count(DISTINCT event.id)
+    SELECT {_DAY} AS day, event.source_id, event.tag_id, left(violation->>'code', 60), {_PATH}, event.release_id, {_VERSION} AS version,
+        {_EFFECT}, count(DISTINCT event.id)
     {EVENTS} {VIOLATIONS}
     WHERE event.report IS NOT NULL AND place <= {MOST_VIOLATIONS} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ORDER BY 1, 2, 3, 4, 5, 6, 7, 8
     ON CONFLICT ON CONSTRAINT violation_day_once DO UPDATE SET count = there.count + excluded.count
+"""
+_WATCHED_LESS = f"""
+    INSERT INTO ingestion_watchedless (take_back_id, day, source_id, tag_id, code, path, count)
+    SELECT %(act)s, {_DAY} AS day, event.source_id, event.tag_id, left(violation->>'code', 60), {_PATH} AS path, %(sign)s * count(DISTINCT event.id)
+    {TAKEN_BACK} {VIOLATIONS}
+    WHERE event.report IS NOT NULL AND place <= {MOST_VIOLATIONS} AND {_EFFECT} = 'watched' GROUP BY 2, 3, 4, 5, 6
 """
 
 _ATTRIBUTES = f"""

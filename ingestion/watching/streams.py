@@ -61,15 +61,18 @@ def unjudged() -> Iterator[None]:
 
 
 def _pasts(today: date) -> dict[Pair, _Past]:
+    """A day of which all is taken back is none; of one of which something is left, its hours and last time stay."""
     found: dict[Pair, _Past] = defaultdict(_Past)
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT source_id, tag_id, day, bit_or(hours), sum(count), max(last_at) FROM ingestion_readingday
-            WHERE day >= %s GROUP BY GROUPING SETS ((source_id, tag_id, day), (source_id, day), (tag_id, day))
-            HAVING NOT (grouping(tag_id) = 0 AND tag_id IS NULL) ORDER BY 1, 2, 3
+            SELECT source_id, tag_id, day, bit_or(hours), sum(count), max(last_at) FROM (
+                SELECT source_id, tag_id, day, hours, count, last_at FROM ingestion_readingday WHERE day >= %(since)s
+                UNION ALL SELECT source_id, tag_id, day, 0, -(counted + held), NULL FROM ingestion_withdrawal WHERE day >= %(since)s
+            ) AS line GROUP BY GROUPING SETS ((source_id, tag_id, day), (source_id, day), (tag_id, day))
+            HAVING NOT (grouping(tag_id) = 0 AND tag_id IS NULL) AND sum(count) > 0 ORDER BY 1, 2, 3
             """,
-            [today - HISTORY],
+            {"since": today - HISTORY},
         )
         for source, tag, day, hours, count, last_at in cursor.fetchall():
             past = found[source, tag]

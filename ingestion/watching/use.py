@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Max, Sum
 
 from ingestion.models import ViolationDay
 from taxonomy.recent import Use, Watched
@@ -19,6 +18,15 @@ _LEFT = """
             UNION ALL SELECT {by}, day, -(counted + held) FROM ingestion_withdrawal WHERE {of}
         ) AS line GROUP BY {by}, day HAVING sum(count) > 0
     ) AS left_over GROUP BY {by} ORDER BY {by}
+"""
+
+_WATCHED = """
+    SELECT source_id, path, code, sum(events)::bigint AS events, max(day) FROM (
+        SELECT source_id, path, code, day, sum(count) AS events FROM (
+            SELECT source_id, path, code, day, count FROM ingestion_violationday WHERE tag_id = ANY(%(ids)s::uuid[]) AND effect = %(effect)s
+            UNION ALL SELECT source_id, path, code, day, -count FROM ingestion_watchedless WHERE tag_id = ANY(%(ids)s::uuid[])
+        ) AS line GROUP BY source_id, path, code, day HAVING sum(count) > 0
+    ) AS left_over GROUP BY source_id, path, code ORDER BY events DESC, source_id, path, code
 """
 
 
@@ -54,10 +62,6 @@ def _left(by: str, of: str, ids: Collection[UUID], **more: Any) -> list[tuple[An
 
 def watched(tag_ids: Collection[UUID]) -> list[Watched]:
     """What would have been held of tags, per source, path and code, most first. One query."""
-    rows = (
-        ViolationDay.objects.filter(tag__in=list(tag_ids), effect=ViolationDay.Effect.WATCHED)
-        .values_list("source_id", "path", "code")
-        .annotate(events=Sum("count"), last_day=Max("day"))
-        .order_by("-events", "source_id", "path", "code")
-    )
-    return [Watched(*row) for row in rows]
+    with connection.cursor() as cursor:
+        cursor.execute(_WATCHED, {"ids": list(tag_ids), "effect": ViolationDay.Effect.WATCHED})
+        return [Watched(*row) for row in cursor.fetchall()]
