@@ -213,7 +213,10 @@ def test_a_steward_sees_what_it_does_says_why_and_can_take_it_back(standard, cli
 
     tried = client.post(page, {**asked, "act": "try"})
     assert tried.context["found"].changed == 1
-    assert client.post(page, {**asked, "act": "read"}).context["form"].errors["why"]
+    assert '<section class="tl-card tl-outcome tl-gap" id="outcome" aria-live="polite" tabindex="-1" autofocus>' in tried.content.decode()
+    without = client.post(page, {**asked, "act": "read"})
+    assert without.context["form"].errors["why"]
+    assert 'aria-describedby="why-not" autofocus>' in without.content.decode() and 'tabindex="-1" autofocus' not in without.content.decode()
     why = {"act": "read", "why": "the shop sells", "shown": tried.context["shown"]}
     for unseen in (asked | why | {"shown": ""}, asked | why | {"tag": Tag.objects.get(code="purchase").pk}):
         again = client.post(page, unseen)
