@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 
-from ingestion.admin.choosing import MOST_EVENTS, as_matching, doubts, just_named, missing, said
+from ingestion.admin.choosing import MOST_EVENTS, as_matching, doubts, follow_rows, just_named, missing, said
 from ingestion.admin.match_columns import FIELD_WORDS, Look, some
 from ingestion.admin.reading import reading_words
 from ingestion.doors.files import Column, FileFormat, Matching, UnreadableFile, check_columns
@@ -64,11 +64,15 @@ class Matchable:
             return check
         if not found.file_format.has_names:
             return check
+        before = None
         if row := request.POST.get("leave_out"):
+            before = found.suggested()
             more = [found.sums[row]] if row in found.sums else []
             leave_out(run, [] if row == "none" else [*found.left_out, *more])
             found = Look(run, request)
         chosen = self._chosen(request, found)
+        if before:
+            follow_rows(chosen, before, found.suggested())
         by_envelope = self._by_envelope(request, run, found)
         if act in ("start", "try") and (by_envelope or not any(missing(chosen))):
             begun = self._begin(request, run, None if by_envelope else chosen, dry_run=act == "try")
