@@ -10,6 +10,8 @@ from staff.masking import Places, is_time, mask_as, mask_in_record, mask_in_text
 from taxonomy.personal import Personal, kind_at
 from taxonomy.violations import message_for
 
+_OF_THE_PLAN = ("limits", "draft")
+
 
 class Sight:
     """Made once for a page or a file. Called with a text that may hold a phone by mistake, such as an event's name, it masks that."""
@@ -65,10 +67,14 @@ class Sight:
     def violation(self, one: dict[str, Any], source: UUID) -> dict[str, Any]:
         if self.unmasked:
             return one
-        path = str(one.get("path", ""))
-        shown = {**one, "path": mask_in_text(path), "seen": self.value(path, one.get("seen"), source)}
-        if isinstance(one.get("expected"), str):  # a value of the event itself
-            shown["expected"] = self.value(path, one["expected"], source)
+        path, seen, expected = str(one.get("path", "")), one.get("seen"), one.get("expected")
+        shown = {**one, "path": mask_in_text(path), "seen": self.value(path, seen, source)}
+        if isinstance(expected, str):  # a value of the event itself
+            shown["expected"] = self.value(path, expected, source)
+        elif isinstance(expected, dict) and "days" in expected and shown["seen"] != seen:  # they say what was sent
+            shown["expected"] = {name: value for name, value in expected.items() if name != "days"}
+        if one.get("values"):
+            shown["values"] = _masked_values(one["values"])
         return shown
 
     def sentence(self, one: dict[str, Any], source: UUID) -> str:
@@ -87,6 +93,14 @@ class Sight:
         is_name = one["code"] == "attribute.renamed"
         shown = {side: mask_in_record(value) if is_name else self.value(one["path"], value, source) for side, value in sides.items()}
         return {"code": one["code"], "path": mask_in_text(one["path"]), **shown}
+
+
+def _masked_values(values: dict[str, Any]) -> dict[str, Any]:
+    """What else a violation says, which may quote what was sent; what the plan says of itself stays."""
+    shown = {name: value if name in _OF_THE_PLAN else mask_in_record(value) for name, value in values.items()}
+    if shown.get("plain") != values.get("plain"):  # one by one its signs would tell the digits
+        shown["signs"] = list(dict.fromkeys("*" if sign.isdecimal() else sign for sign in values.get("signs", ())))
+    return shown
 
 
 def matched_columns(columns: Iterable[dict[str, Any]], sight: Sight) -> dict[str, str]:

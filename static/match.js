@@ -19,7 +19,10 @@
       const { name, value, type } = part.contains(at) ? at : {};
       part.innerHTML = html;
       const alike = name ? [...part.querySelectorAll(`[name="${CSS.escape(name)}"]`)] : [];
-      const again = alike.find((one) => ["checkbox", "radio", "submit"].includes(type) && one.value === value) || alike[0];
+      const same = alike.find((one) => ["checkbox", "radio", "submit"].includes(type) && one.value === value);
+      // not on what would undo the last press
+      const other = alike.find((one) => name !== "leave_out" || one.value !== "none");
+      const again = same || other || (name && part.querySelector("select"));
       if (again) again.focus({ preventScroll: true });
     } finally {
       if (mine === asked) part.removeAttribute("aria-busy");

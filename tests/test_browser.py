@@ -181,6 +181,8 @@ def test_held_events_are_discarded_once_what_that_does_is_shown(page: Page, live
     press(page, page.locator("a[href='?discard=1']" if alone else "[value=weigh]:visible"))
     expect(page.locator("#outcome")).to_be_focused()
     assert Event.objects.filter(standing=Event.Standing.HELD).count() == 2
+    page.click("#outcome [value=discard]")  # without a reason: that is asked for where it is to be said
+    expect(page.locator("#why")).to_be_focused()
     page.fill("#why", "a test")
     page.click("#outcome [value=discard]")
     page.wait_for_url("**/replay/*/change/")

@@ -1,14 +1,16 @@
 """The desk: what is held for one cause, what would let it in, tried first, then done by a replay."""
 
+import csv
 import io
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import Group
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
+from django.utils import timezone
 from openpyxl import load_workbook
 
 from ingestion.models import Discovered, QuarantineReason, Replay
@@ -236,6 +238,22 @@ def test_rows_given_in_a_table_stay_for_letting_in_and_those_of_what_is_gone_are
     assert "not held any more: 3." in again.content.decode()
 
 
+def test_what_a_table_says_is_let_in_just_as_it_was_tried(client, log_in):
+    log_in("marketer")
+    odd = ["two  pieces", "a\tb", "one\nline", "one\r\nend", "\u2028x\x85y", 'a "b" ', "x"]
+    hold(*(purchase(number, value) for number, value in enumerate(odd)), purchase(20, "two"))
+    out = io.StringIO()
+    csv.writer(out).writerows([["sent", "right"], *([value, str(number + 1)] for number, value in enumerate(odd))])
+    table = SimpleUploadedFile("t.csv", out.getvalue().encode(), "text/csv")
+    tried = client.post(desk(), {"act": "try", "table": table, "pasted": "two\t2"})
+    mended = tried.context["replay"].mends
+    sent = re.sub("\r\n|\r|\n", "\r\n", tried.context["pasted"])  # as browsers do
+    done = client.post(desk(), {"act": "read", "shown": tried.context["shown"], "pasted": sent})
+    assert done.status_code == 302
+    assert Replay.objects.get().mends == mended and {"two  pieces", "a\tb", "two"} <= {one["seen"] for one in mended}
+    assert run_replay(Replay.objects.get().pk).fixed == tried.context["found"].fixed >= 6
+
+
 def test_more_than_one_of_several_groups_is_given():
     group = Violation("attribute.missing", "attributes", None, {"one_of": ["price", "amount"]})
     other = Violation("attribute.missing", "attributes", None, {"one_of": ["sku"]})
@@ -401,6 +419,48 @@ def test_what_discarding_does_is_shown_before_it_is_done(client, log_in):
     )
     client.post(desk(), {"act": "discard", "why": "a test", "shown": page.context["shown"]})
     assert run_replay(Replay.objects.get().pk).discarded == 3
+
+
+def test_what_came_after_it_was_shown_is_not_discarded(client, log_in):
+    log_in("marketer")
+    hold(purchase(1))
+    everything = f"{reverse('admin:desk')}?source=website"
+    for url in (desk(), everything):
+        page = client.post(url, {"act": "weigh"})
+        came = Event.objects.count()
+        hold(*(purchase(came + number) for number in range(1, 8)))
+        client.post(url, {"act": "discard", "why": "a test", "shown": page.context["shown"]})
+        asked = Replay.objects.get(status="waiting")
+        assert f"Discard {asked.in_all} event" in page.content.decode()
+        replay = run_replay(asked.pk)
+        assert (replay.in_all, replay.discarded, replay.untouched) == (page.context["leaving"]["found"].in_all, asked.in_all, 0)
+        assert Event.objects.filter(standing=Event.Standing.HELD).count() == 7
+
+
+@pytest.mark.parametrize("change", ["fewer", "others"])
+def test_other_events_than_were_shown_are_shown_before_they_are_discarded(client, log_in, change):
+    log_in("marketer")
+    hold(*(purchase(number) for number in range(5)))
+    first, second, *_others, last = QuarantineReason.objects.order_by("event_id")
+    if change == "others":
+        QuarantineReason.objects.filter(pk=first.pk).update(open=False)
+    page = client.post(desk(), {"act": "weigh"})
+    QuarantineReason.objects.filter(pk=second.pk).update(open=False)
+    QuarantineReason.objects.filter(pk=first.pk).update(open=True)  # an id that was taken ahead
+    if change == "fewer":
+        QuarantineReason.objects.filter(pk=last.pk).update(open=False)
+    again = client.post(desk(), {"act": "discard", "why": "a test", "shown": page.context["shown"]})
+    assert (again.context["was_else"], Replay.objects.exists()) == (True, False)
+    assert client.post(desk(), {"act": "discard", "why": "a test", "shown": again.context["shown"]}).status_code == 302
+    for wrong in ("", ".", "x.y", f"{2**80}.{page.context['shown']}", page.context["shown"].partition(".")[2]):
+        assert client.post(desk(), {"act": "discard", "why": "a test", "shown": wrong}).context["was_else"]
+
+
+def test_an_id_taken_ahead_is_not_discarded_where_its_event_comes_later(standard):
+    hold(purchase(1), purchase(2))
+    first, _second = QuarantineReason.objects.order_by("event_id")
+    QuarantineReason.objects.filter(pk=first.pk).update(received_at=timezone.now() + timedelta(seconds=5))
+    assert run_replay(ask(Replay(act="discard", why="a test")).pk).discarded == 1
 
 
 def test_what_discarding_does_is_looked_at_on_the_newest_and_masked(client, log_in, monkeypatch):
@@ -680,3 +740,28 @@ def test_what_is_read_as_a_hidden_tag_is_told_without_its_name(client, log_in, k
     assert client.get(reverse("admin:ingestion_replay_change", args=[made.pk])).context["mended"] == [
         ("event", "unheard", "(not shown to you)")
     ]
+
+
+def test_a_name_that_the_reader_sees_masked_is_mapped_by_whoever_sees_it_whole(client, log_in):
+    log_in("marketer", department_id="marketing")
+    hold({"id": "m1", "event": "buy 13912345678", "phone": "13800138000"})
+    url = f"{desk('event')}&remedy=map"
+    page = client.get(url)
+    assert "map" not in page.context["remedies"]
+    for act in ("look", "propose"):
+        page = client.post(url, {"act": act, "choice-map": "login"})
+        assert "a rule would show it" in page.context["problem"] and "13912345678" not in page.content.decode()
+    assert not MappingRule.objects.filter(name="buy 13912345678").exists()
+    cause = cause_of(QuarantineReason.objects.get())
+    client.post(reverse("admin:quarantine_cause_reveal", args=[cause.pk]), {"reason": "to map it"})
+    assert "map" in client.get(url).context["remedies"]
+    take(client, url, {"choice-map": "login"}, show="look", act="propose")
+    assert MappingRule.objects.filter(name="buy 13912345678").exists()
+
+
+def test_where_something_was_put_right_is_masked_on_the_page_of_a_replay(client, log_in):
+    log_in("marketer")
+    mends = [{"path": "attributes.13912345678", "seen": "x", "target": "attributes.13912345678", "value": "y"}]
+    made = Replay.objects.create(source=Source.objects.get(code="website"), last_event_id=0, status="finished", mends=mends)
+    page = client.get(reverse("admin:ingestion_replay_change", args=[made.pk]))
+    assert "139****5678" in page.content.decode() and "13912345678" not in page.content.decode()

@@ -209,6 +209,18 @@ def test_personal_data_in_names_and_values_is_masked(client_of):
 
 
 @db
+@pytest.mark.parametrize(("role", "made"), [("marketer", 0), ("data_steward", 1)])
+def test_a_name_that_is_masked_is_mapped_by_whoever_sees_it_whole(client_of, role, made):
+    client, name = client_of(role), unknown(f"call {PHONE}")
+    if role == "data_steward":
+        User.objects.get(email__startswith=role).user_permissions.add(Permission.objects.get(codename="see_personal_data"))
+    shown = page(client, name)
+    assert ("Whoever sees it whole can map it" in shown.content.decode()) == (made == 0)
+    client.post(reverse("admin:discovered_act", args=[name.pk]), {"act": "map", "tag": Tag.objects.get(code="purchase").pk})
+    assert MappingRule.objects.filter(name=name.name).count() == made
+
+
+@db
 def test_a_value_under_a_personal_attribute_s_name_is_hidden_whole(standard):
     Attribute.objects.create(code="nickname", label_en="n", label_zh_hans="n", personal="contact")
     assert unplanned("nickName".lower(), "Old Zhang").examples == ["****"]

@@ -10,15 +10,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from arro3.core import Array, DataType, Table
+from arro3.core import Array, DataType, Field, RecordBatch, Schema, Table
 from arro3.io import read_parquet, write_parquet
 from openpyxl import Workbook, load_workbook
 from test_imports import HEADER, rows, source  # noqa: F401
 
-from ingestion.doors.files import UnreadableFile, blocks
-from ingestion.imports import chunk
+from ingestion.doors.files import Column, FileFormat, Matching, RowEvent, UnreadableFile, blocks
+from ingestion.imports import chunk, repeated
 from ingestion.imports.failed import failed_rows
-from ingestion.imports.matchings import fingerprint
+from ingestion.imports.matchings import fingerprint, keep
 from ingestion.imports.run import outcome, run_import, take_file
 from ingestion.models import QuarantineReason
 from profiles.models import Event
@@ -164,8 +164,21 @@ def test_two_columns_of_one_name_come_in_and_come_back_under_it(source, tmp_path
         ({"preset": "tagline"}, "event,identifier.email,identifier.email", "identifier.email", "2, 3"),
         ({"preset": "segment"}, "event,userId,userId", "userId", "2, 3"),
         ({"preset": "custom", "event": "事件", "phone": "手机"}, "手机,事件,备注,手机,备注", "手机", "1, 4"),
+        ({"preset": "custom", "event": "$.evt", "phone": "$.mobile"}, "evt,mobile,mobile", "mobile", "2, 3"),
+        ({"preset": "custom", "event": "$.evt", "identifiers": {"email": "$.mail"}}, "evt,mail,mail", "mail", "2, 3"),
+        ({"preset": "flat"}, "event" + ",note" * 20 + ",phone" * 20, "phone", "22, 23, 24, 25, 26, 27, 28, 29, 30, 31, …"),
     ],
-    ids=["a field", "an attribute", "of a rule", "an identifier", "of a protocol", "of an envelope of one's own"],
+    ids=[
+        "a field",
+        "an attribute",
+        "of a rule",
+        "an identifier",
+        "of a protocol",
+        "of an envelope of one's own",
+        "of a whole record",
+        "an identifier of a whole record",
+        "many",
+    ],
 )
 def test_two_columns_of_a_name_that_is_read_are_refused_by_their_positions(source, tmp_path, envelope, header, column, positions):  # noqa: F811
     made = MappingRule.objects.create(source=source, name="bought", tag=Tag.objects.get(code="purchase"))
@@ -177,6 +190,74 @@ def test_two_columns_of_a_name_that_is_read_are_refused_by_their_positions(sourc
     with pytest.raises(UnreadableFile) as told:
         take_file(tmp_path / "a.csv", source=source, file_name="a.csv")
     assert (told.value.code, told.value.values) == ("file.column_repeated", {"column": column, "positions": positions})
+
+
+LOGIN = Matching((Column("tel", "phone"), Column("no", "id")), (RowEvent(name="login"),)).in_order()
+
+
+@pytest.mark.parametrize(
+    ("kept_for", "header", "positions"),
+    [
+        ("no,tel", "no,tel,tel", "2, 3"),
+        ("no,tel,tel (2)", "no,tel,tel,tel", "2, 3, 4"),
+        ("no,tel,tel (2)", "no,tel,tel", ""),
+        ("no,tel", "no,tel,note,note", ""),
+    ],
+)
+def test_a_matching_reads_no_column_of_several_names_unless_it_was_made_for_them(source, tmp_path, kept_for, header, positions):  # noqa: F811
+    used = keep(LOGIN, source=source, headings=kept_for.split(","), file_name="a", by=None)
+    (tmp_path / "a.csv").write_text(f"{header}\n1,{','.join(['13800138000'] * header.count(','))}\n")
+    if positions:
+        with pytest.raises(UnreadableFile) as told:
+            take_file(tmp_path / "a.csv", source=source, file_name="a.csv", matching=used.number)
+        assert (told.value.code, told.value.values) == ("file.column_repeated", {"column": "tel", "positions": positions})
+    else:
+        run = run_import(take_file(tmp_path / "a.csv", source=source, file_name="a.csv", matching=used.number).pk)
+        assert outcome(run).counts["accepted"] == 1
+
+
+def parquet_of(path: Path, names: list[str], *rows: list[str]) -> Path:
+    fields = [Field(name, DataType.utf8()) for name in names]
+    columns = [Array(list(cells), DataType.utf8()) for cells in zip(*rows, strict=True)]
+    write_parquet(Table.from_batches([RecordBatch.from_arrays(columns, schema=Schema(fields))]), path)
+    return path
+
+
+def test_two_columns_of_one_name_in_parquet_are_told_apart_as_in_tables(source, tmp_path):  # noqa: F811
+    cells = [["login", "13800138000", "left", "right"], ["login", "12", "above", "below"]]
+    path = parquet_of(tmp_path / "a", ["event", "phone", "备注", "备注"], *cells)
+    run = run_import(take_file(path, source=source, file_name="a").pk)
+    assert (outcome(run).counts["accepted"], outcome(run).counts["quarantined"]) == (1, 1)
+    assert Event.objects.get(standing=Event.Standing.COUNTED).extra == {"备注": "left", "备注 (2)": "right"}
+    path.write_bytes(b"".join(failed_rows(run)))
+    assert read_parquet(path).schema.names == ["event", "phone", "备注", "备注", "_tagline_id", "_reason"]
+    assert take_file(path, source=source, file_name="b").format["columns"][2:4] == ["备注", "备注 (2)"]
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        (["event", "phone", "phone"], "file.column_repeated"),
+        (["event", "phone", "_reason", "_reason"], "file.our_column_repeated"),
+    ],
+)
+def test_two_columns_of_parquet_of_a_name_that_is_read_or_ours_are_refused(source, tmp_path, names, code):  # noqa: F811
+    path = parquet_of(tmp_path / "a", names, ["x"] * len(names))
+    with pytest.raises(UnreadableFile) as told:
+        take_file(path, source=source, file_name="a")
+    assert (told.value.code, told.value.values["column"]) == (code, names[-1])
+
+
+def test_what_is_read_is_looked_up_once_for_all_repeated_names(source, monkeypatch):  # noqa: F811
+    asked: list[str] = []
+    monkeypatch.setattr(repeated, "first_names", lambda path: asked.append(path) or {path})
+    source.envelope = {"preset": "custom", "event": "evt"}
+    source.save()
+    publish(notes="Envelope", by=None)
+    names = ["evt", *(f"c{at}" for at in range(18_000) for _twice in "ab")]
+    columns = ["evt", *(f"{name} ({at})" for at, name in enumerate(names[1:]))]
+    repeated.check_repeated(FileFormat("csv", columns=columns, named=names), source, None)
+    assert asked == ["evt"]
 
 
 @pytest.mark.parametrize("form", KNOWN)
@@ -212,6 +293,15 @@ def test_failed_rows_come_back_in_their_form_and_close_what_they_mend(source, tm
     assert again.format["kind"] == run.format["kind"]
     assert (outcome(again).received, outcome(again).counts["accepted"]) == (2, 2)
     assert not QuarantineReason.objects.filter(open=True).exists()
+
+
+def test_failed_rows_are_read_by_their_own_header_whatever_was_said_of_the_file_they_came_of(source, tmp_path):  # noqa: F811
+    said = {"above": 1, "headers": 1}
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"Sales\n" + as_csv(rows(4, quantity={1: "two", 2: "three"})))
+    run = run_import(take_file(path, source=source, file_name="a", **said).pk)
+    path.write_bytes(b"".join(failed_rows(run)).replace(b"two", b"2").replace(b"three", b"3"))
+    assert outcome(run_import(take_file(path, source=source, file_name="a", **said).pk)).closed == 2
 
 
 def test_failed_rows_of_a_workbook_are_texts_that_calculate_nothing(source, tmp_path):  # noqa: F811

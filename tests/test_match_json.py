@@ -19,7 +19,7 @@ from ingestion.doors.files.names import by_name, names_in
 from ingestion.imports.check_file import check_file
 from ingestion.imports.columns import look
 from ingestion.imports.failed import failed_rows
-from ingestion.imports.matchings import fingerprint, fits_envelope, in_force, keep, use_again
+from ingestion.imports.matchings import completed, fingerprint, fits_envelope, in_force, keep, use_again
 from ingestion.imports.run import follow, outcome, run_import, take_file
 from ingestion.imports.suggest import suggest
 from ingestion.models import FileMatching, ImportRun, Replay
@@ -391,6 +391,7 @@ def test_a_further_event_that_objects_lack_a_name_of_keeps_its_place(till):  # n
     first = kept(till, Matching(SALE.columns, (*SALE.events, joined, seen)), [*NAMES, "member", "seen"])
     assert kept(till, Matching(SALE.columns, (*SALE.events, seen)), [*NAMES, "seen"]) == first
     assert kept(till, SALE, [*NAMES, "seen"]).matching.events == (*SALE.events, joined)
+    assert kept(till, completed(SALE, in_force(till, NAMES, is_json=True), NAMES), NAMES).matching.events == (*SALE.events, joined)
 
 
 @database
@@ -526,12 +527,16 @@ def test_the_next_file_is_matched_when_it_is_uploaded(till, upload):  # noqa: F8
     assert (run.matching, page.context["problems"], page.context["replaces"]) == (used, [], None)
 
 
+def may_match_nothing() -> None:
+    User.objects.get().user_permissions.set(Permission.objects.filter(codename__in=["view_importrun", "add_importrun"]))
+    User.objects.update(is_superuser=False)
+
+
 @database
 @pytest.mark.parametrize("name", ["item.count", "line"])
 def test_a_file_whose_first_objects_lack_a_name_is_imported_as_it_stands_by_who_may_match_nothing(till, upload, steward, name):  # noqa: F811
     used = kept(till)
-    User.objects.get().user_permissions.set(Permission.objects.filter(codename__in=["view_importrun", "add_importrun"]))
-    User.objects.update(is_superuser=False)
+    may_match_nothing()
     lacking = [{**one, "receipt": f"R{at}"} for at, one in enumerate(sales(101, n100=7))]
     for one in lacking[:100]:
         (one["item"] if name == "item.count" else one).pop(name.rpartition(".")[2])
@@ -541,6 +546,38 @@ def test_a_file_whose_first_objects_lack_a_name_is_imported_as_it_stands_by_who_
     assert outcome(run_import(run.pk)).counts["accepted"] == (101 if name == "line" else 1)
     assert Event.objects.get(attributes__quantity=7).message_id == "100-R100"
     assert [*FileMatching.objects.all()] == [used]
+
+
+@database
+@pytest.mark.parametrize("may_match", [True, False])
+def test_a_further_event_that_the_first_objects_lack_a_name_of_is_read_once_in_each_file(till, upload, steward, may_match):  # noqa: F811
+    used = kept(till, Matching(SALE.columns, (*SALE.events, RowEvent(name="login", only_if="member"))), [*NAMES, "member"])
+    if not may_match:
+        may_match_nothing()
+    for file in "AB":
+        objects = [one | {"receipt": f"{file}{at}"} | ({"member": "y"} if at > 100 else {}) for at, one in enumerate(sales(103))]
+        run, page = upload(FORMS["ndjson"](objects))
+        assert (page.context["lacking"], page.context["replaces"]) == (["member"], None)
+        choose(steward, run, page, "start")
+        assert outcome(run_import(run.pk)).received == 103 + 2
+    assert [*FileMatching.objects.all()] == [used]
+
+
+@database
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_who_may_match_nothing_imports_objects_by_a_table_s_matching_and_makes_none(till, upload, steward, is_changed):  # noqa: F811
+    by_table = Matching((Column("tel", "phone"), Column("no", "id")), (RowEvent(name="login"),)).in_order()
+    used = keep(by_table, source=till, headings=["no", "tel"], file_name="a.csv", by=None)
+    may_match_nothing()
+    run, page = upload(b'{"no": 1, "tel": "13800138000"}\n{"no": 2, "tel": "13800138001"}\n')
+    assert run.matching == used
+    answer = choose(steward, run, page, "start", **({"event": "name:purchase"} if is_changed else {}))
+    assert [*FileMatching.objects.all()] == [used]
+    if is_changed:
+        assert answer.status_code == 403
+    else:
+        run = run_import(run.pk)
+        assert (run.matching, outcome(run).counts["accepted"]) == (used, 2)
 
 
 @database

@@ -14,7 +14,7 @@ from ingestion.quarantine.causes import add_up
 from ingestion.quarantine.replay import ask, run_replay
 from ingestion.quarantine.undo import undo
 from profiles.models import Customer, Event, FormerReading, Tally, Tie
-from staff.models import User
+from staff.models import AccessLog, User
 from taxonomy.current import current, refresh
 from taxonomy.models import Attribute, Grant, MappingRule, Source, Tag
 from taxonomy.publish import publish
@@ -213,7 +213,10 @@ def test_a_steward_sees_what_it_does_says_why_and_can_take_it_back(standard, cli
 
     tried = client.post(page, {**asked, "act": "try"})
     assert tried.context["found"].changed == 1
-    assert client.post(page, {**asked, "act": "read"}).context["form"].errors["why"]
+    assert '<section class="tl-card tl-outcome tl-gap" id="outcome" aria-live="polite" tabindex="-1" autofocus>' in tried.content.decode()
+    without = client.post(page, {**asked, "act": "read"})
+    assert without.context["form"].errors["why"]
+    assert 'aria-describedby="why-not" autofocus>' in without.content.decode() and 'tabindex="-1" autofocus' not in without.content.decode()
     why = {"act": "read", "why": "the shop sells", "shown": tried.context["shown"]}
     for unseen in (asked | why | {"shown": ""}, asked | why | {"tag": Tag.objects.get(code="purchase").pk}):
         again = client.post(page, unseen)
@@ -295,3 +298,29 @@ def test_a_tag_that_is_hidden_from_the_reader_shows_no_more_than_what_differs(st
     page = client.post(reverse("admin:ingestion_replay_add"), {"source": Source.objects.get(code="website").pk, "act": "try"})
     ((_key, rows),) = page.context["examples"]
     assert {side for _label, *sides in rows for side in map(str, sides)} <= {"(not shown to you)", "View a product"}
+
+
+def test_who_may_not_see_customers_sees_no_more_than_what_differs(standard, client):
+    map_name("goods_paid", "product_view")
+    send(purchase(1, event="goods_paid"))
+    remap("goods_paid", "purchase")
+    person = User.objects.create_user("both@example.com", language="en")
+    person.groups.add(*Group.objects.filter(name__in=["engineer", "administrator"]))
+    client.force_login(person)
+    page = client.post(reverse("admin:ingestion_replay_add"), {"source": Source.objects.get(code="website").pk, "act": "try"})
+    ((key, rows),) = page.context["examples"]
+    told = [(str(label), *map(str, sides)) for label, *sides in rows]
+    assert {label for label, *_sides in told} == {"tag", "attributes", "unplanned attributes", "refinements"}
+    assert {side for _label, *sides in told for side in sides} == {"(not shown to you)"}
+    assert reverse("event", args=[key]) not in page.content.decode() and client.get(reverse("event", args=[key])).status_code == 403
+    assert not AccessLog.objects.exists()
+
+
+def test_whose_events_are_shown_is_recorded(standard, client):
+    map_name("goods_paid", "product_view")
+    send(purchase(1, event="goods_paid"))
+    remap("goods_paid", "purchase")
+    examples_for(client, "data_steward")
+    logged = AccessLog.objects.get()
+    assert (logged.action, logged.customer) == (AccessLog.Action.ORIGINAL, Customer.objects.get().public_id)
+    assert logged.reason == f"event {Event.objects.get().public_id}"

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from conftest import publish_starter
@@ -130,6 +131,41 @@ def test_what_holds_an_event_is_hidden_too_and_in_every_file(starter, client):
     assert leaks(texts(client, pages)) == set()
     log_in(client, "data_steward").user_permissions.add(Permission.objects.get(codename="see_personal_data"))
     assert leaks(texts(client, {"held": pages["held c1"]})) != set()
+
+
+@pytest.mark.parametrize("name", ["buy\u00a013866660001", "１３８６６６６０００１", "buy\u200b13866660001"])
+def test_the_sentence_of_an_odd_name_masks_the_number_in_it(starter, client, name):
+    send({"id": "c1", "event": name}, source="website")
+    log_in(client, "marketer")
+    page = client.get(reverse("admin:quarantine_event", args=[Event.objects.get().public_id]))
+    said = str(next(one for one in page.context["reasons"] if one["explained"].code == "event.unknown")["explained"].happened)
+    assert "138****0001" in said and "13866660001" not in page.content.decode()
+    assert not set("６０").intersection(said), "nor digit by digit, as the signs in it"
+    log_in(client, "compliance_officer").user_permissions.add(Permission.objects.get(codename="view_quarantinereason"))
+    page = client.get(page.request["PATH_INFO"])
+    assert "13866660001" in str(page.context["reasons"][0]["explained"].happened)
+
+
+def test_what_a_violation_says_besides_is_masked_as_what_it_saw():
+    values = {"signs": ["１", "\u00a0"], "plain": "buy 13866660001", "version": "v 13866660001", "from": "x 13866660001", "read_as": "2026-11-25T03:00:00Z"}  # fmt: skip
+    limits = {"limits": [{"below_version": "13866660001"}], "draft": "d"}
+    one = {"code": "event.unknown", "path": "event", "values": {**values, **limits}}
+    shown = Sight(unmasked=False).violation(one, uuid4())["values"]
+    assert shown == limits | {
+        "signs": ["*", "\u00a0"], "plain": "buy 138****0001", "version": "v 138****0001", "from": "x 138****0001", "read_as": values["read_as"],
+    }  # fmt: skip
+    assert Sight(unmasked=True).violation(one, uuid4()) == one
+    plain = {"code": "event.unknown", "path": "event", "values": {"signs": ["１"], "plain": "buy 1"}}
+    assert Sight(unmasked=False).violation(plain, uuid4())["values"] == plain["values"]
+
+
+def test_the_days_that_a_hidden_date_may_mean_are_not_told(starter, client):
+    told = {"id": "c1", "event": "profile_update", "phone": "13866660001", "attributes": {"birthday": "01/02/1990"}}
+    send(told, source="website")
+    [reason] = QuarantineReason.objects.filter(event__message_id="c1")
+    assert "1990-01-02" in json.dumps(reason.event.report)
+    log_in(client, "service_agent")
+    assert leaks(texts(client, held_pages())) == set()
 
 
 def test_values_seen_of_a_cause_are_hidden_in_the_table_to_download(starter, client):

@@ -12,7 +12,7 @@ from django.urls import reverse
 from test_file_matching import HEADER, as_csv, kept, rows, till  # noqa: F401
 from test_import_pages import steward  # noqa: F401
 from test_imports import source  # noqa: F401
-from test_match_page import choose, upload  # noqa: F401
+from test_match_page import choose, understood, upload  # noqa: F401
 
 from ingestion.admin.reading import reading_words
 from ingestion.doors.files import FileFormat
@@ -128,6 +128,16 @@ def test_a_second_header_row_is_told_and_left_out_by_one_press(upload, steward, 
     choose(steward, run, page, "start")
     found = outcome(run_import(run.pk))
     assert (found.received, found.skipped, found.counts["accepted"]) == (5, 1, 5)
+
+
+def test_columns_that_nobody_chose_are_read_as_they_look_without_the_rows_left_out(upload, steward, till):  # noqa: F811
+    run, page = upload(
+        "单号,手机,日期,时间,备注\nno,phone,day,clock,memo\n".encode()
+        + "".join(f"{at},1380013800{at},2026-03-0{at},10:0{at}:00,x\n" for at in range(1, 4)).encode()
+    )
+    assert page.context["chosen"].columns["时间"].target == ""
+    page = choose(steward, run, page, leave_out="2", c1_is="identifier.user_id")
+    assert understood(page) == {"手机": "identifier.user_id", "日期": "occurred_at", "时间": "time_of_day"}
 
 
 def test_a_row_that_is_left_out_is_told_by_all_its_cells(upload, steward, till):  # noqa: F811

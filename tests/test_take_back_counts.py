@@ -226,6 +226,8 @@ def test_names_that_only_a_wrong_delivery_sent_are_not_offered_to_decide(client,
     act = taken_back(batch, steward)
     after = discovered(client)
     assert after == (before[0] | {"taken_back": 2}, before[1], before[2] | dict.fromkeys(("wrongfile", "size"), (0, "taken_back")))
+    listed = client.get(reverse("admin:ingestion_discovered_changelist"), {"state": "taken_back"})
+    assert "wrongfile" in listed.content.decode() and "&lt; 0.1%" not in listed.content.decode()
     look_again(NOW + timedelta(hours=3))  # now it stands in the rows themselves
     assert discovered(client) == after
     arrive({"event": "wrongfile"}, at=NOW + timedelta(hours=4))

@@ -9,7 +9,9 @@ from django.db import connection
 from django.utils import timezone
 from test_imports import rows, source  # noqa: F401
 
+from ingestion.doors.files import Column, Matching, RowEvent
 from ingestion.imports import uploads
+from ingestion.imports.matchings import keep
 from ingestion.imports.uploads import finish_upload, forget_half_sent, receive_part
 from ingestion.models import ImportRun, Upload, WriteKey
 from profiles.models import Event
@@ -208,6 +210,25 @@ def test_a_file_that_cannot_be_read_fails_with_its_reason(send):
     finish_upload(Upload.objects.get().pk)
     told = send("GET", address.removesuffix("/file")).json()
     assert (told["status"], told["error"]["code"]) == ("failed", "file.empty")
+
+
+def test_a_file_that_is_refused_for_a_column_is_told_which(send):
+    sent = b"event,phone,note,phone\nlogin,13800138000,x,13900139000\n"
+    address = announce(send, len(sent)).json()["upload"]
+    part(send, address, 0, sent)
+    finish_upload(Upload.objects.get().pk)
+    told = send("GET", address.removesuffix("/file")).json()["error"]
+    assert told["code"] == "file.column_repeated" and told["message"].endswith("(column phone, columns number 2, 4)")
+
+
+def test_who_sends_a_file_is_not_told_the_columns_of_others(send, source):  # noqa: F811
+    matching = Matching((Column("tel", "phone"), Column("no", "id")), (RowEvent(name="login"),))
+    keep(matching, source=source, headings=["no", "tel"], file_name="a", by=None)
+    address = announce(send, len(b"nr,tel\n1,2\n")).json()["upload"]
+    part(send, address, 0, b"nr,tel\n1,2\n")
+    finish_upload(Upload.objects.get().pk)
+    told = send("GET", address.removesuffix("/file")).json()["error"]
+    assert told["code"] == "file.unmatched" and told["message"].endswith("(new nr)")
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,17 @@ def just_named(post: Post, chosen: Suggested) -> list[bool]:
     ]
 
 
+def follow_rows(chosen: Suggested, before: Suggested, after: Suggested) -> None:
+    """Columns that nobody chose otherwise become what the rows suggest since some are left out. `before`: what all of them suggested."""
+    own = {heading for heading, one in chosen.columns.items() if one.target != before.columns[heading].target}
+    taken = {chosen.columns[heading].target for heading in own}
+    for heading, one in after.columns.items():
+        if heading not in own and one.target != chosen.columns[heading].target and one.target not in taken:
+            chosen.columns[heading] = one
+    if sorted(chosen.ids) == sorted(before.ids):
+        chosen.ids = after.ids
+
+
 def _target(value: str) -> str:
     """What a column can be; "" for what nobody offered."""
     is_field = value in FIELDS and value != "id"

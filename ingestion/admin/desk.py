@@ -24,7 +24,7 @@ from ingestion.admin.discarding import leaving, reason_in
 from ingestion.admin.past import about_past, may_read_past, past_page
 from ingestion.admin.resuming import releases_for, take_release
 from ingestion.admin.reveal import may_ask, of_cause, sight_in
-from ingestion.admin.shown import seal, was_shown
+from ingestion.admin.shown import last_shown, seal, seal_set, was_shown
 from ingestion.alone import is_idle
 from ingestion.discovery.matches import matching_tags
 from ingestion.jobs import queue_undo, read_past, replay_held
@@ -143,6 +143,7 @@ class ReplayAdmin(Unalterable, OfSource):
             return HttpResponseRedirect(reverse("admin:ingestion_quarantinereason_changelist"))
         replay, back, cause = self._asked(request)
         shown = sight_in(request, of_cause(cause)) if cause else Sight.of(request.user)
+        hides_name = shown(replay.name or "") != (replay.name or "")
         fillable = cause is not None and (can_be_given(replay.path) or replay.path == "attributes")
         values = values_seen(replay) if fillable else []
         problem, pasted, sealed = "", "", ""
@@ -151,11 +152,10 @@ class ReplayAdmin(Unalterable, OfSource):
         weighed = act in ("weigh", "discard")
         if weighed:
             replay.act, replay.why = Replay.Act.DISCARD, reason_in(request)
-            sealed = seal(replay)
-            if act == "discard" and was_shown(request, sealed):
-                if replay.why:
-                    return start(request, replay)
-                problem = _("Say why these events are discarded.")
+            if act == "discard" and (begun := _discard(request, replay)):
+                return begun
+            sealed = seal_set(replay)
+            problem = "" if replay.why or act == "weigh" else _("Say why these events are discarded.")
         others: dict[str, list[Value]] = {}
         looked = cause is not None and act in ("look", "propose")
         try:
@@ -164,6 +164,10 @@ class ReplayAdmin(Unalterable, OfSource):
             problem = problem or _wrong_name(replay, obeyed.plan, hidden)
             if cause is not None and looked:
                 try:
+                    if remedy == "map" and hides_name:
+                        raise NoRemedy(
+                            _("A number or an address stands in this name, and a rule would show it. Whoever sees it whole can map it.")
+                        )
                     choice = request.POST.get(f"choice-{remedy}", "")
                     chosen = _tag_of(request, choice) if remedy == "map" else choice
                     found, sealed = effect(remedy, chosen, replay, sample=TRIED), seal(replay, remedy, chosen, obeyed.release_id)
@@ -187,7 +191,7 @@ class ReplayAdmin(Unalterable, OfSource):
             messages.error(request, _("No standard has been published yet. Publish one, then read held events again."))
             return HttpResponseRedirect(reverse("admin:ingestion_quarantinereason_changelist"))
         kind, options = choices_for(replay, replay.path, obeyed.plan, hidden)
-        to_map = _tags_to_map(request) if may_propose and replay.code == "event.unknown" else []
+        to_map = _tags_to_map(request) if may_propose and replay.code == "event.unknown" and not hides_name else []
         alike = matching_tags(replay.name or "", hidden=partial(hidden_in, request)) if to_map else []
         given = [(one["seen"], one["value"]) for one in replay.mends if one.get("path") == replay.path and "seen" in one]
         context = {
@@ -218,7 +222,10 @@ class ReplayAdmin(Unalterable, OfSource):
             "many_values": len(values) >= MOST_VALUES,
             "kind": kind,
             "options": options,
-            "others": [_beside(request, replay, path, some, obeyed.plan, shown, hidden) for path, some in others.items()],
+            "others": [
+                _beside(request, replay, path, some, obeyed.plan, shown, hidden) | {"list": f"options-{number}"}
+                for number, (path, some) in enumerate(others.items())
+            ],
             "targets": [(f"attributes.{code}", code) for code in attributes_missing(replay, obeyed.plan)],
             "regions": sorted(phonenumbers.SUPPORTED_REGIONS) if request.POST.get("region") or _lack_region(replay, found) else [],
             "posted": request.POST,
@@ -232,7 +239,7 @@ class ReplayAdmin(Unalterable, OfSource):
             "was_else": act in ("read", "propose", "discard") and not was_shown(request, sealed),
             "problem": problem,
             "may": may,
-            "remedies": offered(replay, obeyed.plan) if may_propose and cause else [],
+            "remedies": [one for one in offered(replay, obeyed.plan) if one != "map" or not hides_name] if may_propose and cause else [],
             "suggestions": _suggested(replay, obeyed.plan, values, given, shown),
             "choices": {name: request.POST.get(f"choice-{name}", "") for name in REMEDIES},
             "alike": [one for one in alike if one.item.code in dict(to_map)],
@@ -353,7 +360,7 @@ def _mended(request: HttpRequest, replay: Replay) -> list[tuple[str, str | None,
         return tag_shown(value, plan, hidden) if path == "event" and plan else told(path, value)
 
     return [
-        (one["target"], None if one.get("any") else told(one["path"], one.get("seen")) or "–", given(one["target"], one["value"]))
+        (shown(one["target"]), None if one.get("any") else told(one["path"], one.get("seen")) or "–", given(one["target"], one["value"]))
         for one in replay.mends[:_MENDS_SHOWN]
     ]
 
@@ -376,6 +383,12 @@ def start(request: HttpRequest, replay: Replay) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:ingestion_replay_change", args=[replay.pk]))
 
 
+def _discard(request: HttpRequest, replay: Replay) -> HttpResponse | None:
+    """Discard the very events that the page showed, where it says why; else nothing."""
+    is_shown = was_shown(request, seal_set(replay, up_to=last_shown(request)))
+    return start(request, replay) if is_shown and replay.why else None
+
+
 def _take_given(request: HttpRequest, replay: Replay, values: list[Value], shown: Sight, *, is_fillable: bool) -> tuple[str, str]:
     """Take what was posted, pasted and uploaded into the replay: (what is wrong with it, the rows to show again as pasted)."""
     pasted = request.POST.get("pasted", "")
@@ -386,7 +399,8 @@ def _take_given(request: HttpRequest, replay: Replay, values: list[Value], shown
         replay.mends, gone = mends_of(replay.path, known, request.POST, table, may_name=lambda seen: _sees(replay, seen, shown))
         if gone:
             messages.info(request, _("Rows passed over, as what they are of is not held any more: %(count)d.") % {"count": gone})
-        return "", pasted + as_pasted(table)  # a browser sends no file twice
+        kept = f"{pasted}\n" if pasted and table and not pasted.endswith("\n") else pasted
+        return "", kept + as_pasted(table)  # a browser sends no file twice
     except TooMany:
         return _("More than %(most)d values are given. Let these events in by parts.") % {"most": MOST_IN_TABLE}, pasted
     except ValueError as error:
@@ -449,7 +463,6 @@ def _beside(
     kind, options = choices_for(replay, path, plan, hidden)
     return {
         "path": shown(path),
-        "list": f"options-{path}",
         "values": [_shown(request, replay, path, value, shown) for value in values],
         "kind": kind,
         "options": options,
@@ -464,9 +477,10 @@ def _lack_region(replay: Replay, found: Preview) -> bool:
 def _told_apart(values: list[Value], shown: Sight) -> list[Value]:
     """What stands for one event tells of it by its message id, else by its row, as the reader may see them."""
     nameless = [bytes.fromhex(value.key) for value in values if value.key and not value.about]
-    events = Event.objects.filter(key__in=nameless).select_related("batch", "original__holder") if nameless else ()
-    rows = {event.public_id: row_words(event, shown) for event in events}
-    return [replace(value, about=shown(value.about) or rows.get(value.key, "")) for value in values]
+    events = list(Event.objects.filter(key__in=nameless).select_related("batch")) if nameless else []
+    rows = row_words(events, shown)
+    said = {event.public_id: rows.get(event.pk, "") for event in events}
+    return [replace(value, about=shown(value.about) or said.get(value.key, "")) for value in values]
 
 
 def _shown(request: HttpRequest, replay: Replay, path: str, value: Value, shown: Sight) -> dict[str, Any]:

@@ -54,6 +54,9 @@ _COUNTING = {Attribute.Type.INTEGER, Attribute.Type.DECIMAL, Attribute.Type.MONE
 _MAP = ["taxonomy.add_mappingrule"]
 _USE = ["taxonomy.change_tag", "taxonomy.add_tagattribute", "taxonomy.add_mappingrule", "taxonomy.change_mappingrule"]
 ACTS = {"map": _MAP, "use": _USE, "add": [*_USE, "taxonomy.add_attribute"], "ignore": _MAP, "look_again": _MAP}
+# What writes the name into the standard, where everybody reads it.
+_WRITING = {"map", "use", "add"}
+_MASKED = _("A number or an address stands in this name, and a rule would show it. Whoever sees it whole can map it.")
 
 
 class IgnoreForm(forms.Form):
@@ -112,11 +115,13 @@ class DiscoveredAdmin(ReadOnly, ModelAdmin):
         line = line_of(row, _today())
         is_name = row.kind == Discovered.Kind.NAME
         shown = _shown(request, line)
+        is_masked = shown["name"] != row.name
         context = {
             "title": _("Discovered"),
             "line": shown,
             "is_name": is_name,
-            "may": {act: request.user.has_perms(rights) for act, rights in ACTS.items()},
+            "may": {act: request.user.has_perms(rights) and not (is_masked and act in _WRITING) for act, rights in ACTS.items()},
+            "masked": _MASKED if is_masked else "",
             "may_make_tags": request.user.has_perm("taxonomy.add_tag"),
             "until": _today() + timedelta(days=IGNORE_DAYS),
             "today": _today(),
@@ -132,6 +137,9 @@ class DiscoveredAdmin(ReadOnly, ModelAdmin):
         act = request.POST.get("act", "")
         if act not in ACTS or not self.has_view_permission(request) or not request.user.has_perms(ACTS[act]):
             raise PermissionDenied
+        if act in _WRITING and _name(request, row) != row.name:
+            messages.error(request, _MASKED)
+            return HttpResponseRedirect(reverse("admin:ingestion_discovered_change", args=[row.pk]))
         acts: dict[str, Callable[[HttpRequest, Discovered], str | None]] = {
             "map": _map, "use": _use, "add": _add, "ignore": _ignore, "look_again": _look_again,
         }  # fmt: skip
@@ -179,13 +187,17 @@ def _shown(request: HttpRequest, line: Line) -> dict[str, Any]:
     kinds = most_first(row.kinds)
     return {
         "row": row,
-        "name": row.name if may_see_personal(request.user) else mask_in_text(row.name),
+        "name": _name(request, row),
         "state": line.state,
         "state_label": STATE_WORDS[line.state],
         "ignored": line.ignored,
         "percent": None if line.share is None else 100 * line.share,
         "kinds": [{"label": KINDS[kind], "count": count, "percent": 100 * count / looked_at} for kind, count in kinds],
     }
+
+
+def _name(request: HttpRequest, row: Discovered) -> str:
+    return row.name if may_see_personal(request.user) else mask_in_text(row.name)
 
 
 def _held_as(row: Discovered) -> Cause | None:

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 
-from ingestion.admin.choosing import MOST_EVENTS, as_matching, doubts, just_named, missing, said
+from ingestion.admin.choosing import MOST_EVENTS, as_matching, doubts, follow_rows, just_named, missing, said
 from ingestion.admin.match_columns import FIELD_WORDS, Look, some
 from ingestion.admin.reading import reading_words
 from ingestion.doors.files import Column, FileFormat, Matching, UnreadableFile, check_columns
@@ -64,11 +64,15 @@ class Matchable:
             return check
         if not found.file_format.has_names:
             return check
+        before = None
         if row := request.POST.get("leave_out"):
+            before = found.suggested()
             more = [found.sums[row]] if row in found.sums else []
             leave_out(run, [] if row == "none" else [*found.left_out, *more])
             found = Look(run, request)
         chosen = self._chosen(request, found)
+        if before:
+            follow_rows(chosen, before, found.suggested())
         by_envelope = self._by_envelope(request, run, found)
         if act in ("start", "try") and (by_envelope or not any(missing(chosen))):
             begun = self._begin(request, run, None if by_envelope else chosen, dry_run=act == "try")
@@ -115,13 +119,15 @@ class Matchable:
         file_format = FileFormat(**run.format)
         former = in_force(run.source, file_format.columns, is_json=file_format.is_json)
         matching = completed(as_matching(chosen), former, file_format.columns) if chosen else None
-        is_new = matching is not None and all(one is None or one.matching != matching for one in (run.matching, former))
-        if is_new and not request.user.has_perm("ingestion.add_filematching"):
+        is_new = matching is not None and (former is None or former.matching != matching)
+        may_keep = not is_new or request.user.has_perm("ingestion.add_filematching")
+        if not may_keep and (run.matching is None or run.matching.matching != matching):
             raise PermissionDenied
         try:
             if not dry_run:
                 refuse_under_way(run)
-            match(run, matching, by=cast(User, request.user))
+            if may_keep:  # else the draft is read by that matching already
+                match(run, matching, by=cast(User, request.user))
             if release_draft(run, dry_run=dry_run):
                 queue_import(run.pk)
         except UnreadableFile as error:

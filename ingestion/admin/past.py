@@ -1,6 +1,5 @@
 """Reading the past anew: choose it, see what that would change, say why."""
 
-from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
@@ -26,9 +25,11 @@ from profiles.models import Event
 from profiles.page import kind_label
 from profiles.readable import Readable, readable_to
 from profiles.sight import Sight
+from profiles.timeline import holder_of
 from profiles.told import attributes_told, value_told
+from staff.access import log_access
 from staff.masking import mask_identifier, shown_to
-from staff.models import User
+from staff.models import AccessLog, User
 from taxonomy.admin.live import LiveChoiceField
 from taxonomy.current import NoRelease, current
 from taxonomy.models import Source, Tag
@@ -44,6 +45,8 @@ WHAT = {
 }  # fmt: skip
 _MOST = 12
 _HIDDEN = _("(not shown to you)")
+# (what it is called, before, after)
+Row = tuple[Any, str, str]
 
 
 class PastForm(forms.Form):
@@ -112,7 +115,6 @@ def past_page(request: HttpRequest, *, site: AdminSite, opts: Any) -> HttpRespon
 
 def _readable(request: HttpRequest, found: Preview) -> dict[str, Any]:
     shown, hidden = shown_to(request.user), hidden_in(request, current().plan.items)
-    read = partial(_differing, request, Sight.of(request.user), readable_to(cast(User, request.user)))
     tags = {one: _tag(request, one) for pair in found.tags for one in pair}
     return {
         "tags": [(tags[before], tags[after], count) for (before, after), count in found.tags.most_common(_MOST)],
@@ -121,19 +123,37 @@ def _readable(request: HttpRequest, found: Preview) -> dict[str, Any]:
             (title_for(code), shown(cause_words(code, path, found.one_of, hidden)), count)
             for (code, path), count in most_first(found.causes)[:_MOST]
         ],
-        "examples": [(before.public_id, read(one.what, before, after)) for one, before, after in found.examples],
+        "examples": _examples(request, found),
     }
 
 
-def _differing(
-    request: HttpRequest, sight: Sight, readable: Readable | None, what: list[str], before: Event, after: Event
-) -> list[tuple[Any, str, str]]:
-    """What two readings of an event say otherwise, as the reader may see it: (what it is called, before, after).
+def _examples(request: HttpRequest, found: Preview) -> list[tuple[str, list[Row]]]:
+    """What some events say otherwise, by their public ids; to who may not see customers, no more than what differs.
 
-    Where either is of a tag that they may not read, no more than what differs.
+    Whose events are shown is recorded, as on an event's own page.
     """
-    may = readable is None or {before.tag_id, after.tag_id} <= readable.tags
-    found: list[tuple[Any, str, str]] = []
+    if not request.user.has_perm("profiles.view_customer"):
+        return [
+            (before.public_id, [(WHAT[column], str(_HIDDEN), str(_HIDDEN)) for column in one.what]) for one, before, _ in found.examples
+        ]
+    person = cast(User, request.user)
+    readable, sight = readable_to(person), Sight.of(person)
+    shown = []
+    for one, before, after in found.examples:
+        may = readable is None or {before.tag_id, after.tag_id} <= readable.tags
+        if may:
+            holder = holder_of(bytes(before.key))
+            customer = holder.public_id if holder else None
+            log_access(person, AccessLog.Action.ORIGINAL, customer=customer, reason=f"event {before.public_id}")
+        shown.append((before.public_id, _differing(request, sight, readable, one.what, before, after, may=may)))
+    return shown
+
+
+def _differing(
+    request: HttpRequest, sight: Sight, readable: Readable | None, what: list[str], before: Event, after: Event, *, may: bool
+) -> list[Row]:
+    """What two readings of an event say otherwise, as the reader may see it. `may`: read the tags of both; else no more than what differs."""
+    found: list[Row] = []
     for column in what:
         sides = [_told(request, sight, readable, column, one, other) for one, other in ((before, after), (after, before))]
         rows = {name: label for side in sides for name, (label, _value) in side.items()} if may or column == "tag_id" else {}

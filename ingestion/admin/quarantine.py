@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 
 from ingestion.admin.digests import digest_page, scorecard_page
-from ingestion.admin.discarding import line_of
+from ingestion.admin.discarding import lines_of
 from ingestion.admin.held_event import RIGHT, discard_event, discarded_alone, held_event
 from ingestion.admin.reveal import may_ask, of_cause, of_event, reveal_cause, reveal_event, sight_in
 from ingestion.models import Cause, Discovered, QuarantineReason, Replayed, ReplayOffer
@@ -138,7 +138,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
         """One cause and its events, those stored last first; `before` is the event to go on from."""
         add_up(timezone.now())
         cause = get_object_or_404(of_sources_in(Cause.objects.select_related("department", "person"), request), pk=cause_id)
-        newest = reasons_like(cause).select_related("event__batch", "event__original__holder").order_by("-event_id")
+        newest = reasons_like(cause).select_related("event__batch").order_by("-event_id")
         if (before := number_or_none(request.GET.get("before", ""))) is not None:
             newest = newest.filter(event_id__lt=before)
         page = list(newest[: PAGE + 1])
@@ -156,7 +156,7 @@ class QuarantineAdmin(ReadOnly, ModelAdmin):
             "discovered": Discovered.objects.filter(source=cause.source_id, kind=Discovered.Kind.NAME, name=cause.name).first()
             if cause.code == "event.unknown"
             else None,
-            "events": [line_of(reason, sight) for reason in page[:PAGE]],
+            "events": lines_of(page[:PAGE], sight),
             "unmasked": sight.unmasked,
             "may_ask": may_ask(request, of_cause(cause)),
             "is_first": before is None,

@@ -7,8 +7,10 @@ from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from ingestion.models import Replay
+from ingestion.quarantine.replay import extent_of
+from staff.admin.pages import number_or_none
 
-_WHICH = ("act", "source_id", "event_id", "code", "path", "name", "tag_id", "since", "until")
+_WHICH = ("act", "source_id", "event_id", "code", "path", "name", "tag_id", "since", "until", "last_event_id")
 
 
 def seal(replay: Replay, *more: Any) -> str:
@@ -18,6 +20,18 @@ def seal(replay: Replay, *more: Any) -> str:
     mends = sorted(replay.mends, key=lambda one: json.dumps([one.get("key"), one["path"], one.get("any"), one.get("seen")]))
     said = json.dumps([which, mends, more], default=str, sort_keys=True)
     return salted_hmac("ingestion.admin.shown", said, algorithm="sha256").hexdigest()
+
+
+def seal_set(replay: Replay, *, up_to: int | None = None) -> str:
+    """The same of the very events that an unsaved replay is about just now, or of those up to one. It says which the last is."""
+    extent = extent_of(replay, up_to=up_to)
+    replay.last_event_id = extent.newest
+    return f"{extent.newest}.{seal(replay, extent)}"
+
+
+def last_shown(request: HttpRequest) -> int:
+    """The last event of the set that the page showed; 0 for none."""
+    return number_or_none(request.POST.get("shown", "").partition(".")[0]) or 0
 
 
 def was_shown(request: HttpRequest, sealed: str) -> bool:

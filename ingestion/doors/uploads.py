@@ -335,7 +335,7 @@ def _status(upload: Upload) -> dict[str, Any]:
         "upload": f"{here}/file", "failed_rows": None, "findings": None,
     }  # fmt: skip
     if upload.error:
-        return told | {"status": "failed", "error": problem(upload.error)}
+        return told | {"status": "failed", "error": problem(upload.error, upload.error_values)}
     if upload.run is None:
         return told
     found = report(upload.run)

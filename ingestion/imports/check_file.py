@@ -96,7 +96,7 @@ def check_file(
     check_columns(file_format)
     owner = Source.every.get(pk=source.uuid)
     file_format, used = matched(file_format, owner, number=matching)
-    check_repeated(file_format, owner)
+    check_repeated(file_format, owner, used)
     checked, keys = Checked(file_format, current.version, matching=used), set[bytes]()
     conditions = Conditions(file_format.matching) if file_format.matching else None
     reader, seen = Reader(file_format, is_first=True), 0

@@ -114,7 +114,7 @@ def _events(matching: Matching) -> set[tuple[str, str]]:
 def completed(matching: Matching, found: FileMatching | None, headings: Collection[str]) -> Matching:
     """With what the layout in force reads under names that these objects lack: nobody saw it, to say that it is not read any more.
 
-    Nothing of it for another event, or where its place was given to a name that they have.
+    Nothing of it for another event, or where its place was given to a name that they have. What is complete stays as it is.
     """
     if found is None or not found.is_json or {*headings} - {*RESERVED, *found.headings}:
         return matching
@@ -123,7 +123,7 @@ def completed(matching: Matching, found: FileMatching | None, headings: Collecti
         return matching
     first = msgspec.structs.replace(first, columns=_with_lacking(first.columns, main.columns, headings))
     for at, one in enumerate(more):
-        if not {*one.headings()} <= {*headings}:
+        if one not in others and not {*one.headings()} <= {*headings}:
             others.insert(at, one)
     return Matching(_with_lacking(matching.columns, found.matching.columns, headings), (first, *others)).in_order()
 

@@ -72,7 +72,7 @@ def preview(run: ImportRun) -> Preview:
         return Preview(file_format, [], [], problem=file_problem(error.code, error.values))
     try:
         check_columns(file_format)
-        check_repeated(file_format, run.source)
+        check_repeated(file_format, run.source, run.matching)
     except UnreadableFile as error:
         problem = file_problem(error.code, error.values)
     else:

@@ -87,7 +87,7 @@ def take_file(
     else:
         check_columns(file_format)
         file_format, used = matched(file_format, source, number=matching)
-        check_repeated(file_format, source)
+        check_repeated(file_format, source, used)
     fingerprint = sha256_of(path)
     with alone(_content(fingerprint)):
         status = ImportRun.Status.DRAFT if is_draft else ImportRun.Status.WAITING
@@ -209,7 +209,7 @@ def release_draft(run: ImportRun, *, dry_run: bool = False) -> bool:
     """
     file_format = FileFormat(**run.format)
     check_columns(file_format)
-    check_repeated(file_format, run.source)
+    check_repeated(file_format, run.source, run.matching)
     with alone(_content(run.sha256)):
         if not dry_run:
             refuse_under_way(run)

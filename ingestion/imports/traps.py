@@ -24,8 +24,9 @@ _ODD_SIGN = re.compile(f"{FULL_WIDTH.pattern}|{ODD_SPACE.pattern}")
 # Whether it is a day hangs on its digits.
 _SLASHED = re.compile(r"\s*[0-9]{1,2}[/.-][0-9]{1,2}[/.-]")
 _DIGITS = dict.fromkeys(map(ord, "123456789"), "0")
-# A name that a system gives a column.
-_CODE = re.compile(r"[A-Za-z_][A-Za-z_.-]*")
+# What a column is called, and what a system calls it: a number may stand behind.
+_NAME = re.compile(r"\D+[0-9]{0,2}")
+_CODE = re.compile(r"[A-Za-z_][A-Za-z_.-]*[0-9]{0,2}")
 # So many rows, and four times as many at most, tell whether the first one is like them.
 _BELOW = 3
 # A sum is named in one of these.
@@ -191,7 +192,7 @@ def _second_header(columns: list[str], cells: list[list[str]], numbers: list[int
     if len(file_format.heading) != 1 or len(numbers) <= _BELOW:
         return
     words = [under[0].strip() for under in cells]
-    if len({*words, ""}) <= len(words) or any(map(str.isdigit, "".join(words))):
+    if len({*words, ""}) <= len(words) or not all(map(_NAME.fullmatch, words)):
         return
     below = [[cell.strip() for cell in under[1 : _BELOW * 4] if cell.strip()] for under in cells]
     values = [at for at, under in enumerate(below) if len(under) >= _BELOW and all(map(is_value, under))]

@@ -21,6 +21,7 @@ from ingestion.doors.files import UnreadableFile
 from ingestion.imports.run import run_import, take_file
 from ingestion.models import Upload
 from taxonomy.models import Source
+from taxonomy.standardize import storable
 
 MOST_BYTES = 20 * 1024**3
 # Of one source, not whole yet: a key that stands in a web page must not fill the disk.
@@ -28,6 +29,8 @@ MOST_OPEN = 20
 KEPT_DAYS = 7
 # So much of the disk stays free for the database.
 _SPARE_BYTES = 1024**3
+# What is told of a file that was refused, but not to who has only its key: columns of other files.
+_OF_OTHERS = {"missing"}
 _PIECE_BYTES = 1024 * 1024
 # Between these, what came is made safe on disk.
 _SAFE_BYTES = 16 * 1024 * 1024
@@ -104,7 +107,8 @@ def finish_upload(upload_id: UUID) -> None:
                 )
             except UnreadableFile as error:
                 upload.error = error.code
-            upload.save(update_fields=["run", "error"])
+                upload.error_values = storable({name: value for name, value in error.values.items() if name not in _OF_OTHERS})
+            upload.save(update_fields=["run", "error", "error_values"])
         _path(upload_id).unlink(missing_ok=True)
     if upload.run is not None:
         run_import(upload.run.pk)

@@ -23,6 +23,9 @@ FILE_PROBLEMS: dict[str, Promise | str] = {
     "file.column_repeated": _(
         "Two columns have the same name, and it is read: which of them counts cannot be known. Give each its own, or import the file in the admin and match its columns."
     ),
+    "file.our_column_repeated": _(
+        "Two columns have a name that only one may have, for failed rows come back with it. Take one of them out or rename it, then upload the file again."
+    ),
     "file.record_too_long": _("A row does not end within 16 MB. Look for a quotation mark that is not closed."),
     "file.no_list": _(
         "The file is one JSON object without a list of objects near its beginning. Write the events as a list, or one a line."

@@ -21,6 +21,7 @@ class Upload(models.Model):
     dry_run = models.BooleanField(_("dry run"), default=False)
     run = models.ForeignKey(ImportRun, models.SET_NULL, null=True, related_name="+")
     error = models.CharField(max_length=60, blank=True, help_text="Code of why the whole file could not be read")
+    error_values = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()), help_text="What was seen, by name")
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     changed_at = models.DateTimeField(_("changed"), default=timezone.now)
 

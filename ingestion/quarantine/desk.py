@@ -35,6 +35,10 @@ LOOKED_AT = 2_000
 # A workbook's column that names a value without saying it: of a masked one the reader knows no more.
 _KEY = "_key"
 _KEYED = re.compile("value-[0-9a-f]{16}")
+# What would part cells or rows of what is pasted. A browser sends every line end as one of these.
+_PICTURES = {"\t": "␉", "\n": "␊", "\r": "␍"}
+_AS_PICTURES, _FROM_PICTURES = str.maketrans(_PICTURES), str.maketrans({picture: sign for sign, picture in _PICTURES.items()})
+_LINE_END = re.compile(r"\r\n|\r|\n")
 # Fewer digits than a number has anywhere say nothing of whose it is, nor do those that only fill a field, such as 11111111111.
 _NAMING_DIGITS, _FILLING_DIGITS = 7, 2
 _ENVELOPE = ("event", "phone", "occurred_at")
@@ -178,7 +182,7 @@ def mends_of(
     target = posted.get("target", "").strip() or path
     by_field = {value.field: value for value in values}
     pairs = [(value, posted.get(field, "")) for field, value in by_field.items()]
-    rows = [*(line.split("\t") for line in posted.get("pasted", "").splitlines() if line.strip()), *table]
+    rows = [*_pasted(posted.get("pasted", "")), *table]
     current = [row for row in rows if row[0] in by_field or not _KEYED.fullmatch(row[0])]
     pairs += [_pair(row, by_field, may_name) for row in current]
     for value, right in pairs:
@@ -199,8 +203,13 @@ def _pair(row: list[str], by_field: dict[str, Value], may_name: Callable[[str], 
 
 
 def as_pasted(table: Iterable[list[str]]) -> str:
-    """Rows of a table as they may be pasted."""
-    return "".join("\t".join(" ".join(cell.split()) for cell in row[:4]) + "\n" for row in table)
+    """Rows of a table as they may be pasted: just what they say, tabs and line ends within a cell by their pictures."""
+    return "".join("\t".join(str(storable(cell)).translate(_AS_PICTURES) for cell in row[:4]) + "\n" for row in table)
+
+
+def _pasted(text: str) -> list[list[str]]:
+    lines = (line for line in _LINE_END.split(text) if line.strip())
+    return [[cell.translate(_FROM_PICTURES) for cell in line.split("\t")] for line in lines]
 
 
 def table_of(content: bytes, name: str) -> list[list[str]]:

@@ -41,7 +41,7 @@ def weigh(replay: Replay, *, sample: int) -> Leaving:
         len(ids),
         len({event_id for event_id, *_cause in rows}),
         _causes(Counter((source, code, path, name) for _event_id, source, code, path, name in rows)),
-        list(examples.select_related("event__batch", "event__original__holder")),
+        list(examples.select_related("event__batch")),
     )
 
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
-from django.db.models import Count, F, Sum
+from django.db.models import Count, F, Max, Sum
 from django.utils import timezone
 
 from ingestion.accepted.near import find_near_duplicates, queue_near
@@ -121,10 +121,29 @@ def _example(replay: Replay, held: Stored, result: Result) -> tuple[str | None, 
     return (None if seen[0] is None else text_seen(seen[0]), read) if seen and read is not None else None
 
 
+class Extent(NamedTuple):
+    """What a replay is about, up to its newest event. The sum of the ids tells one set from another."""
+
+    newest: int
+    events: int
+    ids: int
+
+
+def extent_of(replay: Replay, *, up_to: int | None = None) -> Extent:
+    """Just now, or of that up to an event. One query, through all of them."""
+    selected = _selected(replay) if up_to is None else _selected(replay).filter(event_id__lte=up_to)
+    found = selected.aggregate(
+        newest=Max("event_id"), events=Count("event_id", distinct=True), ids=Sum("event_id", distinct=True, default=0)
+    )
+    return Extent(found["newest"] or 0, found["events"], int(found["ids"]))
+
+
 def how_many(replay: Replay) -> int:
-    """The events it is about, from the kept sums; counted only where one event can have the code at two places."""
+    """The events it is about, from the kept sums; counted only up to a last one, or where one event can have the code at two places."""
     if replay.event_id:
         return int(_selected(replay).exists())
+    if replay.last_event_id is not None:
+        return extent_of(replay, up_to=replay.last_event_id).events
     add_up(timezone.now())
     causes = Cause.objects.filter(held__gt=0)
     causes = causes.filter(source=replay.source_id) if replay.source_id else causes
@@ -139,10 +158,11 @@ def how_many(replay: Replay) -> int:
 
 
 def ask(replay: Replay) -> Replay:
-    """Save a replay of what is held now. Its job is for the caller to start."""
-    newest = _selected(replay).order_by("-event_id").values_list("event_id", flat=True).first()
-    replay.last_event_id = newest or 0
+    """Save a replay of what is held now, or up to the last event that it knows of. Its job is for the caller to start."""
     replay.in_all = how_many(replay)
+    if replay.last_event_id is None:
+        newest = _selected(replay).order_by("-event_id").values_list("event_id", flat=True).first()
+        replay.last_event_id = newest or 0
     replay.save(force_insert=True)
     return replay
 
@@ -234,6 +254,8 @@ def _wait_until_counted(last_event_id: int) -> None:
 def _selected(replay: Replay) -> Any:
     """The open reasons of the events a replay is about."""
     reasons = QuarantineReason.objects.filter(open=True)
+    if replay.act == Replay.Act.DISCARD:  # ids are taken ahead, so that what comes later may have a smaller one
+        reasons = reasons.filter(received_at__lte=replay.created_at)
     return about(replay, reasons.filter(event_id=replay.event_id) if replay.event_id else reasons)
 
 

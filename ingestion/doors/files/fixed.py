@@ -6,9 +6,10 @@ turned to UTF-8 afterwards still stands by the bytes of GB18030.
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
-from ingestion.doors.files.formats import FileFormat
+from ingestion.doors.files.formats import RESERVED, FileFormat
 
 CHARACTERS = "characters"
 MEASURES = (CHARACTERS, "gb18030", "utf-8")
@@ -16,6 +17,12 @@ MEASURES = (CHARACTERS, "gb18030", "utf-8")
 _NEARLY_ALL = 0.9
 _FEW_ROWS = 10
 _NUMBER = re.compile(r"[-+]?\d[\d.,/-]*")
+# In a header as `write_cells` has it, where two blanks and more stand between names only.
+_NAME = re.compile("[^ ]+(?: [^ ]+)*")
+# What would part cells or lines that are written.
+_BLANKS = re.compile(r"[ \t\n\v\f\r]+")
+# So many rows that fit one measure better than another tell which it is.
+_TELLING = 100
 
 
 def find_widths(lines: list[str]) -> tuple[list[int], str]:
@@ -27,6 +34,31 @@ def find_widths(lines: list[str]) -> tuple[list[int], str]:
         if len(below) == len(rows[0].split()) > len(widths):
             return below, measured_so
     return widths, measure
+
+
+def is_of_failed_rows(header: str) -> bool:
+    """Whether it is a header as `write_cells` has it, that ends in the columns that are ours."""
+    return _NAME.findall(header)[-len(RESERVED) :] == [*RESERVED]
+
+
+def widths_under(header: str, rows: Iterable[str]) -> tuple[list[int], str]:
+    """(widths, measure) of failed rows, whatever they say: their columns begin where the names in the header do."""
+    starts = {measure: [len(_measured(header[: name.start()], measure)) for name in _NAME.finditer(header)] for measure in MEASURES}
+    fits, telling = Counter[str](), 0
+    for row in rows:
+        begun = {measure: _begun(_measured(row, measure), starts[measure]) for measure in MEASURES}
+        if len({*begun.values()}) > 1:
+            fits.update(begun)
+            telling += 1
+        if telling == _TELLING:
+            break
+    measure = max(MEASURES, key=fits.__getitem__)
+    return [end - start for start, end in itertools.pairwise([0, *starts[measure][1:]])] + [0], measure
+
+
+def _begun(row: str | bytes, starts: list[int]) -> int:
+    """How many of the cells begin where their columns do, after two blanks."""
+    return sum(1 for at in starts[1:] if row[at : at + 1].strip() and not row[at - 2 : at].strip())
 
 
 def _best(rows: list[str]) -> tuple[tuple[bool, int], list[int], str]:
@@ -53,7 +85,7 @@ def write_cells(cells: list[str], widths: list[int], measure: str) -> str:
     """A line with each cell padded to its width, and two blanks before the next."""
     return "".join(
         text + " " * max(0, width - len(_measured(text, measure))) + "  "
-        for text, width in zip((re.sub(r"\s+", " ", cell) for cell in cells), widths, strict=True)
+        for text, width in zip((_BLANKS.sub(" ", cell) for cell in cells), widths, strict=True)
     ).rstrip()
 
 
@@ -61,7 +93,7 @@ def widths_of(rows: Iterator[list[str]], measure: str) -> list[int]:
     """How wide each column must be for these rows."""
     widths: list[int] = []
     for row in rows:
-        sizes = [len(_measured(re.sub(r"\s+", " ", cell), measure)) for cell in row]
+        sizes = [len(_measured(_BLANKS.sub(" ", cell), measure)) for cell in row]
         widths = [max(one, other) for one, other in zip(widths or sizes, sizes, strict=True)]
     return widths
 

@@ -18,6 +18,8 @@ MOST_SIGNS = 3
 RESERVED = ("_tagline_id", "_reason")
 # Of a line that was no JSON, its text: mended there, it is the record.
 UNREAD = "_record"
+# Of columns of one name, so many positions are told.
+_TOLD = 10
 
 
 def is_delimiter(signs: str) -> bool:
@@ -80,8 +82,9 @@ class FileFormat:
 
     def repeats(self, name: str) -> UnreadableFile:
         """What is said where columns of one name cannot be told apart."""
-        places = [at for at, one in enumerate(self.named or self.columns, 1) if one == name]
-        return UnreadableFile("file.column_repeated", column=name, positions=", ".join(map(str, places)))
+        places = [str(at) for at, one in enumerate(self.named or self.columns, 1) if one == name]
+        told = ", ".join([*places[:_TOLD], *(["…"] if len(places) > _TOLD else [])])
+        return UnreadableFile("file.our_column_repeated" if name in RESERVED else "file.column_repeated", column=name, positions=told)
 
     @property
     def has_columns(self) -> bool:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -14,7 +15,7 @@ from typing import TypedDict, Unpack
 from ingestion.doors.files.arrays import start_of_list
 from ingestion.doors.files.cut import first_objects
 from ingestion.doors.files.encodings import as_cut, detect_encoding, inner, without_mark
-from ingestion.doors.files.fixed import CHARACTERS, find_widths
+from ingestion.doors.files.fixed import CHARACTERS, find_widths, is_of_failed_rows, widths_under
 from ingestion.doors.files.formats import HEAD_BYTES, RESERVED, FileFormat, UnreadableFile
 from ingestion.doors.files.names import names_in
 from ingestion.doors.files.parquet import parquet_lines
@@ -27,6 +28,8 @@ DELIMITERS = (",", ";", "\t", "|")
 QUOTES = ('"', "'")
 # So many rows tell how the others are.
 _ROWS = 100
+# So many lines are looked at for a character that tells how columns are measured.
+_MOST_LINES = 100_000
 # Rows of two cells are parted by 0.5; a comma in a text here and there parts less than this.
 _PARTS = 0.25
 # A title and what stands around it, above the header.
@@ -104,7 +107,7 @@ def _sniff_table(path: Path, found: FileFormat) -> FileFormat:
         names, first = stream.readline(), stream.read(1)
     if not first:
         raise UnreadableFile("file.empty")
-    return replace(found, columns=storable([name.strip() for name in decode_json(names)]))
+    return _with_names(found, [name.strip() for name in decode_json(names)])
 
 
 def _sniff_text(path: Path, found: FileFormat, said: Choices) -> FileFormat:
@@ -121,7 +124,11 @@ def _sniff_text(path: Path, found: FileFormat, said: Choices) -> FileFormat:
     if b"\r" in head and b"\n" not in head:
         raise UnreadableFile("file.line_ends")
     text = _whole_lines(head, is_whole).decode(inner(encoding), "replace")
-    found = _parted(text, found, said)
+    header = text.partition("\n")[0].rstrip("\r")
+    if is_of_failed_rows(header) and not said.get("delimiter"):
+        found = _fixed(found, *widths_under(header, _lines_below(path, found)))
+    else:
+        found = _parted(text, found, said)
     lines = head if is_whole else head[: cut_rows(head, found, last=False)[0]]
     rows = list(islice(read_rows(lines, found), _ROWS))
     if not rows:
@@ -155,7 +162,19 @@ def _parted(text: str, found: FileFormat, said: Choices) -> FileFormat:
         widths, measure = find_widths(text.splitlines()[:_ROWS])
     if not widths:
         return parted
-    return replace(found, kind="fixed", quote="", widths=widths, measure=measure or CHARACTERS)
+    return _fixed(found, widths, measure or CHARACTERS)
+
+
+def _fixed(found: FileFormat, widths: list[int], measure: str) -> FileFormat:
+    return replace(found, kind="fixed", quote="", widths=widths, measure=measure)
+
+
+def _lines_below(path: Path, found: FileFormat) -> Iterator[str]:
+    """The lines below the first, as many as are looked at."""
+    with opened(path, found.compression, found.member) as (_, stream):
+        cut = as_cut(stream, found.encoding)
+        for line in islice(iter(partial(cut.readline, HEAD_BYTES), b""), 1, _MOST_LINES):
+            yield line.decode(inner(found.encoding), "replace")
 
 
 def check_columns(file_format: FileFormat) -> None:
@@ -251,6 +270,8 @@ def _sample(text: str, delimiter: str, quote: str) -> Iterator[list[str]]:
 
 
 def _with_header(found: FileFormat, rows: list[list[str]], said: Choices) -> FileFormat:
+    if rows[0][-len(RESERVED) :] == [*RESERVED]:  # failed rows, sent again as the file they came of may have been
+        said = {**said, "above": 0, "headers": 1}
     above = min(said.get("above", _above(rows)), len(rows) - 1)
     below = rows[above:]
     headers = min(said.get("headers", _headers(below)), len(below))
