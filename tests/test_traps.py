@@ -78,16 +78,30 @@ def test_numbers_of_five_digits_are_days_only_where_no_other_number_stands_besid
     assert found_in("m,login,1,13/13/2025\nm,login,1,12/11/2025\n") == ["day_order occurred_at 3"]
 
 
-@given(
-    st.text("0123456789.,/-+eEZT: 年０Ａ\u3000\u00a0a", max_size=12)
-    | st.from_regex(r"[0-9]{4}[-/.年]1[0-9]:[0-9]{2}Z?|[0-9]{1,11}[.]0{1,2}|[0-9](\.[0-9]{1,4})?[eE]\+[0-9]{1,2}")
+CELLS = st.text("0123456789.,/-+eEZT: 年０Ａ\u3000\u00a0a", max_size=12) | st.from_regex(
+    r"[0-9]{4}[-/.年]1[0-9]:[0-9]{2}Z?|[0-9]{1,11}[.]0{1,2}|[0-9](\.[0-9]{1,4})?[eE]\+[0-9]{1,2}|[0-9]{1,2}/1[0-9]/20[0-9]{2}",
+    fullmatch=True,
 )
+
+
+@given(CELLS)
 @example("1.3800138000E+10")
 @example(" 45720.5 ")
 def test_whatever_a_cell_may_be_is_looked_at(cell):
-    assert [(kind, tuple(means)) for kind, means, _at in traps._peculiar([cell], set())] == [
-        (kind, tuple(means)) for kind, means in traps._kinds(cell)
-    ]
+    assert hidden_in([cell]) == list(traps._kinds(cell))
+
+
+@given(st.lists(CELLS, max_size=8), st.lists(CELLS, max_size=8))
+def test_shapes_that_are_known_hide_no_other_trap(before, after):
+    found, shapes = {kind for cell in [*before, *after] for kind, _means in traps._kinds(cell)}, set()
+    hidden = {kind for cells in (before, after) for kind, _means in hidden_in(cells, shapes)}
+    assert hidden | {"day_number"} == found | {"day_number"}
+
+
+def hidden_in(cells, shapes=None):
+    shapes = set() if shapes is None else shapes
+    odd = traps._odd({*cells}, "\0".join({*cells}), shapes)
+    return [(kind, means) for kind, means, _at in traps._peculiar(cells, {*cells}, odd, shapes)] if odd else []
 
 
 def told(result) -> str:

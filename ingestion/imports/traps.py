@@ -17,16 +17,19 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _SUM = re.compile(r"\s*(?:合\s*计|总\s*计|小\s*计|(?:grand |sub-?)?total)s?\s*[:：]?\s*", re.IGNORECASE)
 # How what _kinds() tells begins; most cells end here. What is of full width or has an odd space is no ASCII.
 _PECULIAR = re.compile(
-    r"\s*(?:[0-9](?:\.[0-9]*)?[eE]|[0-9]{10,15}\.0|[1-9][0-9]{4}(?:\.[0-9]*)?\s*\Z|[0-9]{1,2}[/.-][0-9]{1,2}[/.-]|[+-]?[0-9]{1,3},[0-9]{3}"
+    r"\s*(?:[0-9](?:\.[0-9]*)?[eE]\+?[0-9]{1,3}\s*\Z|[0-9]{10,15}\.0|[1-9][0-9]{4}(?:\.[0-9]*)?\s*\Z|[0-9]{1,2}[/.-][0-9]{1,2}[/.-]|[+-]?[0-9]{1,3},[0-9]{3}"
     r"|[0-9]{4}[-/.年])"
 )
 _ODD_SIGN = re.compile(f"{FULL_WIDTH.pattern}|{ODD_SPACE.pattern}")
-# Whether it is a day hangs on its digits.
+# What these are hangs on their digits: of a 13th month there is no day.
+_EXPONENT = re.compile(r"[0-9.][eE]")
 _SLASHED = re.compile(r"\s*[0-9]{1,2}[/.-][0-9]{1,2}[/.-]")
 _DIGITS = dict.fromkeys(map(ord, "123456789"), "0")
 # What a column is called, and what a system calls it: a number may stand behind.
 _NAME = re.compile(r"\D+[0-9]{0,2}")
 _CODE = re.compile(r"[A-Za-z_][A-Za-z_.-]*[0-9]{0,2}")
+# Stands in no cell that can be stored.
+_PARTED = "\0"
 # So many rows, and four times as many at most, tell whether the first one is like them.
 _BELOW = 3
 # A sum is named in one of these.
@@ -72,17 +75,20 @@ class Look:
         self._quotes = _Quotes(file_format) if file_format.kind == "csv" and file_format.quote else None
         self._found: dict[tuple[str, str], Trap] = {}
         self._shapes: list[set[str]] = [set() for _ in self._columns]
-        self._rows: list[tuple[int, Sequence[Any]]] = []
-        self._is_first = is_first
+        self._numbers: list[int] = []
+        self._cells: list[Iterable[Any]] = []
+        self._is_first, self._is_table = is_first, file_format.has_columns
+        self._is_text = self._is_table and file_format.is_text
 
     def note(self, record: Record, said: object) -> None:
         """`said`: what the record says by name, where it can be read."""
         if self._quotes and (broken := self._quotes.broken(record)):
             self._add(broken)
         if isinstance(said, dict):
-            is_row = self._format.has_columns and len(said) == len(self._columns)
-            self._rows.append((record.row, [*said.values()] if is_row else [said.get(column) for column in self._columns]))
-            if len(self._rows) == _AT_ONCE:
+            is_row = self._is_table and len(said) == len(self._columns)
+            self._cells.append(said.values() if is_row else [said.get(column) for column in self._columns])
+            self._numbers.append(record.row)
+            if len(self._numbers) == _AT_ONCE:
                 self._look()
 
     def note_heading(self, record: Record) -> None:
@@ -100,24 +106,26 @@ class Look:
         self._found.setdefault((trap.kind, trap.column), trap._replace(column=storable(trap.column), seen=storable(trap.seen[:_SHOWN])))
 
     def _look(self) -> None:
-        if not self._rows:
+        if not self._numbers:
             return
-        numbers = [number for number, _cells in self._rows]
-        by_column = [
-            [cell if type(cell) is str else as_text(cell) for cell in cells]
-            for cells in zip(*(cells for _number, cells in self._rows), strict=True)
-        ]
+        numbers, columns = self._numbers, list(zip(*self._cells, strict=True))
+        if not self._is_text:
+            columns = [tuple(map(as_text, cells)) for cells in columns]
         if self._is_first:
-            for trap in _second_header(self._columns, by_column, numbers, self._format):
+            for trap in _second_header(self._columns, columns, numbers, self._format):
                 self._add(trap)
-        self._is_first, self._rows = False, []
-        for column, cells, shapes in zip(self._columns, by_column, self._shapes, strict=True):
-            for kind, means, at in _peculiar(cells, shapes):
-                self._add(Trap(kind, column, numbers[at], cells[at], means))
-        if any(any(map(_SUM.fullmatch, {*cells})) for cells in by_column[:_FIRST_CELLS]):
-            for number, row in zip(numbers, zip(*by_column, strict=True), strict=True):
-                if (first := _sum_at(row)) is not None:
-                    self._add(Trap("sum", self._columns[first], number, row[first]))
+        self._is_first, self._numbers, self._cells = False, [], []
+        may_be_sums = False
+        for place, (column, cells, shapes) in enumerate(zip(self._columns, columns, self._shapes, strict=True)):
+            different = {*cells}
+            text = _PARTED.join(different)
+            may_be_sums = may_be_sums or (place < _FIRST_CELLS and ("计" in text or "total" in text.lower()))
+            if odd := _odd(different, text, shapes):
+                for kind, means, at in _peculiar(cells, different, odd, shapes):
+                    self._add(Trap(kind, column, numbers[at], cells[at], means))
+        for number, row in zip(numbers, zip(*columns, strict=True), strict=True) if may_be_sums else ():
+            if (first := _sum_at(row)) is not None:
+                self._add(Trap("sum", self._columns[first], number, row[first]))
 
 
 def told(found: Iterable[Trap], columns: Sequence[str]) -> list[Trap]:
@@ -162,23 +170,25 @@ def still_open(traps: Iterable[Trap], written: Collection[str]) -> list[Trap]:
     return [trap for trap in traps if trap.kind not in _WRITTEN or trap.column not in written]
 
 
-def _peculiar(cells: list[str], shapes: set[str]) -> Iterator[tuple[str, Sequence[str], int]]:
+def _odd(different: set[str], text: str, shapes: set[str]) -> set[str]:
+    """Those of a column's cells in which something may be hidden; none where all their shapes are known. `text`: all of them."""
+    odd = set(filter(_PECULIAR.match, different))
+    if not text.isascii():
+        odd.update(filter(_ODD_SIGN.search, different))
+    return odd if not shapes.issuperset(_PARTED.join(odd).translate(_DIGITS).split(_PARTED)) else set()
+
+
+def _peculiar(cells: Sequence[str], different: set[str], odd: set[str], shapes: set[str]) -> Iterator[tuple[str, Sequence[str], int]]:
     """(kind, what it means, where) of a column's cells. `shapes`: of what was looked at before, and says nothing new."""
-    different = {*cells}
-    odd = {cell for cell in different if _PECULIAR.match(cell) or (not cell.isascii() and _ODD_SIGN.search(cell))}
-    for at, cell in enumerate(cells) if odd else ():
-        if cell not in odd:
-            continue
-        # what an exponent stands for hangs on its digits
-        shape = cell if "E" in cell or "e" in cell else cell.translate(_DIGITS)
-        if shape in shapes:
+    for at, cell in enumerate(cells):
+        if cell not in odd or (shape := cell.translate(_DIGITS)) in shapes:
             continue
         kinds = list(_kinds(cell))
         if kinds and kinds[0][0] == "day_number" and any(map(_is_number, different)):
-            kinds = []
-        elif not kinds and _SLASHED.match(cell):
-            continue  # a 13th month; the next of this shape may be a day
-        shapes.add(shape)
+            kinds = kinds[1:]
+        is_like_others = not _EXPONENT.search(cell) and (kinds or not _SLASHED.match(cell))
+        if is_like_others:
+            shapes.add(shape)
         yield from ((kind, means, at) for kind, means in kinds)
 
 
@@ -187,7 +197,7 @@ def _is_number(cell: str) -> bool:
     return _NUMBER.fullmatch(cell) is not None and not possible_days(cell)
 
 
-def _second_header(columns: list[str], cells: list[list[str]], numbers: list[int], file_format: FileFormat) -> Iterator[Trap]:
+def _second_header(columns: list[str], cells: Sequence[Sequence[str]], numbers: list[int], file_format: FileFormat) -> Iterator[Trap]:
     """The first row, where it is words throughout, each another, and under them are numbers, phones or times; and no word comes again. `cells`: by column."""
     if len(file_format.heading) != 1 or len(numbers) <= _BELOW:
         return
