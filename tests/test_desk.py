@@ -463,6 +463,19 @@ def test_an_id_taken_ahead_is_not_discarded_where_its_event_comes_later(standard
     assert run_replay(ask(Replay(act="discard", why="a test")).pk).discarded == 1
 
 
+def test_what_comes_between_the_press_and_the_job_is_not_discarded_whatever_its_id(client, log_in):
+    log_in("marketer")
+    hold(*(purchase(number) for number in range(5)))
+    ahead, *_others = QuarantineReason.objects.order_by("event_id")
+    QuarantineReason.objects.filter(pk=ahead.pk).update(open=False)
+    page = client.post(desk(), {"act": "weigh"})
+    client.post(desk(), {"act": "discard", "why": "a test", "shown": page.context["shown"]})
+    QuarantineReason.objects.filter(pk=ahead.pk).update(open=True)
+    replay = run_replay(Replay.objects.get().pk)
+    assert (replay.in_all, replay.discarded, replay.untouched) == (4, 4, 0)
+    assert [one.pk for one in Event.objects.filter(standing=Event.Standing.HELD)] == [ahead.event_id]
+
+
 def test_what_discarding_does_is_looked_at_on_the_newest_and_masked(client, log_in, monkeypatch):
     monkeypatch.setattr("ingestion.admin.desk.TRIED", 2)
     log_in("marketer")

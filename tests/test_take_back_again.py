@@ -198,6 +198,7 @@ def test_what_waits_while_it_is_looked_at_is_told_with_its_values(settled, stewa
         return settles()
 
     monkeypatch.setattr(again, "_while_nobody_counts", meanwhile)
+    assert look_again(NOW)  # it begins anew
     assert shown()[0]["colour"] == (1, after(0), after(0), {"integer": 1}, ["7"])
 
 

@@ -98,6 +98,14 @@ def test_shapes_that_are_known_hide_no_other_trap(before, after):
     assert hidden | {"day_number"} == found | {"day_number"}
 
 
+@pytest.mark.parametrize(
+    "cell", ["total" + " " * 200_000 + "x", "2026-" + "1:11" * 50_000 + "\n", "２０２６-" + "\u3000" * 200_000, "1.1e" * 60_000]
+)
+def test_a_cell_made_to_take_long_takes_no_time(cell):
+    assert {kind for kind, _means in hidden_in([cell])} <= {"full_width", "odd_space"}
+    assert traps._sum_at([cell, "", ""]) is None
+
+
 def hidden_in(cells, shapes=None):
     shapes = set() if shapes is None else shapes
     odd = traps._odd({*cells}, "\0".join({*cells}), shapes)

@@ -48,7 +48,7 @@ from ingestion.quarantine.desk import (
 from ingestion.quarantine.names import labels_of, settle_names, tag_shown, unknown_names, why_none, worth_a_try
 from ingestion.quarantine.remedy import KINDS as REMEDIES
 from ingestion.quarantine.remedy import NoRemedy, effect, offered, propose_change, suggestions
-from ingestion.quarantine.replay import SAMPLE, Preview, ask, go_on, preview, stop
+from ingestion.quarantine.replay import SAMPLE, Extent, Preview, ask, extent_of, go_on, ids_up_to, preview, stop
 from ingestion.quarantine.stored import AT_ONCE, text_seen
 from ingestion.quarantine.undo import ask_undo, undo
 from profiles.models import Event
@@ -154,7 +154,7 @@ class ReplayAdmin(Unalterable, OfSource):
             replay.act, replay.why = Replay.Act.DISCARD, reason_in(request)
             if act == "discard" and (begun := _discard(request, replay)):
                 return begun
-            sealed = seal_set(replay)
+            sealed = seal_set(replay, extent_of(replay))
             problem = "" if replay.why or act == "weigh" else _("Say why these events are discarded.")
         others: dict[str, list[Value]] = {}
         looked = cause is not None and act in ("look", "propose")
@@ -375,18 +375,19 @@ def _reached(replay: Replay) -> int:
     return replay.fixed + replay.discarded + replay.held
 
 
-def start(request: HttpRequest, replay: Replay) -> HttpResponse:
-    """Ask for an unsaved replay, and show it."""
+def start(request: HttpRequest, replay: Replay, events: list[int] | None = None) -> HttpResponse:
+    """Ask for an unsaved replay, of just these events where they are given, and show it."""
     replay.started_by = cast(User, request.user)
-    ask(replay)
+    ask(replay, events)
     replay_held.defer(replay_id=str(replay.pk))
     return HttpResponseRedirect(reverse("admin:ingestion_replay_change", args=[replay.pk]))
 
 
 def _discard(request: HttpRequest, replay: Replay) -> HttpResponse | None:
     """Discard the very events that the page showed, where it says why; else nothing."""
-    is_shown = was_shown(request, seal_set(replay, up_to=last_shown(request)))
-    return start(request, replay) if is_shown and replay.why else None
+    events = ids_up_to(replay, last_shown(request))
+    is_shown = was_shown(request, seal_set(replay, Extent(max(events, default=0), len(events), sum(events))))
+    return start(request, replay, events) if is_shown and replay.why else None
 
 
 def _take_given(request: HttpRequest, replay: Replay, values: list[Value], shown: Sight, *, is_fillable: bool) -> tuple[str, str]:

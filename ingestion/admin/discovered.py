@@ -18,6 +18,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 
@@ -56,7 +57,7 @@ _USE = ["taxonomy.change_tag", "taxonomy.add_tagattribute", "taxonomy.add_mappin
 ACTS = {"map": _MAP, "use": _USE, "add": [*_USE, "taxonomy.add_attribute"], "ignore": _MAP, "look_again": _MAP}
 # What writes the name into the standard, where everybody reads it.
 _WRITING = {"map", "use", "add"}
-_MASKED = _("A number or an address stands in this name, and a rule would show it. Whoever sees it whole can map it.")
+_MASKED = gettext_lazy("A number or an address stands in this name, and a rule would show it. Whoever sees it whole can map it.")
 
 
 class IgnoreForm(forms.Form):

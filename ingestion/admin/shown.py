@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from ingestion.models import Replay
-from ingestion.quarantine.replay import extent_of
+from ingestion.quarantine.replay import Extent
 from staff.admin.pages import number_or_none
 
 _WHICH = ("act", "source_id", "event_id", "code", "path", "name", "tag_id", "since", "until", "last_event_id")
@@ -22,9 +22,8 @@ def seal(replay: Replay, *more: Any) -> str:
     return salted_hmac("ingestion.admin.shown", said, algorithm="sha256").hexdigest()
 
 
-def seal_set(replay: Replay, *, up_to: int | None = None) -> str:
-    """The same of the very events that an unsaved replay is about just now, or of those up to one. It says which the last is."""
-    extent = extent_of(replay, up_to=up_to)
+def seal_set(replay: Replay, extent: Extent) -> str:
+    """The same of the very events that an unsaved replay is about. It says which the last is."""
     replay.last_event_id = extent.newest
     return f"{extent.newest}.{seal(replay, extent)}"
 

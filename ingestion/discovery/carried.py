@@ -23,7 +23,7 @@ from taxonomy.standardize import Plan, RawEvent, SourcePlan, decode_json, encode
 SAMPLE = 50
 _MOST_ATTRIBUTES = 40
 # Of the newest events, a few of each name: what is always there, is there.
-_LOOKED_AT, _OF_EACH_NAME, _AT_MOST = 20_000, 5, 2_000
+_AMONG, _LOOKED_AT, _OF_EACH_NAME, _AT_MOST = 200_000, 20_000, 5, 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,10 @@ def events_sent(sources: Collection[str]) -> list[tuple[str, RawEvent]]:
             SELECT event.source_id::text, event.name, (coalesce(event.extra, '{{}}') || coalesce(event.attributes, '{{}}'))::text, {_RECORD}
             FROM (
                 SELECT *, row_number() OVER (PARTITION BY source_id, name ORDER BY id DESC) AS nth
-                FROM (SELECT * FROM profiles_event WHERE standing <> 3 ORDER BY id DESC LIMIT {_LOOKED_AT}) AS newest
+                FROM (
+                    SELECT * FROM (SELECT * FROM profiles_event ORDER BY id DESC LIMIT {_AMONG}) AS lately
+                    WHERE standing <> 3 ORDER BY id DESC LIMIT {_LOOKED_AT}
+                ) AS newest
                 WHERE name IS NOT NULL AND source_id = ANY(%s::uuid[])
             ) AS event {_JOINED} WHERE nth <= {_OF_EACH_NAME} ORDER BY nth, event.id DESC LIMIT {_AT_MOST}
             """,

@@ -14,7 +14,7 @@ _TIME = re.compile(r"[0-9]{4}[-/.年].*[0-9]{1,2}:[0-9]{2}.*")
 _ZONED = re.compile(r".*[0-9](?: ?(?:Z|UTC|GMT)| ?[+-][0-9]{2}:?[0-9]{2})", re.IGNORECASE)
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3},[0-9]{3}")
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
-_SUM = re.compile(r"\s*(?:合\s*计|总\s*计|小\s*计|(?:grand |sub-?)?total)s?\s*[:：]?\s*", re.IGNORECASE)
+_SUM = re.compile(r"(?:合\s*+计|总\s*+计|小\s*+计|(?:grand |sub-?)?total)s?\s*+[:：]?", re.IGNORECASE)
 # How what _kinds() tells begins; most cells end here. What is of full width or has an odd space is no ASCII.
 _PECULIAR = re.compile(
     r"\s*(?:[0-9](?:\.[0-9]*)?[eE]\+?[0-9]{1,3}\s*\Z|[0-9]{10,15}\.0|[1-9][0-9]{4}(?:\.[0-9]*)?\s*\Z|[0-9]{1,2}[/.-][0-9]{1,2}[/.-]|[+-]?[0-9]{1,3},[0-9]{3}"
@@ -41,6 +41,10 @@ MOST_COLUMNS = 200
 # Rows are looked through so many together: what a column repeats is looked at once, and few cells are kept.
 _AT_ONCE = 512
 _SHOWN = 60
+# A time is no longer than this, whose pattern takes its square.
+_LONGEST = 64
+# Of longer cells, and beyond so many, what was looked at is not kept in mind.
+_MOST_SHAPES = 2_000
 # Nothing is open in these once a matching says how the column is written.
 _WRITTEN = ("grouped", "day_order", "day_number")
 # Times are a trap where a column has both.
@@ -50,7 +54,7 @@ _FIRST = ("quote", "quote_lines", "quote_refused", "second_header")
 
 
 class Trap(NamedTuple):
-    """`kind` is a key of ingestion.imports.words.TRAPS; `column` is "" for the row as a whole; `seen` the cell; `means` what it is or may be."""
+    """`kind` is a key of ingestion.imports.words.TRAPS; `column` is "" for the row as a whole; `seen` the cell's beginning; `means` what it is or may be."""
 
     kind: str
     column: str
@@ -103,7 +107,9 @@ class Look:
         return list(self._found.values())
 
     def _add(self, trap: Trap) -> None:
-        self._found.setdefault((trap.kind, trap.column), trap._replace(column=storable(trap.column), seen=storable(trap.seen[:_SHOWN])))
+        if (trap.kind, trap.column) not in self._found:
+            means = [one[:_SHOWN] for one in trap.means]
+            self._found[trap.kind, trap.column] = Trap(trap.kind, storable(trap.column), trap.row, storable(trap.seen[:_SHOWN]), means)
 
     def _look(self) -> None:
         if not self._numbers:
@@ -187,7 +193,7 @@ def _peculiar(cells: Sequence[str], different: set[str], odd: set[str], shapes: 
         if kinds and kinds[0][0] == "day_number" and any(map(_is_number, different)):
             kinds = kinds[1:]
         is_like_others = not _EXPONENT.search(cell) and (kinds or not _SLASHED.match(cell))
-        if is_like_others:
+        if is_like_others and len(shape) <= _LONGEST and len(shapes) < _MOST_SHAPES:
             shapes.add(shape)
         yield from ((kind, means, at) for kind, means in kinds)
 
@@ -252,7 +258,7 @@ class _Quotes:
 def _sum_at(cells: Sequence[str]) -> int | None:
     """Where a row says that it is a sum of others: in what stands first in it, with cells that are left empty."""
     at = next((at for at, cell in enumerate(cells[:_FIRST_CELLS]) if cell.strip()), None)
-    is_sum = at is not None and _SUM.fullmatch(cells[at]) is not None and not all(cell.strip() for cell in cells)
+    is_sum = at is not None and _SUM.fullmatch(cells[at].strip()) is not None and not all(cell.strip() for cell in cells)
     return at if is_sum else None
 
 
@@ -265,7 +271,7 @@ def _kinds(cell: str) -> Iterator[tuple[str, Sequence[str]]]:
         yield "grouped", ()
     elif days := possible_days(cell):
         yield ("day_number" if cell.strip()[:5].isdigit() else "day_order"), tuple(days)
-    elif _TIME.fullmatch(cell):
+    elif len(cell) <= _LONGEST and _TIME.fullmatch(cell):
         yield "zoned" if _ZONED.fullmatch(cell.strip()) else "local", ()
     if FULL_WIDTH.search(cell):
         yield "full_width", ()

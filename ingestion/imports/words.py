@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from ingestion.doors.files import Matching
 from ingestion.imports.traps import Looked, Trap
-from taxonomy.standardize import Violation, storable
+from taxonomy.standardize import Violation
 
 FILE_PROBLEMS: dict[str, Promise | str] = {
     "file.empty": _("The file is empty. Choose a file with at least one row."),
@@ -126,7 +126,7 @@ def traps_words(traps: Iterable[Trap]) -> list[str]:
 def told_traps(traps: Iterable[Trap]) -> list[dict[str, Any]]:
     """The same for machines: [{"code", "column", "row", "message"}]."""
     few = islice(traps, _MOST_TRAPS)
-    return [{"code": one.kind, "column": storable(one.column), "row": one.row, "message": trap_words(one)} for one in few]
+    return [{"code": one.kind, "column": one.column, "row": one.row, "message": trap_words(one)} for one in few]
 
 
 def looked_words(found: Looked) -> str:
@@ -141,8 +141,8 @@ def looked_words(found: Looked) -> str:
 
 def trap_words(trap: Trap) -> str:
     means = str(_(" or ")).join(trap.means)
-    seen = storable(trap.seen[:60]).replace("\n", "⏎")
-    return str(TRAPS[trap.kind]) % {"column": storable(trap.column), "row": trap.row, "seen": seen, "means": means}
+    seen = trap.seen.replace("\n", "⏎")
+    return str(TRAPS[trap.kind]) % {"column": trap.column, "row": trap.row, "seen": seen, "means": means}
 
 
 def file_problem(code: str, values: dict[str, Any]) -> str:

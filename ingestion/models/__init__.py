@@ -11,7 +11,7 @@ from ingestion.models.mqtt import MqttTopic
 from ingestion.models.near import NearDuplicate, NearDuplicateSetting, Unpaired
 from ingestion.models.outgoing import Alarm, Attempt, Dispatch, Subscriber, Unannounced
 from ingestion.models.quarantine import QuarantineReason
-from ingestion.models.replay import Replay, Replayed, ReplayOffer
+from ingestion.models.replay import Meant, Replay, Replayed, ReplayOffer
 from ingestion.models.takeback import TakeBack, WatchedLess, Withdrawal
 from ingestion.models.uploads import Upload
 
@@ -36,6 +36,7 @@ __all__ = [
     "ImportRun",
     "KeyLease",
     "Leak",
+    "Meant",
     "MqttTopic",
     "NearDuplicate",
     "NearDuplicateSetting",

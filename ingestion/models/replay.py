@@ -1,6 +1,7 @@
 import uuid
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -71,6 +72,17 @@ class Replay(models.Model):
     @property
     def is_of_past(self) -> bool:
         return self.act == self.Act.PAST
+
+
+class Meant(models.Model):
+    """The very events that a replay is about, a part of them in each row; where there is none it is about all that it says which."""
+
+    id = models.BigAutoField(primary_key=True)
+    replay = models.ForeignKey(Replay, models.CASCADE, related_name="+")
+    events = ArrayField(models.BigIntegerField())
+
+    class Meta:
+        default_permissions = ()
 
 
 class ReplayOffer(models.Model):

@@ -6,10 +6,11 @@ ends as if never interrupted, and doing everything twice changes nothing.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from itertools import batched
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from django.utils import timezone
 
 from ingestion.accepted.near import find_near_duplicates, queue_near
 from ingestion.alone import alone
-from ingestion.models import Cause, QuarantineReason, Replay, Replayed, ReplayOffer
+from ingestion.models import Cause, Meant, QuarantineReason, Replay, Replayed, ReplayOffer
 from ingestion.outgoing.announce import queue_accepted
 from ingestion.pool import in_processes
 from ingestion.quarantine.causes import add_up
@@ -33,6 +34,7 @@ from ingestion.quarantine.stored import (
     finder,
     in_stretches,
     load,
+    not_done,
     read_stored,
     stretches,
     text_seen,
@@ -54,6 +56,7 @@ SMALL = 5_000
 # What a person waits for while looking at the page.
 SAMPLE = 20_000
 _EXAMPLES = 5
+_MEANT_AT_ONCE = 10_000
 # The rollup comes every ten seconds; events it has not counted yet are waited for.
 _PATIENCE_SECONDS = 15
 
@@ -129,21 +132,23 @@ class Extent(NamedTuple):
     ids: int
 
 
-def extent_of(replay: Replay, *, up_to: int | None = None) -> Extent:
-    """Just now, or of that up to an event. One query, through all of them."""
-    selected = _selected(replay) if up_to is None else _selected(replay).filter(event_id__lte=up_to)
-    found = selected.aggregate(
+def extent_of(replay: Replay) -> Extent:
+    """Just now. One query, through all of them."""
+    found = _selected(replay).aggregate(
         newest=Max("event_id"), events=Count("event_id", distinct=True), ids=Sum("event_id", distinct=True, default=0)
     )
     return Extent(found["newest"] or 0, found["events"], int(found["ids"]))
+
+
+def ids_up_to(replay: Replay, last_event_id: int) -> list[int]:
+    """The events that an unsaved replay is about just now, up to one, in order."""
+    return list(_selected(replay).filter(event_id__lte=last_event_id).order_by("event_id").values_list("event_id", flat=True).distinct())
 
 
 def how_many(replay: Replay) -> int:
     """The events it is about, from the kept sums; counted only up to a last one, or where one event can have the code at two places."""
     if replay.event_id:
         return int(_selected(replay).exists())
-    if replay.last_event_id is not None:
-        return extent_of(replay, up_to=replay.last_event_id).events
     add_up(timezone.now())
     causes = Cause.objects.filter(held__gt=0)
     causes = causes.filter(source=replay.source_id) if replay.source_id else causes
@@ -157,13 +162,16 @@ def how_many(replay: Replay) -> int:
     return int(causes.aggregate(events=Sum("held"))["events"] or 0)
 
 
-def ask(replay: Replay) -> Replay:
-    """Save a replay of what is held now, or up to the last event that it knows of. Its job is for the caller to start."""
-    replay.in_all = how_many(replay)
-    if replay.last_event_id is None:
-        newest = _selected(replay).order_by("-event_id").values_list("event_id", flat=True).first()
-        replay.last_event_id = newest or 0
-    replay.save(force_insert=True)
+def ask(replay: Replay, events: Sequence[int] | None = None) -> Replay:
+    """Save a replay of what is held now, or of just these events. Its job is for the caller to start."""
+    if events is None:
+        replay.in_all = how_many(replay)
+        replay.last_event_id = _selected(replay).order_by("-event_id").values_list("event_id", flat=True).first() or 0
+    else:
+        replay.in_all, replay.last_event_id = len(events), max(events, default=0)
+    with transaction.atomic():
+        replay.save(force_insert=True)
+        Meant.objects.bulk_create(Meant(replay=replay, events=[*part]) for part in batched(events or (), _MEANT_AT_ONCE))
     return replay
 
 
@@ -303,7 +311,11 @@ def _of_each(held: list[int], most: int) -> int:
 
 
 def _left(replay: Replay) -> Iterator[list[int]]:
-    return in_stretches(replay, _selected(replay), "event_id")
+    meant = Meant.objects.filter(replay=replay).order_by("pk").values_list("events", flat=True)
+    if not meant.exists():
+        yield from in_stretches(replay, _selected(replay), "event_id")
+    for events in meant.iterator(chunk_size=1):
+        yield from stretches(not_done(replay, events))
 
 
 def _do(replay_id: UUID, event_ids: list[int]) -> None:

@@ -59,9 +59,14 @@ def in_stretches(replay: Replay, selected: Any, column: str) -> Iterator[list[in
         if not ids:
             return
         after = ids[-1]
-        with connection.cursor() as cursor:
-            done = done_by(cursor, replay.pk, ids)
-        yield from stretches([one for one in dict.fromkeys(ids) if one not in done])
+        yield from stretches(not_done(replay, ids))
+
+
+def not_done(replay: Replay, event_ids: list[int]) -> list[int]:
+    """Those of these events that a replay has not told of yet, each once."""
+    with connection.cursor() as cursor:
+        done = done_by(cursor, replay.pk, event_ids)
+    return [one for one in dict.fromkeys(event_ids) if one not in done]
 
 
 def done_by(cursor: CursorWrapper, replay_id: UUID, event_ids: Collection[int]) -> set[int]:

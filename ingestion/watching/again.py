@@ -15,7 +15,7 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import Min
 from django.utils import timezone
 
-from ingestion.discovery.discover import Key, among_the_rest, first_row, key_of, see_again, write
+from ingestion.discovery.discover import COUNTED, Key, among_the_rest, first_row, key_of, see_again, write
 from ingestion.models import Discovered, Leak, Sighting, TakeBack, Withdrawal
 from ingestion.watching import leaks, rollup
 from profiles.models import Arrival, Event
@@ -39,17 +39,19 @@ def look_again(now: datetime) -> bool:
         sources = {key[1] for key in names} | {one.source_id for one in marked}
         acts = _acts(sources)
         settled = _settled(now)
-        look = _Look(marked)
+        look, left = _Look(marked), _left(names)
         first = look.first(names, marked)
-        look.read(names, first, settled)
+        before = look.read(names, first, settled, sources)
         with _while_nobody_counts():
             names, marked = {key: some for key, some in _names().items() if key in names}, [one for one in _leaks() if one in marked]
-            if _acts(sources) != acts:
+            is_else = _acts(sources) != acts or _left(names) - left
+            # ids are taken ahead: an event may come later than those after it
+            if is_else or _counted(sources, first, settled) != before:
                 return True
             limited = _limited(names)
             # what waited to be counted may have come in before what was seen first
             begin = settled + 1 if first <= settled else max(settled + 1, look.first(names, marked))
-            look.read(names, begin, _last_id())
+            look.read(names, begin, _last_id(), sources)
         _write_names(names, look.names, limited, now)
         for leak in marked:
             leaks.read_anew(leak, look.carried[_leak_key(leak)])
@@ -76,14 +78,17 @@ class _Look:
             cursor.execute("SELECT min(id + 0) FROM profiles_event WHERE received_at >= %s", [min(seen)])
             return cursor.fetchone()[0] or _last_id() + 1
 
-    def read(self, names: _Names, first: int, last: int) -> None:
-        left = _left(names)
+    def read(self, names: _Names, first: int, last: int, sources: set[UUID]) -> int:
+        """How many events of the sources there were; those that come meanwhile may be read and not be among them."""
+        left, events = _left(names), 0
         for begin in range(first, last + 1, IDS_AT_ONCE):
             end = min(begin + IDS_AT_ONCE - 1, last)
+            events += _counted(sources, begin, end)
             with transaction.atomic(), connection.cursor() as cursor:
                 for key, one in (see_again(cursor, left, begin, end) if left else {}).items():
                     self.names.setdefault(key, first_row(one)).add(one)
                 leaks.look_who_carries(self.carried, begin, end)
+        return events
 
 
 @contextmanager
@@ -128,6 +133,13 @@ def _settled(now: datetime) -> int:
 def _last_id(before: int | None = None) -> int:
     events = Event.objects.all() if before is None else Event.objects.filter(pk__lt=before)
     return events.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+def _counted(sources: set[UUID], first: int, last: int) -> int:
+    with connection.cursor() as cursor:
+        which: dict[str, Any] = {"sources": list(sources), "first_id": first, "last_id": last}
+        cursor.execute(f"SELECT count(*) FROM profiles_event AS event WHERE {COUNTED}", which)
+        return int(cursor.fetchone()[0])
 
 
 def _acts(sources: set[UUID]) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.backends import ModelBackend
-from django.db import connection
+from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Length
@@ -280,10 +280,13 @@ def found_leaks() -> QuerySet[Leak]:
     return Leak.objects.filter(is_found, source__code__isnull=False)
 
 
+@transaction.atomic
 def tell_of_new(now: datetime) -> None:
     """Tell the compliance departments of what they were not told of, each once: who may see it."""
     new = list(found_leaks().filter(told_at=None, taken_back=False, again=0).select_related("source"))
-    if not new:
+    untold = Leak.objects.select_for_update().filter(pk__in=[one.pk for one in new], told_at=None)
+    mine = set(untold.values_list("pk", flat=True)) if new else set()
+    if not (new := [one for one in new if one.pk in mine]):
         return
     tags = Tag.objects.in_bulk([one.tag_id for one in new if one.tag_id])
     people = ModelBackend().with_perm(VIEW).filter(department__duty=Department.Duty.COMPLIANCE)
