@@ -6,21 +6,23 @@ were taken back or put back, begins anew; and what is written takes along the ma
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import Min
 from django.utils import timezone
 
+from ingestion.alone import alone_or_not
 from ingestion.discovery.discover import COUNTED, Key, among_the_rest, first_row, key_of, see_again, write
 from ingestion.models import Discovered, Leak, Sighting, TakeBack, Withdrawal
 from ingestion.watching import leaks, rollup
 from profiles.models import Arrival, Event
 
-_LOCK = 7_201_024
+# One look at a time, by the lock of a run that is none.
+_LOOK = UUID(int=7_201_024)
 IDS_AT_ONCE = 20_000
 # No commit takes so long: what was received before is there, or never comes. A moment at which all is seen holds VACUUM back.
 SETTLED_AFTER = timedelta(days=1)
@@ -32,7 +34,7 @@ def look_again(now: datetime) -> bool:
     """Read again what is marked. False where nothing is, or another process is at it."""
     if not _names() and not _leaks():
         return False
-    with _alone() as is_alone:
+    with alone_or_not(_LOOK) as is_alone:
         if not is_alone:
             return False
         names, marked = _names(), _leaks()
@@ -89,19 +91,6 @@ class _Look:
                     self.names.setdefault(key, first_row(one)).add(one)
                 leaks.look_who_carries(self.carried, begin, end)
         return events
-
-
-@contextmanager
-def _alone() -> Iterator[bool]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
-        is_alone = bool(cursor.fetchone()[0])
-        try:
-            yield is_alone
-        finally:
-            if is_alone:
-                with suppress(DatabaseError, InterfaceError):  # a connection that is gone took its locks along
-                    cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
 @contextmanager
