@@ -14,7 +14,8 @@ from django.db.backends.utils import CursorWrapper
 
 from ingestion.doors.files import FileFormat
 from ingestion.quarantine.reasons import write_reasons
-from ingestion.reread import decode, read_as, reread
+from ingestion.reread import decode, reader_of, reread
+from profiles.copying import said_by
 from profiles.entries import Delivery, Entry, Sent, counts
 from profiles.link import settle_soon
 from profiles.record import InCommit, find_duplicates, record
@@ -90,7 +91,7 @@ def receive(
     """
     delivery = evaluate(
         incoming, source_code=source_code, door=door, received_at=received_at, current=current, key_id=key_id,
-        batch_id=batch_id, file_format=file_format,
+        batch_id=batch_id, file_format=file_format, ahead=file_format is not None and not dry_run,
     )  # fmt: skip
     if dry_run:
         find_duplicates([delivery])
@@ -109,8 +110,9 @@ def evaluate(
     key_id: int | None = None,
     batch_id: UUID | None = None,
     file_format: FileFormat | None = None,
+    ahead: bool = False,
 ) -> Delivery:
-    """Bring the records to the standard, in memory."""
+    """Bring the records to the standard, in memory. `ahead`: and write what of their rows can be written."""
     plan = current.plan
     source = plan.sources.get(source_code)
     if source is None:
@@ -119,12 +121,13 @@ def evaluate(
     namespace = source.definition.get("namespace") or ""
     entries: list[Entry] = []
     of_batch = batch_id.bytes
+    read_all = reader_of(source, plan, door=door, received_at=received_at, file_format=file_format)
     # In turns: what each step needs of the processor's caches is there still for the next record, and so are the records.
     for some in batched(incoming, READ_AT_ONCE):
         read: list[Entry] = []
         for one in some:
             decoded = one.decoded if one.decoded is not None else decode(one.original, door=door)
-            found = read_as(decoded, source, plan, door=door, received_at=received_at, original=one.original, file_format=file_format)
+            found = read_all(decoded, one.original)
             closes = _event_keys(one.closes) if one.closes else ()
             place = of_batch + one.row.to_bytes(8) if one.row else b""
             likes: dict[bytes, int] = {}
@@ -143,6 +146,8 @@ def evaluate(
                 result = entry.result = standardize(entry.raw, plan)
                 if result.identifiers and (result.phone is not None or len(result.identifiers) > 1):
                     entry.others = others_of(result, namespace)
+                if ahead:
+                    entry.said = said_by(entry)
         entries += read
 
     def read_former(sent: Sent) -> RawEvent | None:

@@ -1,17 +1,18 @@
 """A record read as its door has it: now, and again later from its exact bytes."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from ingestion.doors.files import FileFormat, Matching, compile_matching, decode_row
 from taxonomy.standardize import Plan, RawEvent, Refusal, SourcePlan, decode_body, decode_json, read, record_of_row
 from taxonomy.standardize.decode import NotedRecord
+from taxonomy.standardize.read import read_fields
 
 # Envelopes without columns: the rows of a table are read by our own.
 _WITHOUT_COLUMNS = frozenset({"tagline", "segment", "cloudevents"})
 # Doors whose protocol fixes the envelope, whatever the source's own is.
 _PRESETS = {"segment": "segment", "cloudevents": "cloudevents"}
-_OURS = "tagline"
 _UNTOLD = Refusal("record.empty")
 
 
@@ -22,46 +23,44 @@ def decode(original: bytes, *, door: str, file_format: FileFormat | None = None)
     return decode_body(original) if door == "hook" else decode_json(original)
 
 
-def read_as(
-    decoded: Any,
-    source: SourcePlan,
-    plan: Plan,
-    *,
-    door: str,
-    received_at: datetime,
-    original: bytes,
-    file_format: FileFormat | None = None,
-) -> list[RawEvent | Refusal]:
-    """Find the events in one decoded record that came through `door`. `file_format`: of the file that it is a row of."""
-    found = _in_places(decoded, source, plan, door=door, received_at=received_at, original=original, file_format=file_format)
-    return found if len(found) == 1 else [one for one in found if one is not _UNTOLD] or [_UNTOLD]
+def reader_of(
+    source: SourcePlan, plan: Plan, *, door: str, received_at: datetime, file_format: FileFormat | None = None
+) -> Callable[[Any, bytes], list[RawEvent | Refusal]]:
+    """What finds the events in a decoded record that came through `door`, given the record and its exact bytes. `file_format`: of the file that it is a row of."""
+    read_in_places = _reader_in_places(source, plan, door=door, received_at=received_at, file_format=file_format)
+
+    def read_all(decoded: Any, original: bytes) -> list[RawEvent | Refusal]:
+        found = read_in_places(decoded, original)
+        return found if len(found) == 1 else [one for one in found if one is not _UNTOLD] or [_UNTOLD]
+
+    return read_all
 
 
-def _in_places(
-    decoded: Any,
-    source: SourcePlan,
-    plan: Plan,
-    *,
-    door: str,
-    received_at: datetime,
-    original: bytes,
-    file_format: FileFormat | None,
-) -> list[RawEvent | Refusal]:
-    """As `read_as`, each at its `item`: where a row does not tell of one of its matching's events stands that."""
-    if file_format and file_format.matching and isinstance(decoded, dict):
-        matched = _read_matched(decoded, file_format.matching, source, plan, received_at=received_at, original=original)
-        return _noted(matched, decoded) if isinstance(decoded, NotedRecord) else matched
+def _reader_in_places(
+    source: SourcePlan, plan: Plan, *, door: str, received_at: datetime, file_format: FileFormat | None
+) -> Callable[[Any, bytes], list[RawEvent | Refusal]]:
+    """As `reader_of`, each at its `item`: where a row does not tell of one of its matching's events stands that."""
+    read_matched = _matched_reader(file_format.matching, source, received_at=received_at) if file_format and file_format.matching else None
     preset = _PRESETS.get(door, "")
     own = source.envelope.get("preset") or "tagline"
-    if file_format and file_format.has_columns and isinstance(decoded, dict) and own in _WITHOUT_COLUMNS:
-        decoded, preset = record_of_row(decoded, own), "tagline"
-    events = read(decoded, source, plan, received_at=received_at, original=original, preset=preset)
-    if door == "file":
-        for event in events:
-            # When a row was sent was said by another clock about another sending: it corrects nothing.
-            if isinstance(event, RawEvent) and event.sent_at is not None:
-                event.sent_at = None
-    return events
+    is_of_table = bool(file_format and file_format.has_columns and own in _WITHOUT_COLUMNS)
+
+    def read_in_places(decoded: Any, original: bytes) -> list[RawEvent | Refusal]:
+        if read_matched is not None and isinstance(decoded, dict):
+            matched = read_matched(decoded, original)
+            return _noted(matched, decoded) if isinstance(decoded, NotedRecord) else matched
+        if is_of_table and isinstance(decoded, dict):
+            events = read(record_of_row(decoded, own), source, plan, received_at=received_at, original=original, preset="tagline")
+        else:
+            events = read(decoded, source, plan, received_at=received_at, original=original, preset=preset)
+        if door == "file":
+            for event in events:
+                # When a row was sent was said by another clock about another sending: it corrects nothing.
+                if isinstance(event, RawEvent) and event.sent_at is not None:
+                    event.sent_at = None
+        return events
+
+    return read_in_places
 
 
 def _noted(events: list[RawEvent | Refusal], record: NotedRecord) -> list[RawEvent | Refusal]:
@@ -72,21 +71,25 @@ def _noted(events: list[RawEvent | Refusal], record: NotedRecord) -> list[RawEve
     return events
 
 
-def _read_matched(
-    cells: dict[str, Any], matching: Matching, source: SourcePlan, plan: Plan, *, received_at: datetime, original: bytes
-) -> list[RawEvent | Refusal]:
-    """The events of a row whose columns are matched, in their places: records of our own JSON, whatever the source's envelope is."""
-    events: list[RawEvent | Refusal] = []
-    for place, record in enumerate(compile_matching(matching)(cells)):
-        if record is None:
-            events.append(_UNTOLD)
-            continue
-        (event,) = read(record, source, plan, received_at=received_at, original=original, preset=_OURS)
-        if isinstance(event, RawEvent):
-            event.preset = _OURS
-            event.item = place if len(matching.events) > 1 else None
-        events.append(event)
-    return events
+def _matched_reader(
+    matching: Matching, source: SourcePlan, *, received_at: datetime
+) -> Callable[[dict[str, Any], bytes], list[RawEvent | Refusal]]:
+    """The events of a row whose columns are matched, in their places, whatever the source's envelope is."""
+    read_row, source_code, are_many = compile_matching(matching), source.code, len(matching.events) > 1
+
+    def read_matched(cells: dict[str, Any], original: bytes) -> list[RawEvent | Refusal]:
+        events: list[RawEvent | Refusal] = []
+        for place, fields in enumerate(read_row(cells)):
+            if fields is None:
+                events.append(_UNTOLD)
+                continue
+            event = read_fields(fields, source_code, received_at=received_at, original=original)
+            if are_many and type(event) is RawEvent:
+                event.item = place
+            events.append(event)
+        return events
+
+    return read_matched
 
 
 def reread(
@@ -94,4 +97,4 @@ def reread(
 ) -> list[RawEvent | Refusal]:
     """Read a stored record again: an event stands at its `item`."""
     decoded = decode(original, door=door, file_format=file_format)
-    return _in_places(decoded, source, plan, door=door, received_at=received_at, original=original, file_format=file_format)
+    return _reader_in_places(source, plan, door=door, received_at=received_at, file_format=file_format)(decoded, original)

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from profiles.entries import Delivery, Entry
 
 _COLUMNS = (
-    "source_id, batch_id, received_at, release_id, tag_id, rule_id, standing, id, key, message_id, name, source_version, "
-    "occurred_at, subject_id, attributes, extra, identifiers, refinements, report"
+    "source_id, batch_id, received_at, release_id, tag_id, rule_id, standing, id, subject_id, key, message_id, name, source_version, "
+    "occurred_at, attributes, extra, identifiers, refinements, report"
 )
 _BEGIN, _END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 _NONE = b"\xff\xff\xff\xff"  # a length of -1
 _NAME_CHARACTERS = 1_000
 _size, _number = struct.Struct(">i").pack, struct.Struct(">iq").pack
 _columns = struct.pack(">h", _COLUMNS.count(",") + 1)
-_keyed = struct.Struct(">iqi16s").pack
+_numbers, _key = struct.Struct(">iqiq").pack, struct.Struct(">i16s").pack
 _COUNTED, _HELD = (struct.pack(">ih", 2, int(one)) for one in (Event.Standing.COUNTED, Event.Standing.HELD))
 _ERA = datetime(2000, 1, 1, tzinfo=UTC)
 _TEXT_TYPE, _JSONB_VERSION = 25, b"\x01"
@@ -37,30 +37,22 @@ _TEXT_TYPE, _JSONB_VERSION = 25, b"\x01"
 def copy_events(
     cursor: CursorWrapper, new: "list[tuple[Delivery, Entry]]", ids: dict[Subject, int], *, table: str = "profiles_event"
 ) -> None:
-    """Written by key, as the index has them; built as they came, as they lie in memory: a block's events are more than its caches hold."""
+    """Written by key, as the index has them."""
     alike: dict[tuple[int, str | None, str | None, bool], bytes] = {}
-    names: dict[str | None, bytes] = {None: _NONE}
-    about: dict[Subject, tuple[bytes, bytes]] = {}
     rows: list[tuple[bytes, bytes]] = []
     for delivery, entry in new:
-        result, name = entry.result, entry.raw.name  # type: ignore[union-attr]
+        result = entry.result
         assert result is not None
         held = result.verdict != "accepted"
         kind = id(delivery), result.tag, result.rule, held
-        head, named = alike.get(kind), names.get(name)
+        head = alike.get(kind)
         if head is None:
             head = alike[kind] = _alike(delivery, result, held=held)
-        if named is None:
-            named = names[name] = _text(name or "")
-        subject = result.subject
-        # Known by one identifier alone, it is the same in all of its rows.
-        is_one = subject is not None and result.phone is None and len(result.identifiers) == 1
-        whom = about.get(subject) if is_one else None  # type: ignore[arg-type]
-        if whom is None:
-            whom = _about(result, ids)
-            if is_one:
-                about[subject] = whom  # type: ignore[index]
-        rows.append((entry.key, _event(head, entry, named, *whom, held=held)))
+        if result.subject is None:
+            numbers = _number(8, entry.event_id) + _NONE
+        else:
+            numbers = _numbers(8, entry.event_id, 8, ids[result.subject])
+        rows.append((entry.key, b"".join((head, numbers, entry.said or said_by(entry)))))
     rows.sort()
     with cursor.copy(f"COPY {table} ({_COLUMNS}) FROM STDIN (FORMAT binary)") as copy:
         copy.write(b"".join((_BEGIN, *[row for _, row in rows], _END)))
@@ -101,30 +93,22 @@ def _alike(delivery: "Delivery", result: Result, *, held: bool) -> bytes:
     )
 
 
-def _about(result: Result, ids: dict[Subject, int]) -> tuple[bytes, bytes]:
-    """The columns of whom an event is about: subject, identifiers."""
-    subject = _NONE if result.subject is None else _number(8, ids[result.subject])
-    return subject, _json(result.identifiers) if result.identifiers else _NONE
-
-
-def _event(head: bytes, entry: "Entry", name: bytes, subject: bytes, identifiers: bytes, *, held: bool) -> bytes:
-    """Its row, which begins with `head`."""
+def said_by(entry: "Entry") -> bytes:
+    """The end of its row: the columns that hang on nothing but itself."""
     result, raw = entry.result, entry.raw
     assert result is not None and raw is not None
     return b"".join(
         (
-            head,
-            _keyed(8, entry.event_id, 16, entry.key),
+            _key(16, entry.key),
             _NONE if raw.message_id is None else _text(raw.message_id),
-            name,
+            _NONE if raw.name is None else _text(raw.name),
             _NONE if raw.source_version is None else _text(raw.source_version),
             _NONE if result.occurred_at is None else _time(result.occurred_at),
-            subject,
-            _NONE if held else _json(result.attributes),
+            _NONE if result.verdict != "accepted" else _json(result.attributes),
             _json(result.extra) if result.extra else _NONE,
-            identifiers,
+            _json(result.identifiers) if result.identifiers else _NONE,
             _texts(result.refinements) if result.refinements else _NONE,
-            _report(result),
+            _report(result) if result.changes or result.violations else _NONE,
         )
     )
 
@@ -156,8 +140,6 @@ def _json(value: object) -> bytes:
 
 
 def _report(result: Result) -> bytes:
-    if not result.changes and not result.violations:
-        return _NONE
     return _json({"changes": result.changes, "violations": result.violations})
 
 

@@ -22,7 +22,7 @@ COUNTED, HELD, TAKEN_BACK, CORRECTED, DISCARDED, MERGED = (
 class Entry(msgspec.Struct, gc=False):
     """One raw event with its reading, or a refusal; after `record`, what became of it.
 
-    `others` are the identifiers it came with besides its subject. `closes` are the keys of held events that this one
+    `said` is what of its row is written of itself alone, where that is made ahead. `others` are the identifiers it came with besides its subject. `closes` are the keys of held events that this one
     corrects, and of those that its row told of beside them. `first` is the stored event a duplicate was answered with, `differs` whether that says something else.
     """
 
@@ -37,6 +37,7 @@ class Entry(msgspec.Struct, gc=False):
     event_id: int | None = None
     first: "Stored | None" = None
     differs: bool = False
+    said: bytes = b""
 
     @property
     def status(self) -> str:

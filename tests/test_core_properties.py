@@ -25,6 +25,7 @@ from taxonomy.standardize import (
     standardize,
 )  # fmt: skip
 from taxonomy.standardize.paths import compile_path, plain_names
+from taxonomy.standardize.read import Fields, read_fields
 
 RECEIVED_AT = datetime(2026, 3, 1, tzinfo=UTC)
 PLAN = compile_plan(small_plan_items())
@@ -193,3 +194,25 @@ def test_other_paths_are_jmespaths(written, where):
         assert found == jmespath.search(written, where)
     except jmespath.exceptions.JMESPathError:
         assert found is None
+
+
+@given(
+    st.fixed_dictionaries(dict.fromkeys(("event", "phone", "region", "occurred_at", "id", "source_version"), value)),
+    st.dictionaries(text, value, max_size=3),
+    attributes | st.just({f"a{at}": "1" for at in range(600)}),
+    st.sampled_from([b"", b"\0", b"{" * 200, b" " * 1_100_000]),
+)
+@example(dict.fromkeys(("event", "phone", "region", "occurred_at", "id", "source_version")), {}, {}, b"")
+@example({"event": None, "phone": None, "region": None, "occurred_at": None, "id": "1E+18", "source_version": None}, {}, {}, b"")
+@example({"event": "view_a", "phone": None, "region": None, "occurred_at": None, "id": "1" * 2_000, "source_version": None}, {}, {}, b"")
+def test_fields_that_are_found_are_read_as_a_record_of_our_own_json_that_says_the_same(said, identifiers, attributes, original):
+    [expected] = read(
+        said | {"identifiers": identifiers, "attributes": attributes}, WEBSITE, PLAN, received_at=RECEIVED_AT, original=original, preset="tagline",
+    )  # fmt: skip
+    fields = Fields(
+        said["event"], said["phone"], said["region"], identifiers, said["occurred_at"], said["id"], said["source_version"], attributes, [],
+    )  # fmt: skip
+    found = read_fields(fields, WEBSITE.code, received_at=RECEIVED_AT, original=original)
+    if isinstance(expected, RawEvent):
+        expected.preset = "tagline"
+    assert msgspec.to_builtins(found, builtin_types=(Decimal,)) == msgspec.to_builtins(expected, builtin_types=(Decimal,))

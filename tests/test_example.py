@@ -12,7 +12,7 @@ from plans import small_plan_items
 
 from ingestion.doors.files import FileFormat, decode_row
 from ingestion.pipeline import Incoming, receive
-from ingestion.reread import read_as
+from ingestion.reread import reader_of
 from ingestion.sending.backwards import NoWay, matching, put
 from ingestion.sending.example import Example, cells_of, example_of, some_example
 from taxonomy.current import current
@@ -67,7 +67,7 @@ def judged(one: Example, source: str, plan: Plan, door: str = "api") -> str | No
     """The code of the tag as which the core accepts the record."""
     cut = incoming(one)
     decoded = cut.decoded if cut.decoded is not None else decode_json(cut.original)
-    [raw] = read_as(decoded, plan.sources[source], plan, door=door, received_at=NOW, original=cut.original)
+    [raw] = reader_of(plan.sources[source], plan, door=door, received_at=NOW)(decoded, cut.original)
     result = standardize(raw, plan)
     return result.tag_code if result.verdict == "accepted" else None
 

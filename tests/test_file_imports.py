@@ -371,3 +371,18 @@ def test_memory_does_not_grow_with_the_file(tmp_path, form, lines):
     count, megabytes = map(int, done.stdout.split())
     assert count == lines
     assert megabytes < 40
+
+
+@pytest.mark.parametrize("is_matched", [False, True])
+def test_only_what_is_lost_of_a_text_is_said_to_be(source, tmp_path, is_matched):  # noqa: F811
+    """Every character of UTF-16 has a zero byte."""
+    lines = rows(3)
+    lines[1][HEADER.index("product_id")] = "a\0b"
+    path = tmp_path / "till.csv"
+    path.write_bytes(b"\xff\xfe" + as_csv(lines, encoding="utf-16-le"))
+    if is_matched:
+        columns = (Column("id", "id"), Column("phone", "phone"), Column("occurred_at", "occurred_at"))
+        told = RowEvent(column="event", columns=(Column("product_id", "attribute.product_id"),))
+        keep(Matching(columns, (told,)), source=source, headings=[*HEADER, "门店"], file_name=path.name, by=None)
+    found = outcome(run_import(take_file(path, source=source, file_name=path.name).pk))
+    assert (found.received, dict(found.notes).get("text.repaired")) == (3, 1)

@@ -34,6 +34,7 @@ from staff.models import User
 from taxonomy.current import current
 from taxonomy.models import Source
 from taxonomy.publish import publish
+from taxonomy.standardize.read import Fields
 
 HEADER = ["单号", "行号", "会员手机", "日期", "时间", "商品", "单价", "数量", "券"]
 SHARED = (
@@ -64,28 +65,28 @@ def as_csv(lines: list[list[str]], header: list[str] = HEADER) -> bytes:
 # pure
 
 
-def read(matching: Matching, **cells: str) -> list[dict]:
+def read(matching: Matching, **cells: str) -> list[Fields]:
     found = compile_matching(matching)(dict(zip(HEADER, rows(1)[0], strict=True)) | cells)
     return [one for one in found if one is not None]
 
 
-def test_a_row_becomes_a_record_of_our_own_json():
+def test_a_row_becomes_the_fields_of_its_event():
     assert read(PURCHASE) == [
-        {
-            "phone": "13800138010", "id": "R1-0", "event": "purchase", "occurred_at": "2026-04-03 14:05:00", "identifiers": {},
-            "attributes": {"product_id": "p1", "price": "1009.90", "quantity": "1", "order_id": "R1"},
-        }
+        Fields(
+            name="purchase", phone="13800138010", region=None, identifiers={}, occurred_at="2026-04-03 14:05:00", message_id="R1-0",
+            source_version=None, attributes={"product_id": "p1", "price": "1009.90", "quantity": "1", "order_id": "R1"}, notes=[],
+        )
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("row", [{"日期": "2026-04-03"}, {"时间": "25:00"}], ids=["date", "clock"])
 def test_a_time_that_is_not_written_as_said_is_left_for_the_core_to_say_so(row):
     written = {"日期": "03/04/2026", "时间": "14:05"} | row
-    assert read(PURCHASE, **row)[0]["occurred_at"] == f"{written['日期']} {written['时间']}"
+    assert read(PURCHASE, **row)[0].occurred_at == f"{written['日期']} {written['时间']}"
 
 
 def test_a_date_without_a_time_of_day_is_that_day():
-    assert read(PURCHASE, 时间="")[0]["occurred_at"] == "2026-04-03 00:00:00"
+    assert read(PURCHASE, 时间="")[0].occurred_at == "2026-04-03 00:00:00"
 
 
 @pytest.mark.parametrize(
@@ -103,28 +104,28 @@ def test_a_date_without_a_time_of_day_is_that_day():
 )
 def test_the_end_of_a_day_is_the_midnight_that_ends_it(row, way, moment):
     columns = tuple(Column(column.heading, column.target, way) if column.target == "time_of_day" else column for column in PURCHASE.columns)
-    assert read(Matching(columns, PURCHASE.events), **row)[0]["occurred_at"] == moment
+    assert read(Matching(columns, PURCHASE.events), **row)[0].occurred_at == moment
 
 
 def test_an_id_of_several_columns_is_none_where_one_is_empty():
-    assert read(PURCHASE, 行号=" ")[0]["id"] is None
+    assert read(PURCHASE, 行号=" ")[0].message_id is None
 
 
 @pytest.mark.parametrize("row", [{"单号": "2.10381E+18"}, {"行号": "1E+16"}, {"单号": "2.10381E+18", "行号": ""}], ids=str)
 def test_a_row_has_no_id_where_a_spreadsheet_cut_a_part_of_it(row):
     both = replace_events(PURCHASE, *PURCHASE.events, COUPON)
-    assert [(one["id"], one.notes[0].code, one.notes[0].path) for one in read(both, 券="C1", **row)] == [
+    assert [(one.message_id, one.notes[0].code, one.notes[0].path) for one in read(both, 券="C1", **row)] == [
         (None, "envelope.wrong_type", "id")
     ] * 2
 
 
 @pytest.mark.parametrize("part", ["AB-2.1E+18", "2.1e+18", "1.3800138000E+10", "E+", "2.1E+18x"])
 def test_an_id_of_which_nothing_is_cut_stays(part):
-    assert [one["id"] for one in read(PURCHASE, 单号=part)] == [f"{part}-0"]
+    assert [one.message_id for one in read(PURCHASE, 单号=part)] == [f"{part}-0"]
 
 
 def test_blanks_around_a_cell_are_no_part_of_it():
-    assert read(PURCHASE, 会员手机="\t13800138000 ")[0]["phone"] == "13800138000"
+    assert read(PURCHASE, 会员手机="\t13800138000 ")[0].phone == "13800138000"
 
 
 def test_a_row_of_nothing_that_is_read_tells_of_no_event():
@@ -136,16 +137,16 @@ COUPON = RowEvent(name="coupon_redeem", only_if="券", columns=(Column("券", "a
 
 def test_a_row_tells_of_several_events_each_with_its_own_id():
     both = replace_events(PURCHASE, *PURCHASE.events, COUPON)
-    assert [(one["event"], one["id"]) for one in read(both, 券="C1")] == [("purchase", "R1-0"), ("coupon_redeem", "R1-0:coupon_redeem")]
-    assert [one["event"] for one in read(both)] == ["purchase"]
+    assert [(one.name, one.message_id) for one in read(both, 券="C1")] == [("purchase", "R1-0"), ("coupon_redeem", "R1-0:coupon_redeem")]
+    assert [one.name for one in read(both)] == ["purchase"]
 
 
 def test_further_events_of_one_name_have_ids_of_their_own():
     second = RowEvent(name="coupon_redeem", only_if="行号", columns=(Column("行号", "attribute.coupon_id"),))
     both = replace_events(PURCHASE, *PURCHASE.events, COUPON, second, RowEvent(name="purchase"))
     ids = ["R1-0", "R1-0:coupon_redeem", "R1-0:coupon_redeem:2", "R1-0:purchase"]
-    assert [one["id"] for one in read(both, 券="C1")] == ids
-    assert [one["id"] for one in read(both)] == ["R1-0", "R1-0:coupon_redeem:2", "R1-0:purchase"], "whichever others are told"
+    assert [one.message_id for one in read(both, 券="C1")] == ids
+    assert [one.message_id for one in read(both)] == ["R1-0", "R1-0:coupon_redeem:2", "R1-0:purchase"], "whichever others are told"
 
 
 @pytest.mark.parametrize(("cell", "is_told"), [("1", True), (" Yes ", True), ("0", False), ("", False), ("10", False)], ids=str)
@@ -156,7 +157,7 @@ def test_a_further_event_is_told_only_where_a_column_says_so(cell, is_told):
 
 def test_an_event_of_a_row_can_have_its_own_time():
     paid = RowEvent(name="paid", only_if="券", columns=(Column("券", "occurred_at", "%Y%m%d"),))
-    assert [one["occurred_at"] for one in read(replace_events(PURCHASE, *PURCHASE.events, paid), 券="20260501")] == [
+    assert [one.occurred_at for one in read(replace_events(PURCHASE, *PURCHASE.events, paid), 券="20260501")] == [
         "2026-04-03 14:05:00", "2026-05-01 00:00:00",
     ]  # fmt: skip
 

@@ -60,7 +60,7 @@ def test_times_of_day_that_are_written_in_two_ways_are_known_and_read():
     assert clock_of(["24:00"]) == "%H:%M"
     way = clock_of(["20:41:59", "09:57"])
     read = compile_matching(Matching((Column("a", "occurred_at", "%d/%m/%Y"), Column("b", "time_of_day", way)), (RowEvent(name="x"),)))
-    times = [read({"a": "03/04/2026", "b": clock})[0]["occurred_at"] for clock in ("20:41:59", "9:57", "later")]
+    times = [read({"a": "03/04/2026", "b": clock})[0].occurred_at for clock in ("20:41:59", "9:57", "later")]
     assert times == ["2026-04-03 20:41:59", "2026-04-03 09:57:00", "03/04/2026 later"]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from ingestion.doors.files import FileFormat, Record, as_matched, as_sent, decode_object
+from ingestion.doors.files import RESERVED, FileFormat, Record, as_matched, as_sent, decode_object
 from ingestion.imports.traps import Look, Trap
 from ingestion.pipeline import Incoming
 
@@ -12,6 +12,7 @@ class Reader:
 
     def __init__(self, file_format: FileFormat, *, is_first: bool) -> None:
         self._format, self.skipped = file_format, 0
+        self._are_all_the_senders = not any(column in RESERVED for column in file_format.columns)
         self._look = Look(file_format, is_first=is_first) if file_format.is_read_by_column else None
 
     def incoming(self, records: Iterable[Record]) -> Iterator[Incoming]:
@@ -21,7 +22,10 @@ class Reader:
                 if self._look:
                     self._look.note_heading(one)
                 continue
-            came = incoming_of(one, self._format)
+            if one.cells is not None and self._are_all_the_senders:
+                came = Incoming(one.original, one.cells, None, one.row)
+            else:
+                came = incoming_of(one, self._format)
             if self._look:
                 self._look.note(one, came.decoded)
             yield came

@@ -12,7 +12,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from ingestion.doors.files import FileFormat
-from ingestion.reread import read_as
+from ingestion.reread import reader_of
 from ingestion.sending.example import Example, example_by
 from taxonomy.dictionary.examples import as_cell, values_of
 from taxonomy.dictionary.sheets import tag_sheet
@@ -134,7 +134,7 @@ def _apart(events: list[Event]) -> list[Event]:
 
 def takes(row: Row, tag: TagPlan, source: SourcePlan, plan: Plan, at: datetime) -> bool:
     """Whether the core accepts a row of a file as this tag."""
-    events = read_as(dict(row), source, plan, door="file", received_at=at, original=b"", file_format=_TABLE)
+    events = reader_of(source, plan, door="file", received_at=at, file_format=_TABLE)(dict(row), b"")
     if len(events) != 1 or isinstance(events[0], Refusal):
         return False
     result = standardize(events[0], plan)

@@ -86,7 +86,7 @@ class Look:
 
     def note(self, record: Record, said: object) -> None:
         """`said`: what the record says by name, where it can be read."""
-        if self._quotes and (broken := self._quotes.broken(record)):
+        if self._quotes and self._quotes.mark in record.original and (broken := self._quotes.broken(record)):
             self._add(broken)
         if isinstance(said, dict):
             is_row = self._is_table and len(said) == len(self._columns)
@@ -228,13 +228,11 @@ class _Quotes:
         self._cell = re.compile(rf"{cell}({delimiter}|\Z)", re.DOTALL)
         self._whole = re.compile(rf"(?:{cell}{delimiter})*+{cell}", re.DOTALL)
         # none of other signs than ASCII's: each row is looked at
-        self._mark = file_format.quote.encode("ascii", "ignore")
+        self.mark = file_format.quote.encode("ascii", "ignore")
         self._format = file_format
 
     def broken(self, record: Record) -> Trap | None:
-        """The first such cell of a row; where it parts the row wrongly, the row."""
-        if self._mark not in record.original:
-            return None
+        """The first such cell of a row that has a mark; where it parts the row wrongly, the row."""
         text = record.original.decode(self._format.encoding, "replace")
         if self._format.quote not in text or self._whole.fullmatch(text):
             return None

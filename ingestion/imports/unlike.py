@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ingestion.doors.files import Column, FileFormat, Matching, Record, RowEvent, cells_of, compile_matching
-from taxonomy.standardize.read import text_of
+from taxonomy.standardize.read import Fields, text_of
 
 _CELL = "cell"
 # Of a column; a column of more different values is no flag that somebody fills in.
@@ -55,11 +55,11 @@ class Conditions:
             if not record.is_heading and (cells := cells_of(record, file_format)) is not None:
                 self._note(record.row, self._read(cells))
 
-    def _note(self, row: int, read: list[dict[str, dict[str, object]] | None]) -> None:
+    def _note(self, row: int, read: list[Fields | None]) -> None:
         for known, filled, fits in zip(self._found.values(), read[::2], read[1::2], strict=True):
             if filled is None or fits is not None:
                 continue
-            seen = text_of(filled["attributes"][_CELL])
+            seen = text_of(filled.attributes[_CELL])
             if seen in known or len(known) < _MOST:
                 known.setdefault(seen, _First(row)).times += 1
 

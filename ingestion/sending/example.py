@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ingestion.reread import read_as
+from ingestion.reread import reader_of
 from ingestion.sending.backwards import NOTHING, NoWay, before, find, matching, passing, put
 from taxonomy.dictionary.examples import PHONE, as_cell, as_csv, chosen, values_of
 from taxonomy.standardize import Plan, Refusal, SourcePlan, decode_json, standardize, to_day_number
@@ -119,7 +119,7 @@ def _judged(record: Record, tag: TagPlan, source: SourcePlan, plan: Plan, at: da
 def _culprits(
     decoded: Any, original: bytes, tag: TagPlan | None, source: SourcePlan, plan: Plan, at: datetime, door: str
 ) -> set[str] | None:
-    events = read_as(decoded, source, plan, door=door, received_at=at, original=original)
+    events = reader_of(source, plan, door=door, received_at=at)(decoded, original)
     if len(events) != 1 or isinstance(events[0], Refusal):
         return set()
     result = standardize(events[0], plan)

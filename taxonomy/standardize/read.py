@@ -5,6 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from taxonomy.standardize.decode import NotedList, NotedRecord, encode_json, storable
 from taxonomy.standardize.limits import LIMITS
 from taxonomy.standardize.paths import Getter, compile_path, first_names
@@ -41,6 +43,20 @@ _NOTHING: dict[str, Any] = {}
 _NUMBERS = frozenset({int, float, Decimal})
 
 
+class Fields(msgspec.Struct, gc=False):
+    """What one event says, each field found and not yet read. `notes` are what finding them says."""
+
+    name: Any
+    phone: Any
+    region: Any
+    identifiers: dict[str, Any]
+    occurred_at: Any
+    message_id: Any
+    source_version: Any
+    attributes: dict[str, Any]
+    notes: list[Violation]
+
+
 def read(
     record: Any, source: "SourcePlan", plan: "Plan", *, received_at: datetime, original: bytes, preset: str = ""
 ) -> list[RawEvent | Refusal]:
@@ -57,8 +73,8 @@ def read(
             notes, record = record.notes, dict(record)
         elif isinstance(record, NotedList):
             notes, record = record.notes, list(record)
-    if 0 in original:
-        record = storable(record)
+    if 0 in original and (repaired := storable(record)) != record:  # every character of UTF-16 has a zero byte
+        record = repaired
         if all(note.code != "text.repaired" for note in notes):
             notes = [*notes, Violation("text.repaired")]
     outer = _NOTHING
@@ -110,18 +126,64 @@ def _read_item(
     if isinstance(raw, Refusal):
         raw.path = f"{where}.{raw.path}".strip(".")
         return raw
+    if raw.name is None and not any(is_given(value) for key, value in item.items() if key not in RESERVED):
+        return Refusal("record.empty", where)
+    return _within_limits(raw, where)
+
+
+def _within_limits(raw: RawEvent, where: str) -> RawEvent | Refusal:
     message_id = raw.message_id
     if message_id is not None and is_cut(message_id):
         # Many ids become the same one so: each is its own event, by its content.
-        notes.append(cut_id(message_id))
+        raw.notes.append(cut_id(message_id))
         raw.message_id = message_id = None
     if message_id is not None and len(message_id) > _MAX_ID_CHARACTERS:
         return Refusal("limit.message_id", where, {"seen": len(message_id), "limit": _MAX_ID_CHARACTERS})
     if len(raw.attributes) > _MAX_ATTRIBUTES:
         return Refusal("limit.attributes", where, {"seen": len(raw.attributes), "limit": _MAX_ATTRIBUTES})
-    if raw.name is None and not any(is_given(value) for key, value in item.items() if key not in RESERVED):
-        return Refusal("record.empty", where)
     return raw
+
+
+def read_fields(fields: Fields, source_code: str, *, received_at: datetime, original: bytes) -> RawEvent | Refusal:
+    """The event of fields that are found already, read as those of our own JSON are. Never raises; `original` is the whole record's exact bytes."""
+    if _may_be_deep(original) and is_nested_deeper(_values(fields), _MAX_NESTING):
+        return Refusal("limit.nesting", values={"limit": _MAX_NESTING})
+    if len(original) > _MAX_BYTES:
+        return Refusal("limit.size", values={"seen": len(original), "limit": _MAX_BYTES})
+    if 0 in original and (repaired := storable(_values(fields))) != _values(fields):
+        fields = Fields(*repaired)
+        fields.notes.append(Violation("text.repaired"))
+    notes, attributes = fields.notes, fields.attributes
+    name, phone, region, identifiers = fields.name, fields.phone, fields.region, fields.identifiers
+    message_id, version = fields.message_id, fields.source_version
+    are_texts = True
+    for written in identifiers.values():
+        are_texts = are_texts and type(written) is str and written != ""
+    raw = RawEvent(
+        source_code,
+        name if type(name) is str and name and not name.isspace() else read_text(name, "event", notes),
+        phone if phone is None else read_text(phone, "phone", notes),
+        region if region is None else read_text(region, "region", notes),
+        identifiers if are_texts else read_identifiers(identifiers, notes),
+        read_time(fields.occurred_at),
+        None,
+        received_at,
+        message_id if message_id is None else read_text(message_id, "id", notes),
+        version if version is None else read_text(version, "source_version", notes),
+        attributes,
+        {},
+        original,
+        notes,
+        None,
+        "tagline",
+    )
+    if raw.name is None and not any(map(is_given, _values(fields)[:-1])):
+        return Refusal("record.empty")
+    return _within_limits(raw, "")
+
+
+def _values(fields: Fields) -> list[Any]:
+    return [getattr(fields, field) for field in Fields.__struct_fields__]
 
 
 def cut_id(written: str) -> Violation:

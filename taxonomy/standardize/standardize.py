@@ -205,6 +205,10 @@ def _mapped_envelope(reading: Reading, raw: RawEvent, violations: list[Violation
 
 def _read_identifiers(written: dict[str, str], violations: list[Violation]) -> dict[str, str]:
     """Normalize the identifiers besides the phone, strongest kind first."""
+    if len(written) == 1:  # nearly always
+        ((kind, text),) = written.items()
+        if kind != "phone" and "E+" not in text and (normal := normalize_identifier(kind, text)) is not None:
+            return written if normal == text else {kind: normal}
     identifiers: dict[str, str] = {}
     for kind in written if len(written) == 1 else sorted(written, key=_strength):
         if kind == "phone":
@@ -235,6 +239,8 @@ def _read_phone(
     source: SourcePlan, violations: list[Violation],
 ) -> tuple[str | None, str | None]:  # fmt: skip
     """The E.164 number and its region. A number that was given and cannot be read holds the event, unless the source says not."""
+    if written is None and known_as and "phone" not in identifiers:
+        return None, None
     region = region or source.region
     other = identifiers.get("phone") if identifiers else None
     found = parse_phone(written or other, region)

@@ -200,22 +200,22 @@ def _finish(rest: bytes, stream: BinaryIO, head: bytes, row: int) -> None:
 
 
 def _rows(block: Block, file_format: FileFormat) -> Iterator[Record]:
-    width, passed = len(file_format.columns), [*file_format.heading, *file_format.left_out]
+    columns, passed = file_format.columns, [*file_format.heading, *file_format.left_out]
+    width, encoding, by_line = len(columns), file_format.encoding, file_format.by_line
     rows = read_rows(block.data, file_format, width)
     ends_open = block.is_last and not block.data.endswith(b"\n")
     for counted, row in enumerate(rows):
-        number = block.first_row + (row.at if file_format.by_line else counted)
-        original = to_original(row.line, file_format.encoding)
-        if row.cells in passed:
+        line, cells, is_text, at = row
+        number = block.first_row + (at if by_line else counted)
+        original = to_original(line, encoding)
+        if cells in passed:
             yield Record(number, original, is_heading=True)
-            continue
-        cells = _by_column(row, file_format)
-        if not isinstance(cells, Refusal):
-            yield Record(number, original, cells)
-        elif ends_open and len(row.cells) <= width and block.data.endswith(row.line):
+        elif is_text and len(cells) == width:
+            yield Record(number, original, dict(zip(columns, cells, strict=True)))
+        elif ends_open and len(cells) <= width and block.data.endswith(line):
             yield Record(number, original, refusal=Refusal("record.cut_off"))
         else:
-            yield Record(number, original, refusal=cells)
+            yield Record(number, original, refusal=_refused(row, file_format))
 
 
 def _listed_rows(block: Block, file_format: FileFormat) -> Iterator[Record]:
@@ -259,8 +259,12 @@ def _row(original: bytes, file_format: FileFormat) -> Row:
 
 def _by_column(row: Row, file_format: FileFormat) -> dict[str, Any] | Refusal:
     """A row's cells by column; a row of another width is refused, its cells stand elsewhere."""
+    if row.is_text and len(row.cells) == len(file_format.columns):
+        return dict(zip(file_format.columns, row.cells, strict=True))
+    return _refused(row, file_format)
+
+
+def _refused(row: Row, file_format: FileFormat) -> Refusal:
     if not row.is_text:
         return Refusal("record.encoding", values={"encoding": file_format.encoding})
-    if len(row.cells) != len(file_format.columns):
-        return Refusal("record.columns", values={"seen": len(row.cells), "expected": len(file_format.columns)})
-    return dict(zip(file_format.columns, row.cells, strict=True))
+    return Refusal("record.columns", values={"seen": len(row.cells), "expected": len(file_format.columns)})

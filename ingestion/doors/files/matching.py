@@ -1,4 +1,4 @@
-"""What the columns of a file mean: each row becomes records of our own JSON, one for each event it tells of. Pure.
+"""What the columns of a file mean: each row becomes the fields of the events it tells of. Pure.
 
 A matching says how a layout is read and judges nothing: names stay as sent, for the source's rules; values stay texts, for the
 core. Only how a cell is *written* is undone here: blanks around it, the order of a date, the separators of a number. An id of
@@ -14,8 +14,7 @@ from typing import Any
 
 import msgspec
 
-from taxonomy.standardize.decode import NotedRecord
-from taxonomy.standardize.read import cut_id, text_of
+from taxonomy.standardize.read import Fields, cut_id, text_of
 from taxonomy.standardize.spreadsheets import is_cut
 from taxonomy.standardize.times import compile_strptime, parse_to_midnight
 
@@ -119,12 +118,12 @@ def _in_order(columns: tuple[Column, ...]) -> tuple[Column, ...]:
 
 
 @lru_cache(maxsize=256)
-def compile_matching(matching: Matching) -> Callable[[Cells], list[dict[str, Any] | None]]:
-    """The reader of a row: a record for each event of the matching, None for one that it does not tell of.
+def compile_matching(matching: Matching) -> Callable[[Cells], list[Fields | None]]:
+    """The reader of a row: the fields of each event of the matching, None for one that it does not tell of.
 
     Raises ValueError for a time format that is none.
     """
-    shared = [(column.target, _finder(column)) for column in matching.columns if column.target in ("phone", "region", "source_version")]
+    find_phone, find_region, find_version = (_last(matching.columns, target) for target in ("phone", "region", "source_version"))
     kinds = [
         (column.target.removeprefix(IDENTIFIER), _finder(column)) for column in matching.columns if column.target.startswith(IDENTIFIER)
     ]
@@ -132,35 +131,48 @@ def compile_matching(matching: Matching) -> Callable[[Cells], list[dict[str, Any
     find_time = _time_finder(matching.columns)
     events = [(_compile_event(one, find_time), _id_ends(matching.events, number)) for number, one in enumerate(matching.events)]
 
-    def read(cells: Cells) -> list[dict[str, Any] | None]:
-        said = {field: value for field, find in shared if (value := find(cells)) is not None}
-        identifiers = {kind: value for kind, find in kinds if (value := find(cells)) is not None}
-        parts = [value for find in ids if (value := find(cells)) is not None]
-        joined = "-".join(map(text_of, parts))
+    def read(cells: Cells) -> list[Fields | None]:
+        get = cells.get
+        phone = find_phone(cells) if find_phone is not None else None
+        region = find_region(cells) if find_region is not None else None
+        version = find_version(cells) if find_version is not None else None
+        parts = [value for find in ids if (value := find(cells)) is not None] if ids else ids
+        joined = "-".join(map(text_of, parts)) if parts else ""
         has_cut = "E+" in joined and any(is_cut(text_of(part)) for part in parts)
         message_id = joined if parts and len(parts) == len(ids) and not has_cut else None
-        records: list[dict[str, Any] | None] = []
+        found: list[Fields | None] = []
         for event, id_ends in events:
-            record = None
-            if event.is_told is None or event.is_told(cells):
-                name, at = event.find_name(cells), event.find_time(cells)
-                attributes = {}
-                for code, heading, find in event.attributes:
-                    value = cells.get(heading) if find is None else find(cells)
-                    if type(value) is str:
-                        value = value.strip()
-                    if value is not None and value != "":
+            if event.is_told is not None and not event.is_told(cells):
+                found.append(None)
+                continue
+            name = event.name if event.find_name is None else event.find_name(cells)
+            at = event.find_time(cells) if event.find_time is not None else None
+            identifiers = {kind: value for kind, find in kinds if (value := find(cells)) is not None}
+            attributes = {}
+            for code, heading, find in event.attributes:
+                value = get(heading) if find is None else find(cells)
+                if type(value) is str:
+                    if value := value.strip():
                         attributes[code] = value
-                if said or identifiers or attributes or parts or at is not None:
-                    own_id = message_id and message_id + id_ends.format(name=name)
-                    record = {**said, "id": own_id, "event": name, "occurred_at": at, "identifiers": identifiers, "attributes": attributes}
-                    if has_cut:
-                        record = NotedRecord(record)
-                        record.notes = [cut_id(joined)]
-            records.append(record)
-        return records
+                elif value is not None:
+                    attributes[code] = value
+            if not (attributes or identifiers or parts) and at is phone is region is version is None:
+                found.append(None)
+                continue
+            own_id = message_id and message_id + id_ends.format(name=name)
+            notes = [cut_id(joined)] if has_cut else []
+            found.append(Fields(name, phone, region, identifiers, at, own_id, version, attributes, notes))
+        return found
 
     return read
+
+
+def _last(columns: tuple[Column, ...], target: str) -> Find | None:
+    """What the last of the columns with this target says that says something; None where there is none."""
+    finders = [_finder(column) for column in reversed(columns) if column.target == target]
+    if len(finders) < 2:
+        return finders[0] if finders else None
+    return lambda cells: next((value for find in finders if (value := find(cells)) is not None), None)
 
 
 def _id_ends(events: tuple[RowEvent, ...], number: int) -> str:
@@ -174,13 +186,14 @@ def _id_ends(events: tuple[RowEvent, ...], number: int) -> str:
 
 
 class _Event(msgspec.Struct, frozen=True):
-    find_name: Find
+    name: str
+    find_name: Find | None
     is_told: Callable[[Cells], bool] | None
-    find_time: Find
+    find_time: Find | None
     attributes: list[tuple[str, str, Find | None]]
 
 
-def _compile_event(event: RowEvent, find_time: Find) -> _Event:
+def _compile_event(event: RowEvent, find_time: Find | None) -> _Event:
     attributes = [
         (one.target.removeprefix(ATTRIBUTE), one.heading, _finder(one) if one.written in _NUMBER else None)
         for one in event.columns
@@ -188,7 +201,8 @@ def _compile_event(event: RowEvent, find_time: Find) -> _Event:
     ]
     has_time = any(one.target == "occurred_at" for one in event.columns)
     return _Event(
-        _cell_of(event.column) if event.column else lambda cells: event.name,
+        event.name,
+        _cell_of(event.column) if event.column else None,
         _condition(event.only_if, event.says) if event.only_if else None,
         _time_finder(event.columns) if has_time else find_time,
         attributes,
@@ -246,14 +260,16 @@ def plain_signs(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFKC", text)
 
 
-def _time_finder(columns: tuple[Column, ...]) -> Find:
-    """The time of a row from its column, or from the columns of its date and its time of day; as ISO 8601 where it is written as said."""
+def _time_finder(columns: tuple[Column, ...]) -> Find | None:
+    """The time of a row from its column, or from the columns of its date and its time of day; as ISO 8601 where it is written as said. None: no column has one."""
     dates = [column for column in columns if column.target == "occurred_at"][:1]
     clocks = [column for column in columns if column.target == "time_of_day"][:1]
     if not dates:
-        return lambda cells: None
+        return None
     find_date = _cell_of(dates[0].heading)
     read_date = _time_reader(dates[0].written)
+    if not clocks and not dates[0].written:
+        return find_date
     if not clocks:
         return lambda cells: None if (date := find_date(cells)) is None else read_date(date)
     find_clock = _cell_of(clocks[0].heading)

@@ -30,7 +30,13 @@ def read_rows(data: bytes, file_format: FileFormat, width: int = 0) -> Iterator[
     if quote and quote in data:
         yield from (row for _, row in _quoted_rows(data, file_format, width, last=True))
         return
-    for at, line in enumerate(data.split(b"\n")):
+    lines, (text, is_text) = data.split(b"\n"), _text(data, encoding)
+    if is_text and file_format.kind != "fixed":  # nearly always, and quicker than line by line
+        for at, (line, cells) in enumerate(zip(lines, text.split("\n"), strict=True)):
+            if line.strip():
+                yield Row(line.rstrip(b"\r"), cells.rstrip("\r").split(file_format.delimiter), True, at)
+        return
+    for at, line in enumerate(lines):
         if line.strip():
             stripped = line.rstrip(b"\r")
             text, is_text = _text(stripped, encoding)
@@ -90,14 +96,19 @@ def _quoted_rows(data: bytes, file_format: FileFormat, width: int, *, last: bool
     """
     encoding, delimiter = inner(file_format.encoding), file_format.delimiter
     lines = data.split(b"\n")
+    whole, is_readable = _text(data, encoding)
+    texts = whole.split("\n") if is_readable else []
     taken = offset = 0
     is_text, is_unclosed = True, False
+
+    def text_at(line: int) -> tuple[str, bool]:
+        return (texts[line], True) if is_readable else _text(lines[line], encoding)
 
     def feed() -> Iterator[str]:
         nonlocal taken, is_text, is_unclosed
         while taken < len(lines):
             taken += 1
-            text, is_good = _text(lines[taken - 1], encoding)
+            text, is_good = text_at(taken - 1)
             is_text = is_text and is_good
             yield text + "\n"
         is_unclosed = True
@@ -110,11 +121,11 @@ def _quoted_rows(data: bytes, file_format: FileFormat, width: int, *, last: bool
     strays: _Strays | None = None
     while taken < len(lines):
         if quote not in lines[taken]:  # outside of quotes, as here, it is a row of its own
-            line, first = lines[taken].rstrip(b"\r"), taken
-            taken, offset = taken + 1, offset + len(lines[taken]) + 1
+            line, first = lines[taken], taken
+            taken, offset = taken + 1, offset + len(line) + 1
             if line.strip():
-                text, is_text = _text(line, encoding)
-                yield min(offset, len(data)), Row(line, text.split(delimiter), is_text, first)
+                text, is_text = text_at(first)
+                yield min(offset, len(data)), Row(line.rstrip(b"\r"), text.rstrip("\r").split(delimiter), is_text, first)
             continue
         first, is_text, is_unclosed = taken, True, False
         cells: list[str] | None = None
@@ -127,8 +138,8 @@ def _quoted_rows(data: bytes, file_format: FileFormat, width: int, *, last: bool
             if strays is None and taken > first + 1:
                 strays = _Strays(lines, first, file_format, width, last=last)
             line, taken = lines[first], first + 1
-            text, is_text = _text(line.rstrip(b"\r"), encoding)
-            cells = text.split(delimiter)
+            text, is_text = text_at(first)
+            cells = text.rstrip("\r").split(delimiter)
             rows = reader()
         offset += len(line) + 1
         if line.strip():
