@@ -18,7 +18,7 @@ from ingestion.reread import decode, reader_of, reread
 from profiles.copying import said_by
 from profiles.entries import Delivery, Entry, Sent, counts
 from profiles.link import settle_soon
-from profiles.record import InCommit, find_duplicates, record
+from profiles.record import InCommit, expects_new, find_duplicates, record
 from taxonomy.current import Current
 from taxonomy.standardize import (
     GLOBAL_KINDS,
@@ -91,7 +91,7 @@ def receive(
     """
     delivery = evaluate(
         incoming, source_code=source_code, door=door, received_at=received_at, current=current, key_id=key_id,
-        batch_id=batch_id, file_format=file_format, ahead=file_format is not None and not dry_run,
+        batch_id=batch_id, file_format=file_format, ahead=file_format is not None and not dry_run and expects_new(),
     )  # fmt: skip
     if dry_run:
         find_duplicates([delivery])

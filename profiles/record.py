@@ -93,6 +93,11 @@ class _LatelyNew:
 _lately_new = _LatelyNew()
 
 
+def expects_new() -> bool:
+    """Whether a large delivery would be believed to be new."""
+    return _lately_new.all_new
+
+
 def _record_once(deliveries: list[Delivery], in_commit: InCommit, *, believes_new: bool) -> bool:
     ties = Ties()
     learned: dict[Subject, int] = {}

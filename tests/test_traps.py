@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from unittest.mock import patch
 
 import pytest
 from hypothesis import example, given
@@ -91,11 +92,13 @@ def test_whatever_a_cell_may_be_is_looked_at(cell):
     assert hidden_in([cell]) == list(traps._kinds(cell))
 
 
-@given(st.lists(CELLS, max_size=8), st.lists(CELLS, max_size=8))
-def test_shapes_that_are_known_hide_no_other_trap(before, after):
+@given(st.lists(CELLS, max_size=8), st.lists(CELLS, max_size=8), st.sampled_from([0, 2, 2_000]))
+def test_shapes_that_are_known_hide_no_other_trap_however_few_are_kept(before, after, most):
     found, shapes = {kind for cell in [*before, *after] for kind, _means in traps._kinds(cell)}, set()
-    hidden = {kind for cells in (before, after) for kind, _means in hidden_in(cells, shapes)}
+    with patch.object(traps, "_MOST_SHAPES", most):
+        hidden = {kind for cells in (before, after) for kind, _means in hidden_in(cells, shapes)}
     assert hidden | {"day_number"} == found | {"day_number"}
+    assert len(shapes) <= most and all(len(shape) <= traps._LONGEST for shape in shapes)
 
 
 @pytest.mark.parametrize(

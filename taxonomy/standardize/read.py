@@ -126,9 +126,10 @@ def _read_item(
     if isinstance(raw, Refusal):
         raw.path = f"{where}.{raw.path}".strip(".")
         return raw
-    if raw.name is None and not any(is_given(value) for key, value in item.items() if key not in RESERVED):
+    raw = _within_limits(raw, where)
+    if isinstance(raw, RawEvent) and raw.name is None and not any(is_given(value) for key, value in item.items() if key not in RESERVED):
         return Refusal("record.empty", where)
-    return _within_limits(raw, where)
+    return raw
 
 
 def _within_limits(raw: RawEvent, where: str) -> RawEvent | Refusal:

@@ -136,8 +136,8 @@ def compile_matching(matching: Matching) -> Callable[[Cells], list[Fields | None
         phone = find_phone(cells) if find_phone is not None else None
         region = find_region(cells) if find_region is not None else None
         version = find_version(cells) if find_version is not None else None
-        parts = [value for find in ids if (value := find(cells)) is not None] if ids else ids
-        joined = "-".join(map(text_of, parts)) if parts else ""
+        parts = [value for find in ids if (value := find(cells)) is not None]
+        joined = "-".join(map(text_of, parts))
         has_cut = "E+" in joined and any(is_cut(text_of(part)) for part in parts)
         message_id = joined if parts and len(parts) == len(ids) and not has_cut else None
         found: list[Fields | None] = []

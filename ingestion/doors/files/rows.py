@@ -30,11 +30,11 @@ def read_rows(data: bytes, file_format: FileFormat, width: int = 0) -> Iterator[
     if quote and quote in data:
         yield from (row for _, row in _quoted_rows(data, file_format, width, last=True))
         return
-    lines, (text, is_text) = data.split(b"\n"), _text(data, encoding)
-    if is_text and file_format.kind != "fixed":  # nearly always, and quicker than line by line
-        for at, (line, cells) in enumerate(zip(lines, text.split("\n"), strict=True)):
+    lines = data.split(b"\n")
+    if file_format.kind != "fixed" and (texts := _texts(data, encoding)):
+        for at, (line, text) in enumerate(zip(lines, texts, strict=True)):
             if line.strip():
-                yield Row(line.rstrip(b"\r"), cells.rstrip("\r").split(file_format.delimiter), True, at)
+                yield Row(line.rstrip(b"\r"), text.rstrip("\r").split(file_format.delimiter), True, at)
         return
     for at, line in enumerate(lines):
         if line.strip():
@@ -96,13 +96,12 @@ def _quoted_rows(data: bytes, file_format: FileFormat, width: int, *, last: bool
     """
     encoding, delimiter = inner(file_format.encoding), file_format.delimiter
     lines = data.split(b"\n")
-    whole, is_readable = _text(data, encoding)
-    texts = whole.split("\n") if is_readable else []
+    texts = _texts(data, encoding)
     taken = offset = 0
     is_text, is_unclosed = True, False
 
     def text_at(line: int) -> tuple[str, bool]:
-        return (texts[line], True) if is_readable else _text(lines[line], encoding)
+        return (texts[line], True) if texts else _text(lines[line], encoding)
 
     def feed() -> Iterator[str]:
         nonlocal taken, is_text, is_unclosed
@@ -194,6 +193,14 @@ def _cells(text: str, file_format: FileFormat) -> list[str]:
 
 def _quote(file_format: FileFormat) -> bytes:
     return file_format.quote.encode(inner(file_format.encoding))
+
+
+def _texts(data: bytes, encoding: str) -> list[str] | None:
+    """The lines of what is all characters of the encoding: together they take less time than one by one."""
+    try:
+        return data.decode(encoding).split("\n")
+    except UnicodeDecodeError:
+        return None
 
 
 def _text(line: bytes, encoding: str) -> tuple[str, bool]:
