@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from ingestion.doors.files import FileFormat, Matching, compile_matching, decode_row
+from ingestion.doors.files import FileFormat, compile_matching, compile_places, decode_row
 from taxonomy.standardize import Plan, RawEvent, Refusal, SourcePlan, decode_body, decode_json, read, record_of_row
 from taxonomy.standardize.decode import NotedRecord
 from taxonomy.standardize.read import read_fields
@@ -40,13 +40,15 @@ def _reader_in_places(
     source: SourcePlan, plan: Plan, *, door: str, received_at: datetime, file_format: FileFormat | None
 ) -> Callable[[Any, bytes], list[RawEvent | Refusal]]:
     """As `reader_of`, each at its `item`: where a row does not tell of one of its matching's events stands that."""
-    read_matched = _matched_reader(file_format.matching, source, received_at=received_at) if file_format and file_format.matching else None
+    read_matched = _matched_reader(file_format, source, received_at=received_at) if file_format and file_format.matching else None
     preset = _PRESETS.get(door, "")
     own = source.envelope.get("preset") or "tagline"
-    is_of_table = bool(file_format and file_format.has_columns and own in _WITHOUT_COLUMNS)
+    has_columns = bool(file_format and file_format.has_columns)
+    is_of_table = has_columns and own in _WITHOUT_COLUMNS
+    rows = (dict, list) if has_columns else dict
 
     def read_in_places(decoded: Any, original: bytes) -> list[RawEvent | Refusal]:
-        if read_matched is not None and isinstance(decoded, dict):
+        if read_matched is not None and isinstance(decoded, rows):
             matched = read_matched(decoded, original)
             return _noted(matched, decoded) if isinstance(decoded, NotedRecord) else matched
         if is_of_table and isinstance(decoded, dict):
@@ -72,14 +74,17 @@ def _noted(events: list[RawEvent | Refusal], record: NotedRecord) -> list[RawEve
 
 
 def _matched_reader(
-    matching: Matching, source: SourcePlan, *, received_at: datetime
-) -> Callable[[dict[str, Any], bytes], list[RawEvent | Refusal]]:
-    """The events of a row whose columns are matched, in their places, whatever the source's envelope is."""
-    read_row, source_code, are_many = compile_matching(matching), source.code, len(matching.events) > 1
+    file_format: FileFormat, source: SourcePlan, *, received_at: datetime
+) -> Callable[[dict[str, Any] | list[Any], bytes], list[RawEvent | Refusal]]:
+    """The events of a row whose columns are matched, in their places, whatever the source's envelope is. Rows are by column, or all the columns' values."""
+    matching = file_format.matching
+    assert matching is not None
+    read_row, read_values = compile_matching(matching), compile_places(matching, tuple(file_format.columns))
+    source_code, are_many = source.code, len(matching.events) > 1
 
-    def read_matched(cells: dict[str, Any], original: bytes) -> list[RawEvent | Refusal]:
+    def read_matched(row: dict[str, Any] | list[Any], original: bytes) -> list[RawEvent | Refusal]:
         events: list[RawEvent | Refusal] = []
-        for place, fields in enumerate(read_row(cells)):
+        for place, fields in enumerate(read_values(row) if isinstance(row, list) else read_row(row)):
             if fields is None:
                 events.append(_UNTOLD)
                 continue

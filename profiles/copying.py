@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -31,7 +32,9 @@ _columns = struct.pack(">h", _COLUMNS.count(",") + 1)
 _numbers, _key = struct.Struct(">iqiq").pack, struct.Struct(">i16s").pack
 _COUNTED, _HELD = (struct.pack(">ih", 2, int(one)) for one in (Event.Standing.COUNTED, Event.Standing.HELD))
 _ERA = datetime(2000, 1, 1, tzinfo=UTC)
-_TEXT_TYPE, _JSONB_VERSION = 25, b"\x01"
+_TEXT_TYPE, _JSONB_VERSION = 25, 1
+_json_head = struct.Struct(">iB").pack
+_first = itemgetter(0)
 
 
 def copy_events(
@@ -53,7 +56,7 @@ def copy_events(
         else:
             numbers = _numbers(8, entry.event_id, 8, ids[result.subject])
         rows.append((entry.key, b"".join((head, numbers, entry.said or said_by(entry)))))
-    rows.sort()
+    rows.sort(key=_first)
     with cursor.copy(f"COPY {table} ({_COLUMNS}) FROM STDIN (FORMAT binary)") as copy:
         copy.write(b"".join((_BEGIN, *[row for _, row in rows], _END)))
 
@@ -134,9 +137,9 @@ def _uuid(value: str) -> bytes:
 def _json(value: object) -> bytes:
     """NUL is nothing jsonb can hold."""
     text = encode_json(value)
-    if b"\\u0000" in text:
+    if text.find(b"\\u0000") >= 0:  # not in: twice as fast with bytes
         text = encode_json(storable(msgspec.to_builtins(value, builtin_types=(Decimal,))))
-    return _size(len(text) + 1) + _JSONB_VERSION + text
+    return _json_head(len(text) + 1, _JSONB_VERSION) + text
 
 
 def _report(result: Result) -> bytes:

@@ -14,9 +14,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
 from openpyxl import load_workbook
 
-from ingestion.doors.files import Column, FileFormat, Matching, RowEvent, UnreadableFile, compile_matching
+from ingestion.doors.files import Column, FileFormat, Matching, RowEvent, UnreadableFile, compile_matching, compile_places
 from ingestion.doors.files.matching import COMMA, POINT, SERIAL, plain_number, reads_as
 from ingestion.imports.check_file import as_json, check_file
 from ingestion.imports.failed import failed_rows
@@ -130,6 +132,31 @@ def test_blanks_around_a_cell_are_no_part_of_it():
 
 def test_a_row_of_nothing_that_is_read_tells_of_no_event():
     assert compile_matching(PURCHASE)(dict.fromkeys(HEADER, " ")) == [None]
+
+
+_HEADINGS = st.sampled_from(HEADER)
+_TARGETS = st.sampled_from(["phone", "occurred_at", "time_of_day", "id", "region", "source_version", "identifier.crm_id"])
+_WRITTEN = {"occurred_at": "%d/%m/%Y", "time_of_day": "%H:%M", "attribute.a": POINT}
+_SHARED = st.builds(lambda heading, target: Column(heading, target, _WRITTEN.get(target, "")), _HEADINGS, _TARGETS)
+_OWN = st.builds(
+    lambda heading, target: Column(heading, target, _WRITTEN.get(target, "")), _HEADINGS, st.sampled_from(["attribute.a", "attribute.b"])
+)
+_EVENT = st.builds(
+    RowEvent, name=st.just("purchase"), column=st.just("") | _HEADINGS, only_if=st.just("") | _HEADINGS,
+    columns=st.lists(_OWN, max_size=3).map(tuple), says=st.just(()) | st.just(("R1",)),
+)  # fmt: skip
+_CELL = st.sampled_from(["", " ", "R1", " 03/04/2026 ", "14:05", "¥1,009.90", "2.1E+18", None, 7, Decimal("1.50"), ["x"]])
+
+
+@given(
+    st.builds(Matching, st.lists(_SHARED, max_size=4).map(tuple), st.lists(_EVENT, min_size=1, max_size=3).map(tuple)),
+    st.lists(_HEADINGS, unique=True),
+    st.data(),
+)
+def test_a_row_says_the_same_by_its_columns_and_by_their_places(matching, columns, data):
+    values = data.draw(st.lists(_CELL, min_size=len(columns), max_size=len(columns)))
+    expected = compile_matching(matching)(dict(zip(columns, values, strict=True)))
+    assert compile_places(matching, tuple(columns))(values) == expected
 
 
 COUPON = RowEvent(name="coupon_redeem", only_if="券", columns=(Column("券", "attribute.coupon_id"),))

@@ -76,24 +76,28 @@ class Look:
     def __init__(self, file_format: FileFormat, *, is_first: bool) -> None:
         self._format = file_format
         self._columns = [column for column in file_format.columns if column not in RESERVED][:MOST_COLUMNS]
+        self._width = len(self._columns)
         self._quotes = _Quotes(file_format) if file_format.kind == "csv" and file_format.quote else None
         self._found: dict[tuple[str, str], Trap] = {}
         self._shapes: list[set[str]] = [set() for _ in self._columns]
         self._numbers: list[int] = []
-        self._cells: list[Iterable[Any]] = []
+        self._cells: list[list[Any]] = []
         self._is_first, self._is_table = is_first, file_format.has_columns
         self._is_text = self._is_table and file_format.is_text
 
     def note(self, record: Record, said: object) -> None:
-        """`said`: what the record says by name, where it can be read."""
-        if self._quotes and self._quotes.mark in record.original and (broken := self._quotes.broken(record)):
+        """`said`: what the record says by name, or of all the columns in their places, where it can be read."""
+        if self._quotes and record.original.find(self._quotes.mark) >= 0 and (broken := self._quotes.broken(record)):
             self._add(broken)
-        if isinstance(said, dict):
-            is_row = self._is_table and len(said) == len(self._columns)
-            self._cells.append(said.values() if is_row else [said.get(column) for column in self._columns])
-            self._numbers.append(record.row)
-            if len(self._numbers) == _AT_ONCE:
-                self._look()
+        if isinstance(said, list) and self._is_table:
+            self._cells.append(said if len(said) == self._width else said[: self._width])
+        elif isinstance(said, dict):
+            self._cells.append([said.get(column) for column in self._columns])
+        else:
+            return
+        self._numbers.append(record.row)
+        if len(self._numbers) == _AT_ONCE:
+            self._look()
 
     def note_heading(self, record: Record) -> None:
         """A header that comes again; what somebody left out is told to nobody."""

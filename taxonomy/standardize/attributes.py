@@ -37,7 +37,7 @@ def read_attributes(
             continue
         if casts is not None and type(value) is str:
             known = casts.get(value)
-            if known is not None and known[0] == defaults:
+            if known is not None and (known[0] is defaults or known[0] == defaults):
                 attributes[code] = known[1]
                 changes += known[2]
                 continue

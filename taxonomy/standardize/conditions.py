@@ -1,5 +1,6 @@
 """Conditions of mapping rules: a path into what was sent, an operator, a value typed by a person."""
 
+import operator
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -53,7 +54,7 @@ def _ordered(is_so: Callable[[Any, Any], bool]) -> Callable[[str], Test]:
         number = number_of(value)
 
         def test(found: Any) -> bool:
-            if found is None or isinstance(found, bool | dict | list):
+            if type(found) is not str and (found is None or isinstance(found, bool | dict | list)):
                 return False
             if number is None:
                 return is_so(text_of(found), value)
@@ -95,10 +96,10 @@ _OPERATORS: dict[str, Callable[[str], Test]] = {
     "eq": _equals,
     "ne": _differs,
     "in": _is_in,
-    "gt": _ordered(lambda one, other: bool(one > other)),
-    "gte": _ordered(lambda one, other: bool(one >= other)),
-    "lt": _ordered(lambda one, other: bool(one < other)),
-    "lte": _ordered(lambda one, other: bool(one <= other)),
+    "gt": _ordered(operator.gt),
+    "gte": _ordered(operator.ge),
+    "lt": _ordered(operator.lt),
+    "lte": _ordered(operator.le),
     "contains": _contains,
     "starts_with": _starts_with,
     "matches": _matches,

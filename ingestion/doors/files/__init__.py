@@ -15,7 +15,7 @@ from ingestion.doors.files.cut import (
 from ingestion.doors.files.encodings import BOM, ENCODINGS, in_encoding
 from ingestion.doors.files.fixed import MEASURES, widths_of, write_cells
 from ingestion.doors.files.formats import BLOCK_BYTES, MOST_SIGNS, RESERVED, UNREAD, Block, FileFormat, Record, UnreadableFile, is_delimiter
-from ingestion.doors.files.matching import Column, Matching, RowEvent, compile_matching
+from ingestion.doors.files.matching import Column, Matching, RowEvent, compile_matching, compile_places
 from ingestion.doors.files.parquet import write_chosen
 from ingestion.doors.files.rows import write_row
 from ingestion.doors.files.sniff import DELIMITERS, QUOTES, Choices, check_columns, decimal_sign, is_value, sniff
@@ -49,6 +49,7 @@ __all__ = [
     "cells_under",
     "check_columns",
     "compile_matching",
+    "compile_places",
     "decimal_sign",
     "decode_object",
     "decode_row",

@@ -211,7 +211,7 @@ def _rows(block: Block, file_format: FileFormat) -> Iterator[Record]:
         if cells in passed:
             yield Record(number, original, is_heading=True)
         elif is_text and len(cells) == width:
-            yield Record(number, original, dict(zip(columns, cells, strict=True)))
+            yield Record(number, original, cells, columns)
         elif ends_open and len(cells) <= width and block.data.endswith(line):
             yield Record(number, original, refusal=Refusal("record.cut_off"))
         else:
@@ -227,8 +227,10 @@ def _listed_rows(block: Block, file_format: FileFormat) -> Iterator[Record]:
         if row.cells in passed:
             yield Record(number, line, is_heading=True)
             continue
-        cells = _by_column(row, file_format)
-        yield Record(number, line, refusal=cells) if isinstance(cells, Refusal) else Record(number, line, cells)
+        if len(row.cells) == len(file_format.columns):
+            yield Record(number, line, row.cells, file_format.columns)
+        else:
+            yield Record(number, line, refusal=_refused(row, file_format))
 
 
 def _lines(block: Block, file_format: FileFormat) -> Iterator[Record]:

@@ -135,13 +135,19 @@ class Numbering:
 
 
 class Record(msgspec.Struct, gc=False):
-    """One record of a file: its exact bytes, and of a row its cells by column.
+    """One record of a file: its exact bytes, and of a row its `values`, one for each of `columns`.
 
     `refusal` says why it cannot be read; `is_heading` that it is the header once more or left out, which is no record of events.
     """
 
     row: int
     original: bytes
-    cells: dict[str, Any] | None = None
+    values: list[Any] | None = None
+    columns: list[str] = []
     refusal: Refusal | None = None
     is_heading: bool = False
+
+    @property
+    def cells(self) -> dict[str, Any] | None:
+        """Of a row, its values by column: made anew each time."""
+        return None if self.values is None else dict(zip(self.columns, self.values, strict=True))

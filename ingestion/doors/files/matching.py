@@ -7,9 +7,10 @@ which a spreadsheet cut a part is told here, for joined with others it cannot be
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -39,7 +40,9 @@ _NUMBER = {
 }
 
 Cells = dict[str, Any]
-Find = Callable[[Cells], Any]
+# What stands under the headings of a matching, in their order.
+Found = Sequence[Any]
+Find = Callable[[Found], Any]
 
 
 class Column(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -119,20 +122,36 @@ def _in_order(columns: tuple[Column, ...]) -> tuple[Column, ...]:
 
 @lru_cache(maxsize=256)
 def compile_matching(matching: Matching) -> Callable[[Cells], list[Fields | None]]:
-    """The reader of a row: the fields of each event of the matching, None for one that it does not tell of.
+    """The reader of a row by column: the fields of each event of the matching, None for one that it does not tell of.
 
     Raises ValueError for a time format that is none.
     """
-    find_phone, find_region, find_version = (_last(matching.columns, target) for target in ("phone", "region", "source_version"))
-    kinds = [
-        (column.target.removeprefix(IDENTIFIER), _finder(column)) for column in matching.columns if column.target.startswith(IDENTIFIER)
-    ]
-    ids = [_finder(column) for column in matching.columns if column.target == "id"]
-    find_time = _time_finder(matching.columns)
-    events = [(_compile_event(one, find_time), _id_ends(matching.events, number)) for number, one in enumerate(matching.events)]
+    read, headings = _compile(matching), matching.headings()
+    return lambda cells: read([cells.get(heading) for heading in headings])
 
-    def read(cells: Cells) -> list[Fields | None]:
-        get = cells.get
+
+@lru_cache(maxsize=256)
+def compile_places(matching: Matching, columns: tuple[str, ...]) -> Callable[[Sequence[Any]], list[Fields | None]]:
+    """The same of a row that is the values of these columns."""
+    read, place = _compile(matching), {column: at for at, column in enumerate(columns)}
+    places = [place.get(heading) for heading in matching.headings()]
+    if len(places) > 1 and None not in places:
+        take = itemgetter(*places)
+        return lambda values: read(take(values))
+    return lambda values: read([None if at is None else values[at] for at in places])
+
+
+@lru_cache(maxsize=256)
+def _compile(matching: Matching) -> Callable[[Found], list[Fields | None]]:
+    at = {heading: place for place, heading in enumerate(matching.headings())}
+    columns = matching.columns
+    find_phone, find_region, find_version = (_last(columns, target, at) for target in ("phone", "region", "source_version"))
+    kinds = [(one.target.removeprefix(IDENTIFIER), _finder(one, at)) for one in columns if one.target.startswith(IDENTIFIER)]
+    ids = [_finder(one, at) for one in columns if one.target == "id"]
+    find_time = _time_finder(columns, at)
+    events = [(_compile_event(one, find_time, at), _id_ends(matching.events, number)) for number, one in enumerate(matching.events)]
+
+    def read(cells: Found) -> list[Fields | None]:
         phone = find_phone(cells) if find_phone is not None else None
         region = find_region(cells) if find_region is not None else None
         version = find_version(cells) if find_version is not None else None
@@ -146,30 +165,30 @@ def compile_matching(matching: Matching) -> Callable[[Cells], list[Fields | None
                 found.append(None)
                 continue
             name = event.name if event.find_name is None else event.find_name(cells)
-            at = event.find_time(cells) if event.find_time is not None else None
+            moment = event.find_time(cells) if event.find_time is not None else None
             identifiers = {kind: value for kind, find in kinds if (value := find(cells)) is not None}
             attributes = {}
-            for code, heading, find in event.attributes:
-                value = get(heading) if find is None else find(cells)
+            for code, place, find in event.attributes:
+                value = cells[place] if find is None else find(cells)
                 if type(value) is str:
                     if value := value.strip():
                         attributes[code] = value
                 elif value is not None:
                     attributes[code] = value
-            if not (attributes or identifiers or parts) and at is phone is region is version is None:
+            if not (attributes or identifiers or parts) and moment is phone is region is version is None:
                 found.append(None)
                 continue
             own_id = message_id and message_id + id_ends.format(name=name)
             notes = [cut_id(joined)] if has_cut else []
-            found.append(Fields(name, phone, region, identifiers, at, own_id, version, attributes, notes))
+            found.append(Fields(name, phone, region, identifiers, moment, own_id, version, attributes, notes))
         return found
 
     return read
 
 
-def _last(columns: tuple[Column, ...], target: str) -> Find | None:
+def _last(columns: tuple[Column, ...], target: str, at: dict[str, int]) -> Find | None:
     """What the last of the columns with this target says that says something; None where there is none."""
-    finders = [_finder(column) for column in reversed(columns) if column.target == target]
+    finders = [_finder(column, at) for column in reversed(columns) if column.target == target]
     if len(finders) < 2:
         return finders[0] if finders else None
     return lambda cells: next((value for find in finders if (value := find(cells)) is not None), None)
@@ -188,38 +207,38 @@ def _id_ends(events: tuple[RowEvent, ...], number: int) -> str:
 class _Event(msgspec.Struct, frozen=True):
     name: str
     find_name: Find | None
-    is_told: Callable[[Cells], bool] | None
+    is_told: Callable[[Found], bool] | None
     find_time: Find | None
-    attributes: list[tuple[str, str, Find | None]]
+    attributes: list[tuple[str, int, Find | None]]
 
 
-def _compile_event(event: RowEvent, find_time: Find | None) -> _Event:
+def _compile_event(event: RowEvent, find_time: Find | None, at: dict[str, int]) -> _Event:
     attributes = [
-        (one.target.removeprefix(ATTRIBUTE), one.heading, _finder(one) if one.written in _NUMBER else None)
+        (one.target.removeprefix(ATTRIBUTE), at[one.heading], _finder(one, at) if one.written in _NUMBER else None)
         for one in event.columns
         if one.target.startswith(ATTRIBUTE)
     ]
     has_time = any(one.target == "occurred_at" for one in event.columns)
     return _Event(
         event.name,
-        _cell_of(event.column) if event.column else None,
-        _condition(event.only_if, event.says) if event.only_if else None,
-        _time_finder(event.columns) if has_time else find_time,
+        _cell_of(at[event.column]) if event.column else None,
+        _condition(at[event.only_if], event.says) if event.only_if else None,
+        _time_finder(event.columns, at) if has_time else find_time,
         attributes,
     )
 
 
-def _condition(heading: str, says: tuple[str, ...]) -> Callable[[Cells], bool]:
+def _condition(place: int, says: tuple[str, ...]) -> Callable[[Found], bool]:
     """Whether the column is filled, and says one of these where some are named."""
-    find, wanted = _cell_of(heading), {one.casefold() for one in says}
+    find, wanted = _cell_of(place), {one.casefold() for one in says}
     if not wanted:
         return lambda cells: find(cells) is not None
     return lambda cells: (value := find(cells)) is not None and text_of(value).casefold() in wanted
 
 
-def _cell_of(heading: str) -> Find:
-    def find(cells: Cells) -> Any:
-        value = cells.get(heading)
+def _cell_of(place: int) -> Find:
+    def find(cells: Found) -> Any:
+        value = cells[place]
         if type(value) is str:
             return value.strip() or None
         return value
@@ -227,13 +246,13 @@ def _cell_of(heading: str) -> Find:
     return find
 
 
-def _finder(column: Column) -> Find:
-    find = _cell_of(column.heading)
+def _finder(column: Column, at: dict[str, int]) -> Find:
+    find = _cell_of(at[column.heading])
     pattern = _NUMBER.get(column.written)
     if pattern is None:
         return find
 
-    def find_number(cells: Cells) -> Any:
+    def find_number(cells: Found) -> Any:
         value = find(cells)
         return plain_number(value, column.written) if type(value) is str else value
 
@@ -260,23 +279,23 @@ def plain_signs(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFKC", text)
 
 
-def _time_finder(columns: tuple[Column, ...]) -> Find | None:
+def _time_finder(columns: tuple[Column, ...], at: dict[str, int]) -> Find | None:
     """The time of a row from its column, or from the columns of its date and its time of day; as ISO 8601 where it is written as said. None: no column has one."""
     dates = [column for column in columns if column.target == "occurred_at"][:1]
     clocks = [column for column in columns if column.target == "time_of_day"][:1]
     if not dates:
         return None
-    find_date = _cell_of(dates[0].heading)
+    find_date = _cell_of(at[dates[0].heading])
     read_date = _time_reader(dates[0].written)
     if not clocks and not dates[0].written:
         return find_date
     if not clocks:
         return lambda cells: None if (date := find_date(cells)) is None else read_date(date)
-    find_clock = _cell_of(clocks[0].heading)
+    find_clock = _cell_of(at[clocks[0].heading])
     written = [f"{dates[0].written or '%Y-%m-%d'} {clock}" if clock else "" for clock in clocks[0].written.split(EITHER)]
     read_both = _first_reader([_time_reader(one) for one in written])
 
-    def find(cells: Cells) -> Any:
+    def find(cells: Found) -> Any:
         date, clock = find_date(cells), find_clock(cells)
         if date is None or clock is None:
             return date if date is None else read_date(date)
