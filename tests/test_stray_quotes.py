@@ -59,7 +59,10 @@ LINES = st.lists(st.text('",ax\r', max_size=7), max_size=12).map("\n".join)
 def test_rows_are_what_reading_on_from_each_line_makes_of_them(text, width, last, most):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "LIMITS", type("Limits", (), {"event_bytes": most}))
-        assert told(text.encode(), width, last=last) == list(by_reading_on(text.encode(), width, last=last))
+        found = told(text.encode(), width, last=last)
+        assert found == list(by_reading_on(text.encode(), width, last=last))
+        only_ends = module._quoted_rows(text.encode(), FORMAT, width, last=last, only_ends=True)
+        assert [end for end, _ in only_ends] == [end for end, *_ in found]
 
 
 @pytest.mark.parametrize("line", ['5" ,"x', 'a,"b', '"a', '"a,b,c', 'a,b,"c""'])

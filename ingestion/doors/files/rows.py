@@ -24,6 +24,9 @@ class Row(NamedTuple):
     at: int = 0
 
 
+_UNREAD = Row(b"", [], True)
+
+
 def read_rows(data: bytes, file_format: FileFormat, width: int = 0) -> Iterator[Row]:
     """The rows in `data`; blank lines are none. `width`: cells of a right one, if known."""
     encoding, quote = inner(file_format.encoding), _quote(file_format)
@@ -71,7 +74,7 @@ def cut_rows(data: bytes, file_format: FileFormat, *, last: bool) -> tuple[int, 
     quote = _quote(file_format)
     if not quote or quote not in data:
         return cut_lines(data, last=last)
-    ends = [end for end, _ in _quoted_rows(data, file_format, len(file_format.columns), last=last)]
+    ends = [end for end, _ in _quoted_rows(data, file_format, len(file_format.columns), last=last, only_ends=True)]
     if last:
         return len(data), len(ends)
     return (ends[-2], len(ends) - 1) if len(ends) > 1 else (0, 0)
@@ -88,15 +91,15 @@ def start_of_rows(head: bytes, file_format: FileFormat) -> int:
     return start
 
 
-def _quoted_rows(data: bytes, file_format: FileFormat, width: int, *, last: bool) -> Iterator[tuple[int, Row]]:
-    """(offset after the row, the row).
+def _quoted_rows(data: bytes, file_format: FileFormat, width: int, *, last: bool, only_ends: bool = False) -> Iterator[tuple[int, Row]]:
+    """(offset after the row, the row). `only_ends`: what a row says is not asked for, so those without quotes are not read.
 
     A row of several lines that is past the size limit, of another width, or not closed at the end, has a stray quote: its
     first line is taken alone. Unless it is the last of data that goes on: its end may be missing.
     """
     encoding, delimiter = inner(file_format.encoding), file_format.delimiter
     lines = data.split(b"\n")
-    texts = _texts(data, encoding)
+    texts = None if only_ends else _texts(data, encoding)
     taken = offset = 0
     is_text, is_unclosed = True, False
 
@@ -119,14 +122,18 @@ def _quoted_rows(data: bytes, file_format: FileFormat, width: int, *, last: bool
     rows = reader()
     strays: _Strays | None = None
     while taken < len(lines):
-        if quote not in lines[taken]:  # outside of quotes, as here, it is a row of its own
-            line, first = lines[taken], taken
+        line, first = lines[taken], taken
+        if line.find(quote) < 0:  # outside of quotes, as here, it is a row of its own; find, not in: six times as fast with bytes
             taken, offset = taken + 1, offset + len(line) + 1
-            if line.strip():
+            if not line.strip():
+                continue
+            if only_ends:
+                yield min(offset, len(data)), _UNREAD
+            else:
                 text, is_text = text_at(first)
                 yield min(offset, len(data)), Row(line.rstrip(b"\r"), text.rstrip("\r").split(delimiter), is_text, first)
             continue
-        first, is_text, is_unclosed = taken, True, False
+        is_text, is_unclosed = True, False
         cells: list[str] | None = None
         if strays is None or not strays.begin_at(first):
             with suppress(csv.Error):
