@@ -37,7 +37,8 @@ _PUBLIC_ID = re.compile("[0-9a-fA-F]{32}")
 
 
 class Incoming(msgspec.Struct, gc=False):
-    """One record as a door cut it. `decoded`: None lets the pipeline decode it as its door's; a Refusal is refused as it stands.
+    """One record as a door cut it. `decoded`: None lets the pipeline decode it as its door's; a Refusal is refused as it stands; of a
+    row whose columns are matched, a list is its values, one for each column.
 
     `closes` are the public ids of held events this record mends, and of those it told of beside them, parted by spaces; `row` its
     number in a file.

@@ -7,7 +7,7 @@ from typing import Any
 from ingestion.doors.files import FileFormat, compile_matching, compile_places, decode_row
 from taxonomy.standardize import Plan, RawEvent, Refusal, SourcePlan, decode_body, decode_json, read, record_of_row
 from taxonomy.standardize.decode import NotedRecord
-from taxonomy.standardize.read import read_fields
+from taxonomy.standardize.read import Fields, read_fields
 
 # Envelopes without columns: the rows of a table are read by our own.
 _WITHOUT_COLUMNS = frozenset({"tagline", "segment", "cloudevents"})
@@ -79,12 +79,19 @@ def _matched_reader(
     """The events of a row whose columns are matched, in their places, whatever the source's envelope is. Rows are by column, or all the columns' values."""
     matching = file_format.matching
     assert matching is not None
-    read_row, read_values = compile_matching(matching), compile_places(matching, tuple(file_format.columns))
-    source_code, are_many = source.code, len(matching.events) > 1
+    read_row, source_code, are_many = compile_matching(matching), source.code, len(matching.events) > 1
+    read_values: Callable[[list[Any]], list[Fields | None]] | None = None
 
     def read_matched(row: dict[str, Any] | list[Any], original: bytes) -> list[RawEvent | Refusal]:
+        nonlocal read_values
+        if not isinstance(row, list):
+            found = read_row(row)
+        else:
+            if read_values is None:
+                read_values = compile_places(matching, tuple(file_format.columns))
+            found = read_values(row)
         events: list[RawEvent | Refusal] = []
-        for place, fields in enumerate(read_values(row) if isinstance(row, list) else read_row(row)):
+        for place, fields in enumerate(found):
             if fields is None:
                 events.append(_UNTOLD)
                 continue

@@ -137,7 +137,7 @@ def _uuid(value: str) -> bytes:
 def _json(value: object) -> bytes:
     """NUL is nothing jsonb can hold."""
     text = encode_json(value)
-    if text.find(b"\\u0000") >= 0:  # not in: twice as fast with bytes
+    if text.find(b"\\u0000") >= 0:  # find, not in: faster with bytes
         text = encode_json(storable(msgspec.to_builtins(value, builtin_types=(Decimal,))))
     return _json_head(len(text) + 1, _JSONB_VERSION) + text
 

@@ -11,7 +11,8 @@ from plans import CASES, small_plan_items
 
 from ingestion.doors.files import Block, FileFormat, blocks, decode_row, records, sniff
 from ingestion.imports import traps
-from ingestion.imports.traps import Look, open_traps, traps_in
+from ingestion.imports.reader import Reader
+from ingestion.imports.traps import MOST_COLUMNS, Look, open_traps, traps_in
 from ingestion.imports.words import TRAPS, trap_words
 from taxonomy.standardize import Refusal, compile_plan, message_key_of, read, record_of_row, standardize
 
@@ -60,7 +61,7 @@ def found_in(*parts: str, header: str = "id,event,phone,occurred_at") -> list[st
         look = Look(file_format, is_first=at == 0)
         block = Block(at, row, part.encode(), 0)
         for record in records(block, file_format):
-            look.note(record, record.cells)
+            look.note(record, record.values)
             row += 1
         found.append(look.found())
     return [f"{trap.kind} {trap.column} {trap.row}" for trap in open_traps(found, file_format)]
@@ -77,6 +78,20 @@ def test_numbers_of_five_digits_are_days_only_where_no_other_number_stands_besid
     assert found_in("m,login,1,45720\nm,login,1,45721\n") == ["day_number occurred_at 2"]
     assert found_in("m,login,1,45720\nm,login,1,12\nm,login,1,123456\n") == []
     assert found_in("m,login,1,13/13/2025\nm,login,1,12/11/2025\n") == ["day_order occurred_at 3"]
+
+
+def test_so_many_columns_are_looked_through_and_no_more():
+    header = ",".join(f"c{at}" for at in range(MOST_COLUMNS + 1))
+    assert found_in(",".join(["2.1E+18"] * (MOST_COLUMNS + 1)) + "\n", header=header)[-1] == f"cut c{MOST_COLUMNS - 1} 2"
+
+
+def test_a_quote_that_somebody_left_open_in_our_own_column_is_told():
+    columns = ["sku", "_tagline_id", "_reason"]
+    file_format = FileFormat("csv", columns=columns, heading=[columns], quote='"')
+    reader = Reader(file_format, is_first=True)
+    [came] = reader.incoming(records(Block(0, 2, b'A1,,"bad" size\n', 0), file_format))
+    assert came.decoded == {"sku": "A1"}
+    assert [(trap.kind, trap.column, trap.seen) for trap in reader.found()] == [("quote", "_reason", "bad size")]
 
 
 CELLS = st.text("0123456789.,/-+eEZT: 年０Ａ\u3000\u00a0a", max_size=12) | st.from_regex(

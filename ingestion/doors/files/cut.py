@@ -100,10 +100,12 @@ def records(block: Block, file_format: FileFormat) -> Iterator[Record]:
 
 
 def decode_row(original: bytes, file_format: FileFormat) -> object:
-    """One record of a file again, from its exact bytes: what a door gave the pipeline when it came."""
+    """One record of a file again, from its exact bytes: what a door gave the pipeline when it came, of a row by column."""
     if file_format.has_columns:
-        found = _by_column(_row(original, file_format), file_format)
-        return found if isinstance(found, Refusal) else {column: cell for column, cell in found.items() if column not in RESERVED}
+        row, columns = _row(original, file_format), file_format.columns
+        if not _fits(row, columns):
+            return _refused(row, file_format)
+        return {column: cell for column, cell in zip(columns, row.cells, strict=True) if column not in RESERVED}
     return as_matched(as_sent(decode_object(original, file_format)), file_format)
 
 
@@ -210,7 +212,7 @@ def _rows(block: Block, file_format: FileFormat) -> Iterator[Record]:
         original = to_original(line, encoding)
         if cells in passed:
             yield Record(number, original, is_heading=True)
-        elif is_text and len(cells) == width:
+        elif is_text and len(cells) == width:  # as _fits
             yield Record(number, original, cells, columns)
         elif ends_open and len(cells) <= width and block.data.endswith(line):
             yield Record(number, original, refusal=Refusal("record.cut_off"))
@@ -227,7 +229,7 @@ def _listed_rows(block: Block, file_format: FileFormat) -> Iterator[Record]:
         if row.cells in passed:
             yield Record(number, line, is_heading=True)
             continue
-        if len(row.cells) == len(file_format.columns):
+        if _fits(row, file_format.columns):
             yield Record(number, line, row.cells, file_format.columns)
         else:
             yield Record(number, line, refusal=_refused(row, file_format))
@@ -259,11 +261,9 @@ def _row(original: bytes, file_format: FileFormat) -> Row:
     return read_row(original, file_format)
 
 
-def _by_column(row: Row, file_format: FileFormat) -> dict[str, Any] | Refusal:
-    """A row's cells by column; a row of another width is refused, its cells stand elsewhere."""
-    if row.is_text and len(row.cells) == len(file_format.columns):
-        return dict(zip(file_format.columns, row.cells, strict=True))
-    return _refused(row, file_format)
+def _fits(row: Row, columns: list[str]) -> bool:
+    """A row of another width is refused: its cells stand elsewhere."""
+    return row.is_text and len(row.cells) == len(columns)
 
 
 def _refused(row: Row, file_format: FileFormat) -> Refusal:
