@@ -118,6 +118,25 @@ def test_a_sum_at_the_end_can_be_left_out_and_taken_in_again(upload, steward, ti
         assert (found.received, found.skipped, found.counts["accepted"]) == (3, 1, 3)
 
 
+@pytest.mark.parametrize("packed", [as_csv, as_xlsx])
+def test_a_sum_below_the_rows_that_are_shown_first_can_be_left_out_after_a_dry_run(upload, steward, till, packed):  # noqa: F811
+    kept(till)
+    run, page = upload(packed([*rows(1_100), ["合计", *[""] * (len(HEADER) - 2), "36"]]))
+    assert warned(page) == []
+    choose(steward, run, page, "try")
+    run_import(run.pk)
+    tried = reverse("admin:ingestion_importrun_change", args=[run.pk])
+    assert 'name="leave_out" value="1102"' in steward.get(tried).content.decode()
+    for row, left_out in (("7", []), ("1102", ["合计 · 36"])):
+        matched = steward.post(tried, {"leave_out": row}, follow=True)
+        assert matched.context["left_out"] == left_out
+    made = ImportRun.objects.get(pk=matched.context["run"].pk)
+    choose(steward, made, matched, "start")
+    found = outcome(run_import(made.pk))
+    assert (found.received, found.skipped) == (1_100, 1)
+    assert 'name="leave_out"' not in steward.get(reverse("admin:ingestion_importrun_change", args=[made.pk])).content.decode()
+
+
 def test_a_second_header_row_is_told_and_left_out_by_one_press(upload, steward, till):  # noqa: F811
     kept(till)
     codes = ["receipt", "line", "phone", "day", "clock", "product", "price", "number", "coupon"]

@@ -28,13 +28,14 @@ from ingestion.doors.files import BOM, FileFormat, UnreadableFile, check_columns
 from ingestion.imports.again import again_words
 from ingestion.imports.failed import failed_rows
 from ingestion.imports.judged import examples
-from ingestion.imports.preview import preview, warnings
+from ingestion.imports.preview import cells_at, may_be_left_out, preview, warnings
 from ingestion.imports.report import repeats_words
 from ingestion.imports.run import (
     STANDINGS,
     by_place,
     discard_draft,
     follow,
+    leave_out,
     match_again,
     outcome,
     outcomes,
@@ -194,6 +195,7 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
                 raise PermissionDenied
             return self._go_on(request, run)
         shown = self._shown(request, run)
+        traps = warnings(run) if shown["done"] and shown["may_see_rows"] else []
         context = {
             **self.admin_site.each_context(request),
             "title": run.file_name,
@@ -204,7 +206,8 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
             "acts": TakeBack.objects.done().filter(batch_id=run.pk).select_related("decided_by", "put_by"),
             "repeats": repeats_words(run, outcome(run)) if run.dry_run and shown["done"] else "",
             "again": again_words(run) if run.dry_run and shown["done"] and Path(run.path).exists() else [],
-            "traps": traps_words(warnings(run)) if shown["done"] and shown["may_see_rows"] else [],
+            "traps": traps_words(traps),
+            "sums": may_be_left_out(FileFormat(**run.format), traps) if run.dry_run and Path(run.path).exists() else [],
             "may_import": run.dry_run and shown["done"] and shown["may_see_rows"],
             "examples": self._examples(request, run) if run.dry_run and shown["done"] else [],
             "may_go_on": self.has_add_permission(request) and shown["standing"] in ("stopped", "failed") and shown["away"] is None,
@@ -214,8 +217,9 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
         return TemplateResponse(request, "ingestion/import.html", context)
 
     def _go_on(self, request: HttpRequest, run: ImportRun) -> HttpResponse:
-        """An import that stopped goes on; what was tried is imported, or matched otherwise first."""
-        act = request.POST.get("act", "")
+        """An import that stopped goes on; what was tried is imported, or matched otherwise first, also with a row left out."""
+        row = request.POST.get("leave_out", "")
+        act = "match" if row else request.POST.get("act", "")
         if act not in ("import", "match"):
             if TakeBack.objects.of_imports([run]):
                 messages.error(request, _("It was taken back. Put it back first, or import the file again."))
@@ -231,7 +235,10 @@ class ImportRunAdmin(Unalterable, Matchable, OfSource):
             return HttpResponseRedirect(request.path)
         by = cast(User, request.user)
         if act == "match":
-            return HttpResponseRedirect(_page(match_again(tried, by=by)))
+            draft = match_again(tried, by=by)
+            if row in map(str, may_be_left_out(FileFormat(**draft.format), warnings(tried))):
+                leave_out(draft, [*FileFormat(**draft.format).left_out, cells_at(draft, int(row))])
+            return HttpResponseRedirect(_page(draft))
         try:
             made, is_new = follow(tried, by=by)
         except UnreadableFile as error:

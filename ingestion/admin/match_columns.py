@@ -15,6 +15,7 @@ from ingestion.doors.files import RESERVED, Column, FileFormat, RowEvent, all_ce
 from ingestion.doors.files.matching import ATTRIBUTE, COMMA, IDENTIFIER, POINT, plain_number
 from ingestion.imports.columns import ASK, LOOKED_AT, Seen, is_either, look, reads_some, when
 from ingestion.imports.judged import first_records
+from ingestion.imports.preview import may_be_left_out
 from ingestion.imports.suggest import Guess, Suggested, attributes_for, names_of, paths_of, rules_of, suggest, tags_of
 from ingestion.imports.traps import Looked, look_through
 from ingestion.models import FileMatching, ImportRun
@@ -233,11 +234,7 @@ def _looked_at(run_id: str, path: str, how: str) -> tuple[tuple[str, ...], list[
     found = first_records(run, file_format, LOOKED_AT, with_headers=True)
     rows = [cells_under(record.original, file_format)[0] for record in found if cells_of(record, file_format) is not None]
     looked = look_through(found, file_format)
-    sums = {
-        trap.row
-        for trap in looked.traps
-        if trap.kind in ("sum", "second_header") and file_format.has_columns and file_format.kind != "parquet"
-    }
+    sums = may_be_left_out(file_format, looked.traps)
     cells = {str(one.row): all_cells(one.original, run.format) for one in found if one.row in sums}
     return headings, rows, look(headings, rows), looked, cells
 

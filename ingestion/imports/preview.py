@@ -1,5 +1,6 @@
 """The first rows of a file as they are understood, before any of them is imported."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -10,6 +11,7 @@ from ingestion.doors.files import (
     FileFormat,
     Record,
     UnreadableFile,
+    all_cells,
     blocks,
     cells_under,
     check_columns,
@@ -96,6 +98,27 @@ def warnings(run: ImportRun) -> list[Trap]:
     chunks = ImportChunk.objects.filter(run=run).exclude(traps=[]).order_by("index").values_list("traps", flat=True)
     found = [[Trap(*one) for one in traps] for traps in chunks]
     return open_traps(found, FileFormat(**run.format)) if found else []
+
+
+def may_be_left_out(file_format: FileFormat, traps: Iterable[Trap]) -> list[int]:
+    """The rows among these traps that are no events, such as a sum: whoever sees them may say so."""
+    if not file_format.has_columns or file_format.kind == "parquet":
+        return []
+    return list(dict.fromkeys(trap.row for trap in traps if trap.kind in ("sum", "second_header")))
+
+
+def cells_at(run: ImportRun, row: int) -> list[str]:
+    """The cells of a row, by its number in the file. Raises UnreadableFile, and LookupError where there is none."""
+    file_format = FileFormat(**run.format)
+    block = None
+    for following in blocks(Path(run.path), file_format):
+        if following.first_row > row:
+            break
+        block = following
+    found = (one for one in records(block, file_format) if one.row == row) if block else iter(())
+    if (record := next(found, None)) is None:
+        raise LookupError(row)
+    return all_cells(record.original, run.format)
 
 
 def _sheets(path: Path, file_format: FileFormat) -> list[str]:
