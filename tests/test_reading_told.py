@@ -15,7 +15,8 @@ from test_imports import source  # noqa: F401
 from test_match_page import choose, understood, upload  # noqa: F401
 
 from ingestion.admin.reading import reading_words
-from ingestion.doors.files import FileFormat
+from ingestion.doors.files import FileFormat, UnreadableFile, blocks
+from ingestion.imports import preview
 from ingestion.imports.run import follow, outcome, run_import
 from ingestion.imports.watch import Settled, inboxes, work_through
 from ingestion.models import ImportRun
@@ -135,6 +136,21 @@ def test_a_sum_below_the_rows_that_are_shown_first_can_be_left_out_after_a_dry_r
     found = outcome(run_import(made.pk))
     assert (found.received, found.skipped) == (1_100, 1)
     assert 'name="leave_out"' not in steward.get(reverse("admin:ingestion_importrun_change", args=[made.pk])).content.decode()
+
+
+def test_a_row_is_found_that_stands_before_a_damaged_place(upload, till, monkeypatch):  # noqa: F811
+    kept(till)
+    lines = rows(3)
+    run, _page = upload(as_csv(lines))
+
+    def broken(*asked):
+        yield from blocks(*asked)
+        raise UnreadableFile("file.damaged")
+
+    monkeypatch.setattr(preview, "blocks", broken)
+    assert preview.cells_at(run, 3) == lines[1]
+    with pytest.raises(LookupError):
+        preview.cells_at(run, 9)
 
 
 def test_a_second_header_row_is_told_and_left_out_by_one_press(upload, steward, till):  # noqa: F811

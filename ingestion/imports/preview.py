@@ -1,6 +1,7 @@
 """The first rows of a file as they are understood, before any of them is imported."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -108,13 +109,14 @@ def may_be_left_out(file_format: FileFormat, traps: Iterable[Trap]) -> list[int]
 
 
 def cells_at(run: ImportRun, row: int) -> list[str]:
-    """The cells of a row, by its number in the file. Raises UnreadableFile, and LookupError where there is none."""
+    """The cells of a row, by its number in the file. Raises LookupError where there is none before a place where it is damaged."""
     file_format = FileFormat(**run.format)
     block = None
-    for following in blocks(Path(run.path), file_format):
-        if following.first_row > row:
-            break
-        block = following
+    with suppress(UnreadableFile):
+        for following in blocks(Path(run.path), file_format):
+            if following.first_row > row:
+                break
+            block = following
     found = (one for one in records(block, file_format) if one.row == row) if block else iter(())
     if (record := next(found, None)) is None:
         raise LookupError(row)
