@@ -246,7 +246,8 @@ def _orphans(home: Path) -> bool:
     inside = str(data_dir(home).resolve())
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if os.readlink(folder / "cwd") == inside and b"postgres" in (folder / "cmdline").read_bytes():
+            # not its command line: while a process ends that is empty already, and its memory still held
+            if os.readlink(folder / "cwd") == inside and (folder / "comm").read_bytes() == b"postgres\n":
                 return True
         except OSError:
             continue

@@ -70,6 +70,21 @@ def test_what_was_committed_outlives_a_kill_of_the_server(home):
     assert connect(home).execute("SELECT n FROM kept").fetchone() == (1,)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="It is told by /proc")
+def test_one_of_its_processes_that_is_ending_and_has_no_command_line_any_more_is_seen(home):
+    place = postgres.data_dir(home)
+    place.mkdir(parents=True)
+    (place / "postmaster.pid").write_text("999999999\n")
+    shutil.copy("/bin/sleep", home / "postgres")
+    ending = subprocess.Popen(["", "60"], executable=home / "postgres", cwd=place)
+    try:
+        assert postgres._orphans(home)
+    finally:
+        ending.kill()
+        ending.wait()
+    assert not postgres._orphans(home)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_one_that_is_just_ending_is_waited_for(home, how):
     for _ in range(5):
